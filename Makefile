@@ -1,0 +1,49 @@
+# Each target sets up what it needs in .venv when that is missing or older than pyproject.toml.
+PYTHON ?= python3
+BIN := .venv/bin
+BASE := .venv/.base
+DEV := .venv/.dev
+INPUTS := pyproject.toml constraints.txt setup.sh
+
+.PHONY: help setup setup-dev study lab test quick soak lint constraints clean
+
+help:
+	@echo "make study      the whole study on the embedded videos; ends with the report's path"
+	@echo "make lab        JupyterLab on the notebooks"
+	@echo "make test       every test CI runs     make quick   those under a minute     make soak   the long ones"
+	@echo "make setup      .venv for study and lab            make setup-dev   .venv for the tests too"
+
+$(BASE): $(INPUTS)
+	@sh setup.sh "$(PYTHON)" base
+
+$(DEV): $(INPUTS)
+	@sh setup.sh "$(PYTHON)" dev
+
+setup: $(BASE)
+setup-dev: $(DEV)
+
+study: $(BASE)
+	$(BIN)/har study demo
+
+lab: $(BASE)
+	$(BIN)/jupyter lab notebooks
+
+test: $(DEV)
+	$(BIN)/pytest -m "not soak"
+
+quick: $(DEV)
+	$(BIN)/pytest -m quick
+
+soak: $(DEV)
+	$(BIN)/pytest -m soak --timeout 7200
+
+lint: $(DEV)
+	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+# Local version labels (+cpu) and the tools of the environment itself are no pins of ours.
+constraints: $(DEV)
+	$(BIN)/pip freeze --exclude-editable | grep -viE '^(pip|setuptools|wheel)==' | sed 's/+cpu$$//' > .venv/freeze
+	(sed -n '/^#/p' constraints.txt; cat .venv/freeze) > .venv/pins && mv .venv/pins constraints.txt
+
+clean:
+	rm -rf .venv data runs reports/*.html
