@@ -1,0 +1,68 @@
+"""C3D: eight 3x3x3 convolutions and three dense layers; plain, and with batch norm."""
+
+import keras
+from keras import layers as kl
+
+from harlib.models.layers import BatchNorm, Conv3D, classifier, preprocess
+
+# Filters of the convolutions of the five stages. Reference: Tran et al., figure 3.
+STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
+
+
+def c3d(
+    classes, *, frames=16, size=112, classifier_activation="softmax", width=1.0, dense=4096,
+    dropout=0.5, batch_norm=False, preprocessing="scaled", name="c3d",
+):
+    """C3D on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
+
+    Args:
+        size: pixels, or `(height, width)`.
+        width: factor on the convolutions' filters, rounded to a multiple of 8.
+        dense: units of fc6 and fc7.
+        batch_norm: VMZ's variant: batch norm instead of biases, and pools round down; the plain
+            network's pools round up at the end, as Caffe's, in which it was trained.
+        preprocessing: "scaled" from scratch; "c3d_port" for the published PyTorch weights.
+
+    Reference: Tran et al., "Learning Spatiotemporal Features with 3D Convolutional Networks",
+    ICCV 2015; with batch norm: github.com/facebookresearch/VMZ.
+    """
+    height, width_px = (size, size) if isinstance(size, int) else size
+    clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
+    x = preprocess(preprocessing)(clips)
+    for stage, filters in enumerate(STAGES, 1):
+        for number, count in enumerate(filters, 1):
+            x = _convolution(x, scaled(count, width), batch_norm, f"stage{stage}", number)
+        x = _pool(x, (1, 2, 2) if stage == 1 else (2, 2, 2), batch_norm, f"stage{stage}_pool")
+    x = kl.Flatten(name="head_flatten")(x)
+    for fc in ("fc6", "fc7"):
+        x = kl.Dense(dense, kernel_initializer="he_normal", name=f"head_{fc}")(x)
+        x = kl.ReLU(name=f"head_{fc}_relu")(x)
+        x = kl.Dropout(dropout, name=f"head_{fc}_dropout")(x)
+    scores = classifier(
+        classes, classifier_activation, kernel_initializer=keras.initializers.RandomNormal(0, 0.01)
+    )(x)
+    return keras.Model(clips, scores, name=name)
+
+
+def scaled(filters, width):
+    """`filters * width`, to a multiple of 8 (whole vectors of the arithmetic), at least 8."""
+    return filters if width == 1 else max(8, 8 * round(filters * width / 8))
+
+
+def _convolution(x, filters, batch_norm, stage, number):
+    x = Conv3D(
+        filters, 3, use_bias=not batch_norm, kernel_initializer="he_normal",
+        name=f"{stage}_conv{number}",
+    )(x)
+    if batch_norm:
+        x = BatchNorm(epsilon=1e-3, name=f"{stage}_bn{number}")(x)
+    return kl.ReLU(name=f"{stage}_relu{number}")(x)
+
+
+def _pool(x, window, round_down, name):
+    # "same" pads only at the end here (window = stride), which is Caffe's rounding up.
+    padding = "same"
+    if round_down:
+        window = tuple(min(k, n) for k, n in zip(window, x.shape[1:4], strict=True))
+        padding = "valid"
+    return kl.MaxPooling3D(window, window, padding=padding, name=name)(x)

@@ -1,0 +1,124 @@
+"""The 2D CNN on single frames: a clip's score is the mean of its frames' scores."""
+
+import inspect
+
+import keras
+import numpy as np
+from keras import layers as kl
+
+from harlib.models.c3d import scaled
+from harlib.models.layers import (
+    BatchNorm,
+    FoldFrames,
+    MeanOverFrames,
+    Preprocess,
+    classifier,
+    preprocess,
+)
+
+# Filters of the small backbone's stages, two 3x3 convolutions each, at width 1.
+SMALL_STAGES = (16, 32, 64, 128)
+
+
+def frame_cnn(
+    classes, *, frames=16, size=299, classifier_activation="softmax",
+    backbone="inception_resnet_v2", weights=None, width=1.0, dropout=0.2, name="frame_cnn",
+):
+    """2D CNN on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
+
+    Each frame is classified alone; with softmax the probabilities are averaged, without
+    activation the logits.
+
+    Args:
+        size: pixels, or `(height, width)`.
+        backbone: a function of `keras.applications` in lower case ("inception_resnet_v2",
+            "resnet50", "mobilenet_v2"), or "small": eight 3x3 convolutions, for a CPU.
+        weights: None, "imagenet" (fetched by Keras), or the path of a Keras weights file of the
+            backbone without its classifier.
+        width: factor on the small backbone's filters.
+
+    Raises:
+        ValueError: for an unknown backbone, or "imagenet" weights of the small one.
+    Reference: of the default, Szegedy et al., "Inception-v4, Inception-ResNet and the Impact
+    of Residual Connections on Learning", AAAI 2017.
+    """
+    height, width_px = (size, size) if isinstance(size, int) else size
+    shape = (height, width_px, 3)
+    if backbone == "small":
+        features, prepare = small_backbone(shape, width), preprocess("scaled")
+        _load(features, weights)
+    else:
+        features, prepare = _application(backbone, shape, weights)
+    clips = keras.Input((frames, *shape), dtype="uint8", name="clips")
+    x = prepare(clips)
+    x = FoldFrames(name="fold")(x)
+    x = features(x)
+    x = kl.Dropout(dropout, name="head_dropout")(x)
+    x = classifier(classes, classifier_activation)(x)
+    scores = MeanOverFrames(frames, dtype="float32", name="mean_over_frames")(x)
+    return keras.Model(clips, scores, name=name)
+
+
+def small_backbone(shape, width=1.0):
+    """Frames `(batch, height, width, 3)` to features `(batch, 128 * width)`."""
+    x = inputs = keras.Input(shape, name="frames")
+    for stage, filters in enumerate(SMALL_STAGES, 1):
+        for number in (1, 2):
+            x = kl.Conv2D(
+                scaled(filters, width), 3, padding="same", use_bias=False,
+                kernel_initializer="he_normal", name=f"stage{stage}_conv{number}",
+            )(x)
+            x = BatchNorm(name=f"stage{stage}_bn{number}")(x)
+            x = kl.ReLU(name=f"stage{stage}_relu{number}")(x)
+        if stage < len(SMALL_STAGES):
+            x = kl.MaxPooling2D(2, padding="same", name=f"stage{stage}_pool")(x)
+    return keras.Model(inputs, kl.GlobalAveragePooling2D(name="pool")(x), name="backbone")
+
+
+def applications():
+    """Lower-case name -> function, of every backbone in `keras.applications`."""
+    found = {}
+    for module_name, module in inspect.getmembers(keras.applications, inspect.ismodule):
+        for function_name, function in inspect.getmembers(module, inspect.isfunction):
+            if function_name[0].isupper():
+                # The module is the snake-case name where it holds one backbone only.
+                found[function_name.lower()] = (function, module.preprocess_input)
+                if function_name.lower() == module_name.replace("_", ""):
+                    found[module_name] = found[function_name.lower()]
+    return found
+
+
+def _application(backbone, shape, weights):
+    known = applications()
+    if backbone not in known:
+        raise ValueError(
+            f"backbone={backbone!r} is unknown; it is 'small' or one of {sorted(known)}."
+        )
+    function, preprocess_input = known[backbone]
+    imagenet = "imagenet" if weights == "imagenet" else None
+    features = function(include_top=False, weights=imagenet, input_shape=shape, pooling="avg")
+    features.name = "backbone"
+    if imagenet is None:
+        _load(features, weights)
+    if weights is None:
+        for layer in features.layers:
+            if isinstance(layer, keras.layers.BatchNormalization):
+                # Keras' 0.99 leaves the moving statistics behind in short runs from scratch.
+                layer.momentum = 0.9
+    return features, _like(preprocess_input)
+
+
+def _like(preprocess_input):
+    """The `Preprocess` layer that does what an application's own affine function does."""
+    offset = preprocess_input(np.zeros((1, 1, 3), "float32"))[0, 0]
+    unit = preprocess_input(np.eye(3, dtype="float32")[:, None])[:, 0] - offset
+    reverse = bool(unit[0, 0] == 0)
+    scale = np.diag(unit[::-1] if reverse else unit)
+    return Preprocess(-offset / scale, 1 / scale, reverse, name="preprocess")
+
+
+def _load(features, weights):
+    if weights == "imagenet":
+        raise ValueError("backbone='small' has no imagenet weights; give None or a file's path.")
+    if weights is not None:
+        features.load_weights(weights)

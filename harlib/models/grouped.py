@@ -1,0 +1,125 @@
+"""Grouped 3D convolution, three ways, because no single one is fast everywhere.
+
+All three compute the same thing: clips `(batch, frames, height, width, groups * in)`, kernel
+`(kd, kh, kw, in, groups * out)`, symmetric zero padding of `k // 2` (the published networks'),
+result `(batch, frames', height', width', groups * out)`.
+
+- `native`: the backend's own grouped convolution. TensorFlow compiles it with XLA on a CPU,
+  which is 20 to 100 times slower than the other two.
+- `packs`: dense convolutions over packs of groups, each with a block-diagonal kernel. Runs on
+  every backend; wastes arithmetic by the number of groups in a pack.
+- `time`: one grouped 2D convolution (which oneDNN has) over frames folded into each group's
+  channels; the kernel's time axis becomes a block-Toeplitz matrix. Wastes arithmetic by about
+  frames / kd, so it is for short clips and needs the number of frames to be known.
+"""
+
+import keras
+import numpy as np
+from keras import ops
+
+METHODS = ("auto", "time", "packs", "native")
+# More channels than this in a group's folded frames waste more arithmetic than packs do.
+MAX_TIME_CHANNELS = 64
+# oneDNN's dense convolution runs at full speed from about this many channels.
+PACK_CHANNELS = 32
+
+
+def choose(frames, channels, kernel_size):
+    """The fastest method for `frames` frames (None if unknown) and `channels` a group."""
+    if keras.backend.backend() != "tensorflow":
+        return "native"
+    if _tensorflow_on_gpu():
+        return "packs"
+    fits = frames is not None and frames * channels <= MAX_TIME_CHANNELS
+    return "time" if fits and kernel_size[0] > 1 else "packs"
+
+
+def convolve(inputs, kernel, strides, groups, method):
+    """Grouped convolution of `inputs` by `method` ("time", "packs" or "native")."""
+    ways = {"time": by_time, "packs": by_packs, "native": natively}
+    return ways[method](inputs, kernel, strides, groups)
+
+
+def padded_size(size, kernel_size, strides):
+    """Output sizes of a convolution with `k // 2` zeros on both sides; None stays None."""
+    return tuple(
+        None if n is None else (n + 2 * (k // 2) - k) // s + 1
+        for n, k, s in zip(size, kernel_size, strides, strict=True)
+    )
+
+
+def pad(inputs, kernel_size):
+    """Zeros, `k // 2` on both sides of every axis between batch and channels."""
+    if all(k == 1 for k in kernel_size):
+        return inputs
+    return ops.pad(inputs, [(0, 0), *((k // 2, k // 2) for k in kernel_size), (0, 0)])
+
+
+def natively(inputs, kernel, strides, groups):
+    """The backend's own grouped convolution (it reads `groups` off the kernel's shape)."""
+    return ops.conv(pad(inputs, kernel.shape[:3]), kernel, strides=strides, padding="valid")
+
+
+def by_packs(inputs, kernel, strides, groups):
+    """Dense convolutions over packs of whole groups."""
+    *size, channels, filters = kernel.shape
+    out = filters // groups
+    pack = max(n for n in range(1, groups + 1) if groups % n == 0 and (
+        n == 1 or n * channels <= PACK_CHANNELS))
+    packs = groups // pack
+    # (..., in, packs, pack, out) times the identity over (pack, pack): block-diagonal.
+    blocks = ops.reshape(kernel, (*size, 1, channels, packs, pack, out))
+    identity = ops.reshape(ops.eye(pack, dtype=kernel.dtype), (1, 1, 1, pack, 1, 1, pack, 1))
+    dense = ops.reshape(blocks * identity, (*size, pack * channels, packs, pack * out))
+    inputs = pad(inputs, size)
+    results = [
+        ops.conv(part, dense[..., index, :], strides=strides, padding="valid")
+        for index, part in enumerate(ops.split(inputs, packs, axis=-1))
+    ]
+    return ops.concatenate(results, axis=-1)
+
+
+def by_time(inputs, kernel, strides, groups):
+    """One grouped 2D convolution over frames folded into channels (TensorFlow only)."""
+    import tensorflow as tf
+
+    kd, kh, kw, channels, filters = kernel.shape
+    _, frames, height, width, _ = inputs.shape
+    out = filters // groups
+    frames_out, height_out, width_out = padded_size(
+        (frames, height, width), (kd, kh, kw), strides
+    )
+    matrix = tf.constant(toeplitz(kd, frames, frames_out, strides[0]), kernel.dtype)
+    # (frames * frames_out, kd) @ (kd, rest), then the axes in the order a grouped
+    # 2D kernel wants: (kh, kw, frames * in, groups * frames_out * out).
+    folded = tf.matmul(matrix, tf.reshape(kernel, (kd, -1)))
+    folded = tf.reshape(folded, (frames, frames_out, kh, kw, channels, groups, out))
+    folded = tf.transpose(folded, (2, 3, 0, 4, 5, 1, 6))
+    folded = tf.reshape(folded, (kh, kw, frames * channels, groups * frames_out * out))
+    x = tf.reshape(inputs, (-1, frames, height * width, groups, channels))
+    x = tf.reshape(
+        tf.transpose(x, (0, 2, 3, 1, 4)), (-1, height, width, groups * frames * channels)
+    )
+    if tuple(strides[1:]) == (1, 1) and kh % 2 and kw % 2:
+        padding = "SAME"  # the same zeros, without a copy
+    else:
+        # An explicit padding list has no gradient on a CPU.
+        x = tf.pad(x, ((0, 0), (kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)))
+        padding = "VALID"
+    x = tf.nn.conv2d(x, folded, (1, *strides[1:], 1), padding)
+    x = tf.reshape(x, (-1, height_out * width_out, groups, frames_out, out))
+    return tf.reshape(
+        tf.transpose(x, (0, 3, 1, 2, 4)), (-1, frames_out, height_out, width_out, filters)
+    )
+
+
+def toeplitz(kd, frames, frames_out, stride):
+    """`(frames * frames_out, kd)`: 1 where the kernel's slice leads frame i to output o."""
+    step = np.arange(frames)[:, None] - stride * np.arange(frames_out)[None] + kd // 2
+    return (step.reshape(-1, 1) == np.arange(kd)).astype("float32")
+
+
+def _tensorflow_on_gpu():
+    import tensorflow as tf
+
+    return bool(tf.config.list_logical_devices("GPU"))

@@ -1,0 +1,211 @@
+"""The few layers the networks need and Keras lacks; all run on every Keras backend."""
+
+import keras
+import numpy as np
+from keras import ops
+
+from harlib.models import grouped
+
+_register = keras.saving.register_keras_serializable(package="harlib")
+
+# RGB means of the training frames that Hara et al. subtract (no division), 0..255.
+HARA_MEAN = (114.7748, 107.7354, 99.4750)
+# mean, std, reverse: what a network's weights expect of a pixel.
+PREPROCESSING = {
+    "hara": (HARA_MEAN, 1.0, False),
+    "scaled": (HARA_MEAN, 64.0, False),  # about unit variance, for networks without batch norm
+    # The PyTorch ports of C3D read frames as BGR and subtract (90, 98, 102).
+    "c3d_port": ((90.0, 98.0, 102.0), 1.0, True),
+}
+
+
+@_register
+class Preprocess(keras.layers.Layer):
+    """uint8 pixels to network input: `(pixel - mean) / std` in float32, then the compute dtype.
+
+    Shapes: any `(..., 3)`, kept. `reverse` turns RGB into BGR first; `mean` and `std` are in
+    the order of the result.
+    """
+
+    def __init__(self, mean=HARA_MEAN, std=1.0, reverse=False, **kwargs):
+        super().__init__(**kwargs)
+        self.mean = [float(m) for m in np.broadcast_to(mean, 3)]
+        self.std = [float(s) for s in np.broadcast_to(std, 3)]
+        self.reverse = bool(reverse)
+
+    def call(self, clips):
+        x = ops.cast(clips, "float32")
+        if self.reverse:
+            x = ops.flip(x, axis=-1)
+        x = (x - ops.convert_to_tensor(self.mean, "float32")) / ops.convert_to_tensor(
+            self.std, "float32"
+        )
+        return ops.cast(x, self.compute_dtype)
+
+    def compute_output_spec(self, clips):
+        return keras.KerasTensor(clips.shape, dtype=self.compute_dtype)
+
+    def get_config(self):
+        return super().get_config() | {
+            "mean": self.mean, "std": self.std, "reverse": self.reverse
+        }
+
+
+def preprocess(name):
+    """The layer "preprocess" of a network.
+
+    Args:
+        name: a key of `PREPROCESSING`.
+    Raises:
+        ValueError: for another name.
+    """
+    if name not in PREPROCESSING:
+        raise ValueError(
+            f"preprocessing={name!r} is unknown; it is one of {sorted(PREPROCESSING)}."
+        )
+    mean, std, reverse = PREPROCESSING[name]
+    return Preprocess(mean, std, reverse, name="preprocess")
+
+
+@_register
+class Conv3D(keras.layers.Conv3D):
+    """3D convolution with `k // 2` zeros on both sides of each axis, as PyTorch and Caffe pad.
+
+    Never `padding="same"`: with it TensorFlow 2.21 computes a wrong bfloat16 kernel gradient
+    where 2 <= frames < kernel frames, and its zeros are one-sided at stride 2.
+
+    Shapes: `(batch, frames, height, width, in)` to `(batch, frames', height', width', filters)`,
+    `n' = (n + 2 * (k // 2) - k) // stride + 1`; kernel `(kd, kh, kw, in / groups, filters)`.
+    """
+
+    def __init__(self, filters, kernel_size, strides=1, use_bias=False, **kwargs):
+        for fixed, value in (("padding", "valid"), ("data_format", "channels_last")):
+            if kwargs.pop(fixed, value) != value:
+                raise ValueError(f"{fixed} of Conv3D is fixed to {value!r}; leave it out.")
+        super().__init__(
+            filters, kernel_size, strides, padding="valid", data_format="channels_last",
+            use_bias=use_bias, **kwargs,
+        )
+
+    def convolution_op(self, inputs, kernel):
+        if self.kernel_size == (1, 1, 1):
+            return self._matrix_product(inputs, kernel)
+        return ops.conv(
+            grouped.pad(inputs, self.kernel_size), kernel, strides=self.strides, padding="valid"
+        )
+
+    def _matrix_product(self, inputs, kernel):
+        d, h, w = self.strides
+        if self.strides != (1, 1, 1):
+            inputs = inputs[:, ::d, ::h, ::w]
+        rows = ops.reshape(inputs, (-1, inputs.shape[-1]))
+        shape = (-1, *inputs.shape[1:-1], self.filters)
+        return ops.reshape(ops.matmul(rows, kernel[0, 0, 0]), shape)
+
+    def compute_output_shape(self, input_shape):
+        size = grouped.padded_size(input_shape[1:-1], self.kernel_size, self.strides)
+        return (input_shape[0], *size, self.filters)
+
+
+@_register
+class GroupedConv3D(Conv3D):
+    """Grouped 3D convolution that is fast on a CPU too; padding and shapes as `Conv3D`.
+
+    The kernel is stored plainly, `(kd, kh, kw, in / groups, filters)`, whatever `method`
+    computes with it: "auto" (by shape, backend and device), "time", "packs" or "native".
+
+    Reference: Xie et al., "Aggregated Residual Transformations for Deep Neural Networks",
+    CVPR 2017, section 3.3.
+    """
+
+    def __init__(self, filters, kernel_size, strides=1, groups=1, method="auto", **kwargs):
+        super().__init__(filters, kernel_size, strides, groups=groups, **kwargs)
+        if method not in grouped.METHODS:
+            raise ValueError(f"method={method!r} is unknown; it is one of {grouped.METHODS}.")
+        self.method = method
+
+    def convolution_op(self, inputs, kernel):
+        method = self.method
+        if method == "auto":
+            method = grouped.choose(inputs.shape[1], kernel.shape[-2], self.kernel_size)
+        return grouped.convolve(inputs, kernel, self.strides, self.groups, method)
+
+    def get_config(self):
+        return super().get_config() | {"method": self.method}
+
+
+@_register
+class BatchNorm(keras.layers.BatchNormalization):
+    """Batch normalisation over all axes but channels; statistics, gamma, beta in float32.
+
+    Keras' own is several times slower on 5-D tensors: TensorFlow's fused kernel takes 4-D ones,
+    so frames are viewed as part of the batch. Defaults are the published networks'.
+    """
+
+    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+
+    def call(self, inputs, training=None, mask=None):
+        if keras.backend.backend() != "tensorflow" or len(inputs.shape) not in (4, 5):
+            return ops.cast(super().call(inputs, training=training, mask=mask), inputs.dtype)
+        import tensorflow as tf
+
+        *_, height, width, channels = inputs.shape
+        x = inputs if len(inputs.shape) == 4 else tf.reshape(inputs, (-1, height, width, channels))
+        gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
+        if not (training and self.trainable):
+            y, _, _ = tf.compat.v1.nn.fused_batch_norm(
+                x, gamma, beta, tf.convert_to_tensor(self.moving_mean),
+                tf.convert_to_tensor(self.moving_variance), epsilon=self.epsilon,
+                is_training=False,
+            )
+        else:
+            y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+                x, gamma, beta, epsilon=self.epsilon, is_training=True
+            )
+            # The fused kernel gives the unbiased variance; the other backends' is biased.
+            count = tf.cast(tf.size(x) / channels, "float32")
+            variance = variance * (count - 1) / count
+            self.moving_mean.assign(
+                self.momentum * self.moving_mean + (1 - self.momentum) * mean
+            )
+            self.moving_variance.assign(
+                self.momentum * self.moving_variance + (1 - self.momentum) * variance
+            )
+        return tf.reshape(y, tf.shape(inputs)) if len(inputs.shape) == 5 else y
+
+
+@_register
+class FoldFrames(keras.layers.Layer):
+    """`(batch, frames, height, width, channels)` to `(batch * frames, height, ...)`."""
+
+    def call(self, clips):
+        return ops.reshape(clips, (-1, *clips.shape[2:]))
+
+    def compute_output_shape(self, input_shape):
+        return (None, *input_shape[2:])
+
+
+@_register
+class MeanOverFrames(keras.layers.Layer):
+    """Scores of frames, `(batch * frames, classes)`, to their means, `(batch, classes)`."""
+
+    def __init__(self, frames, **kwargs):
+        super().__init__(**kwargs)
+        self.frames = frames
+
+    def call(self, scores):
+        return ops.mean(ops.reshape(scores, (-1, self.frames, scores.shape[-1])), axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return (None, input_shape[-1])
+
+    def get_config(self):
+        return super().get_config() | {"frames": self.frames}
+
+
+def classifier(classes, activation="softmax", **kwargs):
+    """The layer "classifier": dense, in float32 under every policy, as softmax needs."""
+    return keras.layers.Dense(
+        classes, activation=activation, dtype="float32", name="classifier", **kwargs
+    )
