@@ -1,0 +1,54 @@
+"""Batches by their position: a Grain dataset, or any object with `__getitem__`."""
+
+import contextlib
+from collections.abc import Iterator
+
+import grain
+import keras
+import numpy as np
+
+from harlib.data import loader
+from harlib.training.recipe import Recipe
+
+
+def read(batches, start: int, stop: int, threads: int, workers: int = 0) -> Iterator[tuple]:
+    """Clips and labels of the positions `start` to `stop` - 1, in order.
+
+    Elements are pairs, or dicts with `clips` and `label`.
+
+    Raises:
+        ValueError: the dataset ends before `stop`.
+    """
+    position = start
+    if isinstance(batches, grain.MapDataset):
+        elements = loader.iterate(batches, start=start, stop=stop, threads=threads, workers=workers)
+    else:
+        elements = (batches[i] for i in range(start, stop))
+    with contextlib.closing(elements):
+        for element in elements:
+            position += 1
+            if isinstance(element, dict):
+                yield element["clips"], element["label"]
+            else:
+                yield tuple(element)
+    if position < stop:
+        raise ValueError(f"the batches end at {position}, {stop} are needed: repeat the dataset")
+
+
+def validate(
+    model: keras.Model, recipe: Recipe, dataset, classes: int, threads: int
+) -> dict[str, float]:
+    """`val_loss` (mean cross-entropy in nats, without smoothing) and `val_accuracy` per clip."""
+    loss = correct = clips = 0
+    with contextlib.closing(read(dataset, 0, len(dataset), threads)) as source:
+        for batch, labels in source:
+            scores = np.asarray(model.predict_on_batch(batch), np.float64)
+            targets = recipe.targets(labels, classes)
+            # Keras' own floor under a probability, so that a sure mistake costs 16, not infinity.
+            logs = np.log(np.maximum(scores, keras.config.epsilon()))
+            loss -= float((targets * logs).sum())
+            correct += int((scores.argmax(1) == targets.argmax(1)).sum())
+            clips += len(targets)
+    if not clips:
+        raise ValueError("the validation set holds no clips")
+    return {"val_loss": loss / clips, "val_accuracy": correct / clips}

@@ -1,0 +1,197 @@
+"""A training run's checkpoints: everything that decides the next step, in one file a step.
+
+A checkpoint is ``step-<step>-<checksum>.npz``: the model's and the optimiser's variables as plain
+arrays and a JSON text (member ``state``) with the rest. The name carries the checksum of the whole
+file, so file and checksum appear together; the arrays belong to no backend and to no precision.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import keras
+import numpy as np
+
+
+class CheckpointError(ValueError):
+    """No checkpoint of the run can be read."""
+
+
+class CheckpointMismatch(ValueError):
+    """The checkpoint was made with other parameters or data; the message shows the difference."""
+
+
+def write_atomically(path: Path, write: Callable[[Path], None], *, durable: bool = True) -> None:
+    """Let `write` fill a file beside `path`, then put it in `path`'s place in one rename.
+
+    `durable` also survives a power cut: the file and its folder are flushed to the disk.
+    """
+    path = Path(path)
+    part = path.with_name(f".part-{os.getpid()}-{path.name}")
+    try:
+        write(part)
+        if durable:
+            _flush(part)
+        part.replace(path)
+        if durable:
+            _flush(path.parent)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def capture(model: keras.Model) -> dict[str, np.ndarray]:
+    """All variables of a compiled model and its optimiser, in their own order.
+
+    The model's include the seeds of its random layers (Dropout); the optimiser's include its
+    step count, moments, moving average, accumulated gradients and loss scale.
+    """
+    arrays = {}
+    for part, variables in _variables(model).items():
+        for i, variable in enumerate(variables):
+            array = keras.ops.convert_to_numpy(variable.value)
+            # npz holds NumPy's own types only; bfloat16 fits into float32 exactly.
+            arrays[f"{part}.{i}"] = array if array.dtype.isbuiltin == 1 else array.astype("float32")
+    return arrays
+
+
+def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put the arrays of :func:`capture` back into a model compiled with the same recipe.
+
+    Raises:
+        CheckpointMismatch: a variable is missing, left over or of another shape.
+    """
+    parts = _variables(model)
+    expected = {f"{p}.{i}": v for p, vs in parts.items() for i, v in enumerate(vs)}
+    for name in sorted(expected.keys() ^ arrays.keys()):
+        where = "checkpoint" if name in expected else "model"
+        raise CheckpointMismatch(f"variable {name} is missing in the {where}")
+    for name, variable in expected.items():
+        if tuple(variable.shape) != arrays[name].shape:
+            raise CheckpointMismatch(
+                f"{variable.path} has shape {tuple(variable.shape)} in the model, "
+                f"{arrays[name].shape} in the checkpoint"
+            )
+    for name, variable in expected.items():
+        variable.assign(arrays[name])
+
+
+class Checkpoints:
+    """The checkpoints of one run in `folder`; the last `keep` are kept.
+
+    `fingerprint` (JSON types) says what the run is made of: only checkpoints with the same one
+    are taken up.
+    """
+
+    def __init__(self, folder: Path, fingerprint: Mapping, keep: int = 2):
+        if keep < 1:
+            raise ValueError(
+                f"keep is the number of checkpoints that stay, from 1; received {keep}"
+            )
+        self.folder = Path(folder)
+        self.fingerprint = json.loads(json.dumps(fingerprint))
+        self.keep = keep
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for part in self.folder.glob(".part-*"):  # of a writer that was killed
+            part.unlink()
+
+    def paths(self) -> list[Path]:
+        """The checkpoint files, oldest first."""
+        return sorted(self.folder.glob("step-*.npz"), key=lambda p: int(p.name.split("-")[1]))
+
+    def save(self, step: int, arrays: Mapping[str, np.ndarray], state: Mapping) -> Path:
+        """Write the checkpoint of `step`; then remove the ones that are not kept."""
+        state = {"step": step, "fingerprint": self.fingerprint, **state}
+        text = np.frombuffer(json.dumps(state).encode(), np.uint8)
+        part = self.folder / f".part-{os.getpid()}.npz"
+        with part.open("wb") as file:
+            np.savez(file, state=text, **arrays)
+        path = self.folder / f"step-{step:09d}-{_checksum(part)}.npz"
+        _flush(part)
+        part.replace(path)
+        _flush(self.folder)
+        for old in self.paths()[: -self.keep]:
+            old.unlink()
+        return path
+
+    def load(self, report: Callable[[str], None] = print) -> tuple[dict, dict] | None:
+        """Arrays and state of the newest readable checkpoint; None when there is none at all.
+
+        Raises:
+            CheckpointError: there are checkpoints and all of them are damaged.
+            CheckpointMismatch: the checkpoint is of other parameters or data.
+        """
+        damaged = []
+        for path in reversed(self.paths()):
+            if path.stem.split("-")[-1] != _checksum(path):
+                report(f"checkpoint {path.name} is damaged; trying the one before")
+                damaged.append(path)
+                continue
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            state = json.loads(arrays.pop("state").tobytes())
+            lines = differences(state["fingerprint"], self.fingerprint)
+            if lines:
+                raise CheckpointMismatch(
+                    f"{path} was made with other parameters or data ({'; '.join(lines)}): "
+                    "use them again, or another run folder, or resume=False to start anew"
+                )
+            for bad in damaged:
+                bad.unlink()
+            return arrays, state
+        if damaged:
+            raise CheckpointError(
+                f"all {len(damaged)} checkpoints in {self.folder} are damaged: "
+                "resume=False starts anew"
+            )
+        return None
+
+    def holds(self, step: int) -> bool:
+        """Whether there is a checkpoint of this step."""
+        return any(int(path.name.split("-")[1]) == step for path in self.paths())
+
+    def clear(self) -> None:
+        """Remove every checkpoint."""
+        for path in self.folder.iterdir():
+            path.unlink()
+
+
+def differences(then, now, name: str = "") -> list[str]:
+    """What differs between two values of JSON types, a line each: ``a.b: 1 then, 2 now``."""
+    if isinstance(then, dict) and isinstance(now, dict):
+        keys = [*then, *(k for k in now if k not in then)]
+        pairs = ((k, then.get(k, "absent"), now.get(k, "absent")) for k in keys)
+    elif isinstance(then, list) and isinstance(now, list) and len(then) == len(now):
+        pairs = ((i, a, b) for i, (a, b) in enumerate(zip(then, now, strict=True)))
+    else:
+        return [] if then == now else [f"{name}: {_short(then)} then, {_short(now)} now"]
+    return [
+        line
+        for key, a, b in pairs
+        for line in differences(a, b, f"{name}.{key}" if name else f"{key}")
+    ]
+
+
+def _short(value) -> str:
+    text = (
+        f"{len(value)} items" if isinstance(value, dict | list) and len(value) > 8 else str(value)
+    )
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def _variables(model) -> dict[str, list]:
+    return {"model": model.variables, "optimizer": model.optimizer.variables}
+
+
+def _checksum(path) -> str:
+    with open(path, "rb") as file:
+        return hashlib.file_digest(file, "blake2b").hexdigest()[:16]
+
+
+def _flush(path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,254 @@
+"""A training recipe: optimiser, learning-rate schedule and regularisation as plain numbers.
+
+The learning rate of a step is a pure function of the step and of a small state that changes
+once an epoch, so a resumed run continues the same schedule.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from numbers import Real
+
+import keras
+import numpy as np
+
+# A schedule that lowers the rate by itself looks at these columns of an epoch's history row.
+_MONITORS = ("loss", "val_loss")
+
+
+@dataclasses.dataclass(frozen=True)
+class Recipe:
+    """One way to train a classifier whose output is class probabilities.
+
+    The learning rate of a step is
+    ``lr · levels[level] · drop_factor^drops / (1 + decay · update) · warm-up · cosine``,
+    where the unused factors are 1 and ``update = step // accumulate``.
+    """
+
+    name: str
+    source: str
+    steps_per_epoch: int
+    epochs: int
+    optimizer: str  # "adam", "adamw" or "sgd"
+    lr: float
+    momentum: float = 0.0  # sgd only
+    weight_decay: float = 0.0  # adamw only: decoupled, kernels only
+    l2: float = 0.0  # penalty l2 · sum(w²) on every kernel; its gradient is 2 · l2 · w
+    decay: float = 0.0  # tf.keras 2.1's time decay, per update
+    drop_epochs: tuple[int, ...] = ()  # after so many epochs the rate is times drop_factor
+    drop_factor: float = 0.1
+    levels: tuple[float, ...] = (1.0,)  # factors of lr, taken one after the other
+    level_rule: str = ""  # "window" or "best": when the next level begins; see `after_epoch`
+    monitor: str = "loss"
+    patience: int = 3
+    gain: float = 0.01  # relative improvement that counts
+    warmup_epochs: float = 0.0  # linear, from lr / steps to lr
+    cosine: bool = False  # to zero at the end of the run
+    label_smoothing: float = 0.0
+    ema: float = 0.0  # momentum of the weights' moving average; 0 keeps none
+    clip_norm: float = 0.0  # global norm of the gradients; 0 clips nothing
+    accumulate: int = 1  # batches whose gradients are averaged into one update
+    class_weight: tuple[float, ...] = ()  # weight of a video's loss by class index
+
+    def __post_init__(self):
+        _check(self)
+
+    def start(self) -> dict:
+        """The schedule's state before the first epoch, in JSON types."""
+        return {"level": 0, "best": None, "waited": 0, "recent": []}
+
+    def lr_at(self, step: int, state: Mapping | None = None) -> float:
+        """Learning rate of global step `step` (from 0); `state` None = the first level."""
+        lr = self.lr * self.levels[state["level"] if state else 0]
+        lr /= 1 + self.decay * (step // self.accumulate)
+        lr *= self.drop_factor ** sum(step >= e * self.steps_per_epoch for e in self.drop_epochs)
+        warmup = round(self.warmup_epochs * self.steps_per_epoch)
+        if step < warmup:
+            return lr * (step + 1) / warmup
+        if self.cosine:
+            total = self.steps_per_epoch * self.epochs
+            lr *= 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / (total - warmup))
+        return lr
+
+    def after_epoch(self, state: Mapping, row: Mapping) -> dict:
+        """The state after an epoch whose history row is `row`.
+
+        "window": the next level begins when the monitored value improved by less than `gain`
+        over the last `patience` epochs at the present level. "best" (PyTorch's
+        ReduceLROnPlateau): when more than `patience` epochs in a row did not improve the best
+        value by `gain`.
+        """
+        state = dict(state)
+        if not self.level_rule:
+            return state
+        value = float(row[self.monitor])
+        if self.level_rule == "window":
+            recent = [*state["recent"], value][-self.patience - 1 :]
+            full = len(recent) > self.patience
+            lower = full and recent[0] - value < self.gain * recent[0]
+            state["recent"] = [] if lower else recent
+        else:
+            better = state["best"] is None or value < state["best"] * (1 - self.gain)
+            state["best"] = value if better else state["best"]
+            state["waited"] = 0 if better else state["waited"] + 1
+            lower = state["waited"] > self.patience
+            state["waited"] = 0 if lower else state["waited"]
+        if lower:
+            state["level"] = min(state["level"] + 1, len(self.levels) - 1)
+        return state
+
+    def compile(self, model: keras.Model) -> None:
+        """Give `model` a fresh optimiser, the loss, the metrics and the kernels' L2 penalty.
+
+        The recipe decides the whole regularisation: a kernel's own regulariser is replaced.
+        """
+        kernels = [v for v in model.trainable_variables if "kernel" in v.name]
+        for kernel in kernels:
+            kernel.regularizer = keras.regularizers.L2(self.l2) if self.l2 else None
+        model.compile(
+            optimizer=self._make_optimizer(model, kernels),
+            loss=keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
+            # The compiled loss holds the L2 penalty, so the cross-entropy is measured beside it.
+            metrics=[
+                keras.metrics.CategoricalCrossentropy(
+                    name="cross_entropy", label_smoothing=self.label_smoothing
+                ),
+                keras.metrics.CategoricalAccuracy(name="accuracy"),
+            ],
+            # XLA makes these networks slower on TensorFlow; JAX cannot train without it.
+            jit_compile=keras.backend.backend() == "jax",
+        )
+        model.optimizer.build(model.trainable_variables)
+
+    def _make_optimizer(self, model, kernels):
+        options = {
+            "learning_rate": self.lr_at(0),
+            "global_clipnorm": self.clip_norm or None,
+            "use_ema": bool(self.ema),
+            "ema_momentum": self.ema or 0.99,  # unused without use_ema; Keras checks its range
+            "gradient_accumulation_steps": self.accumulate if self.accumulate > 1 else None,
+        }
+        if self.optimizer == "sgd":
+            return keras.optimizers.SGD(momentum=float(self.momentum), **options)
+        if self.optimizer == "adam":
+            return keras.optimizers.Adam(**options)
+        optimizer = keras.optimizers.AdamW(weight_decay=self.weight_decay, **options)
+        decayed = {id(v) for v in kernels}
+        optimizer.exclude_from_weight_decay(
+            var_list=[v for v in model.trainable_variables if id(v) not in decayed]
+        )
+        return optimizer
+
+    def targets(self, labels, classes: int) -> np.ndarray:
+        """float32 (batch, classes) from int labels (batch,) or from shares (batch, classes).
+
+        Raises:
+            ValueError: labels of another shape, or class indices outside 0..classes - 1.
+        """
+        labels = np.asarray(labels)
+        if labels.ndim == 2 and labels.shape[1] == classes and labels.dtype.kind == "f":
+            return labels.astype(np.float32)
+        if labels.ndim != 1 or labels.dtype.kind not in "iu":
+            raise ValueError(
+                f"labels are int (batch,) or float (batch, {classes}); "
+                f"received {labels.dtype} {labels.shape}"
+            )
+        if labels.size and (labels.min() < 0 or labels.max() >= classes):
+            raise ValueError(
+                f"the model has {classes} classes, so labels lie in 0..{classes - 1}; "
+                f"received {labels.min()}..{labels.max()}"
+            )
+        return np.eye(classes, dtype=np.float32)[labels]
+
+    def sample_weights(self, targets: np.ndarray) -> np.ndarray | None:
+        """float32 (batch,): each sample's weight in the loss; None without class weights."""
+        if not self.class_weight:
+            return None
+        if len(self.class_weight) != targets.shape[1]:
+            raise ValueError(
+                f"class_weight has {len(self.class_weight)} numbers, "
+                f"the model has {targets.shape[1]} classes"
+            )
+        return (targets @ np.asarray(self.class_weight)).astype(np.float32)
+
+    def config(self) -> dict:
+        """The numbers that decide the weights after a given step, in JSON types."""
+        values = dataclasses.asdict(self)
+        if not self.cosine:  # only a cosine needs to know how long the run is
+            del values["epochs"]
+        del values["source"]
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+    def describe(self) -> str:
+        """Two lines for people: what differs from the plain optimiser, and the rate over time."""
+        parts = [
+            f"{f.name} {_plain(getattr(self, f.name))}"
+            for f in dataclasses.fields(self)[5:]
+            if getattr(self, f.name) != f.default and f.name not in ("lr", "levels", "drop_epochs")
+        ]
+        marks = sorted({0, 1, self.epochs // 4, self.epochs // 2, self.epochs - 1})
+        rates = [
+            f"epoch {e + 1}: {self.lr_at(e * self.steps_per_epoch):.3g}"
+            for e in marks
+            if e < self.epochs
+        ]
+        later = ""
+        if self.level_rule:
+            rule = f"{self.monitor} gained under {self.gain:.3g}"
+            levels = ", ".join(f"{self.lr * x:.3g}" for x in self.levels[1:4])
+            later = f"; on {rule} over {self.patience} epochs: {levels}"
+        return (
+            f"{self.name}: {self.optimizer}, {', '.join(parts)}\n"
+            f"learning rate {', '.join(rates)}{later}"
+        )
+
+
+def _plain(value) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def _check(r: Recipe) -> None:
+    """Refuse numbers out of range and combinations that fight each other."""
+    for f in dataclasses.fields(r):
+        value = getattr(r, f.name)
+        ok = {
+            str: lambda v: isinstance(v, str),
+            bool: lambda v: isinstance(v, bool),
+            int: lambda v: isinstance(v, int) and not isinstance(v, bool),
+            float: lambda v: isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v),
+        }.get(f.type, lambda v: isinstance(v, tuple) and all(isinstance(x, Real) for x in v))
+        if not ok(value):
+            kind = getattr(f.type, "__name__", "list of numbers")
+            raise ValueError(f"recipe {r.name}: {f.name} is a {kind}; received {value!r}")
+    adaptive, fixed = bool(r.level_rule), bool(r.cosine or r.decay)
+    refusals = [
+        (r.steps_per_epoch < 1 or r.epochs < 1, "steps_per_epoch and epochs are at least 1"),
+        (r.optimizer not in ("adam", "adamw", "sgd"), "optimizer is adam, adamw or sgd"),
+        (r.lr <= 0, "lr is above 0"),
+        (not 0 <= r.momentum < 1, "momentum lies in [0, 1)"),
+        (r.momentum and r.optimizer != "sgd", "momentum belongs to sgd; Adam has its own"),
+        (r.weight_decay < 0 or r.l2 < 0 or r.decay < 0, "weight_decay, l2 and decay are 0 or more"),
+        (r.weight_decay and r.optimizer != "adamw",
+         "weight_decay is adamw's; with sgd or adam give l2 = weight decay / 2"),
+        (r.weight_decay and r.l2, "weight_decay and l2 both shrink the kernels: give one"),
+        (r.level_rule not in ("", "window", "best"), 'level_rule is "window", "best" or ""'),
+        (r.monitor not in _MONITORS, f"monitor is one of {', '.join(_MONITORS)}"),
+        (r.patience < 1 or r.gain < 0, "patience is at least 1 and gain 0 or more"),
+        (not r.levels or min(r.levels) <= 0, "levels are one or more factors above 0"),
+        (adaptive and fixed, "a rate that follows the loss and one that follows the step "
+         "(cosine, decay) fight each other: set level_rule to \"\" or leave the other"),
+        (r.cosine and r.decay, "cosine and decay are two schedules: give one"),
+        (r.cosine and r.drop_epochs, "cosine and drop_epochs are two schedules: give one"),
+        (r.drop_factor <= 0, "drop_factor is above 0"),
+        (not 0 <= r.warmup_epochs < r.epochs, f"warmup_epochs lies in [0, {r.epochs})"),
+        (not 0 <= r.label_smoothing < 1, "label_smoothing lies in [0, 1)"),
+        (not 0 <= r.ema < 1, "ema lies in [0, 1)"),
+        (r.clip_norm < 0, "clip_norm is 0 or more"),
+        (r.accumulate < 1, "accumulate is at least 1"),
+        (r.ema and r.accumulate > 1, "ema with accumulate: Keras would average once a batch, "
+         "not once an update, so the average would forget faster than ema says"),
+        (r.class_weight and min(r.class_weight) < 0, "class_weight holds numbers from 0"),
+    ]  # fmt: skip
+    for refused, why in refusals:
+        if refused:
+            raise ValueError(f"recipe {r.name}: {why}")

@@ -1,0 +1,93 @@
+"""Training recipes by name, each with its source."""
+
+import dataclasses
+import difflib
+
+from harlib.training.recipe import Recipe
+
+_NOT_OVERRIDABLE = ("name", "source", "steps_per_epoch", "epochs")
+
+_STUDY = "the study's own notebooks (tf.keras 2.1)"
+_HARA = "Hara et al., CVPR 2018, github.com/kenshohara/3D-ResNets-PyTorch, branch CVPR2018"
+
+_RECIPES = {
+    "study-adam": {
+        "source": _STUDY + ": Adam 1e-4, lowered by hand to 5e-5 and 1e-5 when the loss saturated",
+        "optimizer": "adam",
+        "lr": 1e-4,
+        "levels": (1.0, 0.5, 0.1),
+        "level_rule": "window",
+        "patience": 3,
+        "gain": 0.01,
+    },
+    "study-sgd": {
+        "source": _STUDY + ": SGD lr 0.1, momentum 0.9, decay 0.001 = a learning-rate decay",
+        "optimizer": "sgd",
+        "lr": 0.1,
+        "momentum": 0.9,
+        "decay": 0.001,
+    },
+    "hara-sgd": {
+        # Theirs: lr 0.1, momentum 0.9, dampening 0.9, weight decay 1e-3. Dampening scales each
+        # gradient by 1 - 0.9, so lr is 0.1 · 0.1; Keras' L2 gradient is 2 · l2 · w.
+        "source": _HARA,
+        "optimizer": "sgd",
+        "lr": 0.01,
+        "momentum": 0.9,
+        "l2": 5e-4,
+        "levels": tuple(10.0**-k for k in range(8)),  # PyTorch stops at 1e-8 of lr 0.1
+        "level_rule": "best",
+        "monitor": "val_loss",
+        "patience": 10,
+        "gain": 1e-4,
+    },
+    "tran-sgd": {
+        # Their batches hold 30 clips. 16 epochs, a tenth after every 4: quarters of the run.
+        "source": "Tran et al., ICCV 2015, section 3.1, UCF101 from scratch (arXiv:1412.0767)",
+        "optimizer": "sgd",
+        "lr": 0.003,
+        "momentum": 0.9,
+    },
+    "modern": {
+        "source": "AdamW (Loshchilov & Hutter, arXiv:1711.05101) with warm-up, cosine "
+        "(arXiv:1608.03983) and label smoothing (arXiv:1512.00567)",
+        "optimizer": "adamw",
+        "lr": 1e-3,
+        "weight_decay": 0.05,
+        "cosine": True,
+        "label_smoothing": 0.1,
+        "clip_norm": 1.0,
+    },
+}
+
+
+def names() -> list[str]:
+    """The recipes' names."""
+    return list(_RECIPES)
+
+
+def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides) -> Recipe:
+    """The recipe `name` for a run of `epochs` epochs; `overrides` replace its numbers.
+
+    Raises:
+        ValueError: an unknown name or number, a wrong type, or numbers that exclude each other.
+    """
+    if name not in _RECIPES:
+        raise ValueError(f"unknown recipe {name!r}{_nearest(name, names())}")
+    fields = {f.name: f for f in dataclasses.fields(Recipe) if f.name not in _NOT_OVERRIDABLE}
+    for key in overrides:
+        if key not in fields:
+            raise ValueError(f"recipe {name} has no number {key!r}{_nearest(key, fields)}")
+    values = dict(_RECIPES[name])
+    if name == "tran-sgd":
+        quarters = {max(1, round(epochs * q / 4)) for q in (1, 2, 3)}
+        values["drop_epochs"] = tuple(sorted(q for q in quarters if q < epochs))
+    if name == "modern":
+        values["warmup_epochs"] = min(5.0, 0.1 * epochs)
+    values.update({k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()})
+    return Recipe(name=name, steps_per_epoch=steps_per_epoch, epochs=epochs, **values)
+
+
+def _nearest(word, known) -> str:
+    near = difflib.get_close_matches(word, known, n=1)
+    return f"; nearest: {near[0]!r}" if near else f"; known: {', '.join(known)}"
