@@ -1,0 +1,172 @@
+"""Which videos there are: their category, split and group, as one table.
+
+A *group* is what must not be on two sides of a split (a YouTube id, a UCF101 group, an actor).
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable
+from difflib import get_close_matches
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harlib.data import listings
+from harlib.data.listings import CatalogError
+
+COLUMNS = ["video_id", "path", "category", "split", "group", "start_s", "end_s"]
+SPLITS = ("train", "val", "test")
+
+
+class Catalog:
+    """A checked table of videos.
+
+    `frame` has the columns `video_id, path, category, split, group, start_s, end_s`, a row a
+    video, sorted by split, category and video_id. `path` is "" for a listed video whose file is
+    missing; `start_s` and `end_s` are seconds in the file, NaN for a whole file.
+
+    Raises:
+        CatalogError: a column is missing, a split is unknown, a video is listed twice in one
+            category, or a group lies on two sides of a split.
+    """
+
+    def __init__(self, frame: pd.DataFrame, name: str):
+        missing = [column for column in COLUMNS if column not in frame]
+        if missing:
+            raise CatalogError(f"catalog {name}: columns {missing} are missing; it needs {COLUMNS}")
+        if frame.empty:
+            raise CatalogError(f"catalog {name} lists no videos")
+        frame = frame[COLUMNS].copy()
+        for column in ("video_id", "path", "category", "split", "group"):
+            frame[column] = frame[column].astype(str)
+        for column in ("start_s", "end_s"):
+            frame[column] = frame[column].astype(np.float64)
+        unknown = sorted(set(frame["split"]) - set(SPLITS))
+        if unknown:
+            raise CatalogError(f"catalog {name}: unknown splits {unknown}; known: {list(SPLITS)}")
+        for column in ("video_id", "category"):
+            if not frame[column].str.strip().all():
+                row = int(np.flatnonzero(frame[column].str.strip() == "")[0])
+                raise CatalogError(f"catalog {name}: row {row} has an empty {column}")
+        key = ["split", "category", "video_id"]
+        twice = frame.loc[frame.duplicated(key), key]
+        if len(twice):
+            raise CatalogError(
+                f"catalog {name}: {len(twice)} videos are listed twice, first "
+                f"{' / '.join(twice.iloc[0])}"
+            )
+        sides = frame.drop_duplicates(["group", "split"])
+        leaks = sides.loc[sides.duplicated("group"), "group"]
+        if len(leaks):
+            first = leaks.iloc[0]
+            on = sorted(sides.loc[sides["group"] == first, "split"])
+            raise CatalogError(
+                f"catalog {name}: {len(leaks)} groups lie on two sides of a split, first "
+                f"{first!r} in {' and '.join(on)}; a group must be in one split only"
+            )
+        self.frame = frame.sort_values(key, kind="stable", ignore_index=True)
+        self.name = name
+
+    @property
+    def categories(self) -> list[str]:
+        return sorted(self.frame["category"].unique())
+
+    @property
+    def hash(self) -> str:
+        """12 hex digits of the content: not of the folder that the videos lie in."""
+        content = self.frame.assign(path=[os.path.basename(path) for path in self.frame["path"]])
+        return hashlib.sha256(content.to_csv(index=False).encode()).hexdigest()[:12]
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def __repr__(self) -> str:
+        counts = self.frame["split"].value_counts()
+        splits = ", ".join(f"{split} {counts[split]:,}" for split in SPLITS if split in counts)
+        return f"Catalog({self.name}: {len(self.categories)} categories, {splits}, {self.hash})"
+
+    def select(self, categories=None, splits: Iterable[str] | None = None) -> "Catalog":
+        """The part with these categories (names, or a file with one a line) and these splits."""
+        frame = self.frame
+        if categories is not None:
+            wanted = listings.read_categories(categories)
+            known = self.categories
+            for category in wanted:
+                if category not in known:
+                    near = get_close_matches(category, known, 1) or known[:1]
+                    raise CatalogError(
+                        f"catalog {self.name} has no category {category!r}; nearest: {near[0]!r}"
+                    )
+            frame = frame[frame["category"].isin(wanted)]
+        if splits is not None:
+            splits = [splits] if isinstance(splits, str) else list(splits)
+            empty = [split for split in splits if split not in set(frame["split"])]
+            if empty:
+                raise CatalogError(f"catalog {self.name} has no videos in split {empty[0]!r}")
+            frame = frame[frame["split"].isin(splits)]
+        return Catalog(frame, self.name)
+
+    def to_csv(self, path: str | os.PathLike) -> None:
+        """Write the table; paths below the CSV's folder are written relative to it."""
+        base = Path(path).resolve().parent
+        table = self.frame.copy()
+        table["path"] = [
+            os.path.relpath(p, base) if p and Path(p).resolve().is_relative_to(base) else p
+            for p in table["path"]
+        ]
+        table.to_csv(path, index=False)
+
+    @classmethod
+    def from_csv(cls, path: str | os.PathLike) -> "Catalog":
+        """Read what `to_csv` wrote, or any CSV with its columns."""
+        path = Path(path)
+        frame = listings.read_csv(path)
+        if "path" in frame:
+            base = path.resolve().parent
+            frame["path"] = [str(base / p) if p else "" for p in frame["path"]]
+        for column in ("start_s", "end_s"):
+            if column in frame:
+                frame[column] = pd.to_numeric(frame[column].replace("", "nan"))
+        return cls(frame, path.stem)
+
+    @classmethod
+    def from_folder(
+        cls, root, *, val: float = 0.2, seed: int = 0, group: str | None = None
+    ) -> "Catalog":
+        """Videos at `split/category/*` or `category/*`; stills count as videos.
+
+        Without split folders, `val` of the groups are held out, stratified by category, chosen by
+        `seed`. `group` is a regular expression whose first group in a file's stem names the
+        video's group; by default a Kinetics or UCF101 name's, else every file is its own.
+        """
+        return cls(listings.folder(Path(root), val, seed, group), Path(root).resolve().name)
+
+    @classmethod
+    def from_kinetics_csv(cls, csv, videos, categories=None) -> "Catalog":
+        """Kinetics' lists (400, 600, 700; a path or several; any column order).
+
+        Files below `videos` are `ID_SSSSSS_EEEEEE.*` (trimmed) or `ID.*` (whole: `start_s` and
+        `end_s` come from the list), in any folders. The group is the YouTube id.
+        """
+        paths = [Path(csv)] if isinstance(csv, str | os.PathLike) else [Path(p) for p in csv]
+        frame = listings.kinetics(paths, Path(videos))
+        catalog = cls(frame, "+".join(path.stem for path in paths))
+        return catalog if categories is None else catalog.select(categories)
+
+    @classmethod
+    def from_ucf101(cls, videos, lists, split: int = 1) -> "Catalog":
+        """UCF101's official lists `trainlist0N.txt` and `testlist0N.txt`, with `classInd.txt`.
+
+        A listed video whose file is missing stays in the catalog. The group is the category's
+        gNN, as in "Punch_g08".
+        """
+        return cls(listings.ucf101(Path(videos), Path(lists), split), f"ucf101-split{split}")
+
+    @classmethod
+    def from_stanford40(cls, root) -> "Catalog":
+        """Stanford-40's stills: `JPEGImages/` and the lists in `ImageSplits/`.
+
+        A category's underscores become blanks, as Kinetics writes its names.
+        """
+        return cls(listings.stanford40(Path(root)), Path(root).resolve().name)
