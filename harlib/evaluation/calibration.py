@@ -1,0 +1,38 @@
+"""Does a model know how sure it may be? Reliability bins and the calibration error."""
+
+import numpy as np
+import pandas as pd
+
+
+def reliability(scores, bins=10):
+    """Videos binned by the score of the predicted category: `low, high, videos, confidence,
+    accuracy`, one row a bin of equal width over 0..1; empty bins have NaN.
+
+    Videos that could not be read have no score and are left out.
+    """
+    confidence = scores.video_scores.max(axis=1).astype(float)
+    right = scores.video_scores.argmax(axis=1) == scores.label
+    edges = np.linspace(0, 1, bins + 1)
+    # half-open from below: a score of exactly 0.5 belongs to the bin that ends there
+    number = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    videos = np.bincount(number, minlength=bins)
+    some = np.where(videos, videos, np.nan)
+    return pd.DataFrame(
+        {
+            "low": edges[:-1],
+            "high": edges[1:],
+            "videos": videos,
+            "confidence": np.bincount(number, weights=confidence, minlength=bins) / some,
+            "accuracy": np.bincount(number, weights=right, minlength=bins) / some,
+        }
+    )
+
+
+def calibration_error(scores, bins=15):
+    """Expected calibration error 0..1: mean over videos of |confidence - accuracy| of their bin.
+
+    Reference: Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (15 bins).
+    """
+    table = reliability(scores, bins).dropna()
+    gap = (table["confidence"] - table["accuracy"]).abs()
+    return float((gap * table["videos"]).sum() / table["videos"].sum())

@@ -1,0 +1,143 @@
+"""Several runs on the same videos: is the difference real, and what do they know together?"""
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from harlib.evaluation.hits import all_groups, all_labels, right_videos
+from harlib.evaluation.intervals import group_sums, resampled_means
+from harlib.evaluation.score import Scores
+
+
+def same_videos(a, b):
+    """Row numbers of `b`'s listed videos in the order of `a`'s: int (videos + missing,).
+
+    Raises: ValueError when the two do not list the same videos with the same true categories.
+    """
+    first, second = (np.concatenate([scores.video_id, scores.missing_id]) for scores in (a, b))
+    if list(a.categories) != list(b.categories):
+        raise ValueError(
+            f"the runs have {len(a.categories)} and {len(b.categories)} categories that are not "
+            "the same; compare runs on one store"
+        )
+    only = np.setxor1d(first, second)
+    if len(only):
+        raise ValueError(
+            f"the runs were scored on {len(first)} and {len(second)} videos, {len(only)} of them "
+            f"not shared (such as {str(only[0])!r}); compare runs on one split"
+        )
+    order = np.argsort(second)[np.argsort(np.argsort(first))]
+    if (all_labels(a) != all_labels(b)[order]).any():
+        raise ValueError("the runs disagree on the true categories of the same videos")
+    return order
+
+
+def compare(a, b, *, resamples=2000, seed=0):
+    """Paired comparison of the top-1 accuracy of two runs on the same videos.
+
+    Returns a dict: `difference` (a - b, -1..1), `low`, `high` (95 % interval, paired bootstrap
+    over groups), `only_a`, `only_b`, `both`, `neither` (videos right), and `p` (exact McNemar
+    test, two-sided). McNemar takes videos as independent; where groups hold several videos the
+    interval is the one to trust.
+    """
+    order = same_videos(a, b)
+    right_a, right_b = right_videos(a), right_videos(b)[order]
+    difference = right_a.astype(float) - right_b
+    sums, sizes = group_sums(all_groups(a), difference, np.ones(len(difference)))
+    means = resampled_means(sums, sizes, resamples=resamples, seed=seed)
+    low, high = np.quantile(means, [0.025, 0.975])
+    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
+    return {
+        "difference": float(difference.mean()),
+        "low": float(low),
+        "high": float(high),
+        "only_a": only_a,
+        "only_b": only_b,
+        "both": int((right_a & right_b).sum()),
+        "neither": int((~right_a & ~right_b).sum()),
+        "p": mcnemar(only_a, only_b),
+    }
+
+
+def mcnemar(only_a, only_b):
+    """Two-sided p of the exact McNemar test from the videos that only one of two runs has right.
+
+    Reference: McNemar, Psychometrika 12 (1947), exact binomial form.
+    """
+    if only_a + only_b == 0:
+        return 1.0
+    return float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)
+
+
+def compare_all(runs, *, resamples=2000, seed=0):
+    """`compare` for every pair of {name: Scores}: a table with the columns `a, b` and its keys."""
+    names = list(runs)
+    rows = [
+        {"a": a, "b": b} | compare(runs[a], runs[b], resamples=resamples, seed=seed)
+        for number, a in enumerate(names)
+        for b in names[number + 1 :]
+    ]
+    return pd.DataFrame(rows)
+
+
+def category_difference(a, b):
+    """Accuracy of `a` minus that of `b` by category, best for `a` first: `category, support,
+    a, b, difference`, fractions."""
+    order = same_videos(a, b)
+    labels = all_labels(a)
+    support = np.bincount(labels, minlength=len(a.categories))
+    own = np.where(support, support, np.nan)
+    shares = [
+        np.bincount(labels, weights=right, minlength=len(support)) / own
+        for right in (right_videos(a), right_videos(b)[order])
+    ]
+    table = pd.DataFrame(
+        {"category": a.categories, "support": support, "a": shares[0], "b": shares[1]}
+    )
+    table["difference"] = table["a"] - table["b"]
+    table = table.dropna().sort_values("difference", ascending=False, kind="stable")
+    return table.reset_index(drop=True)
+
+
+def ensemble(runs, weights=None):
+    """The weighted mean of several runs' video scores, as Scores.
+
+    runs: {name: Scores} or a list, on the same videos. weights: one a run, equal when None.
+    Views are averaged too when all runs have equally many; otherwise the ensemble has none, and
+    its clip-level accuracies are NaN. A video that one run lacks is missing in the ensemble.
+    """
+    runs = list(runs.values()) if isinstance(runs, dict) else list(runs)
+    weights = np.ones(len(runs)) if weights is None else np.asarray(weights, dtype=float)
+    if not runs or len(weights) != len(runs) or weights.min() < 0 or weights.sum() <= 0:
+        raise ValueError(
+            f"{len(runs)} runs and the weights {weights.tolist()}; expected at least one run and "
+            "a weight >= 0 for each, not all 0"
+        )
+    weights = weights / weights.sum()
+    first = runs[0]
+    ids = np.concatenate([first.video_id, first.missing_id])
+    kept = np.ones(len(ids), bool)
+    rows = []
+    for run in runs:
+        row = same_videos(first, run)
+        kept &= row < len(run.video_id)
+        rows.append(row)
+    video = sum(w * run.video_scores[row[kept]] for w, run, row in zip(weights, runs, rows,
+                strict=True))
+    if len({run.view_scores.shape[1] for run in runs}) == 1:
+        views = sum(w * run.view_scores[row[kept]].astype(np.float32) for w, run, row in
+                    zip(weights, runs, rows, strict=True))
+    else:
+        views = np.empty((len(video), 0, len(first.categories)))
+    labels, groups = all_labels(first), all_groups(first)
+    return Scores(
+        video_id=ids[kept],
+        label=labels[kept],
+        categories=first.categories,
+        video_scores=video,
+        view_scores=views,
+        group=groups[kept],
+        missing_id=ids[~kept],
+        missing_label=labels[~kept],
+        missing_group=groups[~kept],
+    )

@@ -1,0 +1,118 @@
+"""Dots with intervals: accuracy by category and by reversed pair, of one model or several."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import PercentFormatter
+
+from harlib.evaluation.axes import legend_below, named, share_axis, whiskers
+from harlib.evaluation.metrics import ALL_PAIRS
+from harlib.evaluation.style import (
+    LISTED,
+    PALETTE,
+    QUIET,
+    WRONG,
+    describe,
+    new_axes,
+    percent,
+    short,
+    styled,
+)
+
+
+@styled
+def per_category(table, *, ax=None):
+    """Accuracy of each category with its 95 % interval, best first.
+
+    table: `metrics.per_category(scores)` (`category, support, accuracy, low, high`), with a
+    column `model`, or {model: table}, for several. Above 60 categories: the sorted curve, and
+    beside it the best and the worst; returns both axes then (ax: two axes).
+    """
+    tables = _by_model(table)
+    first = next(iter(tables.values()))
+    mean = pd.concat(tables.values()).groupby("category")["accuracy"].mean().dropna()
+    order = mean.sort_values(ascending=False, kind="stable").index
+    text = (
+        f"Accuracy of {len(order)} categories of {', '.join(tables) or 'the model'}: best "
+        f"{order[0]} with {percent(mean.max(), 0)}, worst {order[-1]} with "
+        f"{percent(mean.min(), 0)}, median {percent(mean.median(), 0)}."
+    )
+    if len(order) > LISTED:
+        axes = np.asarray(new_axes(11.0, 6.4, 1, 2, width_ratios=[1.15, 1]) if ax is None else ax)
+        _ranked(axes[0], tables)
+        ends = [*order[:12], *order[-12:]]
+        _dots(axes[1], tables, "category", ends)
+        axes[1].axhline(11.5, color=QUIET, lw=1)
+        axes[1].set_title("The 12 best and the 12 worst")
+        return describe(axes, text)
+    ax = ax or new_axes(8.2, 1.2 + (0.24 + 0.09 * (len(tables) - 1)) * len(order))
+    support = first.set_index("category")["support"]
+    labels = {name: f"{short(name)} ({support[name]})" for name in order}
+    _dots(ax, tables, "category", order, labels)
+    ax.set_title("Accuracy by category (videos in brackets)")
+    return describe(ax, text)
+
+
+@styled
+def pairs(table, *, ax=None):
+    """How often a category outscores its own reverse, pair by pair; chance is 50 %.
+
+    table: `metrics.pair_accuracy(scores, pairs)`, with a column `model`, or {model: table}.
+    """
+    tables = _by_model(table)
+    order = list(dict.fromkeys(name for one in tables.values() for name in one["pair"]))
+    ax = ax or new_axes(8.6, 1.5 + (0.42 + 0.12 * (len(tables) - 1)) * len(order))
+    ax.axvline(0.5, color=WRONG, lw=1.4, ls=(0, (4, 2)), label="chance")
+    _dots(ax, tables, "pair", order, {name: short(name, 52) for name in order})
+    if order[-1] == ALL_PAIRS:
+        ax.axhline(len(order) - 1.5, color=QUIET, lw=1)
+    ax.set_title("An action against its reverse")
+    ax.set_xlabel("videos whose true category outscores its reverse (95 % interval)")
+    legend_below(ax)
+    said = [
+        f"{name or 'the model'} {percent(one['accuracy'].iloc[-1])}" for name, one in tables.items()
+    ]
+    return describe(
+        ax, f"Accuracy on {len(order)} reversed pairs; {order[-1]}: {', '.join(said)}; chance 50 %."
+    )
+
+
+def _by_model(table):
+    if isinstance(table, Mapping):
+        return dict(table)
+    if "model" in table:
+        return {str(name): own for name, own in table.groupby("model", sort=False)}
+    return {"": table}
+
+
+def _dots(ax, tables, key, order, labels=None):
+    rows = np.arange(len(order))
+    for number, (name, one) in enumerate(tables.items()):
+        color = PALETTE[number % len(PALETTE)]
+        own = one.set_index(key).reindex(order)
+        # models side by side within 60 % of the row
+        shift = 0.6 * ((number + 0.5) / len(tables) - 0.5)
+        accuracy = own["accuracy"].to_numpy(float)
+        ax.plot(accuracy, rows + shift, "o", ms=6, ls="", color=color, label=short(name) or None)
+        whiskers(ax, rows + shift, accuracy, own["low"], own["high"], color)
+    for row in rows[1::2]:
+        ax.axhspan(row - 0.5, row + 0.5, color="#F3F4F6", zorder=0, lw=0)
+    labels = labels or {name: short(name) for name in order}
+    named(ax, rows, [labels[name] for name in order], escaped=True)
+    share_axis(ax, "top-1 accuracy (95 % interval)")
+    if any(tables):
+        legend_below(ax)
+
+
+def _ranked(ax, tables):
+    for number, (name, one) in enumerate(tables.items()):
+        own = one.dropna(subset=["accuracy"]).sort_values("accuracy", ascending=False)
+        rank, color = np.arange(1, len(own) + 1), PALETTE[number % len(PALETTE)]
+        ax.fill_between(rank, own["low"], own["high"], color=color, alpha=0.18, lw=0)
+        ax.plot(rank, own["accuracy"], color=color, label=short(name) or None)
+    ax.set(title="All categories, best first", xlabel="rank of the category",
+           ylabel="top-1 accuracy (95 % interval)", ylim=(0, 1.02))
+    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+
+

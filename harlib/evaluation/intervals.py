@@ -1,0 +1,78 @@
+"""95 % intervals of accuracies, by bootstrap over groups.
+
+Clips of one group (a recording, an actor) are right or wrong together, so whole groups are
+resampled, never single videos.
+"""
+
+import numpy as np
+from scipy import stats
+
+# draws held in memory at once: 4 million indices are 32 MB
+_DRAWS = 4_000_000
+
+
+def group_sums(groups, *values):
+    """Sums of per-video values within each group.
+
+    groups: (videos,), any comparable type. values: arrays (videos,).
+    Returns: one float64 array (groups,) for each of `values`.
+    """
+    _, number = np.unique(groups, return_inverse=True)
+    return tuple(np.bincount(number, weights=value) for value in values)
+
+
+def resampled_means(sums, sizes, *, resamples=1000, seed=0):
+    """Means after drawing groups with replacement: (resamples,), a pure function of the seed.
+
+    sums, sizes: (groups,), the sum of the values and the number of videos of each group.
+    """
+    rng = np.random.default_rng(seed)
+    count = len(sums)
+    means = np.empty(resamples)
+    step = max(1, _DRAWS // count)
+    for start in range(0, resamples, step):
+        draw = rng.integers(count, size=(min(step, resamples - start), count))
+        means[start : start + step] = sums[draw].sum(axis=1) / sizes[draw].sum(axis=1)
+    return means
+
+
+def bootstrap_interval(right, groups=None, *, resamples=1000, seed=0, level=0.95):
+    """Interval (low, high) of an accuracy, both in 0..1.
+
+    right: (videos,), 0..1 each: right or wrong, or the share of right views.
+    groups: (videos,); None = every video its own group. One group alone tells nothing about
+        others: (0.0, 1.0).
+
+    The bootstrap gives the variance; Wilson's score with Student's t for the number of groups
+    gives the bounds. Bare percentiles of the bootstrap are too narrow for the few videos of a
+    category: of 15 videos at a true accuracy of 95 % they cover 53 % of the time, and a category
+    without an error would get the interval [1, 1].
+
+    Reference: Korn and Graubard, Survey Methodology 24 (1998), the effective sample size of a
+        clustered proportion.
+    """
+    right = np.asarray(right, dtype=float)
+    if not len(right):
+        return np.nan, np.nan
+    groups = np.arange(len(right)) if groups is None else groups
+    sums, sizes = group_sums(groups, right, np.ones(len(right)))
+    if len(sums) < 2:
+        return 0.0, 1.0
+    mean = right.mean()
+    spread = mean * (1 - mean)
+    effective = len(right)
+    if 0 < mean < 1:
+        means = resampled_means(sums, sizes, resamples=resamples, seed=seed)
+        # drawing from the sample itself understates the variance by (groups - 1) / groups
+        variance = means.var() * len(sums) / (len(sums) - 1)
+        effective = min(effective, spread / max(variance, 1e-12))
+    return wilson(mean, effective, stats.t.ppf(0.5 + level / 2, len(sums) - 1))
+
+
+def wilson(mean, count, quantile=1.959964):
+    """Wilson's score interval (low, high) of a proportion `mean` seen in `count` trials."""
+    square = quantile**2
+    centre = (mean + square / (2 * count)) / (1 + square / count)
+    half = np.sqrt(mean * (1 - mean) / count + square / (4 * count**2))
+    half *= quantile / (1 + square / count)
+    return float(max(centre - half, 0.0)), float(min(centre + half, 1.0))

@@ -1,0 +1,266 @@
+"""Accuracies of scores with their intervals, confusions, and the file metrics.json.
+
+Videos that were listed but could not be read count as wrong everywhere, except in the confusion
+matrix, which has no column for them.
+"""
+
+import json
+import math
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import confusion_matrix
+
+from harlib.evaluation.calibration import calibration_error, reliability
+from harlib.evaluation.comparison import category_difference, compare, compare_all, ensemble
+from harlib.evaluation.hits import all_groups, all_labels, right_videos, right_views
+from harlib.evaluation.intervals import bootstrap_interval
+
+__all__ = [
+    "bootstrap_interval",
+    "calibration_error",
+    "category_difference",
+    "compare",
+    "compare_all",
+    "confusion",
+    "ensemble",
+    "majority",
+    "mean_class",
+    "most_confused",
+    "pair_accuracy",
+    "per_category",
+    "reliability",
+    "summary",
+    "table",
+    "top_k",
+    "write",
+]
+
+PROTOCOL = ("split", "clips", "crops", "frames", "stride", "size")
+MODEL = ("name", "parameters", "gmacs")
+ALL_PAIRS = "all pairs"
+
+
+def top_k(scores, k=1, *, level="video"):
+    """Share 0..1 of videos (`level="video"`) or of single views ("clip") right within the best k.
+
+    With fewer than k categories that is 1, as the definition says.
+    """
+    levels = {"video": right_videos, "clip": right_views}
+    if level not in levels:
+        raise ValueError(f"level={level!r}, expected one of {sorted(levels)}")
+    return float(levels[level](scores, k).mean())
+
+
+def mean_class(scores, *, level="video"):
+    """Mean over categories of their top-1 accuracy; categories without a video are left out."""
+    right = right_videos(scores) if level == "video" else right_views(scores)
+    labels = all_labels(scores)
+    support = np.bincount(labels)
+    sums = np.bincount(labels, weights=right)
+    return float((sums[support > 0] / support[support > 0]).mean())
+
+
+def majority(scores):
+    """Accuracy 0..1 of always naming the split's most frequent category: the least to beat."""
+    labels = all_labels(scores)
+    return float(np.bincount(labels).max() / len(labels))
+
+
+def per_category(scores, *, resamples=1000, seed=0):
+    """Table with one row a category: `category, support, missing, accuracy, low, high, top5`.
+
+    Fractions in 0..1; low and high bound the 95 % interval of the top-1 accuracy. A category
+    without a video has NaN. {name: Scores} gives one table with the column `model` in front.
+    """
+    if isinstance(scores, Mapping):
+        return _stacked(scores, per_category, resamples=resamples, seed=seed)
+    right, best5 = right_videos(scores), right_videos(scores, 5)
+    labels, groups = all_labels(scores), all_groups(scores)
+    _, groups = np.unique(groups, return_inverse=True)
+    order = np.argsort(labels, kind="stable")
+    bounds = np.searchsorted(labels[order], np.arange(len(scores.categories) + 1))
+    rows = []
+    for index, category in enumerate(scores.categories):
+        own = order[bounds[index] : bounds[index + 1]]
+        low, high = bootstrap_interval(right[own], groups[own], resamples=resamples, seed=seed)
+        some = len(own) > 0
+        rows.append(
+            {
+                "category": str(category),
+                "support": len(own),
+                "missing": int((own >= len(scores.label)).sum()),
+                "accuracy": right[own].mean() if some else np.nan,
+                "low": low,
+                "high": high,
+                "top5": best5[own].mean() if some else np.nan,
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def confusion(scores):
+    """int (classes true, classes predicted): how many scored videos of each kind."""
+    predicted = scores.video_scores.argmax(axis=1)
+    return confusion_matrix(scores.label, predicted, labels=np.arange(len(scores.categories)))
+
+
+def most_confused(scores, n=10):
+    """The n most frequent confusions: `true, predicted, videos, share` (of the true category)."""
+    matrix = confusion(scores)
+    wrong = matrix - np.diag(np.diag(matrix))
+    # stable: equal counts stay in the order of the categories
+    order = np.argsort(-wrong, axis=None, kind="stable")[:n]
+    true, predicted = np.unravel_index(order, wrong.shape)
+    videos = wrong[true, predicted]
+    table = pd.DataFrame(
+        {
+            "true": scores.categories[true],
+            "predicted": scores.categories[predicted],
+            "videos": videos,
+            "share": videos / np.maximum(matrix.sum(axis=1)[true], 1),
+        }
+    )
+    return table[table["videos"] > 0].reset_index(drop=True)
+
+
+def pair_accuracy(scores, pairs, *, resamples=1000, seed=0):
+    """How often the true category outscores its own reverse; chance is 0.5.
+
+    pairs: (forward, backward) category names. Returns a table with one row a pair and a last row
+    "all pairs": `pair, videos, right, accuracy, low, high`. {name: Scores} gives one table with
+    the column `model` in front. Equal scores count as wrong, and so do missing videos.
+
+    Raises: ValueError when a name is no category of the scores.
+    """
+    if isinstance(scores, Mapping):
+        return _stacked(scores, pair_accuracy, pairs, resamples=resamples, seed=seed)
+    index = {str(name): number for number, name in enumerate(scores.categories)}
+    unknown = sorted({name for pair in pairs for name in pair} - set(index))
+    if unknown or not pairs:
+        raise ValueError(f"pairs name {unknown or 'nothing'}, the categories are {sorted(index)}")
+    labels, groups = all_labels(scores), all_groups(scores)
+    lost = np.full((len(scores.missing_id), len(index)), np.nan)
+    class_scores = np.concatenate([scores.video_scores, lost])
+    rows, every = [], np.zeros(len(labels), bool)
+    wins = np.zeros(len(labels), bool)
+
+    def row(name, own):
+        low, high = bootstrap_interval(wins[own], groups[own], resamples=resamples, seed=seed)
+        count, right = int(own.sum()), int(wins[own].sum())
+        return {"pair": name, "videos": count, "right": right,
+                "accuracy": right / count if count else np.nan, "low": low, "high": high}
+
+    for forward, backward in pairs:
+        own = np.zeros(len(labels), bool)
+        for true, reverse in ((forward, backward), (backward, forward)):
+            chosen = labels == index[true]
+            wins[chosen] = class_scores[chosen, index[true]] > class_scores[chosen, index[reverse]]
+            own |= chosen
+        every |= own
+        rows.append(row(f"{forward} / {backward}", own))
+    return pd.DataFrame([*rows, row(ALL_PAIRS, every)])
+
+
+def summary(scores, *, resamples=1000, seed=0):
+    """The accuracies of metrics.json as a dict: `clip`, `video`, and what puts them in place."""
+    video, clip = right_videos(scores), right_views(scores)
+    interval = bootstrap_interval(video, all_groups(scores), resamples=resamples, seed=seed)
+    return {
+        "clip": {
+            "top1": float(clip.mean()),
+            "top5": top_k(scores, 5, level="clip"),
+            "mean_class": mean_class(scores, level="clip"),
+            "n": int((~np.isnan(scores.view_scores[..., 0])).sum()),
+        },
+        "video": {
+            "top1": float(video.mean()),
+            "top5": top_k(scores, 5),
+            "mean_class": mean_class(scores),
+            "n": len(video),
+            "top1_interval": list(interval),
+        },
+        "categories": len(scores.categories),
+        "missing": len(scores.missing_id),
+        "majority": majority(scores),
+        "calibration_error": calibration_error(scores),
+    }
+
+
+def write(run_dir, scores, protocol, model, minutes):
+    """Writes metrics.json into `run_dir` in one step and returns what it holds.
+
+    protocol: {"split", "clips", "crops", "frames", "stride", "size"}, more keys are legal.
+    model: {"name", "parameters", "gmacs"} or a keras.Model. minutes: wall time of the run.
+    """
+    if not isinstance(model, Mapping):
+        from harlib import models  # needs Keras, which reading scores does not
+
+        model = {"name": model.name, "parameters": models.parameters(model),
+                 "gmacs": models.gmacs(model)}
+    for name, given, needed in (("protocol", protocol, PROTOCOL), ("model", model, MODEL)):
+        absent = [key for key in needed if key not in given]
+        if absent:
+            raise ValueError(f"{name} has the keys {sorted(given)}, {absent} are missing")
+    metrics = summary(scores) | {"protocol": dict(protocol), "model": dict(model)}
+    metrics["minutes"] = float(minutes)
+    path = Path(run_dir) / "metrics.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    aside.write_text(json.dumps(_plain(metrics), indent=2, allow_nan=False) + "\n")
+    os.replace(aside, path)
+    return metrics
+
+
+def table(run_dirs):
+    """Table of runs from their metrics.json, one row a run, in the order given.
+
+    run_dirs: {name: folder} or a list of folders, whose own names are taken. Columns: `run, model,
+    clip_top1, clip_top5, video_top1, low, high, video_top5, mean_class, videos, majority,
+    views, parameters, gmacs, minutes`; fractions in 0..1.
+    """
+    if not isinstance(run_dirs, Mapping):
+        run_dirs = {Path(run_dir).name: run_dir for run_dir in run_dirs}
+    rows = []
+    for name, run_dir in run_dirs.items():
+        metrics = json.loads((Path(run_dir) / "metrics.json").read_text())
+        clip, video = metrics["clip"], metrics["video"]
+        low, high = video["top1_interval"]
+        rows.append(
+            {
+                "run": name,
+                "model": metrics["model"]["name"],
+                "clip_top1": clip["top1"],
+                "clip_top5": clip["top5"],
+                "video_top1": video["top1"],
+                "low": low,
+                "high": high,
+                "video_top5": video["top5"],
+                "mean_class": video["mean_class"],
+                "videos": video["n"],
+                "majority": metrics.get("majority"),
+                "views": metrics["protocol"]["clips"] * metrics["protocol"]["crops"],
+                "parameters": metrics["model"]["parameters"],
+                "gmacs": metrics["model"]["gmacs"],
+                "minutes": metrics["minutes"],
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def _stacked(scores, measure, *args, **options):
+    tables = {name: measure(one, *args, **options) for name, one in scores.items()}
+    return pd.concat(tables, names=["model"]).reset_index("model").reset_index(drop=True)
+
+
+def _plain(value):
+    """JSON has no NaN and no NumPy: NaN becomes null."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(entry) for key, entry in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(entry) for entry in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

@@ -1,0 +1,284 @@
+"""Views of a video -> class scores, at the level of single views and of whole videos."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from tqdm import tqdm
+
+from harlib.data import loader
+
+
+class ScoreError(ValueError):
+    """Scores that cannot be right: views lost or counted twice, or no probabilities."""
+
+
+def _no_text():
+    return np.empty(0, dtype=str)
+
+
+def _no_labels():
+    return np.empty(0, dtype=np.int32)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Class scores of one model on one split, one row a video, in the order of the store.
+
+    video_id: str (videos,).
+    label: int32 (videos,), the true class index.
+    categories: str (classes,), sorted; a class index points into it.
+    video_scores: float32 (videos, classes), the mean of the softmax over a video's views.
+    view_scores: float16 (videos, views, classes), softmax; NaN where a video has fewer views
+        than others. Zero views are legal (an ensemble over different protocols).
+    group: str (videos,), what the intervals resample as one piece; empty = every video its own.
+    missing_id, missing_label, missing_group: videos that were listed but could not be read.
+        They have no scores and count as wrong in every accuracy.
+    """
+
+    video_id: np.ndarray
+    label: np.ndarray
+    categories: np.ndarray
+    video_scores: np.ndarray
+    view_scores: np.ndarray
+    group: np.ndarray = field(default_factory=_no_text)
+    missing_id: np.ndarray = field(default_factory=_no_text)
+    missing_label: np.ndarray = field(default_factory=_no_labels)
+    missing_group: np.ndarray = field(default_factory=_no_text)
+
+    def __post_init__(self):
+        text = ("video_id", "categories", "group", "missing_id", "missing_group")
+        kinds = dict.fromkeys(text, str) | {"label": np.int32, "missing_label": np.int32}
+        kinds |= {"video_scores": np.float32, "view_scores": np.float16}
+        for name, kind in kinds.items():
+            array = np.asarray(getattr(self, name))
+            # a str array keeps its own width; an empty one may arrive as float
+            if kind is not str or array.dtype.kind != "U":
+                array = array.astype(kind)
+            object.__setattr__(self, name, array)
+        if not len(self.group):
+            object.__setattr__(self, "group", self.video_id)
+        if not len(self.missing_group):
+            object.__setattr__(self, "missing_group", self.missing_id)
+        self._check()
+
+    def _check(self):
+        videos, classes = len(self.video_id), len(self.categories)
+        expected = {
+            "label": (videos,),
+            "group": (videos,),
+            "video_scores": (videos, classes),
+            "view_scores": (videos, *self.view_scores.shape[1:2], classes),
+            "missing_label": self.missing_id.shape,
+            "missing_group": self.missing_id.shape,
+        }
+        for name, shape in expected.items():
+            if getattr(self, name).shape != shape:
+                raise ScoreError(
+                    f"{name} has the shape {getattr(self, name).shape}, expected {shape} "
+                    f"for {videos} videos and {classes} categories"
+                )
+        if not videos:
+            raise ScoreError("no video was scored: the split is empty")
+        ids = np.concatenate([self.video_id, self.missing_id])
+        unique, counts = np.unique(ids, return_counts=True)
+        if len(unique) < len(ids):
+            raise ScoreError(f"video {unique[counts.argmax()]!r} is listed {counts.max()} times")
+        labels = np.concatenate([self.label, self.missing_label])
+        if labels.min() < 0 or labels.max() >= classes:
+            raise ScoreError(
+                f"labels run from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}"
+            )
+
+    def save(self, run_dir):
+        """Writes `scores.npz` and `views.npz` into `run_dir`; a killed write leaves no half file.
+
+        `scores.npz`: video_id, label, categories, video_scores float32 (videos, classes), group,
+        missing_id, missing_label, missing_group. `views.npz`: view_scores float16
+        (videos, views, classes).
+        """
+        run_dir = Path(run_dir)
+        run_dir.mkdir(parents=True, exist_ok=True)
+        arrays = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        # scores.npz comes last: where it lies, views.npz is complete too
+        write_npz(run_dir / "views.npz", view_scores=arrays.pop("view_scores"))
+        write_npz(run_dir / "scores.npz", **arrays)
+
+    @classmethod
+    def load(cls, run_dir):
+        """The scores that `save` wrote; files without groups or missing videos are legal.
+
+        Raises: FileNotFoundError when `run_dir` holds no scores.
+        """
+        run_dir = Path(run_dir)
+        arrays = {}
+        for name in ("scores.npz", "views.npz"):
+            if not (run_dir / name).is_file():
+                raise FileNotFoundError(
+                    f"{run_dir} holds no {name}; score the run first (har evaluate RUN)"
+                )
+            with np.load(run_dir / name, allow_pickle=False) as file:
+                arrays |= {key: file[key] for key in file.files}
+        return cls(**arrays)
+
+
+def write_npz(path, **arrays):
+    """Writes arrays to `path` in one step: readers see the old file or the whole new one."""
+    aside = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        with open(aside, "wb") as file:
+            np.savez(file, **arrays)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def score(
+    model,
+    store,
+    *,
+    split,
+    frames=16,
+    stride=1,
+    size=112,
+    clips=1,
+    crops=1,
+    batch=8,
+    run_dir=None,
+    listed=None,
+    threads=2,
+    progress=True,
+):
+    """Scores every view of every video of `split`; a video's score is the mean over its views.
+
+    model: takes uint8 (batch, frames, height, width, 3), gives softmax (batch, classes).
+    store: a ClipStore; `clips` × `crops` views are taken of each of its videos.
+    size: pixels a side, or (height, width). `batch` only changes speed and memory: the last,
+        partial batch is padded, so that the graph is traced once, and cut after.
+    run_dir: saves `scores.npz` and `views.npz` there.
+    listed: table with video_id, category, split and group (`Catalog.frame`): videos it lists in
+        `split` that the store lacks are recorded as missing and count as wrong.
+
+    Returns: Scores.
+    Raises: ScoreError when the outputs are no probabilities or a view is lost or counted twice.
+    """
+    dataset = loader.evaluation_batches(
+        store, split=split, batch=batch, frames=frames, stride=stride, size=size,
+        clips=clips, crops=crops,
+    )
+    rows = np.asarray(store.rows(split))
+    videos = store.videos.iloc[rows]
+    if not len(rows):
+        raise ScoreError(
+            f"the store has no video in the split {split!r}, "
+            f"its splits are {sorted(store.videos['split'].unique())}"
+        )
+    position = np.full(len(store.videos), -1)
+    position[rows] = np.arange(len(rows))
+    total = np.zeros((len(rows), len(store.categories)))
+    seen, parts = [], []
+    bar = tqdm(total=len(dataset), desc=f"scoring {split}", unit="batch", disable=not progress,
+               leave=False)
+    with bar:
+        for element in loader.iterate(dataset, threads=threads):
+            probabilities = _predict(model, np.asarray(element["clips"]), batch)
+            _check_probabilities(probabilities, store, element["video"])
+            where = position[np.asarray(element["video"])]
+            np.add.at(total, where, probabilities)
+            seen.append(np.stack([where, np.asarray(element["view"])]))
+            parts.append(probabilities.astype(np.float16))
+            bar.update()
+    view_scores, counts = _gather(
+        np.concatenate(seen, axis=1), np.concatenate(parts), videos["video_id"].to_numpy()
+    )
+    scores = Scores(
+        video_id=videos["video_id"].to_numpy(dtype=str),
+        label=videos["label"].to_numpy(),
+        categories=np.array(store.categories, dtype=str),
+        video_scores=total / counts[:, None],
+        view_scores=view_scores,
+        group=videos["group"].to_numpy(dtype=str),
+        **_missing(listed, split, videos, store.categories),
+    )
+    if run_dir is not None:
+        scores.save(run_dir)
+    return scores
+
+
+def load_all(run_dirs):
+    """{run name: Scores} of several runs; `run_dirs` is {name: folder} or a list of folders."""
+    if not isinstance(run_dirs, Mapping):
+        run_dirs = {Path(run_dir).name: run_dir for run_dir in run_dirs}
+    return {name: Scores.load(run_dir) for name, run_dir in run_dirs.items()}
+
+
+def _predict(model, clips, batch):
+    """float32 (n, classes) for n clips, n <= batch."""
+    count = len(clips)
+    if count < batch:
+        clips = np.concatenate([clips, np.repeat(clips[-1:], batch - count, axis=0)])
+    return np.asarray(model.predict_on_batch(clips), dtype=np.float32)[:count]
+
+
+def _check_probabilities(probabilities, store, video):
+    if probabilities.ndim != 2 or probabilities.shape[1] != len(store.categories):
+        raise ScoreError(
+            f"the model gives outputs of the shape {probabilities.shape[1:]}, "
+            f"the store has {len(store.categories)} categories"
+        )
+    sums = probabilities.sum(axis=1)
+    # half-precision softmax outputs sum to 1 within about 1e-3 per class that matters
+    wrong = ~(np.isfinite(sums) & (np.abs(sums - 1) < 0.02) & (probabilities.min(axis=1) >= 0))
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        name = store.videos["video_id"].iloc[int(video[first])]
+        raise ScoreError(
+            f"the model's outputs for video {name!r} are no probabilities: sum {sums[first]:.4g}, "
+            f"least {probabilities[first].min():.4g}; build it with classifier_activation='softmax'"
+        )
+
+
+def _gather(seen, parts, video_id):
+    """Puts views in place: ((videos, views, classes) float16, counts (videos,))."""
+    video, view = seen
+    shape = (len(video_id), int(view.max()) + 1)
+    times = np.zeros(shape, dtype=np.int64)
+    np.add.at(times, (video, view), 1)
+    if (times > 1).any():
+        row, column = np.argwhere(times > 1)[0]
+        raise ScoreError(
+            f"view {column} of video {video_id[row]!r} was scored {times[row, column]} times"
+        )
+    counts = times.sum(axis=1)
+    gap = (counts == 0) | (times != (np.arange(shape[1]) < counts[:, None])).any(axis=1)
+    if gap.any():
+        row = int(np.flatnonzero(gap)[0])
+        raise ScoreError(
+            f"{gap.sum()} of {len(video_id)} videos lost views; the first is {video_id[row]!r} "
+            f"with the views {np.flatnonzero(times[row]).tolist()}"
+        )
+    gathered = np.full((*shape, parts.shape[1]), np.nan, dtype=np.float16)
+    gathered[video, view] = parts
+    return gathered, counts
+
+
+def _missing(listed, split, videos, categories):
+    """The listed videos of `split` that the store lacks, as fields of Scores."""
+    if listed is None:
+        return {}
+    listed = listed[listed["split"] == split]
+    lost = listed[~listed["video_id"].isin(videos["video_id"])]
+    label = pd.Index(categories).get_indexer(lost["category"])
+    if (label < 0).any():
+        raise ScoreError(
+            f"category {lost['category'].iloc[int((label < 0).argmax())]!r} is listed, "
+            f"but the store has only {len(categories)} categories without it"
+        )
+    return {
+        "missing_id": lost["video_id"].to_numpy(dtype=str),
+        "missing_label": label,
+        "missing_group": lost["group"].to_numpy(dtype=str),
+    }

@@ -1,0 +1,155 @@
+"""How the figures look, and how they reach a notebook: palette, fonts, alt text, PNG.
+
+Figures are made without pyplot, so that none stays open and no notebook shows one twice.
+"""
+
+import base64
+import functools
+import io
+
+import matplotlib as mpl
+import numpy as np
+from IPython.display import display
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from PIL import Image
+
+# Okabe and Ito, Color Universal Design (2008), in an order whose neighbours differ in lightness
+# too, so that a grey print keeps them apart; their yellow is left out, it is lost on white paper
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
+RIGHT, WRONG, QUIET = "#0072B2", "#D55E00", "#6B7280"
+DPI = 110
+LISTED = 60  # above so many categories a figure shows curves and rasters, not names
+
+STYLE = {
+    "figure.facecolor": "white",  # opaque: readable on a dark page
+    "savefig.facecolor": "white",
+    "font.family": "sans-serif",
+    "font.size": 10.5,
+    "axes.titlesize": 12,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.titlepad": 10,
+    "axes.labelsize": 10.5,
+    "axes.labelcolor": "#333333",
+    "axes.edgecolor": "#9CA3AF",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "grid.color": "#E5E7EB",
+    "grid.linewidth": 0.8,
+    "xtick.color": "#9CA3AF",
+    "ytick.color": "#9CA3AF",
+    "xtick.labelcolor": "#222222",
+    "ytick.labelcolor": "#222222",
+    "xtick.labelsize": 9.5,
+    "ytick.labelsize": 9.5,
+    "legend.frameon": False,
+    "legend.fontsize": 9.5,
+    "lines.linewidth": 2.0,
+    "image.cmap": "Blues",
+    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+}
+
+
+def style():
+    """Gives a notebook's own matplotlib figures the look of these; ours have it without."""
+    mpl.rcParams.update(STYLE)
+
+
+def styled(figure_function):
+    """Decorator: the function draws in this style whatever the caller's settings are."""
+
+    @functools.wraps(figure_function)
+    def drawn(*args, **options):
+        with mpl.rc_context(STYLE):
+            return figure_function(*args, **options)
+
+    return drawn
+
+
+def new_axes(width, height, rows=1, columns=1, **options):
+    """Axes on a new figure of width × height inches; an array of axes for several."""
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
+    FigureCanvasAgg(figure)
+    return figure.subplots(rows, columns, **options)
+
+
+def figure_of(drawn):
+    """The figure of what a figure function returned: a figure, axes, or an array of axes."""
+    if isinstance(drawn, Figure):
+        return drawn
+    if isinstance(drawn, Axes):
+        return drawn.figure
+    if isinstance(drawn, np.ndarray) and drawn.size:
+        return drawn.flat[0].figure
+    raise TypeError(f"expected a figure, axes or an array of axes, received {type(drawn).__name__}")
+
+
+def describe(drawn, text):
+    """Sets the alt text of a figure and returns what it was given."""
+    figure_of(drawn).alt_text = " ".join(str(text).split())
+    return drawn
+
+
+def alt(drawn):
+    """The alt text of a figure; every function of `figures` sets one."""
+    return getattr(figure_of(drawn), "alt_text", "")
+
+
+def png(drawn, *, dpi=DPI, colors=None):
+    """PNG bytes of a figure; the same figure gives the same bytes.
+
+    colors: reduce to so many colours. Line art with 128 looks the same at a third of the size.
+    """
+    figure = figure_of(drawn)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.12,
+                   metadata={"Software": None})
+    if colors is None and not getattr(figure, "photographs", False):
+        colors = 128
+    if colors:
+        image = Image.open(buffer).convert("RGB")
+        buffer = io.BytesIO()
+        image.quantize(colors, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def show(drawn, alt_text=None, *, dpi=DPI):
+    """Displays a figure in the notebook as a PNG with its alt text, then lets go of it.
+
+    alt_text: replaces the figure's own. It lands in the output's metadata under
+    ["image/png"]["alt"], where the report finds it.
+
+    Raises: ValueError when the figure has no alt text and none is given.
+    """
+    text = " ".join(alt_text.split()) if alt_text else alt(drawn)
+    if not text:
+        raise ValueError("the figure has no alt text; say in alt_text what there is to see")
+    figure = figure_of(drawn)
+    data = {"image/png": base64.b64encode(png(drawn, dpi=dpi)).decode(), "text/plain": text}
+    display(data, raw=True, metadata={"image/png": {"alt": text}})
+    figure.clear()
+
+
+def short(name, length=32):
+    """A name for an axis: at most `length` characters, on one line, its dollars no formula."""
+    name = " ".join(str(name).split())
+    if len(name) > length:
+        name = name[: length - 1].rstrip() + "…"
+    return name.replace("$", r"\$")
+
+
+def quantity(value, unit=""):
+    """A number for people, three digits with a prefix: 48340816 -> '48.3 M'."""
+    for limit, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if abs(value) >= limit:
+            return f"{value / limit:.3g} {prefix}{unit}"
+    return f"{value:.3g} {unit}".rstrip()
+
+
+def percent(value, digits=1):
+    """0.4251 -> '42.5 %'."""
+    return f"{100 * value:.{digits}f} %"
