@@ -166,9 +166,10 @@ class _Training(_Clips):
             raise ValueError(f"seed must be 0 or more, received {seed}")
         self.seed, self.jitter, self.mix, self.classes = seed, jitter, mix_, len(store.categories)
         self.augment = functools.partial(augment, size=self.size, crop=crop, flip=flip, color=color)
-        self.counts = ()
+        self.by_category = np.argsort(self.labels, kind="stable")
+        # Without balance all videos are one category.
+        self.counts = (len(self.rows),)
         if balanced:
-            self.by_category = np.argsort(self.labels, kind="stable")
             self.counts = tuple(n for n in np.bincount(self.labels).tolist() if n)
         if shuffle_labels:
             self.labels = _rng(seed, _LABELS).permutation(self.labels)
@@ -193,9 +194,7 @@ class _Training(_Clips):
 
     def video_at(self, position):
         epoch, place = divmod(position, len(self.rows))
-        if not self.counts:
-            return _order(self.seed, epoch, len(self.rows))[place]
-        return self.by_category[_balanced_order(self.seed, epoch, self.counts)[place]]
+        return self.by_category[_order(self.seed, epoch, self.counts)[place]]
 
     def frame_numbers(self, k, rng):
         if self.sampling == "segments":
@@ -287,24 +286,8 @@ def _rng(seed, purpose, number=0):
 
 
 @functools.lru_cache(maxsize=4)  # a batch straddles two epochs; threads may be one batch apart
-def _order(seed, epoch, count):
-    return _rng(seed, _ORDER, epoch).permutation(count)
-
-
-@functools.lru_cache(maxsize=4)
-def _balanced_order(seed, epoch, counts):
-    """Numbers into the videos sorted by category, as many as videos, each category equally often.
-
-    `counts` are the categories' numbers of videos.
-    """
-    rng, total = _rng(seed, _ORDER, epoch), sum(counts)
-    shows = np.bincount(np.resize(rng.permutation(len(counts)), total), minlength=len(counts))
-    firsts = np.cumsum((0, *counts[:-1]))
-    drawn = [
-        first + np.resize(rng.permutation(count), show)
-        for first, count, show in zip(firsts, counts, shows, strict=True)
-    ]
-    return rng.permutation(np.concatenate(drawn))
+def _order(seed, epoch, counts):
+    return sampling.balanced_order(counts, _rng(seed, _ORDER, epoch))
 
 
 def _single_threaded_opencv():

@@ -1,25 +1,33 @@
-"""Reading ahead: a dataset's batches from threads and worker processes, always in its order."""
+"""Reading ahead: a dataset's elements from threads or processes, always in the dataset's order."""
 
-import multiprocessing
+import collections
+import itertools
 import os
+import pickle
+import shutil
 import signal
 import threading
 import time
+import weakref
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import get_context, parent_process
+from multiprocessing.shared_memory import SharedMemory
 
 import grain
-import numpy as np
 
 
 def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None):
-    """Iterate over `dataset[start:stop]`, reading ahead; the order never depends on how.
+    """Iterate over `dataset[start:stop]`, reading ahead; what comes never depends on how.
 
-    Close the iterator (or drop it) to stop the readers.
+    Close the iterator, or drop it, to stop the readers.
 
     Args:
-        threads: reading threads of each process; 0 reads when asked.
-        workers: reading processes; 0 reads in this one. They are started by `spawn`: a script needs
-            its `if __name__ == "__main__"`.
-        prefetch: batches read ahead by each process, at least `threads`; by default 2 a thread.
+        dataset: a grain.MapDataset, such as the loader's.
+        threads: reading threads of this process; 0 reads an element when it is asked for.
+        workers: reading processes in the place of threads. They are spawned: a script needs its
+            `if __name__ == "__main__"`.
+        prefetch: elements read ahead, at least one a reader; by default two a reader.
 
     Raises:
         ReadError: when a video cannot be read, also in a worker.
@@ -27,45 +35,80 @@ def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None)
     for name, value in (("threads", threads), ("workers", workers)):
         if value < 0:
             raise ValueError(f"{name} must be 0 or more, received {value}")
-    prefetch = 2 * max(1, threads) if prefetch is None else max(prefetch, threads, 1)
-    options = grain.ReadOptions(
-        num_threads=threads, prefetch_buffer_size=prefetch if threads else 0
-    )
-    ahead = dataset[start:stop].to_iter_dataset(options)
+    readers = workers or threads
+    ahead = 2 * readers if prefetch is None else max(prefetch, readers)
+    part = dataset[start:stop]
     if workers:
-        from absl import flags
-
-        if not flags.FLAGS.is_parsed():  # never parsed in a notebook kernel; Grain reads them
-            flags.FLAGS.mark_as_parsed()
-        ahead = ahead.mp_prefetch(
-            grain.MultiprocessingOptions(num_workers=workers, per_worker_buffer_size=prefetch),
-            worker_init_fn=_start_worker,
-        )
-    return _closing(ahead)
+        return _from_processes(part, workers, ahead)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead if threads else 0)
+    return _from_threads(part.to_iter_dataset(options))
 
 
-def _closing(dataset):
+def _from_threads(dataset):
     iterator = iter(dataset)
     try:
-        for element in iterator:
-            # A worker's arrays lie in shared memory until they are dropped: a caller who keeps
-            # batches would fill /dev/shm, which holds 64 MB in a container by default.
-            plain = _copied(element)
-            del element
-            yield plain
+        yield from iterator
     finally:
         iterator.close()
 
 
-def _copied(element):
-    if isinstance(element, dict):
-        return {key: _copied(value) for key, value in element.items()}
-    if isinstance(element, tuple):
-        return tuple(_copied(value) for value in element)
-    return element if type(element) is np.ndarray else np.array(element)
+def _from_processes(dataset, workers, ahead):
+    # Not Grain's mp_prefetch: 0.2.18 keeps each worker's last elements in shared memory, prints
+    # errors when the interpreter ends before the iterator does, and maps new memory for every one.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (dataset,))
+    slots, pending = [], collections.deque()
+    free = weakref.finalize(pool, _unlink, slots)  # also when the interpreter ends first
+    count = len(dataset)
+    try:
+        for i in range(min(ahead, count)):
+            pending.append(pool.submit(_read, i, None))
+        for i in range(count):
+            shell, parts = pending.popleft().result()
+            if parts and isinstance(parts[0], int):
+                arrays = _taken(slots[i % ahead], parts)
+            else:
+                arrays = [bytearray(part) for part in parts]
+                if not slots:
+                    slots.extend(_slots(ahead, sum(map(len, parts))))
+            if i + ahead < count:
+                slot = slots[i % ahead].name if slots else None
+                pending.append(pool.submit(_read, i + ahead, slot))
+            yield pickle.loads(shell, buffers=arrays)
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            f"one of {workers} reading processes was killed (memory?); fewer workers need less"
+        ) from error
+    finally:
+        pool.shutdown(cancel_futures=True)
+        free()
 
 
-def _start_worker(index, count):
+def _slots(count, size):
+    """Shared memory for `count` elements of `size` bytes.
+
+    None where there is too little (64 MB in a container by default), as writing beyond its end
+    kills a process: elements then come through a pipe, five times slower.
+    """
+    if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free < 2 * count * size:
+        return []
+    return [SharedMemory(create=True, size=max(1, size)) for _ in range(count)]
+
+
+def _taken(slot, lengths):
+    ends = list(itertools.accumulate(lengths, initial=0))
+    return [bytearray(slot.buf[start:end]) for start, end in itertools.pairwise(ends)]
+
+
+def _unlink(slots):
+    for slot in slots:
+        slot.close()
+        slot.unlink()
+    slots.clear()
+
+
+def _start_worker(dataset):
+    global _dataset, _attached
+    _dataset, _attached = dataset, {}
     # Ctrl-C reaches the whole group: the parent decides when its workers stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
@@ -73,7 +116,24 @@ def _start_worker(index, count):
 
 def _follow_parent():
     """A killed parent cannot stop its workers: they end themselves within a second."""
-    parent = multiprocessing.parent_process().pid
+    parent = parent_process().pid
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)
+
+
+def _read(i, slot):
+    """In a worker: element i as (its pickle, its arrays' bytes), or, where these fit into the slot
+    of shared memory and are written there, (its pickle, their lengths)."""
+    buffers = []
+    shell = pickle.dumps(_dataset[i], protocol=5, buffer_callback=buffers.append)
+    parts = [buffer.raw() for buffer in buffers]
+    if slot is not None and slot not in _attached:
+        _attached[slot] = SharedMemory(slot)
+    if slot is None or sum(map(len, parts)) > _attached[slot].size:
+        return shell, [bytes(part) for part in parts]
+    end = 0
+    for part in parts:
+        _attached[slot].buf[end : end + len(part)] = part
+        end += len(part)
+    return shell, [len(part) for part in parts]

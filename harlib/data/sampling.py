@@ -1,4 +1,4 @@
-"""Which frames and which crop: pure index arithmetic, no pixels.
+"""Which videos, which frames and which crop: pure index arithmetic, no pixels.
 
 Frame numbers count from 0. A stride is the distance between the clip's frames in frames of the
 video; it may be a fraction, so that `video_fps / wanted_fps` resamples a video to a wanted rate.
@@ -20,6 +20,30 @@ class Box(NamedTuple):
     left: int
     height: int
     width: int
+
+
+# ---------------------------------------------------------------------------------------- videos
+
+
+def balanced_order(counts, rng):
+    """One epoch's order of the videos 0..sum(counts) - 1, sorted by category, with `counts` videos
+    in each: as many places as videos, every category equally often.
+
+    A small category's videos come repeatedly, a large one shows a random part. With one category
+    the order is a permutation.
+
+    Returns:
+        int64 array (sum(counts),) of video numbers.
+    """
+    total = sum(counts)
+    # Categories that get one place more than others, where counts do not divide, are drawn too.
+    places = np.bincount(np.resize(rng.permutation(len(counts)), total), minlength=len(counts))
+    firsts = np.cumsum((0, *counts[:-1]))
+    drawn = [
+        first + np.resize(rng.permutation(count), number)
+        for first, count, number in zip(firsts, counts, places, strict=True)
+    ]
+    return rng.permutation(np.concatenate(drawn))
 
 
 # ---------------------------------------------------------------------------------------- frames
