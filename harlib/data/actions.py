@@ -1,0 +1,306 @@
+"""The embedded action videos: drawn people, real mp4 files, a Kinetics-format CSV, and stills.
+
+Every recording is a pure function of (seed, split, action, number), whatever draws it. The two
+categories of a pair are the very same recordings played forwards and backwards, so a single frame
+cannot tell them apart: only the order of frames can.
+"""
+
+import json
+import os
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+from joblib import Parallel, cpu_count, delayed
+from tqdm import tqdm
+
+from harlib.data import motions, props
+from harlib.data.drawing import paint
+from harlib.data.people import Actor, dress
+from harlib.data.scenery import MARGIN, Room, frame_camera, occluders
+from harlib.data.video import encode
+
+PAIRS = (
+    ("sitting down", "standing up"),
+    ("picking up", "putting down"),
+    ("raising arms", "lowering arms"),
+    ("opening door", "closing door"),
+)
+
+# category -> (generator, played backwards)
+_ACTIONS = {
+    "sitting down": (motions.sit, False),
+    "standing up": (motions.sit, True),
+    "picking up": (motions.lift, False),
+    "putting down": (motions.lift, True),
+    "raising arms": (motions.raise_arms, False),
+    "lowering arms": (motions.raise_arms, True),
+    "opening door": (motions.pull_door, False),
+    "closing door": (motions.pull_door, True),
+    "jumping jacks": (motions.jump_jack, False),
+    "kicking ball": (motions.kick, False),
+    "walking": (motions.walk, False),
+    "waving": (motions.wave, False),
+}
+CATEGORIES = tuple(sorted(_ACTIONS))
+
+# what a still can tell: one name for both directions of a pair
+STILLS = {
+    "jumping_jacks": motions.jump_jack,
+    "kicking_a_ball": motions.kick,
+    "lifting_an_object": motions.lift,
+    "moving_the_arms": motions.raise_arms,
+    "using_a_chair": motions.sit,
+    "using_a_door": motions.pull_door,
+    "walking": motions.walk,
+    "waving": motions.wave,
+}
+
+_VERSION = 1  # of the drawing: raise it when the same arguments give other frames
+_HEIGHTS = (120, 128, 136, 144, 160, 176, 192)
+_ASPECTS = (1.0, 5 / 4, 4 / 3, 4 / 3, 16 / 9, 3 / 4)
+_RATES = (15, 15, 20, 24, 25, 30)
+_SECONDS = (2, 3, 4, 5, 6)
+_SECONDS_SHARE = (0.34, 0.36, 0.16, 0.09, 0.05)
+
+
+class _Place:
+    """Where a body stands: turns its axes into the world's and moves them to `origin`."""
+
+    def __init__(self, heading, origin):
+        sine, cosine = np.sin(heading), np.cos(heading)
+        self.axes = np.array([[sine, -cosine, 0.0], [cosine, sine, 0.0], [0.0, 0.0, 1.0]])
+        self.origin = np.asarray(origin)
+
+    def __call__(self, points):
+        return points @ self.axes + self.origin
+
+    def turn(self, direction):
+        return np.asarray(direction) @ self.axes
+
+
+def _rng(*key):
+    return np.random.default_rng([zlib.crc32(str(part).encode()) for part in key])
+
+
+def actor(split, number, seed=0):
+    """The person who performs recording `number` of every category of a split."""
+    return Actor.random(_rng(seed, split, "actor", number))
+
+
+def tape(split, number, seed=0):
+    """{category: (start, end)} in whole seconds: an actor's recordings, as cut from one tape."""
+    ends = np.cumsum([0] + [_plan(_ACTIONS[category][0], seed, split, number)[0]
+                            for category in CATEGORIES])
+    return {category: (int(ends[k]), int(ends[k + 1])) for k, category in enumerate(CATEGORIES)}
+
+
+def _plan(generator, seed, split, number):
+    """(seconds, frames per second, (height, width), generator of what is not yet drawn)."""
+    rng = _rng(seed, split, generator.__name__, number)
+    duration = int(rng.choice(_SECONDS, p=_SECONDS_SHARE))
+    fps = int(rng.choice(_RATES))
+    height = int(rng.choice(_HEIGHTS))
+    width = 2 * round(height * rng.choice(_ASPECTS) / 2)
+    return duration, fps, (height, width), rng
+
+
+def _record(generator, *, seed, split, number, difficulty, still=False):
+    """One recording: (frames uint8 (frames, height, width, 3), fps); a still has one frame."""
+    performer = actor(split, number, seed)
+    duration, fps, size, rng = _plan(generator, seed, split, number)
+    seconds = np.arange(duration * fps) / fps
+    if still:
+        size = (2 * size[0], 2 * size[1])
+        seconds = np.array([rng.uniform(0.12, 0.88) * duration])
+    motion = generator(performer.body, seconds, float(duration), rng)
+    return _film(performer, motion, seconds, size, difficulty, rng), fps
+
+
+def _film(actor, motion, seconds, size, difficulty, rng):
+    """Frames uint8 (frames, height, width, 3) of an actor's motion in a room of its own."""
+    low, high = motion.facing
+    heading = np.deg2rad(rng.uniform(low, high))
+    indoors = "door" in motion.props
+    if low >= 0 and not indoors and rng.uniform() < 0.5:
+        heading = -heading
+    place = _Place(heading, np.zeros(3))
+    avoid = (actor.top, actor.bottom, actor.skin)
+    still, moving = props.build(motion.props, place, rng, avoid)
+    person = dress(actor, motion.skeleton, place)
+    points = [place(motion.skeleton.joints()).reshape(-1, 3)]
+    points += [shape.points.reshape(-1, 3) for shape in still + moving]
+    camera = frame_camera(np.concatenate(points), size, rng)
+
+    room = Room(
+        camera, size, rng, avoid=avoid, difficulty=difficulty,
+        away=0.0 if indoors else rng.uniform(0.65, 1.4),
+        yaw=heading - np.pi if indoors else rng.uniform(-0.35, 0.35),
+        outdoor=not indoors and rng.uniform() < 0.25,
+    )
+    room.furnish(rng, difficulty)
+    if indoors:
+        props.doorway(room, place, motion.props["door"], rng)
+    room.place(still)
+    shapes = person + moving + occluders(camera, size, rng, difficulty)
+    tint = rng.uniform(0.72, 1.1) * rng.uniform(0.94, 1.06, 3)
+    for shape in shapes:
+        shape.color = tuple(np.clip(tint * shape.color, 0, 255).tolist())
+    canvas = np.clip(room.canvas * tint, 0, 255).astype(np.uint8)
+
+    moved = _shake(seconds, size, difficulty, rng)
+    frames = _background(canvas, size, moved)
+    sun = rng.uniform([-0.4, -0.25], [0.4, 0.05])
+    paint(frames, camera, shapes, light=(-np.sign(sun[0]) * 0.6, -0.8), sun=sun, moved=moved,
+          shadow=rng.uniform(0.15, 0.4))
+    return frames
+
+
+def _shake(seconds, size, difficulty, rng):
+    """The picture's displacement (frames, 2) in pixels by a held camera; often a tripod's: 0."""
+    tripod = rng.uniform() < (0.6, 0.2, 0.0)[difficulty - 1]
+    most = (0.007, 0.02, 0.035)[difficulty - 1] * size[0]
+    reach = 0.0 if tripod else min(rng.uniform(0.3, 1.0) * most, MARGIN / 2)
+    rate, phase = rng.uniform(0.4, 2.5, (3, 2)), rng.uniform(0, 2 * np.pi, (3, 2))
+    return reach * np.sin(2 * np.pi * rate * seconds[:, None, None] + phase).mean(1)
+
+
+def _background(canvas, size, moved):
+    height, width = size
+    if not moved.any():
+        inner = canvas[MARGIN:MARGIN + height, MARGIN:MARGIN + width]
+        return np.repeat(inner[None], len(moved), 0)
+    frames = np.empty((len(moved), height, width, 3), np.uint8)
+    for frame, (x, y) in zip(frames, moved, strict=True):
+        shift = np.float32([[1, 0, MARGIN - x], [0, 1, MARGIN - y]])
+        cv2.warpAffine(canvas, shift, (width, height), dst=frame,
+                       flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+    return frames
+
+
+def draw(category, *, number=0, split="train", seed=0, difficulty=1):
+    """Recording `number` of a category: frames uint8 (frames, height, width, 3), RGB, and fps.
+
+    The number is also the actor's, so each actor performs every category once. Raises ValueError
+    for a category that is not in CATEGORIES.
+    """
+    _check([category], difficulty, 1, 0, 0)
+    generator, backwards = _ACTIONS[category]
+    frames, fps = _record(generator, seed=seed, split=split, number=number, difficulty=difficulty)
+    return (frames[::-1] if backwards else frames), fps
+
+
+def draw_still(action, *, number=0, seed=0, difficulty=1):
+    """Still `number` of an action in STILLS: uint8 (height, width, 3), RGB; its own actor."""
+    frames, _ = _record(STILLS[action], seed=seed, split="stills", number=number,
+                        difficulty=difficulty, still=True)
+    return frames[0]
+
+
+def write_dataset(root, *, train=60, val=15, stills=40, difficulty=1, seed=0, categories=None,
+                  workers=None, progress=True):
+    """Writes the videos, their CSV and the stills under `root`; returns the path of the CSV.
+
+    `train`, `val` videos a category, `stills` images an action (three quarters for training; 0
+    writes none); `difficulty` 1 calm, 2 and 3 with clutter, camera shake and occlusion; `workers`
+    processes (default: all cores), on which the frames do not depend. What an interrupted call
+    with the same arguments wrote is kept, a complete dataset is returned at once.
+
+    Layout: `videos.csv` (label, youtube_id, time_start, time_end, split; the id is the actor's,
+    times in seconds), `videos/<split>/<label>/<id>_<SSSSSS>_<EEEEEE>.mp4`, and `stills/` as in
+    Stanford-40. Raises ValueError when `root` holds a dataset made with other arguments.
+    """
+    root, categories = Path(root), sorted(set(categories or CATEGORIES))
+    _check(categories, difficulty, train, val, stills)
+    settings = dict(version=_VERSION, train=train, val=val, stills=stills, difficulty=difficulty,
+                    seed=seed, categories=categories)
+    made = root / "dataset.json"
+    table = root / "videos.csv"
+    if made.exists():
+        known = json.loads(made.read_text())
+        if known["settings"] != settings:
+            changed = [f"{key}={known['settings'].get(key)!r} there, {value!r} asked"
+                       for key, value in settings.items() if known["settings"].get(key) != value]
+            raise ValueError(f"{root} holds another dataset ({'; '.join(changed)}): "
+                             "remove that folder or choose another root")
+        if known["complete"]:
+            return table
+    for left in root.rglob(".*.part"):  # of a killed call
+        left.unlink()
+    _write(made, json.dumps(dict(settings=settings, complete=False), indent=1))
+
+    rows, tasks = [], []
+    for split, count in (("train", train), ("val", val)):
+        for number in range(count):
+            name = f"actor{split[0].upper()}{number:05d}"
+            for category, (start, end) in tape(split, number, seed).items():
+                if category in categories:
+                    rows.append((category, name, start, end, split))
+                    path = root / "videos" / split / category / f"{name}_{start:06}_{end:06}.mp4"
+                    tasks.append(delayed(_film_file)(path, category, split, number, seed,
+                                                     difficulty))
+    if stills:
+        tasks += _still_tasks(root / "stills", stills, seed, difficulty)
+    jobs = Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered")(tasks)
+    for _ in tqdm(jobs, total=len(tasks), desc="drawing", unit="file", disable=not progress):
+        pass
+    lines = [("label", "youtube_id", "time_start", "time_end", "split"), *sorted(rows)]
+    _write(table, "".join(",".join(map(str, line)) + "\n" for line in lines))
+    _write(made, json.dumps(dict(settings=settings, complete=True), indent=1))
+    return table
+
+
+def _check(categories, difficulty, train, val, stills):
+    strange = sorted(set(categories) - set(CATEGORIES))
+    if strange:
+        raise ValueError(f"no such categories: {', '.join(strange)}; known are "
+                         f"{', '.join(CATEGORIES)}")
+    if difficulty not in (1, 2, 3):
+        raise ValueError(f"difficulty must be 1, 2 or 3; received {difficulty!r}")
+    if train < 0 or val < 0 or stills < 0 or train + val == 0:
+        raise ValueError("train, val and stills must be 0 or more, and some videos asked for; "
+                         f"received train={train}, val={val}, stills={stills}")
+
+
+def _write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
+
+
+def _film_file(path, category, split, number, seed, difficulty):
+    """Draws and encodes one recording, unless its file is there."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames, fps = draw(category, number=number, split=split, seed=seed, difficulty=difficulty)
+    # keyframe switches B-frames off: with them x264's bytes differed from run to run
+    encode(path, frames, fps, keyframe=2 * fps)
+
+
+def _still_tasks(root, count, seed, difficulty):
+    """Writes Stanford-40's lists; the tasks that draw the images."""
+    tasks, images, lists = [], root / "JPEGImages", root / "ImageSplits"
+    first = (3 * count + 3) // 4
+    for action in STILLS:
+        names = [f"{action}_{number + 1:03}.jpg" for number in range(count)]
+        _write(lists / f"{action}_train.txt", "".join(f"{n}\n" for n in names[:first]))
+        _write(lists / f"{action}_test.txt", "".join(f"{n}\n" for n in names[first:]))
+        tasks += [delayed(_still_file)(images / name, action, number, seed, difficulty)
+                  for number, name in enumerate(names)]
+    _write(lists / "actions.txt", "action_name\tnumber_of_images\n"
+           + "".join(f"{action}\t{count}\n" for action in STILLS))
+    return tasks
+
+
+def _still_file(path, action, number, seed, difficulty):
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = draw_still(action, number=number, seed=seed, difficulty=difficulty)
+    _, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_bytes(jpeg.tobytes())
+    os.replace(aside, path)
