@@ -4,9 +4,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-from harlib.evaluation.axes import legend_below, named, share_axis, whiskers
+from harlib.evaluation.axes import in_percent, legend_below, named, share_axis, whiskers
 from harlib.evaluation.style import (
     LISTED,
     PALETTE,
@@ -34,7 +34,7 @@ def accuracy_bars(table, *, level="video", ax=None):
     accuracy = table["video_top1"].to_numpy(float)
     ax.barh(rows, accuracy, height=0.6, label="video level, 95 % interval",
             color=[PALETTE[row % len(PALETTE)] for row in rows])
-    whiskers(ax, rows, accuracy, table["low"], table["high"], "#222222")
+    whiskers(ax, rows, table["low"], table["high"], "#222222")
     if "clip_top1" in table and table["clip_top1"].notna().any():
         ax.plot(table["clip_top1"], rows, "D", ms=7, mfc="white", mec="#222222", mew=1.3, ls="",
                 label="clip level")
@@ -67,22 +67,22 @@ def accuracy_compute(table, *, x="gmacs", ax=None):
              "parameters": "trainable parameters"}
     if x not in units:
         raise ValueError(f"x={x!r}, expected one of {sorted(units)}")
-    ax = ax or new_axes(7.4, 4.4)
+    ax = ax or new_axes(8.2, 4.2)
     cost = table[x].to_numpy(float) * (table["views"].to_numpy(float) if x == "gmacs" else 1.0)
     for row, (place, run) in enumerate(zip(cost, table.to_dict("records"), strict=True)):
         color = PALETTE[row % len(PALETTE)]
         ax.plot([place, place], [run["low"], run["high"]], color=color, lw=2)
-        ax.plot(place, run["video_top1"], "o", ms=9, color=color)
-        left = np.log(place) > np.log(cost).mean() and len(cost) > 1
-        ax.annotate(short(run["run"]), (place, run["video_top1"]), (-9 if left else 9, 0),
-                    textcoords="offset points", ha="right" if left else "left", va="center")
+        ax.plot(place, run["video_top1"], "osD^vPX"[row % 7], ms=9, color=color, ls="",
+                label=short(run["run"]))
     ax.set_xscale("log")
-    ax.margins(x=0.25)
+    ax.margins(x=0.15)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(lambda value, _: quantity(value))
-    ax.xaxis.set_minor_formatter(lambda value, _: "")
-    ax.set(xlabel=units[x], ylabel="video top-1 accuracy", ylim=(0, 1.02),
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    ax.set(xlabel=units[x], ylabel="video top-1 accuracy", ylim=(0, 1.04),
            title="Accuracy against cost")
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    in_percent(ax.yaxis)
     said = [
         f"{run} {percent(value)} at {quantity(place)}"
         for run, value, place in zip(table["run"], table["video_top1"], cost, strict=True)
@@ -145,7 +145,7 @@ def category_counts(table, *, ax=None):
     else:
         named(ax, places, counts.index)
         ax.set_xlabel("videos")
-        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.set_title("Videos by category")
     legend_below(ax)
     total = counts.sum(axis=1)

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 import numpy as np
-from matplotlib.ticker import MaxNLocator, PercentFormatter
+from matplotlib.ticker import MaxNLocator
 
+from harlib.evaluation.axes import in_percent, legend_below
 from harlib.evaluation.style import (
     PALETTE,
     QUIET,
@@ -46,11 +47,11 @@ def learning_curves(history, *, ax=None):
     for panel, title in zip(axes, ("Loss", "Accuracy"), strict=True):
         panel.set(title=title, xlabel="epoch")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes[0].set_ylabel("cross-entropy + regularisation (nats)")
+    axes[0].set_ylabel("cross-entropy (nats)")
     axes[0].set_ylim(bottom=0)
     axes[1].set_ylabel("share of clips right")
     axes[1].set_ylim(0, 1.02)
-    axes[1].yaxis.set_major_formatter(PercentFormatter(1.0))
+    in_percent(axes[1].yaxis)
     handles, labels = axes[1].get_legend_handles_labels()
     if axes[1].figure.axes[:2] == list(axes):
         axes[0].figure.legend(handles, labels, loc="outside lower center",
@@ -109,16 +110,22 @@ def schedule(recipe, *, steps=None, steps_per_epoch=None, ax=None):
     rates = np.array([float(rate(int(step))) for step in where])
     ax = ax or new_axes(6.4, 3.2)
     x = where / steps_per_epoch if steps_per_epoch else where
-    ax.plot(x, rates, color=RIGHT)
-    if rates.min() > 0 and rates.max() / rates.min() > 20:
+    ax.plot(x, rates, color=RIGHT, label="planned")
+    for number, level in enumerate(getattr(recipe, "levels", ())[1:4]):
+        ax.axhline(recipe.lr * level, color=WRONG, ls=(0, (1, 2)), lw=1.4,
+                   label=None if number else f"next levels, when {recipe.monitor} stalls")
+    # drops by tens read on a logarithmic axis; a cosine, which ends at 0, does not
+    if 0 < rates.min() < rates.max() / 20 and not getattr(recipe, "cosine", False):
         ax.set_yscale("log")
     else:
         ax.set_ylim(bottom=0, top=rates.max() * 1.08)
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     unit = "epoch" if steps_per_epoch else "step"
     name = getattr(recipe, "name", "")
-    ax.set(xlabel=unit, ylabel="learning rate (per step)",
+    ax.set(xlabel=unit, ylabel="learning rate",
            title=f"Learning rate{f' of {short(name)}' if name else ''}")
+    if len(ax.get_legend_handles_labels()[0]) > 1:
+        legend_below(ax)
     return describe(
         ax,
         f"The learning rate {name} over {steps} steps: it begins at {rates[0]:.3g}, its highest "
@@ -135,7 +142,7 @@ def reliability(table, *, error=None, ax=None):
     """
     tables = dict(table) if isinstance(table, Mapping) else {"": table}
     errors = error if isinstance(error, Mapping) else {"": error}
-    ax = ax or new_axes(5.2, 5.0)
+    ax = ax or new_axes(5.4, 5.6)
     ax.plot([0, 1], [0, 1], color=QUIET, ls=(0, (4, 2)), lw=1.2, label="perfectly calibrated")
     said = []
     for number, (name, bins) in enumerate(tables.items()):
@@ -152,9 +159,8 @@ def reliability(table, *, error=None, ax=None):
             f"{name or 'The model'}: where it is {percent(last['confidence'], 0)} sure it is right "
             f"in {percent(last['accuracy'], 0)} of {int(last['videos'])} videos."
         )
-    ax.set(xlim=(0, 1.02), ylim=(0, 1.02), aspect="equal", title="Is it as right as it is sure?",
+    ax.set(xlim=(0, 1.04), ylim=(0, 1.04), aspect="equal", title="Is it as right as it is sure?",
            xlabel="score of the predicted category", ylabel="share of those videos right")
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_formatter(PercentFormatter(1.0))
-    ax.legend(loc="upper left")
+    in_percent(ax.xaxis, ax.yaxis)
+    legend_below(ax, columns=2)
     return describe(ax, "Reliability diagram. " + " ".join(said))

@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.ticker import PercentFormatter
 
-from harlib.evaluation.axes import legend_below, named, share_axis, whiskers
+from harlib.evaluation.axes import in_percent, legend_below, named, share_axis, whiskers
 from harlib.evaluation.metrics import ALL_PAIRS
 from harlib.evaluation.style import (
     LISTED,
@@ -51,6 +50,7 @@ def per_category(table, *, ax=None):
     labels = {name: f"{short(name)} ({support[name]})" for name in order}
     _dots(ax, tables, "category", order, labels)
     ax.set_title("Accuracy by category (videos in brackets)")
+    legend_below(ax)
     return describe(ax, text)
 
 
@@ -62,6 +62,8 @@ def pairs(table, *, ax=None):
     """
     tables = _by_model(table)
     order = list(dict.fromkeys(name for one in tables.values() for name in one["pair"]))
+    if not order:
+        return _no_pairs(ax)
     ax = ax or new_axes(8.6, 1.5 + (0.42 + 0.12 * (len(tables) - 1)) * len(order))
     ax.axvline(0.5, color=WRONG, lw=1.4, ls=(0, (4, 2)), label="chance")
     _dots(ax, tables, "pair", order, {name: short(name, 52) for name in order})
@@ -76,6 +78,14 @@ def pairs(table, *, ax=None):
     return describe(
         ax, f"Accuracy on {len(order)} reversed pairs; {order[-1]}: {', '.join(said)}; chance 50 %."
     )
+
+
+def _no_pairs(ax):
+    text = "These categories hold no two actions that are each other's reverse."
+    ax = ax or new_axes(8.6, 0.9)
+    ax.axis("off")
+    ax.text(0, 0.5, text, va="center")
+    return describe(ax, text)
 
 
 def _by_model(table):
@@ -95,14 +105,12 @@ def _dots(ax, tables, key, order, labels=None):
         shift = 0.6 * ((number + 0.5) / len(tables) - 0.5)
         accuracy = own["accuracy"].to_numpy(float)
         ax.plot(accuracy, rows + shift, "o", ms=6, ls="", color=color, label=short(name) or None)
-        whiskers(ax, rows + shift, accuracy, own["low"], own["high"], color)
+        whiskers(ax, rows + shift, own["low"], own["high"], color)
     for row in rows[1::2]:
         ax.axhspan(row - 0.5, row + 0.5, color="#F3F4F6", zorder=0, lw=0)
     labels = labels or {name: short(name) for name in order}
     named(ax, rows, [labels[name] for name in order], escaped=True)
     share_axis(ax, "top-1 accuracy (95 % interval)")
-    if any(tables):
-        legend_below(ax)
 
 
 def _ranked(ax, tables):
@@ -113,6 +121,8 @@ def _ranked(ax, tables):
         ax.plot(rank, own["accuracy"], color=color, label=short(name) or None)
     ax.set(title="All categories, best first", xlabel="rank of the category",
            ylabel="top-1 accuracy (95 % interval)", ylim=(0, 1.02))
-    ax.yaxis.set_major_formatter(PercentFormatter(1.0))
+    in_percent(ax.yaxis)
+    if any(tables):
+        ax.legend(loc="upper right")
 
 

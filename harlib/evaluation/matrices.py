@@ -44,7 +44,7 @@ def confusion(matrix, categories, *, clustered=None, title=None, ax=None):
     else:
         _raster(ax, share)
     ax.set(title=title or "Confusion matrix" + (", similar ones side by side" * clustered))
-    ax.set_ylabel("true category")
+    ax.set_ylabel("true category", labelpad=8)
     return describe(ax, _text(matrix, categories))
 
 
@@ -60,7 +60,7 @@ def _cells(ax, share, names):
     ax.set_yticks(np.arange(-0.5, classes), minor=True)
     ax.grid(True, which="minor", color="#E5E7EB", lw=0.6)
     ax.tick_params(which="both", length=0)
-    size = float(np.clip(13 - 0.22 * classes, 5.5, 10))
+    size = float(np.clip(13 - 0.18 * classes, 5.5, 10))
     ax.set_xticks(range(classes), names, rotation=90 if classes > 16 else 45,
                   ha="center" if classes > 16 else "right", fontsize=size,
                   rotation_mode="default" if classes > 16 else "anchor")
@@ -77,8 +77,8 @@ def _cells(ax, share, names):
 
 def _raster(ax, share):
     ax.grid(False)
-    # the square root lifts confusions of a few per cent out of the white
-    image = ax.imshow(share, cmap="Blues", norm=PowerNorm(0.5, 0, 1), interpolation="nearest")
+    # the power lifts confusions of a few per cent out of the white
+    image = ax.imshow(share, cmap="Blues", norm=PowerNorm(0.4, 0, 1), interpolation="nearest")
     bar = ax.figure.colorbar(image, ax=ax, shrink=0.6, pad=0.02, ticks=[0, 0.01, 0.1, 0.25, 0.5, 1])
     bar.ax.set_yticklabels(["0", "1 %", "10 %", "25 %", "50 %", "100 %"])
     bar.outline.set_visible(False)
@@ -118,9 +118,9 @@ def cluster_order(matrix):
 @styled
 def top_confusions(table, *, ax=None):
     """The most frequent confusions as bars. table: `metrics.most_confused(scores)`."""
-    ax = ax or new_axes(8.0, 0.9 + 0.34 * max(len(table), 1))
+    ax = ax or new_axes(8.6, 0.9 + 0.34 * max(len(table), 1))
     labels = [
-        f"{short(true)}  →  {short(predicted)}"
+        f"{short(true, 27)}  →  {short(predicted, 27)}"
         for true, predicted in zip(table["true"], table["predicted"], strict=True)
     ]
     rows = np.arange(len(table))

@@ -132,7 +132,8 @@ def pair_accuracy(scores, pairs, *, resamples=1000, seed=0):
 
     pairs: (forward, backward) category names. Returns a table with one row a pair and a last row
     "all pairs": `pair, videos, right, accuracy, low, high`. {name: Scores} gives one table with
-    the column `model` in front. Equal scores count as wrong, and so do missing videos.
+    the column `model` in front. Equal scores count as wrong, and so do missing videos. Without
+    pairs the table has no row.
 
     Raises: ValueError when a name is no category of the scores.
     """
@@ -140,8 +141,8 @@ def pair_accuracy(scores, pairs, *, resamples=1000, seed=0):
         return _stacked(scores, pair_accuracy, pairs, resamples=resamples, seed=seed)
     index = {str(name): number for number, name in enumerate(scores.categories)}
     unknown = sorted({name for pair in pairs for name in pair} - set(index))
-    if unknown or not pairs:
-        raise ValueError(f"pairs name {unknown or 'nothing'}, the categories are {sorted(index)}")
+    if unknown:
+        raise ValueError(f"pairs name {unknown}, the categories are {sorted(index)}")
     labels, groups = all_labels(scores), all_groups(scores)
     lost = np.full((len(scores.missing_id), len(index)), np.nan)
     class_scores = np.concatenate([scores.video_scores, lost])
@@ -162,6 +163,8 @@ def pair_accuracy(scores, pairs, *, resamples=1000, seed=0):
             own |= chosen
         every |= own
         rows.append(row(f"{forward} / {backward}", own))
+    if not pairs:
+        return pd.DataFrame(columns=["pair", "videos", "right", "accuracy", "low", "high"])
     return pd.DataFrame([*rows, row(ALL_PAIRS, every)])
 
 
@@ -219,8 +222,8 @@ def table(run_dirs):
     """Table of runs from their metrics.json, one row a run, in the order given.
 
     run_dirs: {name: folder} or a list of folders, whose own names are taken. Columns: `run, model,
-    clip_top1, clip_top5, video_top1, low, high, video_top5, mean_class, videos, majority,
-    views, parameters, gmacs, minutes`; fractions in 0..1.
+    clip_top1, clip_top5, clip_mean_class, video_top1, low, high, video_top5, mean_class, videos,
+    majority, views, parameters, gmacs, minutes`; fractions in 0..1.
     """
     if not isinstance(run_dirs, Mapping):
         run_dirs = {Path(run_dir).name: run_dir for run_dir in run_dirs}
@@ -235,6 +238,7 @@ def table(run_dirs):
                 "model": metrics["model"]["name"],
                 "clip_top1": clip["top1"],
                 "clip_top5": clip["top5"],
+                "clip_mean_class": clip["mean_class"],
                 "video_top1": video["top1"],
                 "low": low,
                 "high": high,
@@ -242,7 +246,8 @@ def table(run_dirs):
                 "mean_class": video["mean_class"],
                 "videos": video["n"],
                 "majority": metrics.get("majority"),
-                "views": metrics["protocol"]["clips"] * metrics["protocol"]["crops"],
+                # windows give long videos more views: their mean
+                "views": clip["n"] / max(video["n"] - metrics.get("missing", 0), 1),
                 "parameters": metrics["model"]["parameters"],
                 "gmacs": metrics["model"]["gmacs"],
                 "minutes": metrics["minutes"],

@@ -4,11 +4,20 @@ import re
 
 from matplotlib.patches import FancyBboxPatch
 
-from harlib.evaluation.style import PALETTE, QUIET, describe, new_axes, quantity, short, styled
+from harlib.evaluation.style import (
+    PALETTE,
+    QUIET,
+    describe,
+    new_axes,
+    percent,
+    quantity,
+    short,
+    styled,
+)
 
 _ROW = 7  # blocks beside each other
 _LINES = 5  # lines of layers in a block
-_WIDE, _HIGH = 1.42, 2.05  # inches of a block's place
+_WIDE, _HIGH = 1.42, 2.45  # inches of a block's place
 _QUIET_LAYERS = ("dropout", "flatten", "shortcut", "_pad")
 
 
@@ -25,10 +34,9 @@ def network(table, *, title=None, ax=None):
     rows = -(-len(blocks) // _ROW)
     columns = -(-len(blocks) // rows)
     if ax is None:
-        ax = new_axes(columns * _WIDE + 0.2, rows * (_HIGH + 0.75) + 0.5)
+        ax = new_axes(columns * _WIDE + 0.2, rows * _HIGH + 0.4)
     ax.axis("off")
-    # 10 units an inch, so that text and boxes agree whatever the number of blocks
-    ax.set(xlim=(-0.03, columns), ylim=(-rows * 1.0, 0.02))
+    ax.set(xlim=(-0.03, columns), ylim=(0.08 - rows, 0.02))
     for number, block in enumerate(blocks):
         row, column = divmod(number, columns)
         _draw(ax, block, column, -row, total)
@@ -63,7 +71,8 @@ def _draw(ax, block, left, top, total):
     if share:
         ax.plot([left + 0.06, left + 0.06 + 0.81 * share], [top - 0.80] * 2, color=PALETTE[0],
                 lw=4.5, solid_capstyle="butt")
-    text = f"{quantity(block['parameters'])} ({100 * share:.0f} %)" if share else "–"
+    of_all = "< 1 %" if share < 0.01 else percent(share, 0)
+    text = f"{quantity(block['parameters'])} ({of_all})" if share else "–"
     ax.text(middle, top - 0.87, text, ha="center", va="center", fontsize=8.5, color="#333333")
 
 
@@ -81,7 +90,7 @@ def _blocks(table):
         note = f"{repeats} blocks of" if repeats > 1 else ""
         blocks.append(
             {
-                "name": re.sub(r"(\D)(\d+)$", r"\1 \2", name) if kind == "stage" else name,
+                "name": re.sub(r"^stage(\d+)$", r"stage \1", name),
                 "kind": kind,
                 "note": note,
                 "lines": lines,
@@ -113,7 +122,8 @@ def _lines(rows, kind, in_block):
             lines.append({"preprocess": "uint8 → scaled", "fold": "frames apart"}.get(layer, layer))
         elif kind == "head":
             if kernel or "pool" in layer or "mean" in layer:
-                lines.append(f"{name.replace('_', ' ')} {kernel}".strip())
+                name = "pool" if "pool" in name else name.replace("_", " ")
+                lines.append(short(f"{name} {kernel}".strip(), 20))
         elif not kernel:
             continue
         elif "pool" in layer:
@@ -122,7 +132,7 @@ def _lines(rows, kind, in_block):
             window, _, groups = window.partition(" in ")
             lines.append(window)
             if groups:
-                lines[-1] += f" /{groups.split()[0]}"
+                lines.append(f"in {groups}")
             if stride and not in_block:
                 lines.append(f"stride {stride}")
     return _folded(lines)

@@ -13,6 +13,7 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.font_manager import fontManager
 from PIL import Image
 
 # Okabe and Ito, Color Universal Design (2008), in an order whose neighbours differ in lightness
@@ -22,10 +23,16 @@ RIGHT, WRONG, QUIET = "#0072B2", "#D55E00", "#6B7280"
 DPI = 110
 LISTED = 60  # above so many categories a figure shows curves and rasters, not names
 
+# the first font with a character draws it: category names are not all Latin
+_FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic",
+          "Noto Sans Devanagari", "WenQuanYi Zen Hei", "Arial Unicode MS")
+_INSTALLED = {font.name for font in fontManager.ttflist}
+FONTS = [name for name in _FONTS if name in _INSTALLED]
+
 STYLE = {
     "figure.facecolor": "white",  # opaque: readable on a dark page
     "savefig.facecolor": "white",
-    "font.family": "sans-serif",
+    "font.family": FONTS,
     "font.size": 10.5,
     "axes.titlesize": 12,
     "axes.titleweight": "bold",
@@ -118,7 +125,7 @@ def png(drawn, *, dpi=DPI, colors=None):
 
 
 def show(drawn, alt_text=None, *, dpi=DPI):
-    """Displays a figure in the notebook as a PNG with its alt text, then lets go of it.
+    """Displays a figure in the notebook as a PNG with its alt text.
 
     alt_text: replaces the figure's own. It lands in the output's metadata under
     ["image/png"]["alt"], where the report finds it.
@@ -128,10 +135,8 @@ def show(drawn, alt_text=None, *, dpi=DPI):
     text = " ".join(alt_text.split()) if alt_text else alt(drawn)
     if not text:
         raise ValueError("the figure has no alt text; say in alt_text what there is to see")
-    figure = figure_of(drawn)
     data = {"image/png": base64.b64encode(png(drawn, dpi=dpi)).decode(), "text/plain": text}
     display(data, raw=True, metadata={"image/png": {"alt": text}})
-    figure.clear()
 
 
 def short(name, length=32):
