@@ -127,7 +127,7 @@ class Catalog:
             frame["path"] = [str(base / p) if p else "" for p in frame["path"]]
         for column in ("start_s", "end_s"):
             if column in frame:
-                frame[column] = pd.to_numeric(frame[column].replace("", "nan"))
+                frame[column] = pd.to_numeric(frame[column].replace("", np.nan))
         return cls(frame, path.stem)
 
     @classmethod

@@ -1,0 +1,164 @@
+"""`har`: every command calls one function of the library."""
+
+from pathlib import Path
+
+import click
+
+from harlib.study.files import load_run, parse_overrides
+from harlib.study.params import ParamsError
+
+# Functions are imported inside their command, so that `har --help` needs no TensorFlow.
+_FOLDER = click.Path(path_type=Path, file_okay=False)
+_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+
+
+class _Har(click.Group):
+    """Says what a person can mend in one line, without a traceback."""
+
+    def invoke(self, ctx):
+        try:
+            return super().invoke(ctx)
+        except (ParamsError, FileNotFoundError, ValueError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(cls=_Har, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="harlib")
+def main():
+    """Human action recognition in videos: from files to reports."""
+
+
+_set = click.option(
+    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a parameter."
+)
+
+
+@main.command()
+@click.argument("study")
+@_set
+@click.option("--only", multiple=True, metavar="RUN", help="Run only this run (repeatable).")
+def study(study, overrides, only):
+    """Run a study: the notebooks of params/STUDY in order, and its reports.
+
+    Runs that are complete with the same parameters and code are kept.
+    """
+    from harlib.study.run import run_study
+
+    _, failed = run_study(study, parse_overrides(overrides), only=only, say=click.echo)
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+@main.command("demo-data")
+@click.argument("folder", type=_FOLDER)
+@click.option("--train", default=60, show_default=True, help="Training videos a category.")
+@click.option("--val", default=15, show_default=True, help="Val videos a category.")
+@click.option("--stills", default=40, show_default=True, help="Still images a category.")
+@click.option("--difficulty", type=click.IntRange(1, 3), default=1, show_default=True)
+@click.option("--seed", default=0, show_default=True)
+def demo_data(folder, train, val, stills, difficulty, seed):
+    """Draw the embedded action videos into FOLDER, with a Kinetics-format CSV."""
+    from harlib.data.actions import write_dataset
+
+    table = write_dataset(
+        folder, train=train, val=val, stills=stills, difficulty=difficulty, seed=seed
+    )
+    click.echo(table)
+
+
+@main.command()
+@click.option("--folder", type=_FOLDER, help="Videos at [split/]category/*.")
+@click.option("--kinetics", type=_FILE, multiple=True, help="Kinetics CSV; needs --videos.")
+@click.option("--ucf101", type=_FOLDER, help="Folder of UCF101's lists; needs --videos.")
+@click.option("--videos", type=_FOLDER, help="Folder of the videos.")
+@click.option("--split", type=click.IntRange(1, 3), default=1, help="Which of UCF101's splits.")
+@click.argument("csv", type=click.Path(path_type=Path, dir_okay=False))
+def catalog(folder, kinetics, ucf101, videos, split, csv):
+    """List videos with category, split and group into CSV."""
+    from harlib.data.catalog import Catalog
+
+    if sum(map(bool, (folder, kinetics, ucf101))) != 1:
+        raise click.UsageError("give one of --folder, --kinetics and --ucf101")
+    if not folder and not videos:
+        raise click.UsageError("--kinetics and --ucf101 need --videos, the folder of the videos")
+    if folder:
+        listed = Catalog.from_folder(folder)
+    elif kinetics:
+        listed = Catalog.from_kinetics_csv(list(kinetics), videos)
+    else:
+        listed = Catalog.from_ucf101(videos, ucf101, split=split)
+    listed.to_csv(csv)
+    click.echo(listed)
+
+
+@main.command()
+@click.argument("csv", type=_FILE)
+@click.argument("store", type=_FOLDER)
+@click.option(
+    "--codec", type=click.Choice(["raw", "jpeg", "h264"]), default="jpeg", show_default=True
+)
+@click.option("--size", type=int, default=128, show_default=True, help="Short side in pixels.")
+@click.option("--fps", type=float, help="Frames per second; without it as recorded.")
+@click.option("--quality", type=int, default=90, show_default=True, help="JPEG quality.")
+@click.option("--workers", type=int, help="Processes; without it one a core.")
+def prepare(csv, store, codec, size, fps, quality, workers):
+    """Make the clip store STORE from the catalog CSV."""
+    from harlib.data import prepare as preparing
+    from harlib.data.catalog import Catalog
+
+    audit = preparing.prepare(
+        Catalog.from_csv(csv),
+        store,
+        codec=codec,
+        size=size,
+        fps=fps,
+        quality=quality,
+        workers=workers,
+    )
+    click.echo(audit)
+
+
+@main.command()
+@click.argument("store", type=_FOLDER)
+def verify(store):
+    """Check a clip store's files; exit 1 when something is damaged."""
+    from harlib.data import prepare as preparing
+
+    click.echo(preparing.verify(store))
+
+
+@main.command()
+@click.option("--classes", default=400, show_default=True)
+@click.option("--frames", default=16, show_default=True)
+@click.option("--size", default=112, show_default=True, help="Pixels a side.")
+@click.argument("names", nargs=-1)
+def models(classes, frames, size, names):
+    """List the networks with parameters and multiply-adds of one clip (builds them: seconds)."""
+    from harlib import models as networks
+
+    for name in names or networks.names():
+        model = networks.build(name, classes, frames=frames, size=size)
+        click.echo(
+            f"{name:<14} {networks.parameters(model):>12,} parameters "
+            f"{networks.gmacs(model):>8.2f} GMACs"
+        )
+
+
+@main.command()
+@click.argument("params", nargs=-1, required=True, type=_FILE)
+@_set
+def train(params, overrides):
+    """Train and score the model of the files PARAMS (later ones win), without a notebook."""
+    from harlib.study.model_steps import run
+
+    click.echo(run(load_run(params, parse_overrides(overrides)).params))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last")
+def evaluate(run, checkpoint):
+    """Score the trained RUN (a folder of runs/) again, without training."""
+    from harlib.study.model_steps import evaluate as evaluate_run
+
+    click.echo(evaluate_run(run, checkpoint))

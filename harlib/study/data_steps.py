@@ -1,0 +1,107 @@
+"""The steps of notebook 01: from videos to an audited clip store."""
+
+import json
+import shutil
+from pathlib import Path
+
+import pandas as pd
+
+from harlib.data import actions
+from harlib.data import prepare as preparing
+from harlib.data.catalog import Catalog
+from harlib.data.store import ClipStore
+from harlib.study import identity, session, tell
+from harlib.study.params import DataPrep
+
+
+def catalog(p: DataPrep) -> Catalog:
+    """Which videos there are; with ``source: demo`` they are drawn first (once)."""
+    if p.source == "demo":
+        return _draw(p)
+    if not p.data_root:
+        raise ValueError(
+            f"source {p.source!r} needs data_root, the folder of your videos: "
+            f"har study {p.study} --set data_root=FOLDER"
+        )
+    root = p.root / p.data_root
+    videos = root / p.videos
+    if p.source == "ucf101":
+        listed = Catalog.from_ucf101(videos, root / p.lists, split=p.lists_split)
+    elif p.source == "kinetics":
+        tables = [root / name for name in p.annotations]
+        return Catalog.from_kinetics_csv(tables, videos, categories=p.categories or None)
+    else:
+        listed = Catalog.from_folder(videos)
+    return listed.select(categories=p.categories) if p.categories else listed
+
+
+def _draw(p: DataPrep) -> Catalog:
+    settings = {
+        "train": p.train_videos,
+        "val": p.val_videos,
+        "stills": p.stills,
+        "difficulty": p.difficulty,
+        "seed": p.seed,
+        "categories": sorted(set(p.categories or actions.CATEGORIES)),
+    }
+    folder = p.data_dir / "source"
+    made = folder / "dataset.json"
+    if made.is_file() and not settings.items() <= json.loads(made.read_text())["settings"].items():
+        # Drawn videos cost a minute and come back the same, so other ones replace them; what is
+        # made of a person's own videos is never removed.
+        for left in (folder, p.data_dir / "store", *p.data_dir.glob("stills-store*")):
+            shutil.rmtree(left, ignore_errors=True)
+    table = actions.write_dataset(folder, workers=p.workers, progress=False, **settings)
+    return Catalog.from_kinetics_csv(table, folder / "videos")
+
+
+def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
+    """Makes the clip store (or keeps a complete one); returns the audit, one row a category."""
+    settings = {"codec": p.codec, "size": p.store_size, "fps": p.fps, "quality": p.quality}
+    if p.source == "demo" and p.store_dir == p.data_dir / "store" and _differs(p, settings):
+        shutil.rmtree(p.store_dir)
+    audit = preparing.prepare(
+        listed,
+        p.store_dir,
+        workers=p.workers,
+        progress=False,
+        **settings,
+    )
+    listed.to_csv(session.catalog_file(p))
+    return audit.table.reset_index()
+
+
+def _differs(p: DataPrep, settings: dict) -> bool:
+    about = p.store_dir / "store.json"
+    if not about.is_file():
+        return False
+    known = json.loads(about.read_text())["settings"]
+    return json.loads(json.dumps(settings)) != known
+
+
+def sizes(listed: Catalog, store: ClipStore) -> dict[str, int]:
+    """Bytes of the videos' files, of the store, and of the store were it uncompressed."""
+    paths = [Path(path) for path in listed.frame["path"].unique() if path]
+    videos = store.videos
+    pixels = int((videos["frames"] * videos["height"] * videos["width"]).sum())
+    return {
+        "video files": sum(path.stat().st_size for path in paths if path.is_file()),
+        f"this store ({store.codec})": int(store.bytes),
+        "same frames, uncompressed": 3 * pixels,
+    }
+
+
+def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> tell.Sentence:
+    """Ends notebook 01: leaves ``data.json``, what the study's index says about the data."""
+    identity.write_json(
+        p.run_dir / "data.json",
+        {
+            "summary": f"{tell.data(store)} {tell.audit(audit)}",
+            "categories": list(store.categories),
+            "videos": len(store.videos),
+            "bytes": int(store.bytes),
+            "store_hash": store.hash,
+        },
+    )
+    identity.write_state(p.run_dir, store_hash=store.hash)
+    return session.finish(p)

@@ -1,0 +1,167 @@
+"""A study's files: ``params/<study>/common.yaml`` and one ``NN_name[.variant].yaml`` a run."""
+
+import ast
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harlib.study.params import NOTEBOOKS, Common, ParamsError, _nearest, project_root, validate
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+COMMON = "common.yaml"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a study: its notebook, what its files set, and all its parameters."""
+
+    file: Path
+    notebook: str
+    values: dict[str, Any]  # what files and options set, without the notebook's own defaults
+    params: Common
+
+    @property
+    def name(self) -> str:
+        return self.params.run
+
+
+def needs(notebook: str) -> tuple[str, ...]:
+    """Prefixes of the runs that a notebook builds on: models on the data, evaluation on all."""
+    return {"01": (), "05": ("01", "02", "03", "04")}.get(notebook[:2], ("01",))
+
+
+def notebook_path(notebook: str) -> Path:
+    """The notebook's file: the project's own, else the one of harlib's checkout."""
+    own = project_root() / "notebooks" / f"{notebook}.ipynb"
+    return own if own.is_file() else CHECKOUT / "notebooks" / f"{notebook}.ipynb"
+
+
+def defaults(notebook: str) -> dict[str, Any]:
+    """The plain assignments of the notebook's cell tagged ``parameters``."""
+    cells = json.loads(notebook_path(notebook).read_text())["cells"]
+    source = next(
+        "".join(cell["source"])
+        for cell in cells
+        if "parameters" in cell["metadata"].get("tags", [])
+    )
+    return {
+        node.targets[0].id: ast.literal_eval(node.value)
+        for node in ast.parse(source).body
+        if isinstance(node, ast.Assign)
+    }
+
+
+def study_folder(study: str) -> Path:
+    """The folder of a study's parameter files, by its name or its path.
+
+    Raises: ParamsError when there is none.
+    """
+    shelves = (project_root() / "params", CHECKOUT / "params")
+    for folder in (Path(study), *(shelf / study for shelf in shelves)):
+        if any(folder.glob("[0-9][0-9]_*.yaml")):
+            return folder.resolve()
+    known = sorted({item.name for shelf in shelves for item in shelf.glob("*") if item.is_dir()})
+    raise ParamsError(f"no study {study!r}{_nearest(study, known)}; there are {', '.join(known)}")
+
+
+def study_root(folder: Path) -> Path:
+    """Where the study's data, runs and reports go: beside its ``params/`` folder."""
+    return folder.parent.parent if folder.parent.name == "params" else Path.cwd()
+
+
+def load_study(folder: Path, overrides: Mapping[str, Any] | None = None) -> list[Run]:
+    """All runs of a study, in order, validated.
+
+    ``overrides`` (``--set``) apply to each run whose notebook has the key.
+
+    Raises: ParamsError, with every mistake of every file.
+    """
+    common = folder / COMMON
+    files = sorted(folder.glob("[0-9][0-9]_*.yaml"))
+    odd = sorted(set(folder.glob("*.y*ml")) - {common, *files})
+    mistakes = [
+        f"{_short(item)}: a file of a study is named {COMMON} or NN_name[.variant].yaml"
+        for item in odd
+    ]
+    overrides, used, runs = dict(overrides or {}), set(), []
+    for file in files:
+        notebook = file.name.split(".")[0]
+        model = NOTEBOOKS.get(notebook)
+        legal = {
+            key: value for key, value in overrides.items() if model and key in model.model_fields
+        }
+        used |= set(legal)
+        try:
+            runs.append(load_run([common, file] if common.exists() else [file], legal))
+        except ParamsError as error:
+            mistakes += str(error).splitlines()
+    valid = dict.fromkeys(key for run in runs for key in type(run.params).model_fields)
+    if not mistakes:
+        mistakes += [
+            f"--set {key}: no notebook of this study has this key{_nearest(key, valid)}"
+            for key in overrides
+            if key not in used
+        ]
+    if mistakes:
+        raise ParamsError("\n".join(dict.fromkeys(mistakes)))
+    return runs
+
+
+def load_run(files: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Run:
+    """One run from its files, the later ones winning; the last names run and notebook.
+
+    Raises: ParamsError.
+    """
+    files = [Path(file) for file in files]
+    last = files[-1]
+    notebook, run = last.name.split(".")[0], last.name.removesuffix(".yaml")
+    values: dict[str, Any] = {"study": last.resolve().parent.name, "run": run}
+    origins = {"": _short(last), "study": _short(last), "run": _short(last)}
+    for file in files:
+        for key, value in _mapping(file).items():
+            values[key], origins[key] = value, _short(file)
+    for key, value in (overrides or {}).items():
+        values[key], origins[key] = value, f"--set {key}"
+    if notebook not in NOTEBOOKS:
+        validate(notebook, values, origins)
+    own = notebook_path(notebook).name
+    params = validate(
+        notebook,
+        {**(base := defaults(notebook)), **values},
+        {**dict.fromkeys(base, own), **origins},
+    )
+    return Run(last, notebook, values, params)
+
+
+def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
+    """``["epochs=3", "fps=10"]`` as a mapping; values are read as YAML."""
+    pairs = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        if not equals or not key:
+            raise ParamsError(f"--set {item}: write it as KEY=VALUE")
+        pairs[key.strip()] = yaml.safe_load(value) if value else ""
+    return pairs
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(file.read_text())
+    except yaml.YAMLError as error:
+        raise ParamsError(f"{_short(file)}: not YAML: {' '.join(str(error).split())}") from None
+    except OSError as error:
+        raise ParamsError(f"{_short(file)}: cannot be read: {error.strerror}") from None
+    if not isinstance(content or {}, dict):
+        raise ParamsError(
+            f"{_short(file)}: holds {type(content).__name__}, expected `key: value` lines"
+        )
+    return {str(key): value for key, value in (content or {}).items()}
+
+
+def _short(file: Path) -> str:
+    file, root = file.resolve(), project_root()
+    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)

@@ -1,0 +1,176 @@
+"""What makes a run the same run: its parameters, its code, and the runs it builds on."""
+
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from harlib.study import files
+from harlib.study.params import NOTEBOOKS, Common
+
+# The rooms whose code decides what a run of a notebook leaves behind. How a study is run and
+# reported is left out: a better report must not cost a training.
+_ROOMS = {
+    "01_data_prep": ("data",),
+    "05_evaluation": ("data", "evaluation"),
+}
+_MODEL_ROOMS = ("data", "models", "training", "evaluation")
+_STUDY_CODE = tuple(
+    f"study/{name}.py" for name in ("data_steps", "model_steps", "results", "params")
+)
+
+
+_PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "opencv-python",
+             "pandas", "scikit-learn")  # fmt: skip
+
+
+def notebook_of(params: Common) -> str:
+    """The notebook that takes these parameters."""
+    return next(name for name, model in NOTEBOOKS.items() if model is type(params))
+
+
+def fingerprint(params: Common) -> str:
+    """16 hex digits that change with the parameters, the code or an upstream run.
+
+    How many threads read does not change what is computed, so it does not count.
+    """
+    notebook = notebook_of(params)
+    digest = hashlib.sha256()
+    settings = params.model_dump(mode="json", exclude={"threads", "workers"})
+    digest.update(json.dumps(settings, sort_keys=True).encode())
+    package = Path(__file__).resolve().parents[1]
+    rooms = _ROOMS.get(notebook, _MODEL_ROOMS)
+    sources = sorted(path for room in rooms for path in (package / room).rglob("*.py"))
+    for path in (*sources, *(package / name for name in _STUDY_CODE)):
+        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
+    for cell in json.loads(files.notebook_path(notebook).read_text())["cells"]:
+        digest.update("".join(cell["source"]).encode())
+    for upstream in upstream_runs(params):
+        digest.update(f"{upstream.name}:{read_state(upstream)['fingerprint']}".encode())
+    return digest.hexdigest()[:16]
+
+
+def upstream_runs(params: Common) -> list[Path]:
+    """Folders of the study's complete runs that this run builds on, in order."""
+    needs = files.needs(notebook_of(params))
+    chosen = set(getattr(params, "runs", ()))
+    return [
+        folder
+        for folder in sorted(params.run_dir.parent.glob("[0-9][0-9]_*"))
+        if folder.name.startswith(needs)
+        and read_state(folder).get("status") == "complete"
+        and (not chosen or folder.name in chosen or folder.name.startswith("01"))
+    ]
+
+
+def read_state(run_dir: Path) -> dict[str, Any]:
+    """``run.json``: fingerprint, status (started, complete or failed), times; empty without one."""
+    path = run_dir / "run.json"
+    return json.loads(path.read_text()) if path.is_file() else {}
+
+
+def write_state(run_dir: Path, **changes: Any) -> None:
+    """Changes ``run.json``, whole or not at all."""
+    write_json(run_dir / "run.json", read_state(run_dir) | changes)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes a JSON file in one step: readers see the old file or the whole new one."""
+    aside = path.with_name(f"{path.name}.part")
+    aside.write_text(json.dumps(content, indent=1) + "\n")
+    aside.rename(path)
+
+
+def is_complete(params: Common) -> bool:
+    state = read_state(params.run_dir)
+    return state.get("status") == "complete" and state["fingerprint"] == fingerprint(params)
+
+
+def claim(params: Common) -> None:
+    """Makes the run's folder this run's own.
+
+    What an earlier run with other parameters or code left is moved to ``before/`` beside it (a
+    training may have cost days); what this very run left is kept, so that it resumes.
+    """
+    run_dir, mark = params.run_dir, fingerprint(params)
+    state = read_state(run_dir)
+    if run_dir.exists() and state.get("fingerprint") != mark:
+        before = run_dir.parent / "before" / run_dir.name
+        shutil.rmtree(before, ignore_errors=True)
+        before.parent.mkdir(parents=True, exist_ok=True)
+        run_dir.rename(before)
+        state = {}
+    run_dir.mkdir(parents=True, exist_ok=True)
+    if state.get("status") != "started":
+        write_state(
+            run_dir,
+            notebook=notebook_of(params),
+            fingerprint=mark,
+            status="started",
+            started=time.time(),
+        )
+    (run_dir / "params.yaml").write_text(
+        yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    )
+    write_json(run_dir / "environment.json", environment())
+
+
+def environment() -> dict[str, Any]:
+    """Versions, hardware and git commit, as a report needs them."""
+    return {
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES}
+        | {"python": platform.python_version()},
+        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "system": f"{platform.system()} {platform.machine()}",
+        "cpu": _cpu(),
+        "cores": len(psutil.Process().cpu_affinity())
+        if sys.platform == "linux"
+        else psutil.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "accelerators": _accelerators(),
+        "commit": _commit(),
+    }
+
+
+def _cpu() -> str:
+    info = Path("/proc/cpuinfo")
+    if info.is_file():
+        for line in info.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _accelerators() -> list[str]:
+    """Names of the NVIDIA devices; asked of the driver, so that no framework is imported."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    asked = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True
+    )
+    return asked.stdout.split("\n")[:-1] if asked.returncode == 0 else []
+
+
+def _commit() -> str:
+    """The checkout's commit, with ``+changes`` when files differ from it; empty outside git."""
+    git = ["git", "-C", str(files.CHECKOUT)]
+    try:
+        head = subprocess.run(
+            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
+        )
+        dirty = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        return ""
+    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")

@@ -1,0 +1,203 @@
+"""The steps of notebooks 02 to 04, and of `har train` and `har evaluate`: build, train, score."""
+
+from pathlib import Path
+
+import pandas as pd
+import yaml
+
+from harlib.data import loader
+from harlib.data import prepare as preparing
+from harlib.data.catalog import Catalog
+from harlib.data.store import ClipStore
+from harlib.evaluation import metrics
+from harlib.evaluation import score as scoring
+from harlib.study import identity, session, tell
+from harlib.study.params import C3D, FrameCNN, Trained, validate
+
+# Models and training, and with them Keras, are imported where they are used: the command line
+# and the notebooks that work on files alone start in a second.
+
+
+def build(p: Trained, store: ClipStore, *, frames: int | None = None):
+    """The notebook's network for the store's categories, a keras.Model."""
+    from harlib import models
+
+    if isinstance(p, FrameCNN):
+        options = {"backbone": p.backbone, "weights": p.weights, "width": p.width}
+    elif isinstance(p, C3D):
+        options = {"width": p.width, "dense": p.dense}
+    else:
+        options = {"width": p.width, "cardinality": p.cardinality}
+    return models.build(
+        p.model,
+        len(store.categories),
+        frames=frames or p.frames,
+        size=p.size,
+        dropout=p.dropout,
+        **options,
+    )
+
+
+def network_cost(p: Trained, model, store: ClipStore) -> tell.Sentence:
+    """What training this network on this store costs, in arithmetic."""
+    from harlib import models
+
+    clips = len(store.rows(p.train_split))
+    return tell.cost(models.parameters(model), models.gmacs(model), clips, p.epochs)
+
+
+def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
+    """The training recipe, a `training.recipe.Recipe`, for the length of this run."""
+    from harlib.training import recipes
+
+    steps = loader.steps_per_epoch(store, p.train_split, p.batch)
+    return recipes.build(
+        p.recipe, steps_per_epoch=steps, epochs=epochs or p.epochs, **p.recipe_options
+    )
+
+
+def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
+    """Trains to the end of the recipe, going on where an interrupted run stopped."""
+    return _fit(p, model, plan, store, p.run_dir, p.frames)
+
+
+def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataFrame:
+    from harlib.training.fit import fit
+
+    batches = loader.training_batches(
+        store,
+        split=p.train_split,
+        batch=p.batch,
+        frames=frames,
+        stride=p.stride,
+        size=p.size,
+        seed=p.seed,
+        crop=p.crop,
+        flip=p.flip,
+        color=p.color,
+        shuffle_labels=p.shuffle_labels,
+    )
+    split = p.validate_split if validate_split is None else validate_split
+    validation = None
+    if split:
+        validation = loader.evaluation_batches(
+            store, split=split, batch=p.score_batch, frames=frames, stride=p.stride, size=p.size
+        )
+    return fit(model, batches, plan, run_dir=folder, validation=validation, threads=p.threads)
+
+
+def stills_store(p: FrameCNN) -> ClipStore | None:
+    """The labelled still images as a store of one-frame videos; None when none are given."""
+    if not p.stills:
+        return None
+    short_side = p.size if isinstance(p.size, int) else min(p.size)
+    root = p.data_dir / f"stills-store-{short_side}"
+    listed = Catalog.from_stanford40(p.root / p.stills)
+    preparing.prepare(listed, root, size=max(short_side * 8 // 7, short_side), progress=False)
+    return ClipStore(root)
+
+
+def train_stills(p: FrameCNN, stills: ClipStore | None) -> tuple[object, pd.DataFrame | None]:
+    """Trains the frame CNN on stills; returns it with its history, or two Nones without stills."""
+    if stills is None:
+        return None, None
+    model = build(p, stills, frames=1)
+    plan = recipe(p, stills, epochs=p.stills_epochs)
+    splits = set(stills.videos["split"])
+    held_out = next((split for split in ("val", "test") if split in splits), "")
+    folder = p.run_dir / "stills"
+    history = _fit(p, model, plan, stills, folder, frames=1, validate_split=held_out)
+    return model, history
+
+
+def build_on_stills(p: FrameCNN, store: ClipStore, on_stills):
+    """The network for video frames: a new one, or that of the stills with a new classifier."""
+    if on_stills is None:
+        return build(p, store)
+    from harlib import models
+
+    return models.replace_classifier(on_stills, len(store.categories), frames=p.frames)
+
+
+def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None) -> scoring.Scores:
+    """Scores the split's videos with the chosen weights and saves ``scores.npz``, ``views.npz``."""
+    if (checkpoint or p.checkpoint) == "best":
+        model = load_model(p, "best")
+    listed = session.catalog_file(p)
+    return scoring.score(
+        model,
+        store,
+        split=p.split,
+        frames=p.frames,
+        stride=p.stride,
+        size=p.size,
+        clips=p.clips,
+        crops=p.crops,
+        batch=p.score_batch,
+        run_dir=p.run_dir,
+        listed=Catalog.from_csv(listed).frame if listed.is_file() else None,
+        threads=p.threads,
+        progress=False,
+    )
+
+
+def measure(p: Trained, model, scores: scoring.Scores) -> tell.Sentence:
+    """Writes ``metrics.json`` and says the result in one sentence."""
+    from harlib import models
+
+    protocol = p.model_dump(include={"split", "clips", "crops", "frames", "stride", "size"})
+    network = {
+        "name": p.model if not isinstance(p, FrameCNN) else f"{p.model} ({p.backbone})",
+        "parameters": models.parameters(model),
+        "gmacs": models.gmacs(model),
+    }
+    return tell.answer(metrics.write(p.run_dir, scores, protocol, network, session.minutes(p)))
+
+
+def load_model(p: Trained, checkpoint: str = "last"):
+    """The trained network of a run: its ``last`` weights or the ``best`` epoch's.
+
+    Raises: FileNotFoundError that says how to get there.
+    """
+    import keras
+
+    # The import registers the layers that Keras itself lacks.
+    from harlib import models  # noqa: F401
+
+    path = p.run_dir / {"last": "model.keras", "best": "checkpoints/best.keras"}[checkpoint]
+    if not path.is_file():
+        remedy = "set validate_split" if checkpoint == "best" else "train it first"
+        raise FileNotFoundError(f"{session.from_root(p, path)} is not there: {remedy}")
+    return keras.saving.load_model(path, compile=False)
+
+
+def run(p: Trained) -> tell.Sentence:
+    """A whole model run without its notebook: `har train`."""
+    if not isinstance(p, Trained):
+        raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
+    session.start(p)
+    store = session.open_store(p)
+    if isinstance(p, FrameCNN):
+        model = build_on_stills(p, store, train_stills(p, stills_store(p))[0])
+    else:
+        model = build(p, store)
+    train(p, model, recipe(p, store), store)
+    said = measure(p, model, score(p, model, store))
+    session.finish(p)
+    return said
+
+
+def evaluate(run_dir: Path, checkpoint: str) -> tell.Sentence:
+    """Scores a trained run again from its own files: `har evaluate`.
+
+    Raises: FileNotFoundError when the folder holds no run.
+    """
+    file = Path(run_dir) / "params.yaml"
+    if not file.is_file():
+        raise FileNotFoundError(f"{run_dir} holds no params.yaml: give a folder of runs/<study>/")
+    values = yaml.safe_load(file.read_text())
+    notebook = identity.read_state(Path(run_dir))["notebook"]
+    p = validate(notebook, values, dict.fromkeys(values, str(file)))
+    store = ClipStore(p.store_dir)
+    model = load_model(p, checkpoint)
+    return measure(p, model, score(p, model, store, checkpoint="last"))

@@ -1,0 +1,239 @@
+"""The parameters of a notebook: one pydantic model per notebook, one error line per mistake."""
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, lt=1)]
+Size = Count | tuple[Count, Count]
+
+# YAML 1.1 reads `1e-3` (no point) as text; people mean a number.
+_NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
+
+
+class ParamsError(ValueError):
+    """A parameter that cannot be used; the message names where it was set, the key and a remedy."""
+
+
+class Common(BaseModel):
+    """What every notebook takes, so what a study's ``common.yaml`` may hold."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    study: Name
+    run: Name
+    seed: Annotated[int, Field(ge=0)]
+    data_root: str  # folder with one's own videos; relative to the project
+    store: str  # clip store; empty = data/<study>/store
+    threads: Count  # reading threads of the loader
+
+    @property
+    def root(self) -> Path:
+        """The folder that holds params/, data/, runs/ and reports/."""
+        return project_root()
+
+    @property
+    def run_dir(self) -> Path:
+        return self.root / "runs" / self.study / self.run
+
+    @property
+    def data_dir(self) -> Path:
+        return self.root / "data" / self.study
+
+    @property
+    def store_dir(self) -> Path:
+        return self.root / self.store if self.store else self.data_dir / "store"
+
+    @field_validator("data_root")
+    @classmethod
+    def _exists(cls, value: str) -> str:
+        if value and not (project_root() / value).is_dir():
+            raise ValueError(f"no folder {value!r} (relative paths start at the project's folder)")
+        return value
+
+
+class DataPrep(Common):
+    """Notebook 01: which videos, and the clip store made of them."""
+
+    source: Literal["demo", "kinetics", "ucf101", "folder"]
+    videos: str  # folder of videos inside data_root
+    lists: str  # UCF101: folder of its lists inside data_root
+    lists_split: Literal[1, 2, 3]  # UCF101: which of its three splits
+    annotations: list[str]  # Kinetics: CSV files inside data_root
+    categories: list[str]  # empty = all
+    train_videos: Count  # demo: training videos a category
+    val_videos: Count  # demo: val videos a category
+    stills: Annotated[int, Field(ge=0)]  # demo: still images a category
+    difficulty: Literal[1, 2, 3]  # demo: 2 and 3 add clutter, shake, occlusion
+    codec: Literal["raw", "jpeg", "h264"]
+    store_size: Size  # short side in pixels, or [height, width] to stretch
+    fps: Annotated[float, Field(gt=0)] | None  # None = as recorded
+    quality: Annotated[int, Field(ge=1, le=100)]  # JPEG quality
+    workers: Count | None  # processes; None = one a core
+    samples: Count  # videos in the contact sheet
+
+
+class Trained(Common):
+    """What the three model notebooks share: clip, training, and the protocol of scoring."""
+
+    frames: Count
+    stride: Count
+    size: Size  # pixels of the square the network sees, or [height, width]
+    batch: Count
+    epochs: Count
+    recipe: Literal["study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern"]
+    recipe_options: dict[str, Any]  # overrides of the recipe's own numbers
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
+    crop: Literal["hara", "resized", "random", "center"]
+    flip: bool
+    color: Share
+    shuffle_labels: bool  # a check: the result must then be chance
+    train_split: Name
+    validate_split: str  # scored after each epoch; empty = not at all
+    split: Name  # scored at the end
+    clips: Count
+    crops: Count
+    score_batch: Count
+    checkpoint: Literal["last", "best"]
+
+    @field_validator("recipe_options")
+    @classmethod
+    def _numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
+        return {key: _number(item) for key, item in value.items()}
+
+
+class FrameCNN(Trained):
+    """Notebook 02: a 2D network on single frames, stills first when there are any."""
+
+    model: Literal["frame_cnn"]
+    backbone: str
+    weights: str | None  # None, "imagenet" or a file
+    width: Annotated[float, Field(gt=0)]  # of the backbone "small"
+    dropout: Share
+    stills: str  # a folder in Stanford-40's layout; empty = no stills stage
+    stills_epochs: Count
+
+    @field_validator("stills")
+    @classmethod
+    def _stills_exist(cls, value: str) -> str:
+        # What lies under data/ is made by notebook 01, so it need not be there yet.
+        if value and not value.startswith("data/") and not (project_root() / value).is_dir():
+            raise ValueError(f"no folder {value!r} (leave it empty to go without stills)")
+        return value
+
+
+class C3D(Trained):
+    """Notebook 03."""
+
+    model: Literal["c3d", "c3d_bn"]
+    width: Annotated[float, Field(gt=0)]
+    dense: Count
+    dropout: Share
+
+
+class ResNeXt101(Trained):
+    """Notebook 04."""
+
+    model: Literal["resnext3d_26", "resnext3d_50", "resnext3d_101"]
+    width: Annotated[float, Field(gt=0)]
+    cardinality: Count
+    dropout: Share
+
+
+class Evaluation(Common):
+    """Notebook 05: compares what the study's runs left."""
+
+    runs: list[Name]  # empty = every scored run of the study
+    confused: Count  # how many confused pairs to list
+
+
+NOTEBOOKS: dict[str, type[Common]] = {
+    "01_data_prep": DataPrep,
+    "02_frame_cnn": FrameCNN,
+    "03_c3d": C3D,
+    "04_resnext101": ResNeXt101,
+    "05_evaluation": Evaluation,
+}
+
+
+def project_root() -> Path:
+    """``HARLIB_ROOT``, else the nearest folder upwards with ``params/``, else the current one."""
+    if os.environ.get("HARLIB_ROOT"):
+        return Path(os.environ["HARLIB_ROOT"]).resolve()
+    here = Path.cwd()
+    return next((folder for folder in (here, *here.parents) if (folder / "params").is_dir()), here)
+
+
+def validate(
+    notebook: str, values: Mapping[str, Any], origins: Mapping[str, str] | None = None
+) -> Common:
+    """Returns the notebook's parameters as its model.
+
+    ``origins`` tells for a key the file (or option) that set it, for the message.
+
+    Raises: ParamsError, one line a mistake.
+    """
+    if notebook not in NOTEBOOKS:
+        raise ParamsError(
+            f"{(origins or {}).get('', 'parameters')}: no notebook {notebook!r}"
+            f"{_nearest(notebook, NOTEBOOKS)}; there are {', '.join(NOTEBOOKS)}"
+        )
+    model = NOTEBOOKS[notebook]
+    try:
+        return model(**values)
+    except ValidationError as error:
+        lines = dict.fromkeys(
+            _line(item, model, notebook, origins or {}) for item in error.errors()
+        )
+        raise ParamsError("\n".join(lines)) from None
+
+
+def read(notebook: str, namespace: Mapping[str, Any]) -> Common:
+    """Returns the parameters of a running notebook from its ``globals()``.
+
+    Every plain value (number, text, list, …) whose name has no leading underscore counts, so a
+    mistyped key of a ``-f`` file is an error under plain papermill too.
+    """
+    values = {
+        key: value
+        for key, value in namespace.items()
+        if not key.startswith("_") and key not in {"In", "Out"} and _plain(value)
+    }
+    return validate(notebook, values)
+
+
+def _plain(value: Any) -> bool:
+    if isinstance(value, (list, tuple)):
+        return all(map(_plain, value))
+    if isinstance(value, dict):
+        return all(map(_plain, value.values()))
+    return value is None or type(value) in (bool, int, float, str)
+
+
+def _number(value: Any) -> Any:
+    return float(value) if isinstance(value, str) and _NUMBER.match(value) else value
+
+
+def _nearest(key: str, valid) -> str:
+    near = difflib.get_close_matches(key, list(valid), n=1, cutoff=0.5)
+    return f"; nearest valid name: {near[0]!r}" if near else ""
+
+
+def _line(item: dict, model: type[Common], notebook: str, origins: Mapping[str, str]) -> str:
+    key = str(item["loc"][0])
+    where = origins.get(key, f"parameters of {notebook}")
+    if item["type"] == "extra_forbidden":
+        near = _nearest(key, model.model_fields)
+        return f"{where}: unknown key {key!r}{near or '; valid: ' + ', '.join(model.model_fields)}"
+    if item["type"] == "missing":
+        return f"{where}: key {key!r} is missing"
+    what = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
+    received = "" if item["type"] == "value_error" else f"; received {item['input']!r}"
+    return f"{where}: key {key!r} {what}{received}"

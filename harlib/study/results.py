@@ -1,0 +1,97 @@
+"""The steps of notebook 05: what a study's runs left."""
+
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from harlib.data import actions
+from harlib.evaluation import figures, metrics
+from harlib.evaluation import score as scoring
+from harlib.study import identity, session, tell
+from harlib.study.params import Evaluation
+
+
+def scored_runs(p: Evaluation) -> dict[str, Path]:
+    """The study's scored runs by name, in order: those in ``runs``, else all complete ones.
+
+    Raises: FileNotFoundError when a named run has no scores, or when there is none at all.
+    """
+    folder = p.run_dir.parent
+    found = {
+        path.parent.name: path.parent
+        for path in sorted(folder.glob("[0-9][0-9]_*/metrics.json"))
+        if identity.read_state(path.parent).get("status") == "complete"
+    }
+    if p.runs and (absent := [name for name in p.runs if name not in found]):
+        raise FileNotFoundError(
+            f"no complete scores of {', '.join(absent)} in {session.from_root(p, folder)}; "
+            f"there are {', '.join(found) or 'none'}"
+        )
+    if not found:
+        raise FileNotFoundError(
+            f"no scored run in {session.from_root(p, folder)}: run a model notebook first"
+        )
+    return {name: found[name] for name in p.runs} if p.runs else found
+
+
+def load_scores(runs: dict[str, Path]) -> dict[str, scoring.Scores]:
+    """The scores of each run by its name."""
+    return {name: scoring.Scores.load(folder) for name, folder in runs.items()}
+
+
+def pairs(categories) -> tuple[tuple[str, str], ...]:
+    """The reversed pairs of the embedded videos whose two categories are both there."""
+    there = set(categories)
+    return tuple(pair for pair in actions.PAIRS if there.issuperset(pair))
+
+
+def pair_accuracy(scores: scoring.Scores) -> pd.DataFrame:
+    """``metrics.pair_accuracy`` for the pairs that are there; an empty table without any."""
+    there = pairs(scores.categories)
+    return metrics.pair_accuracy(scores, there) if there else pd.DataFrame()
+
+
+def accuracy_table(table: pd.DataFrame) -> tell.Table:
+    """The accuracies of ``metrics.table``, best first, as a reader wants them."""
+    columns = ["run", "video_top1", "low", "high", "video_top5", "mean_class", "clip_top1",
+               "clip_top5", "clip_mean_class", "minutes", "parameters", "gmacs"]  # fmt: skip
+    return tell.Table(table.sort_values("video_top1", ascending=False, kind="stable")[columns])
+
+
+def protocol_table(runs: dict[str, Path]) -> tell.Table:
+    """How each run was scored."""
+    rows = []
+    for name, folder in runs.items():
+        measured = json.loads((folder / "metrics.json").read_text())
+        rows.append({"run": name, "videos": measured["video"]["n"]} | measured["protocol"])
+    return tell.Table(pd.DataFrame(rows))
+
+
+def show_confusions(scores: dict[str, scoring.Scores]) -> None:
+    """Shows one confusion matrix a run."""
+    for name, own in scores.items():
+        matrix = metrics.confusion(own)
+        figures.show(figures.confusion(matrix, own.categories, title=name))
+
+
+def confused_table(scores: dict[str, scoring.Scores], n: int) -> tell.Table:
+    """The most frequent confusions of each run."""
+    tables = [metrics.most_confused(own, n=n).assign(run=name) for name, own in scores.items()]
+    return tell.Table(pd.concat(tables)[["run", "true", "predicted", "videos", "share"]])
+
+
+def show_pairs(scores: dict[str, scoring.Scores]) -> tell.Sentence | None:
+    """Shows how often each run tells a category from its reverse; says so when there are none."""
+    tables = {name: pair_accuracy(own) for name, own in scores.items()}
+    if not any(map(len, tables.values())):
+        return tell.pairs(pd.DataFrame())
+    figures.show(figures.pairs(tables))
+    return None
+
+
+def pairs_table(scores: dict[str, scoring.Scores]) -> tell.Table:
+    """The reversed pairs that each run confuses, with the number of videos."""
+    tables = [pair_accuracy(own).assign(run=name) for name, own in scores.items()]
+    table = pd.concat(tables)
+    return tell.Table(table[["run", *table.columns.drop("run")]])

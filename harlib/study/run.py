@@ -1,0 +1,161 @@
+"""Runs a study: its notebooks in order through papermill, each run only when it has to."""
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import papermill
+from jupyter_client.kernelspec import KernelSpec
+from jupyter_client.manager import AsyncKernelManager
+
+from harlib.study import files, identity, report
+
+
+class _ThisPython(AsyncKernelManager):
+    """Starts the kernel with the python that runs the study, whatever kernels are installed.
+
+    What the kernel says outside of cells (TensorFlow's start-up, a crash) goes to the file `log`.
+    """
+
+    log: BinaryIO
+
+    @property
+    def kernel_spec(self) -> KernelSpec:
+        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        argv.append("--log-level=ERROR")
+        return KernelSpec(argv=argv, language="python", display_name="Python 3")
+
+    async def _async_pre_start_kernel(self, **options):
+        command, options = await super()._async_pre_start_kernel(**options)
+        return command, options | {"stderr": self.log}
+
+
+def run_study(
+    study: str,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    only: tuple[str, ...] = (),
+    say: Callable[[str], None] = lambda line: print(line, flush=True),
+) -> tuple[Path, list[str]]:
+    """Runs a study (or its runs in ``only``); returns its index page and the failed runs' names.
+
+    A run is skipped when it is complete with the same parameters and code, or when a run it builds
+    on failed; the others go on.
+
+    Raises: ParamsError before anything runs.
+    """
+    folder = files.study_folder(study)
+    os.environ["HARLIB_ROOT"] = str(files.study_root(folder))
+    runs = files.load_study(folder, overrides)
+    if unknown := set(only) - {run.name for run in runs}:
+        raise files.ParamsError(
+            f"no run {', '.join(sorted(unknown))} in {folder.name}; "
+            f"there are {', '.join(run.name for run in runs)}"
+        )
+    runs = [run for run in runs if not only or run.name in only]
+    begun, failed, index = time.monotonic(), [], None
+    for number, run in enumerate(runs, 1):
+        label = f"[{number}/{len(runs)}] {run.name}"
+        broken = [name for name in failed if name.startswith(files.needs(run.notebook))]
+        if broken and not run.notebook.startswith("05"):
+            say(f"{label}: not started, {', '.join(broken)} failed")
+            failed.append(run.name)
+            continue
+        if identity.is_complete(run.params):
+            say(f"{label}: kept, complete with the same parameters and code")
+        elif problem := _execute(run, label, say):
+            failed.append(run.name)
+            say(f"{label}: FAILED: {problem}")
+            say(f"    the notebook as far as it came: {_shown(_notebook(run))}")
+        report.write_report(run.params.run_dir)
+        index = report.write_index(run.params.run_dir.parent)
+    say(f"{folder.name}: {len(runs) - len(failed)} of {len(runs)} runs complete, "
+        f"{_clock(time.monotonic() - begun)}")  # fmt: skip
+    if index:
+        say(f"Report: {_shown(index)}")
+    return index, failed
+
+
+def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
+    """Executes one notebook; returns what went wrong in one line, empty when nothing did."""
+    identity.claim(run.params)
+    _ThisPython.log = (run.params.run_dir / "kernel.log").open("wb")
+    say(f"{label}: started")
+    begun, done = time.monotonic(), threading.Event()
+    watch = threading.Thread(
+        target=_watch, args=(run.params.run_dir, label, done, say), daemon=True
+    )
+    watch.start()
+    problem = ""
+    try:
+        papermill.execute_notebook(
+            files.notebook_path(run.notebook),
+            _notebook(run),
+            parameters=run.values,
+            kernel_name="python3",
+            kernel_manager_class=_ThisPython,
+            cwd=run.params.root,
+            progress_bar=False,
+            store_widget_state=False,
+        )
+        # A kernel that died leaves cells marked completed, so the notebook's own last word counts.
+        if identity.read_state(run.params.run_dir).get("status") != "complete":
+            problem = "the notebook ended without its last cell, finish"
+    except papermill.PapermillExecutionError as error:
+        problem = f"{error.ename}: {error.evalue}".splitlines()[0]
+    except Exception as error:  # a kernel that died or did not start: the other runs still go on
+        problem = f"{type(error).__name__}: {error}".splitlines()[0]
+    finally:
+        done.set()
+        watch.join()
+        _ThisPython.log.close()
+    if problem:
+        identity.write_state(run.params.run_dir, status="failed", problem=problem)
+    else:
+        say(f"{label}: complete, {_clock(time.monotonic() - begun)}")
+    return problem
+
+
+def _watch(run_dir: Path, label: str, done: threading.Event, say: Callable[[str], None]) -> None:
+    """Shows ``progress.json``: one changing line on a terminal, else a line an epoch."""
+    path, begun, shown, width = run_dir / "progress.json", time.time(), None, 0
+    live = sys.stdout.isatty()
+    while not done.wait(0.5):
+        try:
+            if path.stat().st_mtime < begun:
+                continue
+            state = json.loads(path.read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            continue  # not training yet, or caught in the middle of a write
+        line = (
+            f"{label}: epoch {state['epoch']}/{state['epochs']}, loss {state['loss']:.3f}, "
+            f"{_clock(state['seconds_left'])} left"
+        )
+        if live:
+            print(f"\r{line:<{width}}", end="", flush=True)
+            width = len(line)
+        elif state["epoch"] != shown:
+            say(line)
+        shown = state["epoch"]
+    if live and width:
+        print("\r" + " " * width + "\r", end="", flush=True)
+
+
+def _notebook(run: files.Run) -> Path:
+    return run.params.run_dir / f"{run.name}.ipynb"
+
+
+def _shown(path: Path) -> str:
+    """Relative to where the person stands, when it lies below."""
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds or 0), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes:02d} min" if hours else f"{minutes}:{rest:02d} min"

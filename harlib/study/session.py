@@ -1,0 +1,81 @@
+"""The frame of a run: begin, open the data, end."""
+
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harlib.data.store import ClipStore
+from harlib.study import identity, tell
+from harlib.study.params import Common, Trained
+
+
+def start(p: Common) -> tell.Table:
+    """Begins a run: its folder, its seed, its precision; returns the parameters as a table."""
+    identity.claim(p)
+    earlier = p.run_dir / "history.csv"
+    trained = float(pd.read_csv(earlier)["seconds"].sum()) if earlier.is_file() else 0.0
+    identity.write_state(p.run_dir, begun=time.time(), seconds_before=trained)
+    if isinstance(p, Trained):
+        import keras
+
+        from harlib.training import precision
+
+        keras.utils.set_random_seed(p.seed)
+        policy = precision.use(p.precision)
+        identity.write_state(p.run_dir, precision=policy)
+    shown = p.model_dump(mode="json")
+    return tell.Table(pd.DataFrame({"parameter": shown.keys(), "value": map(str, shown.values())}))
+
+
+def finish(p: Common) -> tell.Sentence:
+    """Ends a run: from here on it counts as complete."""
+    taken = minutes(p)
+    identity.write_state(p.run_dir, status="complete", minutes=taken, problem="")
+    return tell.Sentence(f"This run took {taken:.1f} minutes.")
+
+
+def minutes(p: Common) -> float:
+    """Wall time of this session, and of the epochs that an interrupted one trained before."""
+    state = identity.read_state(p.run_dir)
+    if state["status"] == "complete":
+        return state["minutes"]
+    return (time.time() - state["begun"] + state["seconds_before"]) / 60
+
+
+def open_store(p: Common) -> ClipStore:
+    """The clip store that notebook 01 made.
+
+    Raises: FileNotFoundError that says which notebook to run.
+    """
+    if not (p.store_dir / "store.json").is_file():
+        raise FileNotFoundError(
+            f"no clip store at {from_root(p, p.store_dir)}: run notebook 01 with the study's "
+            f"parameters first (har study {p.study})"
+        )
+    store = ClipStore(p.store_dir)
+    identity.write_state(p.run_dir, store_hash=store.hash)
+    return store
+
+
+def sample(
+    store: ClipStore, *, split: str = "train", videos: int = 6, frames: int = 8
+) -> tuple[list[np.ndarray], list[str]]:
+    """Evenly spaced frames of one video each of the first categories: clips and their titles."""
+    chosen = store.videos.iloc[store.rows(split)].drop_duplicates("category").head(videos)
+    clips = [
+        store.read(index, np.linspace(0, row["frames"] - 1, frames).round().astype(int))
+        for index, row in chosen.iterrows()
+    ]
+    return clips, chosen["category"].tolist()
+
+
+def catalog_file(p: Common) -> Path:
+    """Where notebook 01 leaves what was listed, found or not."""
+    return p.store_dir.with_name(f"{p.store_dir.name}-catalog.csv")
+
+
+def from_root(p: Common, path: Path) -> str:
+    """The path as a person in the project's folder would type it."""
+    return str(path.relative_to(p.root)) if path.is_relative_to(p.root) else str(path)

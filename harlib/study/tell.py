@@ -1,0 +1,214 @@
+"""Sentences and tables of a report, made from numbers; everything is escaped."""
+
+import html
+from collections.abc import Mapping
+from typing import Any
+
+import pandas as pd
+
+PERCENT = {"top1", "top5", "accuracy", "low", "high", "share", "clip_top1", "clip_top5",
+           "video_top1", "video_top5", "mean_class", "majority", "difference"}  # fmt: skip
+
+
+class Sentence(str):
+    """Text that a notebook shows as a paragraph."""
+
+    def _repr_html_(self) -> str:
+        return f'<p class="reading">{html.escape(self)}</p>'
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Table:
+    """A DataFrame that a notebook shows with fractions as percent and counts with separators."""
+
+    def __init__(self, frame: pd.DataFrame):
+        self.frame = frame
+
+    def _text(self) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                str(name).replace("_", " "): [cell(name, value) for value in column]
+                for name, column in self.frame.items()
+            }
+        )
+
+    def _repr_html_(self) -> str:
+        if not len(self.frame):
+            return ""
+        return self._text().to_html(index=False, escape=True, border=0)
+
+    def __repr__(self) -> str:
+        return self._text().to_string(index=False)
+
+
+def cell(name: str, value: Any) -> str:
+    """One value as a reader wants it: ``0.913`` as ``91.3 %``, ``48340816`` as ``48,340,816``."""
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if name in PERCENT:
+        return percent(value)
+    if name == "bytes" or str(name).endswith("_bytes"):
+        return size(value)
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def percent(value: float) -> str:
+    return "–" if value is None or pd.isna(value) else f"{100 * value:.1f} %"
+
+
+def size(value: float) -> str:
+    """Bytes for people, in powers of ten: ``1.2 GB``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"
+
+
+def data(store) -> Sentence:
+    """What a clip store holds."""
+    splits = store.videos.groupby("split", sort=False).size()
+    counts = " and ".join(f"{count:,} for {split}" for split, count in splits.items())
+    seconds = (store.videos["frames"] / store.videos["fps"]).median()
+    return Sentence(
+        f"The store holds {counts}: videos of {len(store.categories)} categories, typically "
+        f"{seconds:.1f} s long, {size(store.bytes)} as {store.codec}."
+    )
+
+
+def audit(table: pd.DataFrame) -> Sentence:
+    """How much of what was listed can be used."""
+    sums = table[["listed", "found", "decoded", "short", "unreadable"]].sum()
+    lost = int(sums["listed"] - sums["decoded"])
+    if not lost:
+        return Sentence(f"All {int(sums['listed']):,} listed videos were found and decoded whole.")
+    return Sentence(
+        f"Of {int(sums['listed']):,} listed videos {int(sums['decoded']):,} can be used; {lost:,} "
+        f"cannot ({int(sums['listed'] - sums['found']):,} without a file, "
+        f"{int(sums['unreadable']):,} unreadable). Scores count them as wrong."
+    )
+
+
+def cost(parameters: int, gmacs: float, clips: int, epochs: int) -> Sentence:
+    """What training such a network costs; a training step costs about three forward passes."""
+    total = 3 * gmacs * clips * epochs / 1e6
+    return Sentence(
+        f"The network has {parameters:,} trainable parameters and spends {gmacs:.3g} billion "
+        f"multiply-adds on a clip. Training shows it {clips:,} clips in each of {epochs} epochs: "
+        f"about {total:.2g} × 10¹⁵ multiply-adds in all."
+    )
+
+
+def training(history: pd.DataFrame) -> Sentence:
+    """How a training went, from its history."""
+    first, last = history.iloc[0], history.iloc[-1]
+    text = (
+        f"In {len(history)} epochs and {history['seconds'].sum() / 60:.1f} minutes the training "
+        f"loss went from {first['loss']:.2f} to {last['loss']:.2f}"
+    )
+    if "val_accuracy" in history and history["val_accuracy"].notna().any():
+        best = history["val_accuracy"].idxmax()
+        text += (
+            f"; single clips of the validation videos were right at best "
+            f"{percent(history['val_accuracy'][best])} of the time, in epoch "
+            f"{int(history['epoch'][best])}"
+        )
+    if "wait_share" in history:
+        text += f". It waited for data {percent(history['wait_share'].mean())} of the time"
+    return Sentence(text + ".")
+
+
+def stills(store) -> Sentence:
+    """What the stills stage has to work with; `store` is None without stills."""
+    if store is None:
+        return Sentence(
+            "No stills were given (parameter stills), so this stage is left out and the network "
+            "starts on video frames at once."
+        )
+    counts = store.videos.groupby("split", sort=False).size()
+    parts = " and ".join(f"{count:,} for {split}" for split, count in counts.items())
+    return Sentence(f"There are {parts}: stills of {len(store.categories)} actions.")
+
+
+def stills_training(history: pd.DataFrame | None) -> Sentence:
+    """How the stills stage went."""
+    return Sentence("Nothing was trained on stills.") if history is None else training(history)
+
+
+def answer(metrics: Mapping[str, Any]) -> Sentence:
+    """The result of one run in one sentence, with its protocol."""
+    video, clip, how = metrics["video"], metrics["clip"], metrics["protocol"]
+    low, high = video["top1_interval"]
+    views = how["clips"] * how["crops"]
+    chance = f" Always naming the most frequent category would give {percent(metrics['majority'])}."
+    return Sentence(
+        f"{metrics['model']['name']} names the action in {percent(video['top1'])} of "
+        f"{video['n']:,} {how['split']} videos (95 % interval {100 * low:.1f} to "
+        f"{100 * high:.1f} %), from {views} view{'s' * (views > 1)} a video of "
+        f"{how['frames']} frames × stride {how['stride']}; a single view is right "
+        f"{percent(clip['top1'])} of the time." + (chance if "majority" in metrics else "")
+    )
+
+
+def reading(per_category: pd.DataFrame, confused: pd.DataFrame) -> Sentence:
+    """Where a model is strong and where it is weak."""
+    ranked = per_category.dropna(subset=["accuracy"]).sort_values("accuracy", kind="stable")
+    worst, best = ranked.iloc[0], ranked.iloc[-1]
+    text = (
+        f"Its surest category is {best['category']} ({percent(best['accuracy'])}), its hardest "
+        f"{worst['category']} ({percent(worst['accuracy'])} of {int(worst['support'])})."
+    )
+    wrong = confused[confused["videos"] > 0]
+    if not len(wrong):
+        return Sentence(f"It confuses no two categories. {text}")
+    top = wrong.iloc[0]
+    return Sentence(
+        f"{text} Its most frequent mistake is to call {top['true']} {top['predicted']} "
+        f"({int(top['videos'])} video{'s' * (int(top['videos']) != 1)})."
+    )
+
+
+def pairs(table: pd.DataFrame) -> Sentence:
+    """What a model makes of actions that are each other's reverse (``metrics.pair_accuracy``)."""
+    if not len(table):
+        return Sentence("These categories hold no two actions that are each other's reverse.")
+    row = table.iloc[-1]
+    verdict = (
+        "which coin tosses would explain: it does not see the direction of time"
+        if row["low"] <= 0.5
+        else "more than coin tosses would explain: it sees the direction of time"
+    )
+    return Sentence(
+        f"Of two actions that are each other's reverse it prefers the true one in "
+        f"{percent(row['accuracy'])} of {int(row['videos'])} videos (95 % interval "
+        f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %), {verdict}."
+    )
+
+
+def comparison(table: pd.DataFrame, compared: pd.DataFrame) -> Sentence:
+    """Which run is best, and whether the lead is more than chance."""
+    ranked = table.sort_values("video_top1", ascending=False, kind="stable")
+    best = ranked.iloc[0]
+    text = f"{best['run']} is best with {percent(best['video_top1'])} of the videos"
+    if len(ranked) == 1:
+        return Sentence(f"{text}; it is the only run so far.")
+    second = ranked.iloc[1]
+    rows = compared[
+        compared["a"].isin([best["run"], second["run"]])
+        & compared["b"].isin([best["run"], second["run"]])
+    ]
+    row = rows.iloc[0]
+    low, high = sorted(abs(row[["low", "high"]]) if row["low"] * row["high"] > 0 else (0, 0))
+    if not high:
+        return Sentence(
+            f"{text}, but its lead over {second['run']} ({percent(second['video_top1'])}) may be "
+            f"chance: the 95 % interval of the difference holds zero."
+        )
+    return Sentence(
+        f"{text}, {100 * low:.1f} to {100 * high:.1f} points (95 % interval) ahead of "
+        f"{second['run']} ({percent(second['video_top1'])})."
+    )
