@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harlib.data.video import STILL_SUFFIXES, VIDEO_SUFFIXES
+from harlib.data.video_reader import STILL_SUFFIXES, VIDEO_SUFFIXES
 
 SPLIT_NAMES = {
     "train": "train",

@@ -1,31 +1,26 @@
 """The clip store: one HDF5 file a category a split, and an index with one row a video.
 
-    <root>/store.json                 settings, categories, where each file's payload lies
-    <root>/index.csv                  a row a video
-    <root>/audit.csv                  what became of every listed video
-    <root>/<split>/<category>.h5      payload uint8 (bytes,), offsets uint64 (frames + 1,): frame i
-                                      of the file is payload[offsets[i]:offsets[i + 1]];
-                                      videos/*: one value a listed video
-
-Payload and offsets are stored contiguous, so reading needs no HDF5: the files are memory-mapped.
+<root>/store.json               settings, categories, where each file's arrays lie; written last
+<root>/index.csv                a row a stored video
+<root>/audit.csv                a row a listed video: what became of it
+<root>/<split>/<category>.h5    see `harlib.data.category_file`
 """
 
 import hashlib
 import json
-import mmap
 import os
 import re
 import threading
 from collections import OrderedDict
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
 
+from harlib.data import category_file
+from harlib.data.category_file import FORMAT, VERSION, StoreError
 from harlib.data.codecs import CODECS, CodecError
 
-FORMAT, VERSION = "harlib-clips", 1
 INDEX_TYPES = {
     "video_id": str,
     "category": "category",
@@ -41,10 +36,6 @@ INDEX_TYPES = {
     "checksum": str,
 }
 MAPS = 400  # files mapped at a time: each holds a file descriptor, of which 1,024 are usual
-
-
-class StoreError(ValueError):
-    """A clip store that is missing, unfinished, damaged or foreign."""
 
 
 class ClipStore:
@@ -134,27 +125,11 @@ class ClipStore:
             return maps
         with self._lock:
             file = self._files[number]
-            maps = self._maps[number] = map_file(self.root / file["path"], file)
+            maps = self._maps[number] = category_file.mapped(self.root / file["path"], file)
             while len(self._maps) > MAPS:
                 # readers in other threads keep the arrays they hold; the last one unmaps
                 self._maps.popitem(last=False)
         return maps
-
-
-def map_file(path: Path, file: dict) -> tuple[np.ndarray, np.ndarray]:
-    """(payload uint8 (bytes,), offsets uint64 (frames + 1,)) of a category file, memory-mapped."""
-    try:
-        with open(path, "rb") as handle:
-            size = os.fstat(handle.fileno()).st_size
-            if size != file["bytes"]:
-                raise StoreError(f"{path} has {size} bytes; the index says {file['bytes']}")
-            memory = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
-    start, count = file["payload"]
-    payload = np.frombuffer(memory, np.uint8, count, start) if count else np.empty(0, np.uint8)
-    start, count = file["offsets"]
-    return payload, np.frombuffer(memory, np.uint64, count, start).astype(np.int64, copy=False)
 
 
 def read_about(root: Path) -> dict:
@@ -168,6 +143,9 @@ def read_about(root: Path) -> dict:
         raise StoreError(f"{root}/store.json is not JSON: {error}") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:
         raise StoreError(f"{root}/store.json does not describe a {FORMAT} store")
+    about = dict(about)
+    if about.pop("digest", None) != about_digest(about):
+        raise StoreError(f"{root}/store.json is damaged: its digest is wrong")
     if about["version"] != VERSION:
         raise StoreError(f"{root} has version {about['version']}; this harlib reads {VERSION}")
     if about["settings"]["codec"] not in CODECS:
@@ -183,13 +161,23 @@ def read_about(root: Path) -> dict:
     return about
 
 
+def about_digest(about: dict) -> str:
+    """12 hex digits of store.json's content, kept in it as `digest`."""
+    return short_hash(json.dumps(about, sort_keys=True))
+
+
+def short_hash(text: str | bytes) -> str:
+    data = text.encode() if isinstance(text, str) else text
+    return hashlib.sha256(data).hexdigest()[:12]
+
+
 def read_index(root: Path, about: dict, *, checksums: bool = False) -> pd.DataFrame:
     """index.csv with `file` and `first` (frame in the file), checked against store.json."""
     try:
         data = (root / "index.csv").read_bytes()
     except OSError as error:
         raise StoreError(f"{root}/index.csv cannot be read: {error.strerror}") from error
-    if hashlib.sha256(data).hexdigest()[:12] != about["hash"]:
+    if short_hash(data) != about["hash"]:
         raise StoreError(f"{root}/index.csv is not the one store.json names ({about['hash']})")
     columns = [name for name in INDEX_TYPES if checksums or name != "checksum"]
     index = pd.read_csv(
@@ -198,101 +186,3 @@ def read_index(root: Path, about: dict, *, checksums: bool = False) -> pd.DataFr
     for name in ("category", "split"):  # read as codes for memory, handed out as plain text
         index[name] = index[name].astype(str)
     return index
-
-
-def slugs(categories: list[str]) -> dict[str, str]:
-    """File names for categories: lower-case letters, digits and underscores, all different."""
-    names = {c: re.sub(r"[^a-z0-9]+", "_", c.lower()).strip("_")[:80] for c in categories}
-    taken = list(names.values())
-    return {
-        category: name
-        if name and taken.count(name) == 1
-        else f"{name}_{hashlib.sha256(category.encode()).hexdigest()[:8]}"
-        for category, name in names.items()
-    }
-
-
-def write_category(path: Path, attributes: dict, parts: list[tuple[Path, dict]]) -> None:
-    """Assemble a category file from parts (payload file, columns of its videos).
-
-    `columns["lengths"]` is a list of chunk sizes for each video; the other columns hold one value
-    a video. The file appears complete or not at all.
-    """
-    lengths = [n for _, columns in parts for video in columns["lengths"] for n in video]
-    total = sum(lengths)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_suffix(".aside")
-    with h5py.File(aside, "w", libver=("v110", "v110")) as file:
-        file.attrs.update(format=FORMAT, version=VERSION, **attributes)
-        file["offsets"] = np.cumsum([0, *lengths], dtype=np.uint64)
-        payload = file.create_dataset("payload", (total,), np.uint8)
-        place = 0
-        for source, _ in parts:
-            with open(source, "rb") as handle:
-                while block := handle.read(1 << 26):
-                    payload[place : place + len(block)] = np.frombuffer(block, np.uint8)
-                    place += len(block)
-        if place != total:
-            raise StoreError(f"{path.name}: the parts hold {place} bytes instead of {total}")
-        videos = file.create_group("videos")
-        for name in parts[0][1]:
-            if name != "lengths":
-                column = np.array([v for _, columns in parts for v in columns[name]])
-                videos[name] = (
-                    np.char.encode(column, "utf-8") if column.dtype.kind == "U" else column
-                )
-    replace(aside, path)
-
-
-def describe_category(root: Path, path: Path) -> dict:
-    """What store.json says of a category file: path, size, places of payload and offsets."""
-    with h5py.File(path, "r") as file:
-        check_category(file)
-        spans = {
-            name: [file[name].id.get_offset() or 0, file[name].size]
-            for name in ("payload", "offsets")
-        }
-    return {"path": path.relative_to(root).as_posix(), "bytes": path.stat().st_size, **spans}
-
-
-def read_records(path: Path) -> pd.DataFrame:
-    """The columns that a category file keeps for every listed video."""
-    with h5py.File(path, "r") as file:
-        columns = {name: data[()] for name, data in file["videos"].items()}
-    return pd.DataFrame(
-        {
-            name: np.char.decode(column, "utf-8") if column.dtype.kind == "S" else column
-            for name, column in columns.items()
-        }
-    )
-
-
-def check_category(file: h5py.File) -> None:
-    """Refuse a file that is not a category file, or whose data lie elsewhere. Raises StoreError."""
-    if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
-        raise StoreError(f"{file.filename} is not a {FORMAT} file of version {VERSION}")
-    for name, kind in {"payload": np.uint8, "offsets": np.uint64}.items():
-        link = file.get(name, getlink=True)
-        data = file[name] if isinstance(link, h5py.HardLink) else None
-        plain = isinstance(data, h5py.Dataset) and data.dtype == kind and data.ndim == 1
-        if not plain or data.chunks or data.is_virtual or data.external:
-            raise StoreError(f"{file.filename}: {name} is not a plain contiguous dataset")
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a file that appears complete or not at all."""
-    aside = path.with_name(f"{path.name}.aside")
-    aside.write_text(text, newline="")
-    replace(aside, path)
-
-
-def replace(aside: Path, path: Path) -> None:
-    """Give a finished file its name once its bytes are on the disk."""
-    with open(aside, "rb") as handle:
-        os.fsync(handle.fileno())
-    os.replace(aside, path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

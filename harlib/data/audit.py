@@ -1,0 +1,50 @@
+"""What became of every video that a catalog lists."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+COLUMNS = ["video_id", "category", "split", "file", "status", "reason", "same_as"]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What became of every listed video.
+
+    `videos` has a row for each: `video_id, category, split, file, status, reason, same_as`;
+    status is "ok", "short" (stored, but less than was promised), "unreadable" or "missing";
+    `same_as` names the first video with the same frames (split/category/video_id).
+    """
+
+    videos: pd.DataFrame
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """A row a category: listed, found, decoded, short, unreadable, duplicates."""
+        status = self.videos["status"]
+        flags = pd.DataFrame(
+            {
+                "category": self.videos["category"],
+                "listed": 1,
+                "found": status != "missing",
+                "decoded": status.isin(["ok", "short"]),
+                "short": status == "short",
+                "unreadable": status == "unreadable",
+                "duplicates": self.videos["same_as"] != "",
+            }
+        )
+        return flags.groupby("category").sum().astype(int)
+
+    def __str__(self) -> str:
+        total = self.table.sum()
+        return ", ".join(f"{name} {total[name]:,}" for name in total.index)
+
+    def to_csv(self) -> str:
+        return self.videos.to_csv(index=False, lineterminator="\n")
+
+    @classmethod
+    def load(cls, root: str | os.PathLike) -> "Audit":
+        """The audit of a finished store."""
+        return cls(pd.read_csv(Path(root) / "audit.csv", dtype=str, keep_default_na=False))

@@ -1,0 +1,179 @@
+"""One category's HDF5 file in a clip store: written complete or not at all, read by mapping.
+
+    payload   uint8 (bytes,)        all videos' chunks, one a frame, in order
+    offsets   uint64 (frames + 1,)  frame i of the file is payload[offsets[i]:offsets[i + 1]]
+    videos/*  one value a listed video; a video that could not be decoded has 0 frames
+
+Both arrays are stored contiguous, so reading needs neither the HDF5 library nor its lock.
+"""
+
+import hashlib
+import mmap
+import os
+import re
+import uuid
+from contextlib import contextmanager
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pandas as pd
+
+FORMAT, VERSION = "harlib-clips", 1
+BLOCK = 1 << 26  # bytes copied or hashed at a time
+
+
+class StoreError(ValueError):
+    """A clip store that is missing, unfinished, damaged or foreign."""
+
+
+@contextmanager
+def appearing(path: Path):
+    """A name to write to; the file takes its own name when it is finished and on the disk."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # a name of its own: a killed run's orphaned worker may still be writing the same file
+    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.aside")
+    try:
+        yield aside
+        with open(aside, "rb") as handle:
+            os.fsync(handle.fileno())
+        os.replace(aside, path)
+        folder = os.open(path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file that appears complete or not at all."""
+    with appearing(path) as aside:
+        aside.write_text(text, encoding="utf-8", newline="")
+
+
+def slugs(categories: list[str]) -> dict[str, str]:
+    """File names for categories: lower-case letters, digits and underscores, all different."""
+    names = {c: re.sub(r"[^a-z0-9]+", "_", c.lower()).strip("_")[:80] for c in categories}
+    taken = list(names.values())
+    return {
+        category: name
+        if name and taken.count(name) == 1
+        else f"{name}_{hashlib.sha256(category.encode()).hexdigest()[:8]}"
+        for category, name in names.items()
+    }
+
+
+def write(path: Path, attributes: dict, parts: list[tuple[Path, dict]]) -> None:
+    """Assemble a file from parts (file with chunks, columns of its videos).
+
+    `columns["lengths"]` holds a list of chunk sizes for each video, every other column a value.
+    """
+    lengths = [n for _, columns in parts for video in columns["lengths"] for n in video]
+    with appearing(path) as aside, h5py.File(aside, "w", libver=("v110", "v110")) as file:
+        file.attrs.update(format=FORMAT, version=VERSION, **attributes)
+        file["offsets"] = np.cumsum([0, *lengths], dtype=np.uint64)
+        payload = file.create_dataset("payload", (sum(lengths),), np.uint8)
+        place = 0
+        for source, _ in parts:
+            with open(source, "rb") as handle:
+                while block := handle.read(BLOCK):
+                    payload[place : place + len(block)] = np.frombuffer(block, np.uint8)
+                    place += len(block)
+        videos = file.create_group("videos")
+        for name in parts[0][1]:
+            if name != "lengths":
+                column = np.array([value for _, columns in parts for value in columns[name]])
+                text = column.dtype.kind == "U"
+                videos[name] = np.char.encode(column, "utf-8") if text else column
+        file.close()  # before it is synced and renamed
+
+
+def records(path: Path) -> pd.DataFrame:
+    """The values a file keeps for every listed video, a row each."""
+    with h5py.File(path, "r") as file:
+        columns = {name: data[()] for name, data in file["videos"].items()}
+    return pd.DataFrame(
+        {
+            name: np.char.decode(column, "utf-8") if column.dtype.kind == "S" else column
+            for name, column in columns.items()
+        }
+    )
+
+
+def key(path: Path) -> str | None:
+    """The preparation a complete file belongs to; None for any other file."""
+    try:
+        with h5py.File(path, "r") as file:
+            _check(file)
+            return str(file.attrs["key"])
+    except (OSError, KeyError, RuntimeError, StoreError):
+        return None
+
+
+def describe(root: Path, path: Path) -> dict:
+    """What store.json says of a file: path, size, where both arrays lie (offset, length), and a
+    digest of everything but the payload, whose bytes have their videos' checksums."""
+    with h5py.File(path, "r") as file:
+        _check(file)
+        spans = {
+            name: [file[name].id.get_offset() or 0, file[name].size]
+            for name in ("payload", "offsets")
+        }
+    begin, count = spans["payload"]
+    digest = hashlib.blake2b(digest_size=8)
+    with open(path, "rb") as handle:
+        digest.update(handle.read(begin))
+        handle.seek(begin + count)
+        while block := handle.read(BLOCK):
+            digest.update(block)
+    return {
+        "path": path.relative_to(root).as_posix(),
+        "bytes": path.stat().st_size,
+        **spans,
+        "digest": digest.hexdigest(),
+    }
+
+
+def _check(file: h5py.File) -> None:
+    """Refuse a file that is not ours, or whose data lie in other files."""
+    if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:
+        raise StoreError(f"{file.filename} is not a {FORMAT} file of version {VERSION}")
+    for name, kind in {"payload": np.uint8, "offsets": np.uint64}.items():
+        link = file.get(name, getlink=True)
+        data = file[name] if isinstance(link, h5py.HardLink) else None
+        plain = isinstance(data, h5py.Dataset) and data.dtype == kind and data.ndim == 1
+        if not plain or data.chunks or data.is_virtual or data.external:
+            raise StoreError(f"{file.filename}: {name} is not a plain contiguous dataset")
+
+
+def mapped(path: Path, place: dict) -> tuple[np.ndarray, np.ndarray]:
+    """(payload uint8 (bytes,), offsets int64 (frames + 1,)) of a file, memory-mapped.
+
+    `place` is what `describe` gave. Raises StoreError.
+    """
+    try:
+        with open(path, "rb") as handle:
+            size = os.fstat(handle.fileno()).st_size
+            if size != place["bytes"]:
+                raise StoreError(f"{path} has {size} bytes; the index says {place['bytes']}")
+            memory = mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
+    (begin, count), (first, frames) = place["payload"], place["offsets"]
+    payload = np.frombuffer(memory, np.uint8, count, begin) if count else np.empty(0, np.uint8)
+    return payload, np.frombuffer(memory, np.int64, frames, first)
+
+
+def hasher():
+    """For a video's checksum: fed with its chunks, then with their sizes as int64."""
+    return hashlib.blake2b(digest_size=8)
+
+
+def checksum(payload: np.ndarray, offsets: np.ndarray) -> str:
+    """16 hex digits of the video between these offsets, int64 (frames + 1,)."""
+    digest = hasher()
+    digest.update(payload[max(offsets[0], 0) : max(offsets[-1], 0)])
+    digest.update(np.diff(offsets).tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,48 @@
+"""Is every byte of a clip store what `prepare` wrote?"""
+
+import os
+from pathlib import Path
+
+import pandas as pd
+
+from harlib.data import category_file, store
+from harlib.data.category_file import StoreError
+
+
+def verify(root: str | os.PathLike) -> pd.DataFrame:
+    """Check every byte of a store: a table `video_id, category, split, problem`, empty when whole.
+
+    Damage outside the videos' own bytes names its file in `problem` and has video_id "".
+
+    Raises:
+        StoreError: there is no complete store at `root`, or store.json or index.csv is damaged.
+    """
+    root = Path(root)
+    about = store.read_about(root)
+    index = store.read_index(root, about, checksums=True)
+    problems = []
+    if store.short_hash((root / "audit.csv").read_bytes()) != about["audit"]:
+        problems.append(("", "", "", "audit.csv is damaged"))
+    for number, place in enumerate(about["files"]):
+        problems.extend(_damage(root, place, index[index["file"] == number]))
+    return pd.DataFrame(problems, columns=["video_id", "category", "split", "problem"])
+
+
+def _damage(root: Path, place: dict, videos: pd.DataFrame) -> list[tuple]:
+    path = root / place["path"]
+    try:
+        payload, offsets = category_file.mapped(path, place)
+    except StoreError as error:
+        return [(v.video_id, v.category, v.split, str(error)) for v in videos.itertuples()]
+    problems = []
+    for video in videos.itertuples():
+        own = offsets[video.first : video.first + video.frames + 1]
+        if category_file.checksum(payload, own) != video.checksum:
+            where = f"{place['path']}: bytes {own[0]} to {own[-1]} of its payload are damaged"
+            problems.append((video.video_id, video.category, video.split, where))
+    try:
+        if category_file.describe(root, path) != place:
+            raise StoreError("the bytes around the payload are damaged")
+    except (OSError, KeyError, RuntimeError, ValueError) as error:
+        problems.append(("", "", "", f"{place['path']}: {error}"))
+    return problems
