@@ -207,19 +207,27 @@ def _plain(value) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
+def _number(value) -> bool:
+    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+
+
+_KINDS = {
+    str: ("a text", lambda v: isinstance(v, str)),
+    bool: ("true or false", lambda v: isinstance(v, bool)),
+    int: ("a whole number", lambda v: isinstance(v, int) and not isinstance(v, bool)),
+    float: ("a number", _number),
+    tuple: ("a list of numbers", lambda v: isinstance(v, tuple) and all(map(_number, v))),
+}
+
+
 def _check(r: Recipe) -> None:
     """Refuse numbers out of range and combinations that fight each other."""
     for f in dataclasses.fields(r):
-        value = getattr(r, f.name)
-        ok = {
-            str: lambda v: isinstance(v, str),
-            bool: lambda v: isinstance(v, bool),
-            int: lambda v: isinstance(v, int) and not isinstance(v, bool),
-            float: lambda v: isinstance(v, Real) and not isinstance(v, bool) and math.isfinite(v),
-        }.get(f.type, lambda v: isinstance(v, tuple) and all(isinstance(x, Real) for x in v))
-        if not ok(value):
-            kind = getattr(f.type, "__name__", "list of numbers")
-            raise ValueError(f"recipe {r.name}: {f.name} is a {kind}; received {value!r}")
+        kind, fits = _KINDS[f.type if f.type in _KINDS else tuple]
+        if not fits(getattr(r, f.name)):
+            raise ValueError(
+                f"recipe {r.name}: {f.name} is {kind}; received {getattr(r, f.name)!r}"
+            )
     adaptive, fixed = bool(r.level_rule), bool(r.cosine or r.decay)
     refusals = [
         (r.steps_per_epoch < 1 or r.epochs < 1, "steps_per_epoch and epochs are at least 1"),

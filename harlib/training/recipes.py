@@ -29,7 +29,8 @@ _RECIPES = {
     },
     "hara-sgd": {
         # Theirs: lr 0.1, momentum 0.9, dampening 0.9, weight decay 1e-3. Dampening scales each
-        # gradient by 1 - 0.9, so lr is 0.1 · 0.1; Keras' L2 gradient is 2 · l2 · w.
+        # gradient by 1 - 0.9, so lr is 0.1 · 0.1; Keras' L2 gradient is 2 · l2 · w. Keras keeps
+        # the rate inside the velocity, so a drop of the rate takes hold over some ten steps.
         "source": _HARA,
         "optimizer": "sgd",
         "lr": 0.01,
