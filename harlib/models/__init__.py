@@ -150,7 +150,8 @@ def _kernel(layer):
     if getattr(layer, "groups", 1) > 1:
         text += f" in {layer.groups} groups"
     if max(layer.strides) > 1:
-        text += f", stride {_times(layer.strides) if len(set(layer.strides)) > 1 else layer.strides[0]}"
+        equal = len(set(layer.strides)) == 1
+        text += f", stride {layer.strides[0] if equal else _times(layer.strides)}"
     return text
 
 

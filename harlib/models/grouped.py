@@ -17,11 +17,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from harlib.models.convolution import convolve as convolve_dense
+from harlib.models.convolution import pad, padded_size
+
 METHODS = ("auto", "time", "packs", "native")
 # More channels than this in a group's folded frames waste more arithmetic than packs do.
 MAX_TIME_CHANNELS = 64
 # oneDNN's dense convolution runs at full speed from about this many channels.
-PACK_CHANNELS = 32
+PACK_CHANNELS = 16
 
 
 def choose(frames, channels, kernel_size):
@@ -40,21 +43,6 @@ def convolve(inputs, kernel, strides, groups, method):
     return ways[method](inputs, kernel, strides, groups)
 
 
-def padded_size(size, kernel_size, strides):
-    """Output sizes of a convolution with `k // 2` zeros on both sides; None stays None."""
-    return tuple(
-        None if n is None else (n + 2 * (k // 2) - k) // s + 1
-        for n, k, s in zip(size, kernel_size, strides, strict=True)
-    )
-
-
-def pad(inputs, kernel_size):
-    """Zeros, `k // 2` on both sides of every axis between batch and channels."""
-    if all(k == 1 for k in kernel_size):
-        return inputs
-    return ops.pad(inputs, [(0, 0), *((k // 2, k // 2) for k in kernel_size), (0, 0)])
-
-
 def natively(inputs, kernel, strides, groups):
     """The backend's own grouped convolution (it reads `groups` off the kernel's shape)."""
     return ops.conv(pad(inputs, kernel.shape[:3]), kernel, strides=strides, padding="valid")
@@ -71,9 +59,8 @@ def by_packs(inputs, kernel, strides, groups):
     blocks = ops.reshape(kernel, (*size, 1, channels, packs, pack, out))
     identity = ops.reshape(ops.eye(pack, dtype=kernel.dtype), (1, 1, 1, pack, 1, 1, pack, 1))
     dense = ops.reshape(blocks * identity, (*size, pack * channels, packs, pack * out))
-    inputs = pad(inputs, size)
     results = [
-        ops.conv(part, dense[..., index, :], strides=strides, padding="valid")
+        convolve_dense(part, dense[..., index, :], strides)
         for index, part in enumerate(ops.split(inputs, packs, axis=-1))
     ]
     return ops.concatenate(results, axis=-1)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from harlib.models import grouped
+from harlib.models import convolution, grouped
 
 _register = keras.saving.register_keras_serializable(package="harlib")
 
@@ -88,22 +88,11 @@ class Conv3D(keras.layers.Conv3D):
         )
 
     def convolution_op(self, inputs, kernel):
-        if self.kernel_size == (1, 1, 1):
-            return self._matrix_product(inputs, kernel)
-        return ops.conv(
-            grouped.pad(inputs, self.kernel_size), kernel, strides=self.strides, padding="valid"
-        )
-
-    def _matrix_product(self, inputs, kernel):
-        d, h, w = self.strides
-        if self.strides != (1, 1, 1):
-            inputs = inputs[:, ::d, ::h, ::w]
-        rows = ops.reshape(inputs, (-1, inputs.shape[-1]))
-        shape = (-1, *inputs.shape[1:-1], self.filters)
-        return ops.reshape(ops.matmul(rows, kernel[0, 0, 0]), shape)
+        way = convolution.multiply if self.kernel_size == (1, 1, 1) else convolution.convolve
+        return way(inputs, kernel, self.strides)
 
     def compute_output_shape(self, input_shape):
-        size = grouped.padded_size(input_shape[1:-1], self.kernel_size, self.strides)
+        size = convolution.padded_size(input_shape[1:-1], self.kernel_size, self.strides)
         return (input_shape[0], *size, self.filters)
 
 

@@ -1,0 +1,146 @@
+"""Published PyTorch weights of C3D and 3D ResNeXt, into the networks built here."""
+
+import pickle
+import re
+
+import numpy as np
+
+_BATCH_NORM = {
+    "weight": "gamma", "bias": "beta", "running_mean": "moving_mean",
+    "running_var": "moving_variance",
+}
+
+
+def load_published(model, path):
+    """Set every weight of `model` from a published `.pth` file (needs PyTorch).
+
+    Args:
+        model: a `c3d` or `resnext3d_*` network at the published width.
+        path: a state dict, or a dict that holds one under "state_dict"; names may start with
+            "module.". Only tensors are unpickled.
+
+    Returns:
+        Names of layers left as they were: the classifier, if the file's has other classes.
+    Raises:
+        ModuleNotFoundError: without PyTorch.
+        ValueError: if the file holds more than tensors, or as `load_arrays`.
+    """
+    try:
+        import torch
+    except ModuleNotFoundError as error:
+        raise ModuleNotFoundError(
+            "published weights are PyTorch files, and PyTorch is not installed: "
+            "pip install 'harlib[torch]'."
+        ) from error
+    try:
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise ValueError(
+            f"{path} is refused: it is not a file of tensors alone, and anything else in a "
+            "pickle can run code."
+        ) from error
+    if isinstance(content, dict):
+        content = content.get("state_dict", content)
+    if not isinstance(content, dict) or not all(hasattr(v, "numpy") for v in content.values()):
+        raise ValueError(f"{path} holds no state dict; one maps parameter names to tensors.")
+    return load_arrays(model, {name: v.float().numpy() for name, v in content.items()})
+
+
+def load_arrays(model, arrays):
+    """Set every weight of `model` from arrays by PyTorch's names and in its layout.
+
+    Returns:
+        Names of layers left as they were: the classifier, if the arrays' has other classes.
+    Raises:
+        ValueError: naming parameters that are missing, left over or mis-shaped; nothing is set.
+    """
+    arrays = {name.removeprefix("module."): array for name, array in arrays.items()}
+    arrays = {k: a for k, a in arrays.items() if not k.endswith("num_batches_tracked")}
+    wanted = dict(_published(model))
+    kept = []
+    if _classes_differ(model, wanted, arrays):
+        for name in [name for name, (layer, *_) in wanted.items() if layer == "classifier"]:
+            del wanted[name], arrays[name]
+        kept = ["classifier"]
+    wrong = [f"{name} is missing" for name in wanted if name not in arrays]
+    wrong += [f"{name} is left over" for name in arrays if name not in wanted]
+    for name in wanted.keys() & arrays.keys():
+        shape = _torch_shape(*wanted[name][1:])
+        if shape != arrays[name].shape:
+            wrong.append(f"{name} is {arrays[name].shape}, not {shape}{_hint(name, arrays)}")
+    if wrong:
+        listed = "; ".join(wrong[:8]) + (f"; and {len(wrong) - 8} more" if wrong[8:] else "")
+        raise ValueError(f"these weights do not fit {model.name}: {listed}.")
+    for name, (_, variable, flattened) in wanted.items():
+        variable.assign(_from_torch(arrays[name], variable, flattened))
+    return kept
+
+
+def _published(model):
+    """(published name, (layer, variable, shape before flattening or None)) of every weight."""
+    flattened = None
+    for layer in model.layers:
+        if layer.name == "head_flatten":
+            flattened = tuple(layer.input.shape[1:])
+        for variable in layer.weights:
+            prefix = _prefix(layer.name, model)
+            kind = variable.name
+            if kind in _BATCH_NORM.values():
+                suffix = next(k for k, v in _BATCH_NORM.items() if v == kind)
+            else:
+                suffix = "weight" if kind == "kernel" else kind
+            before = flattened if kind == "kernel" and layer.name == "head_fc6" else None
+            yield f"{prefix}.{suffix}", (layer.name, variable, before)
+
+
+def _prefix(layer, model):
+    """The published name of a layer."""
+    if found := re.fullmatch(r"stage(\d)_block(\d+)_(conv|bn)(\d)", layer):
+        stage, block, kind, number = found.groups()
+        return f"layer{stage}.{int(block) - 1}.{kind}{number}"
+    if found := re.fullmatch(r"stage(\d)_block(\d+)_shortcut(_bn)?", layer):
+        stage, block, norm = found.groups()
+        return f"layer{stage}.{int(block) - 1}.downsample.{1 if norm else 0}"
+    if found := re.fullmatch(r"stage(\d)_conv(\d)", layer):
+        stage, number = found.groups()
+        return f"conv{stage}" + ("ab"[int(number) - 1] if int(stage) > 2 else "")
+    is_c3d = any(name.name == "head_fc6" for name in model.layers)
+    names = {
+        "stem_conv": "conv1", "stem_bn": "bn1", "head_fc6": "fc6", "head_fc7": "fc7",
+        "classifier": "fc8" if is_c3d else "fc",
+    }
+    if layer not in names:
+        raise ValueError(
+            f"{model.name} has no published PyTorch weights (its layer {layer} has none); "
+            "c3d and resnext3d_* have."
+        )
+    return names[layer]
+
+
+def _classes_differ(model, wanted, arrays):
+    ours = model.get_layer("classifier").units
+    heads = [n for n, (layer, *_) in wanted.items() if layer == "classifier" and n in arrays]
+    return len(heads) == 2 and all(arrays[name].shape[0] != ours for name in heads)
+
+
+def _torch_shape(variable, flattened):
+    """PyTorch's shape of a weight: filters first, then channels, then the kernel."""
+    *size, channels, filters = (*variable.shape,) if len(variable.shape) > 1 else (None, None)
+    if filters is None:
+        return tuple(variable.shape)
+    return (filters, channels, *size)
+
+
+def _from_torch(array, variable, flattened):
+    if flattened is not None:
+        # PyTorch flattens channels first, Keras channels last.
+        *size, channels = flattened
+        array = array.reshape(-1, channels, *size).transpose(2, 3, 4, 1, 0)
+        return array.reshape(variable.shape)
+    return np.moveaxis(array, (0, 1), (-1, -2)) if array.ndim > 1 else array
+
+
+def _hint(name, arrays):
+    if name == "conv1.weight" and "bn1.weight" in arrays:
+        return f" (build with stem={arrays[name].shape[0]})"
+    return ""
