@@ -19,10 +19,10 @@ from harlib.study import files, identity, report
 class _ThisPython(AsyncKernelManager):
     """Starts the kernel with the python that runs the study, whatever kernels are installed.
 
-    What the kernel says outside of cells (TensorFlow's start-up, a crash) goes to the file `log`.
+    What the kernel says outside of cells (TensorFlow's start-up, a crash) goes to `kernel_log`.
     """
 
-    log: BinaryIO
+    kernel_log: BinaryIO
 
     @property
     def kernel_spec(self) -> KernelSpec:
@@ -32,7 +32,7 @@ class _ThisPython(AsyncKernelManager):
 
     async def _async_pre_start_kernel(self, **options):
         command, options = await super()._async_pre_start_kernel(**options)
-        return command, options | {"stderr": self.log}
+        return command, options | {"stderr": self.kernel_log}
 
 
 def run_study(
@@ -84,7 +84,7 @@ def run_study(
 def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
     """Executes one notebook; returns what went wrong in one line, empty when nothing did."""
     identity.claim(run.params)
-    _ThisPython.log = (run.params.run_dir / "kernel.log").open("wb")
+    _ThisPython.kernel_log = (run.params.run_dir / "kernel.log").open("wb")
     say(f"{label}: started")
     begun, done = time.monotonic(), threading.Event()
     watch = threading.Thread(
@@ -113,7 +113,7 @@ def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
     finally:
         done.set()
         watch.join()
-        _ThisPython.log.close()
+        _ThisPython.kernel_log.close()
     if problem:
         identity.write_state(run.params.run_dir, status="failed", problem=problem)
     else:
