@@ -7,7 +7,6 @@ cannot tell them apart: only the order of frames can.
 
 import json
 import os
-import zlib
 from pathlib import Path
 
 import cv2
@@ -15,10 +14,8 @@ import numpy as np
 from joblib import Parallel, cpu_count, delayed
 from tqdm import tqdm
 
-from harlib.data import motions, props
-from harlib.data.drawing import paint
-from harlib.data.people import Actor, dress
-from harlib.data.scenery import MARGIN, Room, frame_camera, occluders
+from harlib.data import motions
+from harlib.data.recordings import plan, record
 from harlib.data.video import encode
 
 PAIRS = (
@@ -57,126 +54,14 @@ STILLS = {
     "waving": motions.wave,
 }
 
-_VERSION = 1  # of the drawing: raise it when the same arguments give other frames
-_HEIGHTS = (120, 128, 136, 144, 160, 176, 192)
-_ASPECTS = (1.0, 5 / 4, 4 / 3, 4 / 3, 16 / 9, 3 / 4)
-_RATES = (15, 15, 20, 24, 25, 30)
-_SECONDS = (2, 3, 4, 5, 6)
-_SECONDS_SHARE = (0.34, 0.36, 0.16, 0.09, 0.05)
-
-
-class _Place:
-    """Where a body stands: turns its axes into the world's and moves them to `origin`."""
-
-    def __init__(self, heading, origin):
-        sine, cosine = np.sin(heading), np.cos(heading)
-        self.axes = np.array([[sine, -cosine, 0.0], [cosine, sine, 0.0], [0.0, 0.0, 1.0]])
-        self.origin = np.asarray(origin)
-
-    def __call__(self, points):
-        return points @ self.axes + self.origin
-
-    def turn(self, direction):
-        return np.asarray(direction) @ self.axes
-
-
-def _rng(*key):
-    return np.random.default_rng([zlib.crc32(str(part).encode()) for part in key])
-
-
-def actor(split, number, seed=0):
-    """The person who performs recording `number` of every category of a split."""
-    return Actor.random(_rng(seed, split, "actor", number))
+_VERSION = 2  # of the drawing: raise it when the same arguments give other frames
 
 
 def tape(split, number, seed=0):
     """{category: (start, end)} in whole seconds: an actor's recordings, as cut from one tape."""
-    ends = np.cumsum([0] + [_plan(_ACTIONS[category][0], seed, split, number)[0]
+    ends = np.cumsum([0] + [plan(_ACTIONS[category][0], seed, split, number)[0]
                             for category in CATEGORIES])
     return {category: (int(ends[k]), int(ends[k + 1])) for k, category in enumerate(CATEGORIES)}
-
-
-def _plan(generator, seed, split, number):
-    """(seconds, frames per second, (height, width), generator of what is not yet drawn)."""
-    rng = _rng(seed, split, generator.__name__, number)
-    duration = int(rng.choice(_SECONDS, p=_SECONDS_SHARE))
-    fps = int(rng.choice(_RATES))
-    height = int(rng.choice(_HEIGHTS))
-    width = 2 * round(height * rng.choice(_ASPECTS) / 2)
-    return duration, fps, (height, width), rng
-
-
-def _record(generator, *, seed, split, number, difficulty, still=False):
-    """One recording: (frames uint8 (frames, height, width, 3), fps); a still has one frame."""
-    performer = actor(split, number, seed)
-    duration, fps, size, rng = _plan(generator, seed, split, number)
-    seconds = np.arange(duration * fps) / fps
-    if still:
-        size = (2 * size[0], 2 * size[1])
-        seconds = np.array([rng.uniform(0.12, 0.88) * duration])
-    motion = generator(performer.body, seconds, float(duration), rng)
-    return _film(performer, motion, seconds, size, difficulty, rng), fps
-
-
-def _film(actor, motion, seconds, size, difficulty, rng):
-    """Frames uint8 (frames, height, width, 3) of an actor's motion in a room of its own."""
-    low, high = motion.facing
-    heading = np.deg2rad(rng.uniform(low, high))
-    indoors = "door" in motion.props
-    if low >= 0 and not indoors and rng.uniform() < 0.5:
-        heading = -heading
-    place = _Place(heading, np.zeros(3))
-    avoid = (actor.top, actor.bottom, actor.skin)
-    still, moving = props.build(motion.props, place, rng, avoid)
-    person = dress(actor, motion.skeleton, place)
-    points = [place(motion.skeleton.joints()).reshape(-1, 3)]
-    points += [shape.points.reshape(-1, 3) for shape in still + moving]
-    camera = frame_camera(np.concatenate(points), size, rng)
-
-    room = Room(
-        camera, size, rng, avoid=avoid, difficulty=difficulty,
-        away=0.0 if indoors else rng.uniform(0.65, 1.4),
-        yaw=heading - np.pi if indoors else rng.uniform(-0.35, 0.35),
-        outdoor=not indoors and rng.uniform() < 0.25,
-    )
-    room.furnish(rng, difficulty)
-    if indoors:
-        props.doorway(room, place, motion.props["door"], rng)
-    room.place(still)
-    shapes = person + moving + occluders(camera, size, rng, difficulty)
-    tint = rng.uniform(0.72, 1.1) * rng.uniform(0.94, 1.06, 3)
-    for shape in shapes:
-        shape.color = tuple(np.clip(tint * shape.color, 0, 255).tolist())
-    canvas = np.clip(room.canvas * tint, 0, 255).astype(np.uint8)
-
-    moved = _shake(seconds, size, difficulty, rng)
-    frames = _background(canvas, size, moved)
-    sun = rng.uniform([-0.4, -0.25], [0.4, 0.05])
-    paint(frames, camera, shapes, light=(-np.sign(sun[0]) * 0.6, -0.8), sun=sun, moved=moved,
-          shadow=rng.uniform(0.15, 0.4))
-    return frames
-
-
-def _shake(seconds, size, difficulty, rng):
-    """The picture's displacement (frames, 2) in pixels by a held camera; often a tripod's: 0."""
-    tripod = rng.uniform() < (0.6, 0.2, 0.0)[difficulty - 1]
-    most = (0.007, 0.02, 0.035)[difficulty - 1] * size[0]
-    reach = 0.0 if tripod else min(rng.uniform(0.3, 1.0) * most, MARGIN / 2)
-    rate, phase = rng.uniform(0.4, 2.5, (3, 2)), rng.uniform(0, 2 * np.pi, (3, 2))
-    return reach * np.sin(2 * np.pi * rate * seconds[:, None, None] + phase).mean(1)
-
-
-def _background(canvas, size, moved):
-    height, width = size
-    if not moved.any():
-        inner = canvas[MARGIN:MARGIN + height, MARGIN:MARGIN + width]
-        return np.repeat(inner[None], len(moved), 0)
-    frames = np.empty((len(moved), height, width, 3), np.uint8)
-    for frame, (x, y) in zip(frames, moved, strict=True):
-        shift = np.float32([[1, 0, MARGIN - x], [0, 1, MARGIN - y]])
-        cv2.warpAffine(canvas, shift, (width, height), dst=frame,
-                       flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    return frames
 
 
 def draw(category, *, number=0, split="train", seed=0, difficulty=1):
@@ -187,13 +72,13 @@ def draw(category, *, number=0, split="train", seed=0, difficulty=1):
     """
     _check([category], difficulty, 1, 0, 0)
     generator, backwards = _ACTIONS[category]
-    frames, fps = _record(generator, seed=seed, split=split, number=number, difficulty=difficulty)
+    frames, fps = record(generator, seed=seed, split=split, number=number, difficulty=difficulty)
     return (frames[::-1] if backwards else frames), fps
 
 
 def draw_still(action, *, number=0, seed=0, difficulty=1):
     """Still `number` of an action in STILLS: uint8 (height, width, 3), RGB; its own actor."""
-    frames, _ = _record(STILLS[action], seed=seed, split="stills", number=number,
+    frames, _ = record(STILLS[action], seed=seed, split="stills", number=number,
                         difficulty=difficulty, still=True)
     return frames[0]
 

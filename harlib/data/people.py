@@ -27,7 +27,7 @@ class Actor:
     legs: str
     shoes: tuple
     belt: bool
-    cap: bool
+    cap: tuple | None
 
     @classmethod
     def random(cls, rng):
@@ -38,14 +38,14 @@ class Actor:
             body=Body.random(rng),
             skin=_SKIN[rng.integers(len(_SKIN))],
             hair=_HAIR[rng.integers(len(_HAIR))],
-            hair_style=str(rng.choice(["short", "short", "long", "bun"])),
+            hair_style=str(rng.choice(["short", "short", "short", "long", "long", "bun", "bald"])),
             top=top,
             sleeves=str(rng.choice(["none", "short", "short", "long", "long"])),
             bottom=bottom,
             legs=str(rng.choice(["trousers", "trousers", "trousers", "shorts", "skirt"])),
             shoes=_cloth(rng, dark=bool(rng.uniform() < 0.7)),
             belt=bool(rng.uniform() < 0.4),
-            cap=bool(rng.uniform() < 0.15),
+            cap=_cloth(rng) if rng.uniform() < 0.15 else None,
         )
 
 
@@ -91,7 +91,7 @@ def dress(actor, joints, place):
     seat = (pelvis - 0.02 * up, level, ahead, b.hip + 0.035 * g, thick)
     shapes = [
         limb(pelvis + 0.9 * (neck - pelvis), head, 0.04 * g, 0.034 * g, skin, bias=-0.01),
-        _trunk([belly, seat], bottom, 0.012, shadow=True, bias=0.01),
+        _trunk([belly, seat], bottom, 0.012, shadow=True, bias=0.04),
         _trunk([chest, ribs, belly], top, 0.016, shadow=True),
     ]
     if actor.belt:
@@ -102,15 +102,17 @@ def dress(actor, joints, place):
         shapes.append(Shape(np.concatenate([_ring(*belly), hem], 1),
                             (*[0.01] * 10, 0.085 * g, 0.085 * g), bottom, shadow=True,
                             core=np.concatenate([_ring(*belly[:3], 0.04 * g, 0.03), hem], 1),
-                            bias=-0.02))
+                            bias=-0.12))
     for k in (0, 1):
         shin = bottom if actor.legs == "trousers" else skin
         thigh = skin if actor.legs == "skirt" else bottom
         sole = ankles[:, k] - 0.4 * b.ankle * np.array([0.0, 0.0, 1.0])
         shapes += [
             limb(hips[:, k], knees[:, k], 0.062 * g, 0.045 * g, thigh, shadow=True),
+            *_joint(hips[:, k], 0.062 * g, bottom, thigh, -0.015),
             limb(knees[:, k], ankles[:, k], 0.043 * g, 0.029 * g, shin, shadow=True,
                  bias=-0.002),
+            *_joint(knees[:, k], 0.043 * g, thigh, shin, -0.01),
             limb(sole + 0.14 * (sole - toes[:, k]), toes[:, k] + [0, 0, -0.5 * b.ankle],
                  0.03, 0.022, actor.shoes, shadow=True, bias=-0.004),
         ]
@@ -121,40 +123,50 @@ def dress(actor, joints, place):
             limb(shoulders[:, k], elbows[:, k], 0.043 * g, 0.033 * g, arm, shadow=True,
                  bias=-0.025),
             limb(elbows[:, k], hands[:, k], 0.031 * g, 0.023 * g, fore, shadow=True, bias=-0.03),
+            *_joint(elbows[:, k], 0.031 * g, arm, fore, -0.04),
             limb(hands[:, k], tip, 0.026, 0.022, skin, bias=-0.035),
         ]
     return shapes + _head(actor, head, up, gaze)
+
+
+def _joint(center, radius, first, second, bias):
+    """Covers the rim between two limbs of one colour."""
+    color = tuple(0.92 * c for c in first)
+    return [ball(center, 0.8 * radius, color, shaded=False, bias=bias)] if first == second else []
 
 
 def _head(actor, head, up, gaze):
     """Head, hair and a hint of a face; `gaze` is the direction of the nose."""
     radius, skin, hair = actor.body.head, actor.skin, actor.hair
     side = np.cross(gaze, up)
-    crown = head + 0.3 * radius * up
+
+    def at(ahead, above, aside=0.0):
+        return head + radius * (ahead * gaze + above * up + aside * side)
+
     shapes = [
-        limb(crown, head - 0.28 * radius * up + 0.1 * radius * gaze, 0.86 * radius, 0.66 * radius,
-             skin, shadow=True, bias=-0.03),
-        # the cap of hair lies behind and above: seen from behind it hides the face
-        limb(crown + radius * (0.24 * up - 0.3 * gaze), crown - radius * (0.45 * gaze + 0.2 * up),
-             0.84 * radius, 0.74 * radius, hair, bias=-0.03),
-        limb(head + radius * (0.8 * gaze + 0.1 * up), head + radius * (0.95 * gaze - 0.12 * up),
-             0.1 * radius, 0.16 * radius, tuple(0.93 * c for c in skin), bias=-0.03),
+        limb(at(0.1, 0.1), at(0.16, -0.36), 0.79 * radius, 0.6 * radius, skin, shadow=True,
+             bias=-0.03),
+        limb(at(0.85, 0.05), at(0.98, -0.16), 0.09 * radius, 0.15 * radius,
+             tuple(0.92 * c for c in skin), bias=-0.03),
     ]
+    if actor.hair_style != "bald":  # behind and above the face: from behind it hides the face
+        shapes.append(limb(at(-0.1, 0.24), at(-0.38, -0.02), 0.94 * radius, 0.82 * radius, hair,
+                           bias=-0.03))
+        shapes.append(limb(at(0.42, 0.68, -0.36), at(0.42, 0.68, 0.36), 0.27 * radius,
+                           0.27 * radius, hair, bias=-0.032))
     if actor.hair_style == "long":
-        shapes.append(limb(crown - 0.5 * radius * gaze, head - radius * (1.1 * up + 0.55 * gaze),
-                           0.75 * radius, 0.6 * radius, hair, bias=-0.01))
+        shapes.append(limb(at(-0.3, 0.1), at(-0.5, -1.2), 0.85 * radius, 0.62 * radius, hair,
+                           bias=-0.01))
     elif actor.hair_style == "bun":
-        shapes.append(ball(crown + radius * (0.75 * up - 0.9 * gaze), 0.38 * radius, hair))
+        shapes.append(ball(at(-0.85, 0.75), 0.42 * radius, hair, bias=-0.02))
     if actor.cap:
-        top = crown + 0.42 * radius * up
-        shapes += [limb(top - 0.2 * radius * gaze, top + 0.1 * radius * gaze, 0.78 * radius,
-                        0.72 * radius, actor.shoes, bias=-0.05),
-                   limb(top + 0.5 * radius * gaze - 0.1 * radius * up,
-                        top + 1.15 * radius * gaze - 0.25 * radius * up,
-                        0.3 * radius, 0.2 * radius, actor.shoes, bias=-0.08)]
+        shapes.append(limb(at(-0.15, 0.42), at(0.12, 0.42), 0.82 * radius, 0.76 * radius,
+                           actor.cap, bias=-0.045))
+        brim = np.stack([at(0.5, 0.42, -0.6), at(0.5, 0.42, 0.6), at(1.25, 0.28, -0.35),
+                         at(1.25, 0.28, 0.35)], 1)
+        shapes.append(Shape(brim, 0.07 * radius, tuple(0.75 * c for c in actor.cap),
+                            shaded=False, bias=-0.08))
     for k in (-1, 1):
-        eye = head + radius * (0.72 * gaze + 0.34 * k * side + 0.14 * up)
-        shown = gaze[:, 1] < 0.25  # the camera looks along +y
-        shapes.append(ball(eye, 0.115 * radius, (40, 30, 30), shaded=False, bias=-0.035,
-                           shown=shown))
+        shapes.append(ball(at(0.8, 0.1, 0.33 * k), 0.1 * radius, (40, 30, 30), shaded=False,
+                           bias=-0.035, shown=gaze[:, 1] < 0.25))  # the camera looks along +y
     return shapes

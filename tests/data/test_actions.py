@@ -6,7 +6,7 @@ import hashlib
 import numpy as np
 import pytest
 
-from harlib.data import actions, motions
+from harlib.data import actions, motions, recordings
 from harlib.data.video import decode, probe
 
 pytestmark = pytest.mark.quick
@@ -87,7 +87,7 @@ def test_csv_names_the_files_and_actors_are_disjoint(dataset):
 
 
 def test_actors_differ_between_splits_and_numbers():
-    looks = {actions.actor(split, number) for split in ("train", "val", "stills")
+    looks = {recordings.actor(split, number) for split in ("train", "val", "stills")
              for number in range(5)}
     assert len(looks) == 15
 
@@ -111,7 +111,7 @@ def test_what_should_vary_varies():
     assert len({frames.shape[1:3] for frames, _ in seen}) > 3  # video size
     assert len({fps for _, fps in seen}) > 2
     assert len({len(frames) / fps for frames, fps in seen}) > 1
-    looks = [actions.actor("train", k) for k in range(8)]
+    looks = [recordings.actor("train", k) for k in range(8)]
     assert len({a.top for a in looks}) == 8 and len({a.body for a in looks}) == 8
     assert len({a.skin for a in looks}) > 2
     walls = [frames[0, 2, 2].tolist() for frames, _ in seen]
@@ -123,7 +123,7 @@ def test_difficulty_adds_shake(size):
     """Difficulty 1 mostly stands on a tripod, 3 never does."""
     rngs = [np.random.default_rng(k) for k in range(20)]
     seconds = np.arange(30) / 15
-    still = [not actions._shake(seconds, (144, 192), 3 if size else 1, r).any() for r in rngs]
+    still = [not recordings._shake(seconds, (144, 192), 3 if size else 1, r).any() for r in rngs]
     assert (sum(still) == 0) if size else (5 < sum(still) < 19)
 
 
@@ -174,7 +174,7 @@ def test_wrong_arguments_are_named():
 
 def test_any_moment_shows_the_same_performance():
     """Random numbers are drawn before the times are looked at."""
-    body = actions.actor("train", 0).body
+    body = recordings.actor("train", 0).body
     seconds = np.linspace(0, 3, 7)
     for generator in set(actions.STILLS.values()):
         whole = generator(body, seconds, 3.0, np.random.default_rng(5)).skeleton.joints()
