@@ -49,6 +49,8 @@ class Catalog:
             if not frame[column].str.strip().all():
                 row = int(np.flatnonzero(frame[column].str.strip() == "")[0])
                 raise CatalogError(f"catalog {name}: row {row} has an empty {column}")
+            if frame[column].str.contains(r"[\x00-\x1f\x7f\ud800-\udfff]", regex=True).any():
+                raise CatalogError(f"catalog {name}: a {column} holds a control character")
         key = ["split", "category", "video_id"]
         twice = frame.loc[frame.duplicated(key), key]
         if len(twice):

@@ -66,9 +66,15 @@ class Container:
 
     @property
     def duration_s(self) -> float:
-        if self._stream.duration:
-            return float(self._stream.duration * self._stream.time_base)
-        return (self._container.duration or 0) / av.time_base
+        stream = self._stream
+        if stream.duration:
+            seconds = float(stream.duration * stream.time_base)
+        else:
+            seconds = (self._container.duration or 0) / av.time_base
+        if stream.average_rate:
+            # of a file cut short libav shortens the duration, but not the count of frames
+            seconds = max(seconds, stream.frames / float(stream.average_rate))
+        return seconds
 
     @property
     def count(self) -> int:

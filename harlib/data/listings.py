@@ -36,7 +36,8 @@ def read_csv(path: Path) -> pd.DataFrame:
     except FileNotFoundError:
         raise CatalogError(f"{path}: no such file") from None
     except (ValueError, OSError) as error:
-        raise CatalogError(f"{path} is not a readable CSV: {error}") from error
+        line = str(error).strip().splitlines()[-1]
+        raise CatalogError(f"{path} is not a readable CSV: {line}") from error
 
 
 def read_lines(path: Path) -> list[str]:

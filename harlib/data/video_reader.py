@@ -120,7 +120,15 @@ class VideoReader:
             raise VideoError(self.path, f"no frame could be decoded{part}{damage}")
 
     def _still(self) -> np.ndarray:
-        image = cv2.imdecode(np.fromfile(self.path, np.uint8), cv2.IMREAD_COLOR)
+        if not self.path.is_file():
+            raise VideoError(self.path, "no such file")
+        data = np.fromfile(self.path, np.uint8)
+        if not data.size:
+            raise VideoError(self.path, "the file is empty (0 bytes)")
+        try:
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        except cv2.error:
+            image = None  # a header of absurd size, for one
         if image is None:
             raise VideoError(self.path, "not a readable image")
         height, width = image.shape[:2]
@@ -161,12 +169,14 @@ class VideoReader:
                     self.path, f"the timestamps jump from {shown[0]:.1f} s to {time:.1f} s"
                 )
             else:
-                while origin + count / self.fps < (shown[0] + time) / 2:
+                # half-way between two frames it is still the earlier one
+                while origin + count / self.fps <= (shown[0] + time) / 2 + 1e-6:
                     count += 1
                     yield shown[1]
             shown = time, frame
         if shown is not None:
-            total = max(1, round((self._first + self.span_s - origin) * self.fps))
+            # every k / fps before the end; what is left over may be a rounded timestamp
+            total = max(1, math.ceil((self._first + self.span_s - origin) * self.fps - 0.05))
             for _ in range(count, total):
                 yield shown[1]
 

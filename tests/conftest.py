@@ -1,0 +1,80 @@
+"""Fixtures that tests of several stages share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harlib.data.catalog import Catalog
+from harlib.data.prepare import prepare
+from harlib.data.store import ClipStore
+from harlib.data.video import encode
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+REAL = os.environ.get("HARLIB_REAL_DATA")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if item.get_closest_marker("real") and not REAL:
+            item.add_marker(pytest.mark.skip(reason="HARLIB_REAL_DATA is unset: no real clips"))
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """The folder of real clips; for tests marked `real`."""
+    return Path(REAL)
+
+
+def moving_square(frames=20, height=48, width=64, seed=0) -> np.ndarray:
+    """A bright square that crosses a dim gradient: uint8 (frames, height, width, 3)."""
+    rng = np.random.default_rng(seed)
+    clip = np.zeros((frames, height, width, 3), np.uint8)
+    clip[:] = np.linspace(20, 120, width, dtype=np.uint8)[:, None] * rng.uniform(0.3, 1, 3)
+    top, side = rng.integers(0, height // 2), height // 3
+    for number, frame in enumerate(clip):
+        left = number * (width - side) // max(1, frames - 1)
+        frame[top : top + side, left : left + side] = (
+            rng.integers(150, 256, 3) if not number else (230, 200, 60)
+        )
+    return clip
+
+
+@pytest.fixture(scope="session")
+def write_videos(tmp_path_factory):
+    """Writes small mp4 files and returns their catalog: (videos a category, categories) -> Catalog.
+
+    Three of four videos are "train", the others "val"; 20 to 30 frames of 48 x 64 at 25 fps.
+    """
+
+    def write(count=4, categories=("run", "sit down")) -> Catalog:
+        folder = tmp_path_factory.mktemp("videos")
+        rows = []
+        for place, category in enumerate(categories):
+            for number in range(count):
+                name = f"{category.replace(' ', '_')}_{number:02d}"
+                path = folder / f"{name}.mp4"
+                seed = 1000 * place + number
+                encode(path, moving_square(frames=20 + seed % 11, seed=seed), fps=25)
+                split = "val" if number % 4 == 3 else "train"
+                rows.append((name, str(path), category, split, name, np.nan, np.nan))
+        columns = ["video_id", "path", "category", "split", "group", "start_s", "end_s"]
+        return Catalog(pd.DataFrame(rows, columns=columns), "squares")
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def tiny_catalog(write_videos) -> Catalog:
+    """8 videos: 2 categories x (3 train + 1 val)."""
+    return write_videos()
+
+
+@pytest.fixture(scope="session")
+def tiny_store(tiny_catalog, tmp_path_factory) -> ClipStore:
+    """The videos of `tiny_catalog` as a JPEG store, short side 32. Not to be changed."""
+    root = tmp_path_factory.mktemp("store")
+    prepare(tiny_catalog, root, size=32, workers=1, progress=False)
+    return ClipStore(root)
