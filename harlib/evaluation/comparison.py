@@ -14,22 +14,26 @@ def same_videos(a, b):
 
     Raises: ValueError when the two do not list the same videos with the same true categories.
     """
-    first, second = (np.concatenate([scores.video_id, scores.missing_id]) for scores in (a, b))
     if list(a.categories) != list(b.categories):
         raise ValueError(
             f"the runs have {len(a.categories)} and {len(b.categories)} categories that are not "
             "the same; compare runs on one store"
         )
-    only = np.setxor1d(first, second)
+    first, second = (
+        pd.MultiIndex.from_arrays(
+            [np.concatenate([scores.video_id, scores.missing_id]), all_labels(scores)]
+        )
+        for scores in (a, b)
+    )
+    only = first.symmetric_difference(second)
     if len(only):
+        video, label = only[0]
         raise ValueError(
             f"the runs were scored on {len(first)} and {len(second)} videos, {len(only)} of them "
-            f"not shared (such as {str(only[0])!r}); compare runs on one split"
+            f"not shared (such as {video!r} of {str(a.categories[label])!r}); compare runs on one "
+            "split with the same true categories"
         )
-    order = np.argsort(second)[np.argsort(np.argsort(first))]
-    if (all_labels(a) != all_labels(b)[order]).any():
-        raise ValueError("the runs disagree on the true categories of the same videos")
-    return order
+    return second.get_indexer(first)
 
 
 def compare(a, b, *, resamples=2000, seed=0):

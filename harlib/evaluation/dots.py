@@ -66,7 +66,7 @@ def pairs(table, *, ax=None):
         return _no_pairs(ax)
     ax = ax or new_axes(8.6, 1.5 + (0.42 + 0.12 * (len(tables) - 1)) * len(order))
     ax.axvline(0.5, color=WRONG, lw=1.4, ls=(0, (4, 2)), label="chance")
-    _dots(ax, tables, "pair", order, {name: short(name, 52) for name in order})
+    _dots(ax, tables, "pair", order, {name: _pair_label(name) for name in order})
     if order[-1] == ALL_PAIRS:
         ax.axhline(len(order) - 1.5, color=QUIET, lw=1)
     ax.set_title("An action against its reverse")
@@ -78,6 +78,12 @@ def pairs(table, *, ax=None):
     return describe(
         ax, f"Accuracy on {len(order)} reversed pairs; {order[-1]}: {', '.join(said)}; chance 50 %."
     )
+
+
+def _pair_label(name):
+    """One line where it fits, else one a category."""
+    halves = [short(half, 40) for half in str(name).split(" / ")]
+    return (" / " if sum(map(len, halves)) < 40 else " /\n").join(halves)
 
 
 def _no_pairs(ax):

@@ -83,15 +83,18 @@ class Scores:
                 )
         if not videos:
             raise ScoreError("no video was scored: the split is empty")
-        ids = np.concatenate([self.video_id, self.missing_id])
-        unique, counts = np.unique(ids, return_counts=True)
-        if len(unique) < len(ids):
-            raise ScoreError(f"video {unique[counts.argmax()]!r} is listed {counts.max()} times")
         labels = np.concatenate([self.label, self.missing_label])
         if labels.min() < 0 or labels.max() >= classes:
             raise ScoreError(
                 f"labels run from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}"
             )
+        # a file name may occur in several categories, and stands for another video in each
+        keys = pd.MultiIndex.from_arrays(
+            [np.concatenate([self.video_id, self.missing_id]), self.categories[labels]]
+        )
+        if keys.has_duplicates:
+            video, category = keys[keys.duplicated()][0]
+            raise ScoreError(f"video {video!r} of {category!r} is listed more than once")
 
     def save(self, run_dir):
         """Writes `scores.npz` and `views.npz` into `run_dir`; a killed write leaves no half file.
@@ -270,7 +273,9 @@ def _missing(listed, split, videos, categories):
     if listed is None:
         return {}
     listed = listed[listed["split"] == split]
-    lost = listed[~listed["video_id"].isin(videos["video_id"])]
+    key = ["category", "video_id"]
+    found = pd.MultiIndex.from_frame(videos[key])
+    lost = listed[~pd.MultiIndex.from_frame(listed[key]).isin(found)]
     label = pd.Index(categories).get_indexer(lost["category"])
     if (label < 0).any():
         raise ScoreError(

@@ -18,7 +18,7 @@ from PIL import Image
 
 # Okabe and Ito, Color Universal Design (2008), in an order whose neighbours differ in lightness
 # too, so that a grey print keeps them apart; their yellow is left out, it is lost on white paper
-PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#D55E00", "#56B4E9", "#000000")
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7", "#000000")
 RIGHT, WRONG, QUIET = "#0072B2", "#D55E00", "#6B7280"
 DPI = 110
 LISTED = 60  # above so many categories a figure shows curves and rasters, not names
