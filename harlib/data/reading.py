@@ -61,9 +61,9 @@ def _from_processes(dataset, workers, ahead):
     count = len(dataset)
     try:
         for i in range(min(ahead, count)):
-            pending.append(pool.submit(_read, i, None))
+            pending.append(_submit(pool, i, None))
         for i in range(count):
-            shell, parts = pending.popleft().result()
+            shell, parts = _result(pending.popleft())
             if parts and isinstance(parts[0], int):
                 arrays = _taken(slots[i % ahead], parts)
             else:
@@ -72,15 +72,30 @@ def _from_processes(dataset, workers, ahead):
                     slots.extend(_slots(ahead, sum(map(len, parts))))
             if i + ahead < count:
                 slot = slots[i % ahead].name if slots else None
-                pending.append(pool.submit(_read, i + ahead, slot))
+                pending.append(_submit(pool, i + ahead, slot))
             yield pickle.loads(shell, buffers=arrays)
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            f"one of {workers} reading processes was killed (memory?); fewer workers need less"
-        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
         free()
+
+
+def _submit(pool, i, slot):
+    # It may start a process, which inherits what is blocked: Ctrl-C reaches the whole group, but
+    # the parent decides when its workers stop.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        return pool.submit(_read, i, slot)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _result(future):
+    try:
+        return future.result()
+    except BrokenProcessPool as error:
+        raise RuntimeError(
+            "a reading process was killed, perhaps for memory: fewer workers need less"
+        ) from error
 
 
 def _slots(count, size):
@@ -109,8 +124,6 @@ def _unlink(slots):
 def _start_worker(dataset):
     global _dataset, _attached
     _dataset, _attached = dataset, {}
-    # Ctrl-C reaches the whole group: the parent decides when its workers stop.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow_parent, daemon=True).start()
 
 
