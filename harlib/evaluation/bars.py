@@ -23,7 +23,7 @@ from harlib.evaluation.style import (
 
 
 @styled
-def accuracy_bars(table, *, level="video", ax=None):
+def accuracy_bars(table, *, ax=None):
     """Top-1 accuracy of runs: bars with 95 % intervals for videos, a diamond for single clips.
 
     table: `metrics.table(run_dirs)`, at least `run, video_top1, low, high`; `clip_top1` and
