@@ -1,0 +1,60 @@
+"""The same weights score and train the same on every installed backend."""
+
+import importlib.util
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+# Prints nothing; writes scores, and scores after one training step, of three small networks.
+SCRIPT = """
+import sys, numpy as np, keras
+from harlib import models
+out = {}
+for name, options in {
+    "c3d": {"width": 0.125, "dense": 8, "dropout": 0.0},
+    "resnext3d_26": {"width": 0.125, "cardinality": 4},
+    "frame_cnn": {"backbone": "small", "width": 0.5, "dropout": 0.0},
+}.items():
+    model = models.build(name, 3, frames=4, size=16, **options)
+    rng = np.random.default_rng(0)
+    for w in model.weights:
+        scale = 0.1 if len(w.shape) == 1 else np.sqrt(2 / np.prod(w.shape[:-1]))
+        w.assign(scale * rng.standard_normal(w.shape) + ("gamma" in w.name or "var" in w.name))
+    clips = rng.integers(0, 256, (4, 4, 16, 16, 3), "uint8")
+    out[name] = model.predict_on_batch(clips)
+    model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy",
+                  jit_compile=False)
+    model.train_on_batch(clips, np.array([0, 1, 2, 0]))
+    out[name + "_after"] = model.predict_on_batch(clips)
+assert keras.backend.backend() == sys.argv[2]
+if sys.argv[2] != "tensorflow":
+    assert "tensorflow" not in sys.modules
+np.savez(sys.argv[1], **out)
+"""
+
+
+def run(backend, path):
+    environment = os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
+    subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(path), backend], env=environment, check=True, timeout=300
+    )
+    return dict(np.load(path))
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    return run("tensorflow", tmp_path_factory.mktemp("reference") / "scores.npz")
+
+
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_backend_agrees_with_tensorflow(backend, reference, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    scores = run(backend, tmp_path / "scores.npz")
+    for name, wanted in reference.items():
+        tolerance = 1e-3 if name.endswith("_after") else 1e-4
+        assert np.abs(scores[name] - wanted).max() <= tolerance, name
+    assert all(wanted.std() > 1e-3 for wanted in reference.values())

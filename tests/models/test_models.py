@@ -1,0 +1,154 @@
+"""Built networks: exact counts, the table of layers, small inputs, saving."""
+
+import keras
+import numpy as np
+import pytest
+
+from harlib import models
+
+SLIM = {
+    "c3d": {"width": 0.125, "dense": 16},
+    "c3d_bn": {"width": 0.125, "dense": 16},
+    "resnext3d_26": {"width": 0.125, "cardinality": 4},
+    "frame_cnn": {"backbone": "small", "width": 0.5},
+}
+# name, classes: trainable parameters, GMACs of a 16 x 112 x 112 clip.
+GOLDEN = [
+    # Tran et al.: 27,655,936 in convolutions, 8192 * 4096 and 4096 * 4096 in fc6 and fc7
+    ("c3d", 101, 78_409_573, 38.547),
+    ("c3d", 487, 79_991_015, 38.549),
+    # VMZ: no convolution biases, gamma and beta instead, pool5 rounds down: fc6 reads 4608
+    ("c3d_bn", 400, 64_957_264, 38.534),
+    # Hara et al.; 48.75 M at 600 classes in Efficient-3DCNNs' table
+    ("resnext3d_101", 400, 48_340_816, 9.568),
+    ("resnext3d_101", 600, 48_750_616, 9.568),  # + 200 * 2049
+    ("resnext3d_50", 400, 26_685_264, 7.452),
+    ("resnext3d_26", 400, 15_783_248, 5.878),
+]
+
+
+def slim(name, classes=4, *, frames=16, size=48, **options):
+    return models.build(name, classes, frames=frames, size=size, **SLIM[name] | options)
+
+
+@pytest.fixture
+def clips():
+    return np.random.default_rng(0).integers(0, 256, (2, 16, 48, 48, 3), "uint8")
+
+
+@pytest.mark.parametrize(("name", "classes", "parameters", "gmacs"), GOLDEN)
+def test_published_size(name, classes, parameters, gmacs):
+    model = models.build(name, classes)
+    assert models.parameters(model) == parameters
+    assert models.gmacs(model) == pytest.approx(gmacs, abs=6e-4)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", SLIM)
+def test_scores_are_float32_probabilities(name, clips):
+    model = slim(name)
+    scores = np.asarray(model(clips))
+    assert scores.shape == (2, 4) and scores.dtype == "float32"
+    assert np.allclose(scores.sum(1), 1, atol=1e-5)
+    assert not np.allclose(scores[0], scores[1], atol=1e-7)
+    assert model.get_layer("preprocess").input.dtype == "uint8"
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", SLIM)
+@pytest.mark.parametrize(("frames", "size"), [(1, 8), (2, (16, 24))])
+def test_small_clips_do_not_vanish(name, frames, size):
+    model = slim(name, frames=frames, size=size)
+    assert all(0 not in layer.output.shape for layer in model.layers)
+    assert models.describe(model).iloc[-1].layer in ("classifier", "mean_over_frames")
+
+
+@pytest.mark.parametrize("name", SLIM)
+def test_saved_model_scores_the_same_after_loading(name, clips, tmp_path):
+    model = slim(name)
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    loss = model.train_on_batch(clips, np.array([0, 3]))
+    assert np.isfinite(loss)
+    model.save(tmp_path / "model.keras")
+    again = keras.saving.load_model(tmp_path / "model.keras")
+    assert np.array_equal(again(clips), model(clips))
+
+
+@pytest.mark.quick
+def test_layers_are_named_by_stage_and_block():
+    model = slim("resnext3d_26")
+    table = models.describe(model)
+    assert list(table.columns) == ["stage", "layer", "kernel", "output", "parameters"]
+    assert table.stage.unique().tolist() == [
+        "input", "stem", "stage1", "stage2", "stage3", "stage4", "head"
+    ]
+    row = table.set_index("layer").loc["stage2_block1_conv2"]
+    assert row.kernel == "3x3x3, 32 in 4 groups, stride 2"
+    assert row.output == "4x6x6x32"
+    assert row.parameters == 27 * 8 * 32
+    assert table.parameters.sum() == models.parameters(model)
+
+
+@pytest.mark.quick
+def test_multiply_adds_count_positions_and_frames():
+    # 8 convolutions and the dense layer of one frame, times frames
+    one, many = (models.gmacs(slim("frame_cnn", frames=frames)) for frames in (1, 8))
+    assert many == pytest.approx(8 * one)
+    sizes, widths = (48, 24, 12, 6), (8, 16, 32, 64)
+    before = (3, *widths)
+    by_hand = sum(
+        9 * size**2 * (before[i] + width) * width
+        for i, (size, width) in enumerate(zip(sizes, widths, strict=True))
+    )
+    assert one == pytest.approx((by_hand + 64 * 4) / 1e9)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", ["c3d", "frame_cnn"])
+def test_new_classifier_keeps_the_features(name, clips):
+    old = slim(name)
+    new = models.replace_classifier(old, 7)
+    assert new.output.shape == (None, 7)
+    kept, again = (m.get_layer("classifier").input for m in (old, new))
+    features = [
+        np.asarray(keras.Model(m.inputs, x)(clips)) for m, x in ((old, kept), (new, again))
+    ]
+    assert np.array_equal(*features)
+
+
+@pytest.mark.quick
+def test_frame_cnn_goes_from_stills_to_videos(clips):
+    stills = slim("frame_cnn", frames=1)
+    videos = models.replace_classifier(stills, 6, frames=16)
+    assert videos.output.shape == (None, 6)
+    one = models.replace_classifier(videos, 6, frames=1)
+    one.get_layer("classifier").set_weights(videos.get_layer("classifier").get_weights())
+    frames = [np.asarray(one(clips[:, [i]])) for i in range(16)]
+    assert np.allclose(videos(clips), np.mean(frames, axis=0), atol=1e-6)
+    with pytest.raises(ValueError, match="only a frame CNN"):
+        models.replace_classifier(slim("c3d"), 6, frames=8)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("c3dd", {}, "'c3dd' is unknown; it is one of frame_cnn, c3d,"),
+        ("c3d", {"widht": 2}, "widht"),
+        ("c3d", {"preprocessing": "none"}, "preprocessing='none' is unknown"),
+        ("resnext3d_26", {"width": 0.25}, "does not divide .* filters of stage"),
+        ("frame_cnn", {"backbone": "resnet51"}, "resnet50"),
+        ("frame_cnn", {"backbone": "small", "weights": "imagenet"}, "no imagenet weights"),
+    ],
+)
+def test_wrong_arguments_are_named(name, options, message):
+    if name == "resnext3d_26":
+        options = options | {"cardinality": 24}
+    with pytest.raises(ValueError, match=message):
+        models.build(name, 4, size=48, **options)
+
+
+@pytest.mark.quick
+def test_one_class_is_refused():
+    with pytest.raises(ValueError, match="classes=1"):
+        models.build("c3d", 1)
