@@ -36,8 +36,8 @@ class Motion:
 
 def _progress(seconds, duration, rng):
     """0 at the start to 1 at the end; its ease is its own reverse, both rests are alike."""
-    rest = rng.uniform(0.0, 0.08, 2) * duration
-    smooth = rng.uniform(0.3, 1.0)
+    rest = rng.uniform(0.0, 0.05, 2) * duration
+    smooth = rng.uniform(0.1, 0.7)
     x = np.clip((seconds - rest[0]) / (duration - rest.sum()), 0.0, 1.0)
     return (1 - smooth) * x + smooth * x * x * (3 - 2 * x)
 
@@ -163,15 +163,16 @@ def pull_door(body, seconds, duration, rng):
         feet[:, foot, 2] += 0.05 * _hump(step)
     joints = skeleton(body, trunk, hands, feet)
     door = dict(hinge=hinge, angle=angle, side=side, leaf=leaf, knob=knob)
-    return Motion(joints, (155, 205), {"door": door})
+    # seen from the side on which the body does not hide the door
+    return Motion(joints, (172, 205) if side > 0 else (155, 188), {"door": door})
 
 
 def wave(body, seconds, duration, rng):
     """One raised forearm swinging from side to side."""
     side, rate, phase = rng.integers(2), rng.uniform(1.2, 2.1), rng.uniform(0, 2 * np.pi)
-    raised, swing = rng.uniform(1.5, 2.3), rng.uniform(0.45, 0.75)
+    raised, swing = rng.uniform(1.5, 2.3), rng.uniform(0.5, 0.85)
     outward, sway = rng.uniform(0.7, 1.5), _sway(seconds, rng, 0.012)
-    width, tilt = rng.uniform(0.0, 0.07), rng.uniform(-0.05, 0.15)
+    width, tilt = rng.uniform(0.0, 0.07), rng.uniform(0.1, 0.35)
     angle = tilt + swing * np.sin(2 * np.pi * rate * seconds + phase)
     pelvis = vector(0.0, sway, np.full(len(seconds), 0.995 * body.hip_height))
     trunk = spine(body, pelvis, side=sway + 0.02 * np.sin(angle), nod=0.03)
@@ -192,7 +193,7 @@ def walk(body, seconds, duration, rng):
     swing, lean = rng.uniform(0.35, 0.75), rng.uniform(0.0, 0.1)
     bent, treadmill = rng.uniform(0.8, 0.95), rng.uniform() < 0.6
     speed = 2 * stride * rate
-    treadmill = treadmill or speed * duration > 1.5
+    treadmill = treadmill or speed * duration > 0.9
     cycle = rate * seconds + phase
     p = (cycle[:, None] + np.array([0.0, 0.5])) % 1.0
     air = np.clip((p - 0.5) / 0.5, 0, 1)  # a foot rests on the ground in the first half

@@ -21,7 +21,7 @@ def frame_camera(points, size, rng):
     low, high = flat.min(0) - 0.075, flat.max(0) + 0.075
     extent = high - low
     square = min(height, width)
-    scale = min(0.95 * square / extent[0], 0.97 * height / extent[1], 0.9 * height)
+    scale = min(0.92 * square / extent[0], 0.94 * height / extent[1], 0.9 * height)
     scale *= rng.uniform(0.88, 1.0)
     slack = np.maximum(np.array([square, height]) - scale * extent, 0.0) / 2
     shift = rng.uniform(-0.7, 0.7, 2) * slack
