@@ -28,7 +28,7 @@ def real_data() -> Path:
     return Path(REAL)
 
 
-def moving_square(frames=20, height=48, width=64, seed=0) -> np.ndarray:
+def _moving_square(frames=20, height=48, width=64, seed=0) -> np.ndarray:
     """A bright square that crosses a dim gradient: uint8 (frames, height, width, 3)."""
     rng = np.random.default_rng(seed)
     clip = np.zeros((frames, height, width, 3), np.uint8)
@@ -40,6 +40,12 @@ def moving_square(frames=20, height=48, width=64, seed=0) -> np.ndarray:
             rng.integers(150, 256, 3) if not number else (230, 200, 60)
         )
     return clip
+
+
+@pytest.fixture(scope="session")
+def moving_square():
+    """(frames=20, height=48, width=64, seed=0) -> a clip of a square that crosses the picture."""
+    return _moving_square
 
 
 @pytest.fixture(scope="session")
@@ -57,7 +63,7 @@ def write_videos(tmp_path_factory):
                 name = f"{category.replace(' ', '_')}_{number:02d}"
                 path = folder / f"{name}.mp4"
                 seed = 1000 * place + number
-                encode(path, moving_square(frames=20 + seed % 11, seed=seed), fps=25)
+                encode(path, _moving_square(frames=20 + seed % 11, seed=seed), fps=25)
                 split = "val" if number % 4 == 3 else "train"
                 rows.append((name, str(path), category, split, name, np.nan, np.nan))
         columns = ["video_id", "path", "category", "split", "group", "start_s", "end_s"]

@@ -71,7 +71,7 @@ def write(path: Path, attributes: dict, parts: list[tuple[Path, dict]]) -> None:
     `columns["lengths"]` holds a list of chunk sizes for each video, every other column a value.
     """
     lengths = [n for _, columns in parts for video in columns["lengths"] for n in video]
-    with appearing(path) as aside, h5py.File(aside, "w", libver=("v110", "v110")) as file:
+    with appearing(path) as aside, h5py.File(aside, "w") as file:
         file.attrs.update(format=FORMAT, version=VERSION, **attributes)
         file["offsets"] = np.cumsum([0, *lengths], dtype=np.uint64)
         payload = file.create_dataset("payload", (sum(lengths),), np.uint8)

@@ -158,7 +158,8 @@ class Container:
                 if now is not None:
                     faults[clock] += clock in last and now <= last[clock]
                     last[clock] = now
-            stamp = _stamp(frame, by_dts=faults["pts"] > faults["dts"])
+            # where pts is at fault a frame without dts comes one step after the last
+            stamp = frame.dts if faults["pts"] > faults["dts"] else _stamp(frame)
             seconds = seconds + 1 / self.rate if stamp is None else float((stamp - origin) * tick)
             yield seconds, frame
 
@@ -185,8 +186,8 @@ class Container:
                 yield frame
 
 
-def _stamp(frame: av.VideoFrame, by_dts: bool = False) -> int | None:
-    return frame.dts if (by_dts or frame.pts is None) and frame.dts is not None else frame.pts
+def _stamp(frame: av.VideoFrame) -> int | None:
+    return frame.dts if frame.pts is None else frame.pts
 
 
 def reason(error: Exception) -> str:

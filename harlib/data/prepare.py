@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from harlib.data import category_file, store
 from harlib.data.audit import COLUMNS, Audit
-from harlib.data.catalog import Catalog
+from harlib.data.catalog import SPLITS, Catalog
 from harlib.data.packing import PrepareError, Settings, read_piece, write_piece
 from harlib.data.verify import verify
 
@@ -65,6 +65,9 @@ def prepare(
     with _disk_errors(root), _locked(root):
         if _is_complete(root, key):
             return Audit.load(root)
+        for folder in (root, *(root / split for split in SPLITS)):
+            for stray in folder.glob("*.aside"):  # what a killed run had not finished
+                stray.unlink()
         pieces = _pieces(catalog, root)
         done = {piece["file"]: category_file.key(piece["file"]) == key for piece in pieces}
         todo = [piece for piece in pieces if not done[piece["file"]]]

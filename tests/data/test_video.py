@@ -8,7 +8,6 @@ import pytest
 
 from harlib.data.video import VideoError, decode, encode, fit_size, probe
 from harlib.data.video_reader import VideoReader
-from tests.conftest import moving_square
 
 pytestmark = pytest.mark.quick
 
@@ -56,7 +55,7 @@ def test_fit_size(size, result):
     assert fit_size(320, 240, size) == (result[::-1] if not isinstance(size, tuple) else result)
 
 
-def test_round_trip(tmp_path):
+def test_round_trip(tmp_path, moving_square):
     clip = moving_square(frames=12)
     encode(tmp_path / "a.mp4", clip, fps=12.5, crf=12)
     back = decode(tmp_path / "a.mp4")
@@ -70,7 +69,7 @@ def test_round_trip(tmp_path):
     assert decode(tmp_path / "a.mp4", size=(20, 21), max_frames=5).shape == (5, 20, 21, 3)
 
 
-def test_the_same_frames_make_the_same_file(tmp_path):
+def test_the_same_frames_make_the_same_file(tmp_path, moving_square):
     for name in "ab":
         encode(tmp_path / f"{name}.mp4", moving_square(), fps=25, keyframe=8)
     assert (tmp_path / "a.mp4").read_bytes() == (tmp_path / "b.mp4").read_bytes()
@@ -162,7 +161,7 @@ def test_a_part_is_the_same_frames_with_and_without_a_seek(tmp_path):
     [((0, 1, -1, 0), 3), ((-1, 0, 0, -1), 2), ((0, -1, 1, 0), 1)],
     ids=["clockwise", "upside-down", "counter-clockwise"],
 )
-def test_phone_videos_come_upright(tmp_path, matrix, turns):
+def test_phone_videos_come_upright(tmp_path, matrix, turns, moving_square):
     encode(tmp_path / "a.mp4", moving_square(frames=3), fps=25)
     flat = decode(tmp_path / "a.mp4")
     data = bytearray((tmp_path / "a.mp4").read_bytes())
@@ -190,7 +189,7 @@ def test_phone_videos_come_upright(tmp_path, matrix, turns):
         ("a.avi", "mjpeg", "yuvj420p", {}),
     ],
 )
-def test_codecs(tmp_path, name, codec, pixels, options):
+def test_codecs(tmp_path, name, codec, pixels, options, moving_square):
     clip = moving_square(frames=8, height=64, width=64)
     write(tmp_path / name, clip, codec=codec, pixels=pixels, **options)
     back = decode(tmp_path / name)
@@ -208,7 +207,7 @@ def test_a_still_is_a_video_of_one_frame(tmp_path, suffix):
     assert probe(tmp_path / f"a{suffix}").frames == 1
 
 
-def bad_files(folder):
+def bad_files(folder, moving_square):
     """Files that are no video, with a pattern of the reason."""
     encode(folder / "good.mp4", moving_square(), fps=25)
     good = (folder / "good.mp4").read_bytes()
@@ -241,15 +240,15 @@ def bad_files(folder):
     }
 
 
-def test_what_is_no_video_is_an_error_with_a_reason(tmp_path):
-    for name, reason in bad_files(tmp_path).items():
+def test_what_is_no_video_is_an_error_with_a_reason(tmp_path, moving_square):
+    for name, reason in bad_files(tmp_path, moving_square).items():
         for read in (decode, probe):
             with pytest.raises(VideoError, match=reason) as caught:
                 read(tmp_path / name)
             assert caught.value.path == str(tmp_path / name)
 
 
-def test_a_file_cut_short_gives_the_frames_that_are_there(tmp_path):
+def test_a_file_cut_short_gives_the_frames_that_are_there(tmp_path, moving_square):
     write(tmp_path / "a.avi", moving_square(frames=40), codec="mjpeg", pixels="yuvj420p")
     data = (tmp_path / "a.avi").read_bytes()
     (tmp_path / "b.avi").write_bytes(data[: len(data) // 2])
@@ -259,7 +258,7 @@ def test_a_file_cut_short_gives_the_frames_that_are_there(tmp_path):
     assert reader.span_s < 0.6 * reader.info.duration_s
 
 
-def test_frames_of_absurd_size_are_refused(tmp_path):
+def test_frames_of_absurd_size_are_refused(tmp_path, moving_square):
     encode(tmp_path / "a.mp4", moving_square(), fps=25)
     (tmp_path / "a.bmp").write_bytes(
         b"BM"
@@ -271,7 +270,7 @@ def test_frames_of_absurd_size_are_refused(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv"])
-def test_hostile_bytes_end_in_frames_or_an_error(tmp_path, name):
+def test_hostile_bytes_end_in_frames_or_an_error(tmp_path, name, moving_square):
     codec = "libx264" if name != "a.avi" else "mpeg4"
     write(tmp_path / name, moving_square(frames=10), codec=codec)
     good = (tmp_path / name).read_bytes()
