@@ -162,3 +162,7 @@ def evaluate(run, checkpoint):
     from harlib.study.model_steps import evaluate as evaluate_run
 
     click.echo(evaluate_run(run, checkpoint))
+
+
+if __name__ == "__main__":
+    main()

@@ -18,11 +18,6 @@ def catalog(p: DataPrep) -> Catalog:
     """Which videos there are; with ``source: demo`` they are drawn first (once)."""
     if p.source == "demo":
         return _draw(p)
-    if not p.data_root:
-        raise ValueError(
-            f"source {p.source!r} needs data_root, the folder of your videos: "
-            f"har study {p.study} --set data_root=FOLDER"
-        )
     root = p.root / p.data_root
     videos = root / p.videos
     if p.source == "ucf101":

@@ -81,7 +81,10 @@ def load_study(folder: Path, overrides: Mapping[str, Any] | None = None) -> list
     Raises: ParamsError, with every mistake of every file.
     """
     common = folder / COMMON
-    files = sorted(folder.glob("[0-9][0-9]_*.yaml"))
+    # a run before its variants: 03_c3d, then 03_c3d.modern
+    files = sorted(
+        folder.glob("[0-9][0-9]_*.yaml"), key=lambda file: file.name.removesuffix(".yaml")
+    )
     odd = sorted(set(folder.glob("*.y*ml")) - {common, *files})
     mistakes = [
         f"{_short(item)}: a file of a study is named {COMMON} or NN_name[.variant].yaml"

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Count = Annotated[int, Field(ge=1)]
@@ -78,6 +78,25 @@ class DataPrep(Common):
     quality: Annotated[int, Field(ge=1, le=100)]  # JPEG quality
     workers: Count | None  # processes; None = one a core
     samples: Count  # videos in the contact sheet
+
+    @field_validator("source")
+    @classmethod
+    def _has_data(cls, value: str, info: ValidationInfo) -> str:
+        if value != "demo" and info.data.get("data_root") == "":
+            raise ValueError(
+                f"{value!r} needs data_root, the folder of your videos: --set data_root=FOLDER"
+            )
+        return value
+
+    @field_validator("videos", "lists", "annotations")
+    @classmethod
+    def _lies_in_data_root(cls, value: str | list[str], info: ValidationInfo) -> str | list[str]:
+        users = {"videos": ("kinetics", "ucf101", "folder"), "lists": ("ucf101",)}
+        if info.data.get("source") in users.get(info.field_name, ("kinetics",)):
+            for name in [value] if isinstance(value, str) else value or ["?.csv"]:
+                if not (project_root() / info.data.get("data_root", "") / name).exists():
+                    raise ValueError(f"names {name!r}, which is not in data_root")
+        return value
 
 
 class Trained(Common):

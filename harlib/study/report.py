@@ -61,7 +61,7 @@ def write_index(runs_dir: Path) -> Path:
         study=study,
         style=_style(),
         answer=_study_answer(table),
-        caption=_caption(scored),
+        protocols=_protocols(scored),
         columns=[(name, kind) for name, _, kind in _COLUMNS],
         rows=_rows(table, study),
         data=[_data_row(folder) for folder in data],
@@ -104,22 +104,21 @@ def _rows(table: pd.DataFrame, study: str) -> list[dict[str, Any]]:
     return rows
 
 
-def _caption(scored: list[Path]) -> str:
-    """The protocols, with the runs that share them."""
+def _protocols(scored: list[Path]) -> list[str]:
+    """How the runs were scored, one line for those that share a protocol."""
     shared: dict[str, list[str]] = {}
     for folder in scored:
         shared.setdefault(_protocol(_json(folder / "metrics.json")), []).append(folder.name)
-    return "; ".join(
-        text if len(shared) == 1 else f"{', '.join(names)}: {text}"
-        for text, names in shared.items()
-    )
+    return [f"{', '.join(names)}: {text}." for text, names in shared.items()]
 
 
 def _protocol(metrics: dict[str, Any]) -> str:
     how = metrics["protocol"]
     return (
-        f"{metrics['video']['n']:,} {how['split']} videos, {how['clips']} clips × {how['crops']} "
-        f"crops, {how['frames']} frames × stride {how['stride']}, {_pixels(how['size'])} pixels"
+        f"{tell.count(metrics['video']['n'], how['split'] + ' video')}, "
+        f"{tell.count(how['clips'], 'clip')} × {tell.count(how['crops'], 'crop')}, "
+        f"{tell.count(how['frames'], 'frame')} × stride {how['stride']}, "
+        f"{_pixels(how['size'])} pixels"
     )
 
 
@@ -149,11 +148,12 @@ def _data_row(run_dir: Path) -> dict[str, str]:
 def _other_row(run_dir: Path) -> dict[str, str]:
     state = identity.read_state(run_dir)
     failed = state.get("status") == "failed"
+    text = "compares the runs, in figures" if run_dir.name.startswith("05") else ""
     has_page = (run_dir / f"{run_dir.name}.ipynb").is_file()
     return {
         "name": run_dir.name,
         "link": f"{run_dir.name}.html" if has_page else "",
-        "text": f"failed: {state['problem']}" if failed else "",
+        "text": f"failed: {state['problem']}" if failed else text,
         "kind": "failed" if failed else "",
     }
 

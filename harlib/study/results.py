@@ -54,9 +54,13 @@ def pair_accuracy(scores: scoring.Scores) -> pd.DataFrame:
 
 def accuracy_table(table: pd.DataFrame) -> tell.Table:
     """The accuracies of ``metrics.table``, best first, as a reader wants them."""
-    columns = ["run", "video_top1", "low", "high", "video_top5", "mean_class", "clip_top1",
+    table = table.sort_values("video_top1", ascending=False, kind="stable")
+    table["95 % interval"] = [
+        f"{100 * row.low:.1f} to {100 * row.high:.1f} %" for row in table.itertuples()
+    ]
+    columns = ["run", "video_top1", "95 % interval", "video_top5", "mean_class", "clip_top1",
                "clip_top5", "clip_mean_class", "minutes", "parameters", "gmacs"]  # fmt: skip
-    return tell.Table(table.sort_values("video_top1", ascending=False, kind="stable")[columns])
+    return tell.Table(table[columns])
 
 
 def protocol_table(runs: dict[str, Path]) -> tell.Table:

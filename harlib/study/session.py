@@ -11,12 +11,13 @@ from harlib.study import identity, tell
 from harlib.study.params import Common, Trained
 
 
-def start(p: Common) -> tell.Table:
-    """Begins a run: its folder, its seed, its precision; returns the parameters as a table."""
+def start(p: Common) -> tell.Sentence:
+    """Begins a run: its folder, its seed, its precision."""
     identity.claim(p)
     earlier = p.run_dir / "history.csv"
     trained = float(pd.read_csv(earlier)["seconds"].sum()) if earlier.is_file() else 0.0
     identity.write_state(p.run_dir, begun=time.time(), seconds_before=trained)
+    said = f"Run {p.run} of the study {p.study}, seed {p.seed}"
     if isinstance(p, Trained):
         import keras
 
@@ -25,8 +26,8 @@ def start(p: Common) -> tell.Table:
         keras.utils.set_random_seed(p.seed)
         policy = precision.use(p.precision)
         identity.write_state(p.run_dir, precision=policy)
-    shown = p.model_dump(mode="json")
-    return tell.Table(pd.DataFrame({"parameter": shown.keys(), "value": map(str, shown.values())}))
+        said += f", computed in {policy}"
+    return tell.Sentence(f"{said}. Its files go to {from_root(p, p.run_dir)}.")
 
 
 def finish(p: Common) -> tell.Sentence:

@@ -7,7 +7,8 @@ from typing import Any
 import pandas as pd
 
 PERCENT = {"top1", "top5", "accuracy", "low", "high", "share", "clip_top1", "clip_top5",
-           "video_top1", "video_top5", "mean_class", "majority", "difference"}  # fmt: skip
+           "clip_mean_class", "video_top1", "video_top5", "mean_class", "majority",
+           "difference"}  # fmt: skip
 
 
 class Sentence(str):
@@ -60,6 +61,11 @@ def percent(value: float) -> str:
     return "–" if value is None or pd.isna(value) else f"{100 * value:.1f} %"
 
 
+def count(number: int, noun: str) -> str:
+    """``1 clip``, ``1,200 clips``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
 def size(value: float) -> str:
     """Bytes for people, in powers of ten: ``1.2 GB``."""
     for unit in ("bytes", "kB", "MB", "GB"):
@@ -98,7 +104,7 @@ def cost(parameters: int, gmacs: float, clips: int, epochs: int) -> Sentence:
     total = 3 * gmacs * clips * epochs / 1e6
     return Sentence(
         f"The network has {parameters:,} trainable parameters and spends {gmacs:.3g} billion "
-        f"multiply-adds on a clip. Training shows it {clips:,} clips in each of {epochs} epochs: "
+        f"multiply-adds on a clip. Training shows it {clips:,} clips in {count(epochs, 'epoch')}: "
         f"about {total:.2g} × 10¹⁵ multiply-adds in all."
     )
 
@@ -107,8 +113,8 @@ def training(history: pd.DataFrame) -> Sentence:
     """How a training went, from its history."""
     first, last = history.iloc[0], history.iloc[-1]
     text = (
-        f"In {len(history)} epochs and {history['seconds'].sum() / 60:.1f} minutes the training "
-        f"loss went from {first['loss']:.2f} to {last['loss']:.2f}"
+        f"In {count(len(history), 'epoch')} and {history['seconds'].sum() / 60:.1f} minutes the "
+        f"training loss went from {first['loss']:.2f} to {last['loss']:.2f}"
     )
     if "val_accuracy" in history and history["val_accuracy"].notna().any():
         best = history["val_accuracy"].idxmax()
@@ -148,8 +154,8 @@ def answer(metrics: Mapping[str, Any]) -> Sentence:
     return Sentence(
         f"{metrics['model']['name']} names the action in {percent(video['top1'])} of "
         f"{video['n']:,} {how['split']} videos (95 % interval {100 * low:.1f} to "
-        f"{100 * high:.1f} %), from {views} view{'s' * (views > 1)} a video of "
-        f"{how['frames']} frames × stride {how['stride']}; a single view is right "
+        f"{100 * high:.1f} %), from {count(views, 'view')} a video of "
+        f"{count(how['frames'], 'frame')} × stride {how['stride']}; a single view is right "
         f"{percent(clip['top1'])} of the time." + (chance if "majority" in metrics else "")
     )
 
@@ -168,7 +174,7 @@ def reading(per_category: pd.DataFrame, confused: pd.DataFrame) -> Sentence:
     top = wrong.iloc[0]
     return Sentence(
         f"{text} Its most frequent mistake is to call {top['true']} {top['predicted']} "
-        f"({int(top['videos'])} video{'s' * (int(top['videos']) != 1)})."
+        f"({count(int(top['videos']), 'video')})."
     )
 
 
@@ -197,6 +203,12 @@ def comparison(table: pd.DataFrame, compared: pd.DataFrame) -> Sentence:
     if len(ranked) == 1:
         return Sentence(f"{text}; it is the only run so far.")
     second = ranked.iloc[1]
+    if best["video_top1"] == second["video_top1"]:
+        level = ranked.loc[ranked["video_top1"] == best["video_top1"], "run"]
+        return Sentence(
+            f"{', '.join(level[:-1])} and {level.iloc[-1]} lead together: each names the action in "
+            f"{percent(best['video_top1'])} of the videos."
+        )
     rows = compared[
         compared["a"].isin([best["run"], second["run"]])
         & compared["b"].isin([best["run"], second["run"]])

@@ -1,0 +1,133 @@
+"""Parameters: every file of the project is right, every mistake is named with its remedy."""
+
+from pathlib import Path
+
+import pytest
+
+from harlib.study import files, params
+from harlib.study.params import ParamsError
+
+pytestmark = pytest.mark.quick
+STUDIES = sorted(path for path in (files.CHECKOUT / "params").iterdir() if path.is_dir())
+LABELS = Path(__file__).with_name("kinetics_400_categories.txt")
+
+
+@pytest.fixture
+def own_data(tmp_path):
+    """A data_root with everything that the studies of own videos ask for."""
+    (tmp_path / "videos").mkdir()
+    for name in ("train.csv", "val.csv"):
+        (tmp_path / name).touch()
+    return {"data_root": str(tmp_path)}
+
+
+@pytest.fixture
+def tiny(tmp_path, monkeypatch):
+    """Writes files of a study; returns its folder."""
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = tmp_path / "params" / "tiny"
+    folder.mkdir(parents=True)
+
+    def write(**contents):
+        for name, text in contents.items():
+            file = name if name == "common" else f"{name[1:3]}{name[3:]}"
+            (folder / f"{file.replace('__', '.')}.yaml").write_text(text)
+        return folder
+
+    return write
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
+def test_every_params_file_is_valid(folder, own_data):
+    runs = files.load_study(folder, {} if folder.name == "demo" else own_data)
+    assert [run.name for run in runs] == sorted(run.name for run in runs)
+    assert {run.params.study for run in runs} == {folder.name}
+    for path in folder.glob("*.yaml"):
+        assert path.read_text().startswith("# "), f"{path.name} does not say what it claims"
+
+
+def test_recipe_options_of_every_file_fit_their_recipe(own_data):
+    from harlib.training import recipes
+
+    for folder in STUDIES:
+        for run in files.load_study(folder, {} if folder.name == "demo" else own_data):
+            if isinstance(run.params, params.Trained):
+                recipes.build(
+                    run.params.recipe,
+                    steps_per_epoch=10,
+                    epochs=run.params.epochs,
+                    **run.params.recipe_options,
+                )
+
+
+@pytest.mark.parametrize(("study", "count"), [("kinetics400-15", 15), ("kinetics400-27", 27)])
+def test_kinetics_subsets_are_named_as_kinetics_names_them(study, count, own_data):
+    data = files.load_study(files.study_folder(study), own_data)[0].params
+    assert len(set(data.categories)) == count
+    assert set(data.categories) <= set(LABELS.read_text().splitlines())
+
+
+@pytest.mark.parametrize(
+    ("contents", "words"),
+    [
+        ({"_03_c3d": "epocs: 3"}, ["params/tiny/03_c3d.yaml", "'epocs'", "'epochs'"]),
+        ({"_03_c3d": "epochs: ten"}, ["params/tiny/03_c3d.yaml", "'epochs'", "'ten'"]),
+        ({"_03_c3d": "epochs: 0"}, ["params/tiny/03_c3d.yaml", "'epochs'", "0"]),
+        ({"_03_c3d": "model: c3dd"}, ["'model'", "'c3d'", "'c3dd'"]),
+        ({"_03_c3d": "data_root: nowhere"}, ["03_c3d.yaml", "'data_root'", "'nowhere'"]),
+        ({"_02_frame_cnn": "stills: nowhere"}, ["02_frame_cnn.yaml", "'stills'", "'nowhere'"]),
+        ({"_01_data_prep": "source: kinetics"}, ["'source'", "--set data_root=FOLDER"]),
+        ({"common": "epochs: 3", "_01_data_prep": ""}, ["params/tiny/common.yaml", "'epochs'"]),
+        ({"_03_c3dd": ""}, ["03_c3dd.yaml", "'03_c3dd'", "'03_c3d'"]),
+        ({"_03_c3d": "", "_common2": ""}, ["NN_name[.variant].yaml"]),
+        ({"_03_c3d": "- a"}, ["03_c3d.yaml", "list"]),
+        ({"_03_c3d": "a: [b"}, ["03_c3d.yaml", "not YAML"]),
+        ({"_03_c3d": "run: ../up"}, ["'run'", "'../up'"]),
+    ],
+)
+def test_a_mistake_is_named_with_file_key_and_remedy(tiny, contents, words):
+    with pytest.raises(ParamsError) as caught:
+        files.load_study(tiny(**contents))
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_all_mistakes_of_a_study_are_told_at_once(tiny):
+    with pytest.raises(ParamsError) as caught:
+        files.load_study(tiny(_03_c3d="epocs: 3", _05_evaluation="runs: 3"))
+    assert "03_c3d.yaml" in str(caught.value)
+    assert "05_evaluation.yaml" in str(caught.value)
+
+
+def test_an_override_reaches_the_runs_that_have_its_key(tiny):
+    folder = tiny(_01_data_prep="", _03_c3d="epochs: 3", _03_c3d__long="epochs: 9")
+    runs = files.load_study(folder, files.parse_overrides(["epochs=2", "seed=7"]))
+    assert [run.name for run in runs] == ["01_data_prep", "03_c3d", "03_c3d.long"]
+    assert [run.params.seed for run in runs] == [7, 7, 7]
+    assert [run.params.epochs for run in runs[1:]] == [2, 2]
+
+
+def test_an_override_that_no_run_knows_is_an_error(tiny):
+    with pytest.raises(ParamsError, match="--set epohcs.*'epochs'"):
+        files.load_study(tiny(_03_c3d=""), {"epohcs": 2})
+
+
+def test_numbers_that_yaml_reads_as_text_become_numbers(tiny):
+    text = "color: 1e-1\nrecipe_options: {lr: 1e-3, drop_epochs: [5]}"
+    (run,) = files.load_study(tiny(_03_c3d=text))
+    assert run.params.color == 0.1
+    assert run.params.recipe_options == {"lr": 1e-3, "drop_epochs": [5]}
+
+
+def test_a_running_notebook_reads_its_plain_variables(tiny):
+    tiny()
+    values = files.defaults("05_evaluation")
+    noise = {"In": ["x = 1"], "Out": {}, "_": 3, "_i1": "", "pytest": pytest, "f": len}
+    assert params.read("05_evaluation", values | noise).confused == values["confused"]
+    with pytest.raises(ParamsError, match="unknown key 'cofused'; nearest valid name: 'confused'"):
+        params.read("05_evaluation", values | noise | {"cofused": 3})
+
+
+def test_an_unknown_study_is_named_with_the_nearest():
+    with pytest.raises(ParamsError, match="'demoo'; nearest valid name: 'demo'"):
+        files.study_folder("demoo")

@@ -1,0 +1,87 @@
+"""Which runs a study makes, keeps or leaves out; no notebook is run here."""
+
+import pytest
+
+from harlib.study import files, identity, run
+
+pytestmark = pytest.mark.quick
+NAMES = ["01_data_prep", "03_c3d", "03_c3d.long", "05_evaluation"]
+
+
+@pytest.fixture
+def study(tmp_path, monkeypatch):
+    """Runs a study of four runs whose notebooks are replaced by `broken`: name -> problem."""
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = tmp_path / "params" / "tiny"
+    folder.mkdir(parents=True)
+    for name in NAMES:
+        (folder / f"{name}.yaml").write_text("")
+    executed = []
+
+    def study(broken=None, **options):
+        def execute(one, label, say):
+            executed.append(one.name)
+            identity.claim(one.params)
+            problem = (broken or {}).get(one.name, "")
+            identity.write_state(
+                one.params.run_dir, status="failed" if problem else "complete", problem=problem
+            )
+            return problem
+
+        executed.clear()
+        monkeypatch.setattr(run, "_execute", execute)
+        monkeypatch.setattr(run.report, "write_report", lambda run_dir: None)
+        monkeypatch.setattr(run.report, "write_index", lambda runs_dir: runs_dir)
+        lines = []
+        _, failed = run.run_study(str(folder), say=lines.append, **options)
+        return list(executed), failed, "\n".join(lines)
+
+    return study
+
+
+def test_complete_runs_are_kept(study):
+    assert study()[0] == NAMES
+    executed, failed, said = study()
+    assert (executed, failed) == ([], [])
+    assert said.count("kept, complete with the same parameters and code") == 4
+
+
+def test_a_changed_parameter_runs_what_depends_on_it(study):
+    study()
+    assert study(overrides={"epochs": 3})[0] == ["03_c3d", "03_c3d.long", "05_evaluation"]
+    assert study(overrides={"epochs": 3, "fps": 5.0})[0] == NAMES
+
+
+def test_threads_do_not_count(study):
+    study()
+    assert study(overrides={"threads": 7})[0] == []
+
+
+def test_without_data_no_model_is_started(study):
+    executed, failed, said = study({"01_data_prep": "no videos"})
+    assert "03_c3d" not in executed
+    assert failed[:3] == ["01_data_prep", "03_c3d", "03_c3d.long"]
+    assert "03_c3d: not started, 01_data_prep failed" in said
+
+
+def test_the_others_go_on_when_a_model_fails(study):
+    executed, failed, _ = study({"03_c3d": "loss is nan"})
+    assert executed == NAMES
+    assert failed == ["03_c3d"]
+    assert study()[0] == ["03_c3d", "05_evaluation"]
+
+
+def test_only_runs_what_is_asked_for(study):
+    study()
+    assert study(overrides={"epochs": 3}, only=("03_c3d.long",))[0] == ["03_c3d.long"]
+    with pytest.raises(files.ParamsError, match="no run 04_x in tiny; there are 01_data_prep"):
+        study(only=("04_x",))
+
+
+def test_results_of_other_parameters_are_moved_aside(study, tmp_path):
+    study()
+    runs = tmp_path / "runs" / "tiny"
+    (runs / "03_c3d" / "model.keras").write_text("weeks of training")
+    study(overrides={"epochs": 3})
+    assert not (runs / "03_c3d" / "model.keras").exists()
+    assert (runs / "before" / "03_c3d" / "model.keras").read_text() == "weeks of training"

@@ -1,0 +1,145 @@
+"""All five notebooks end to end through `har study`, and what it leaves behind."""
+
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+import yaml
+from tiny_study import FILES, har, write_study
+
+RUNS = [name for name in FILES if name != "common"]
+MODELS = ["02_frame_cnn", "03_c3d", "04_resnext101"]
+
+
+def test_all_runs_complete_and_the_last_line_is_the_index(tiny_study):
+    root, done = tiny_study
+    assert done.returncode == 0, done.stdout + done.stderr
+    for name in RUNS:
+        assert f"{name}: complete" in done.stdout
+    assert re.search(r"03_c3d: epoch 1/1, loss \d", done.stdout)
+    assert done.stdout.splitlines()[-1] == "Report: reports/tiny/index.html"
+    assert done.stderr == ""
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_a_run_leaves_its_files(tiny_study, name):
+    run = tiny_study[0] / "runs" / "tiny" / name
+    for file in ("params.yaml", "environment.json", "history.csv", "checkpoints", "model.keras",
+                 "scores.npz", "views.npz", "metrics.json", f"{name}.ipynb"):  # fmt: skip
+        assert (run / file).exists(), file
+    params = yaml.safe_load((run / "params.yaml").read_text())
+    assert (params["seed"], params["epochs"], params["crop"]) == (1, 1, "hara")
+    metrics = json.loads((run / "metrics.json").read_text())
+    scores = np.load(run / "scores.npz")
+    right = scores["video_scores"].argmax(1) == scores["label"]
+    assert metrics["video"]["top1"] == pytest.approx(right.mean())
+    assert metrics["video"]["n"] == 6
+    assert np.load(run / "views.npz")["view_scores"].shape == (6, 2, 3)
+
+
+def test_a_second_call_keeps_what_is_complete(tiny_study):
+    root, _ = tiny_study
+    again = har(root, "study", "tiny")
+    assert again.returncode == 0, again.stdout + again.stderr
+    for name in RUNS:
+        assert f"{name}: kept" in again.stdout
+
+
+def test_stills_come_first_in_the_frame_cnn(tiny_study):
+    run = tiny_study[0] / "runs" / "tiny" / "02_frame_cnn"
+    assert (run / "stills" / "history.csv").exists()
+    page = (tiny_study[0] / "reports" / "tiny" / "02_frame_cnn.html").read_text()
+    assert "stills of 7 actions" in page
+
+
+class Page(HTMLParser):
+    """What a page would load, its pictures without alt text, and its text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.loads, self.images, self.links, self.words = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        if tag == "img":
+            self.images.append(given.get("alt"))
+        if tag == "a":
+            self.links.append(given.get("href", ""))
+        else:
+            self.loads += [given[key] for key in ("src", "href", "data") if given.get(key)]
+
+    def handle_data(self, data):
+        self.words.append(data)
+
+
+@pytest.mark.parametrize("name", [*RUNS, "index"])
+def test_a_report_is_one_file_that_needs_no_network(tiny_study, name):
+    text = (tiny_study[0] / "reports" / "tiny" / f"{name}.html").read_text()
+    page = Page(text)
+    assert all(load.startswith("data:") for load in page.loads)
+    assert not re.search(r"@import|url\(\s*['\"]?(https?:)?//", text)
+    assert "require.js" not in text and "mathjax" not in text.lower()
+    assert all(link in {f"{run}.html" for run in [*RUNS, "index"]} for link in page.links)
+    assert all(alt and len(alt) > 20 for alt in page.images)
+    assert "No description has been provided" not in text
+    if name != "index":
+        assert len(page.images) >= 3
+        assert '<details class="code">' in text
+    assert len(text) < 8_000_000
+
+
+def test_the_index_names_every_run_with_its_numbers(tiny_study):
+    root, _ = tiny_study
+    text = (root / "reports" / "tiny" / "index.html").read_text()
+    for name in RUNS:
+        assert f'href="{name}.html"' in text
+    for name in MODELS:
+        metrics = json.loads((root / "runs" / "tiny" / name / "metrics.json").read_text())
+        row = next(part for part in text.split("<tr") if f'href="{name}.html"' in part)
+        for level in ("video", "clip"):
+            for key in ("top1", "top5", "mean_class"):
+                assert f"{100 * metrics[level][key]:.1f} %" in row
+        assert f"{metrics['model']['parameters']:,}" in row
+        assert f"{metrics['minutes']:.1f}" in row
+
+
+def test_the_same_files_give_the_same_bytes(tiny_study):
+    from harlib.study import report
+
+    root, _ = tiny_study
+    for name in RUNS:
+        page = root / "reports" / "tiny" / f"{name}.html"
+        before = page.read_bytes()
+        report.write_report(root / "runs" / "tiny" / name)
+        assert page.read_bytes() == before
+
+
+def test_a_saved_run_can_be_scored_again(tiny_study):
+    root, _ = tiny_study
+    run = root / "runs" / "tiny" / "03_c3d"
+    before = np.load(run / "scores.npz")["video_scores"]
+    done = har(root, "evaluate", "runs/tiny/03_c3d", "--checkpoint", "last")
+    assert done.returncode == 0, done.stderr
+    assert "names the action in" in done.stdout
+    np.testing.assert_allclose(np.load(run / "scores.npz")["video_scores"], before, atol=1e-5)
+
+
+def test_a_failed_run_keeps_its_notebook_and_the_exit_code_says_so(tiny_study, tmp_path):
+    root, _ = tiny_study
+    shutil.copytree(root / "data" / "tiny", tmp_path / "data" / "tiny")
+    study = {name: FILES[name] for name in ("common", "03_c3d")}
+    study["02_frame_cnn"] = FILES["02_frame_cnn"].replace("stills:", "backbone: nosuchnet\nstills:")
+    write_study(tmp_path, "tiny", study)
+    done = har(tmp_path, "study", "tiny")
+    assert done.returncode == 1
+    assert "02_frame_cnn: FAILED: " in done.stdout
+    assert "03_c3d: complete" in done.stdout  # the others go on
+    failed = tmp_path / "runs" / "tiny" / "02_frame_cnn"
+    assert json.loads((failed / "run.json").read_text())["status"] == "failed"
+    assert "nosuchnet" in (failed / "02_frame_cnn.ipynb").read_text()
+    assert "This run failed" in (tmp_path / "reports" / "tiny" / "02_frame_cnn.html").read_text()
+    assert "failed: " in (tmp_path / "reports" / "tiny" / "index.html").read_text()
