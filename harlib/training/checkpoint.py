@@ -53,7 +53,7 @@ def capture(model: keras.Model) -> dict[str, np.ndarray]:
             array = keras.ops.convert_to_numpy(variable.value)
             # npz holds NumPy's own types only; bfloat16 fits into float32 exactly.
             arrays[f"{part}.{i}"] = array if array.dtype.isbuiltin == 1 else array.astype("float32")
-    return arrays
+    return arrays | _generators()
 
 
 def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
@@ -64,7 +64,8 @@ def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     """
     parts = _variables(model)
     expected = {f"{p}.{i}": v for p, vs in parts.items() for i, v in enumerate(vs)}
-    for name in sorted(expected.keys() ^ arrays.keys()):
+    saved = {name for name in arrays if not name.startswith("generator.")}
+    for name in sorted(expected.keys() ^ saved):
         where = "checkpoint" if name in expected else "model"
         raise CheckpointMismatch(f"variable {name} is missing in the {where}")
     for name, variable in expected.items():
@@ -75,6 +76,7 @@ def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
             )
     for name, variable in expected.items():
         variable.assign(arrays[name])
+    _set_generators(arrays)
 
 
 class Checkpoints:
@@ -182,6 +184,26 @@ def _short(value) -> str:
 
 def _variables(model) -> dict[str, list]:
     return {"model": model.variables, "optimizer": model.optimizer.variables}
+
+
+def _generators() -> dict[str, np.ndarray]:
+    """The states of PyTorch's generators, which Keras' Dropout draws from on that backend."""
+    if keras.backend.backend() != "torch":
+        return {}
+    import torch
+
+    states = [torch.get_rng_state(), *torch.cuda.get_rng_state_all()]
+    return {f"generator.{i}": state.numpy() for i, state in enumerate(states)}
+
+
+def _set_generators(arrays) -> None:
+    """Only what was saved on PyTorch and for as many devices; elsewhere a run goes on unequal."""
+    if arrays.keys() >= (now := _generators()).keys() and now:
+        import torch
+
+        states = [torch.from_numpy(np.array(arrays[name])) for name in now]
+        torch.set_rng_state(states[0])
+        torch.cuda.set_rng_state_all(states[1:])
 
 
 def _checksum(path) -> str:

@@ -206,7 +206,7 @@ class _Run:
         """Save the last checkpoint and the model."""
         if not self.checkpoints.holds(self.step):
             self.save()
-        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        self._take_average()
         path = self.run_dir / "model.keras"
         _save(self.model, path)
         seconds = sum(row["seconds"] for row in self.history)
@@ -220,14 +220,21 @@ class _Run:
     def _averaged(self):
         """Inside, the model has the weights' moving average if the recipe keeps one."""
         weights = self.model.trainable_variables if self.recipe.ema else []
-        own = [np.array(keras.ops.convert_to_numpy(w.value)) for w in weights]
-        if weights:
-            self.optimizer.finalize_variable_values(weights)
+        own = [_copy(w) for w in weights]
+        self._take_average()
         try:
             yield
         finally:
             for weight, value in zip(weights, own, strict=True):
                 weight.assign(value)
+
+    def _take_average(self):
+        """Put the weights' moving average, if there is one, into the model."""
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        if self.recipe.ema:
+            # On JAX, weight and average are now one buffer, which a step must not be given twice.
+            for weight in self.model.trainable_variables:
+                weight.assign(_copy(weight))
 
     def _keep_best(self, monitor, row):
         gain = [row["val_accuracy"], -row["val_loss"]]  # of equal accuracies, the lower loss
@@ -235,6 +242,10 @@ class _Run:
         if self.best is None or gain > self.best:
             self.best = gain
             _save(self.model, self.checkpoints.folder / "best.keras")
+
+
+def _copy(weight) -> np.ndarray:
+    return np.array(keras.ops.convert_to_numpy(weight.value))
 
 
 def _save(model, path) -> None:
