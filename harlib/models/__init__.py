@@ -6,18 +6,16 @@ from functools import partial
 import keras
 import pandas as pd
 
-from harlib.models.c3d import c3d
-from harlib.models.frame_cnn import frame_cnn
+from harlib.models import c3d, frame_cnn, resnext3d
 from harlib.models.layers import FoldFrames, MeanOverFrames, classifier
-from harlib.models.resnext3d import resnext3d
 
 _BUILDERS = {
-    "frame_cnn": frame_cnn,
-    "c3d": c3d,
-    "c3d_bn": partial(c3d, batch_norm=True, name="c3d_bn"),
-    "resnext3d_26": partial(resnext3d, 26),
-    "resnext3d_50": partial(resnext3d, 50),
-    "resnext3d_101": partial(resnext3d, 101),
+    "frame_cnn": frame_cnn.frame_cnn,
+    "c3d": c3d.c3d,
+    "c3d_bn": partial(c3d.c3d, batch_norm=True, name="c3d_bn"),
+    "resnext3d_26": partial(resnext3d.resnext3d, 26),
+    "resnext3d_50": partial(resnext3d.resnext3d, 50),
+    "resnext3d_101": partial(resnext3d.resnext3d, 101),
 }
 
 
