@@ -217,19 +217,19 @@ class _Evaluation(_Clips):
         self.clips, self.crops, self.scale = clips, crops, scale
         sampling.crops(*self.size, self.size, crops, scale)  # a wrong value is refused here
         if clips == "windows":
-            views = [len(self.frame_numbers(k)) * crops for k in range(len(self.rows))]
+            views = sampling.count_windows(self.lengths, self.frames, self.strides) * crops
         else:
             views = np.full(len(self.rows), clips * crops)
-        self.ends = np.cumsum(views)
+        self.firsts = np.append(0, np.cumsum(views))  # each video's first view; then all views
 
     def __len__(self):
-        return math.ceil(self.ends[-1] / self.batch)
+        return math.ceil(self.firsts[-1] / self.batch)
 
     def __getitem__(self, i):
         _single_threaded_opencv()
-        numbers = np.arange(i * self.batch, min((i + 1) * self.batch, self.ends[-1]))
-        videos = np.searchsorted(self.ends, numbers, side="right")
-        views = numbers - np.append(0, self.ends)[videos]
+        numbers = np.arange(i * self.batch, min((i + 1) * self.batch, self.firsts[-1]))
+        videos = np.searchsorted(self.firsts, numbers, side="right") - 1
+        views = numbers - self.firsts[videos]
         clips, read = self.empty(len(numbers)), None
         for j, (k, view) in enumerate(zip(videos, views, strict=True)):
             number, crop = divmod(view, self.crops)

@@ -99,9 +99,18 @@ def windows(length, frames, stride=1):
         CVPR 2018: the test protocol of section 3.2.
     """
     offsets = _offsets(length, frames, stride)
-    starts = np.arange(0, length, max(1, round(frames * stride)))
+    starts = np.arange(count_windows(length, frames, stride)) * _window_step(frames, stride)
     inside = np.minimum(frames, np.searchsorted(offsets, length - starts))
     return starts[:, None] + offsets[np.arange(frames) % inside[:, None]]
+
+
+def count_windows(length, frames, stride=1):
+    """How many `windows` there are; arrays are treated element by element."""
+    return -(-np.asarray(length) // _window_step(frames, stride))
+
+
+def _window_step(frames, stride):
+    return np.maximum(1, np.round(frames * np.asarray(stride))).astype(np.int64)
 
 
 def random_segments(length, segments, rng):

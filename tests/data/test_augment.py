@@ -151,6 +151,17 @@ def test_cutmix_pastes_one_box():
         assert soft[i, i] == pytest.approx(1 - foreign.mean())
 
 
+def test_cutmix_takes_the_drawn_share_of_the_area():
+    # a large alpha draws a half, always; a box that the border cuts is smaller
+    random = rng()
+    shares = [
+        1 - soft.max(axis=1)
+        for soft in (mix(flat_batch(), np.arange(6), 6, random, kind="cutmix", alpha=1e4)[1]
+                     for _ in range(30))
+    ]  # fmt: skip
+    assert 0.4 < np.max(shares) < 0.5 + 0.07  # a box of 11.3 of 16 pixels is rounded
+
+
 def test_mix_refuses_an_unknown_kind():
     with pytest.raises(ValueError, match="received 'blend'"):
         mix(flat_batch(), np.arange(6), 6, rng(), kind="blend")

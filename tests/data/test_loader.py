@@ -220,9 +220,9 @@ def test_evaluation_samples_segments():
 
 def test_the_crops_of_a_clip_are_read_once():
     store = FakeStore(LENGTHS)
-    dataset = evaluation(store, batch=6, crops=3)
-    assert dataset[0]["video"].tolist() == [0, 0, 0, 1, 1, 1]
-    assert store.reads == [0, 1]
+    dataset = evaluation(store, batch=8, clips=2, crops=3)
+    assert dataset[0]["video"].tolist() == [0] * 6 + [1] * 2
+    assert store.reads == [0, 0, 1]
 
 
 @pytest.mark.parametrize(
