@@ -142,3 +142,22 @@ def test_no_worker_survives_a_killed_or_interrupted_parent(script, how):
     while existing(names) and time.monotonic() < deadline:
         time.sleep(0.1)
     assert not existing(names)
+
+
+def tree_memory():
+    """Resident bytes of this process and its children, shared memory counted once."""
+    here = psutil.Process()
+    infos = [process.memory_info() for process in (here, *here.children())]
+    return sum(info.rss - info.shared for info in infos) + max(info.shared for info in infos)
+
+
+@pytest.mark.soak
+def test_fifty_epochs_with_workers_keep_their_memory(shared):
+    store = FakeStore([40] * 60, height=128, width=171)
+    dataset = training_batches(store, batch=20, size=112, color=0.2)
+    memory = []
+    for i, _ in enumerate(iterate(dataset, stop=55 * 3, workers=2)):
+        if i >= 15:  # after five epochs everything is imported, mapped and cached
+            memory.append(tree_memory())
+    assert len(memory) == 150
+    assert np.median(memory[-30:]) < 1.02 * np.median(memory[:30])
