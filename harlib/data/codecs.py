@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 import av
 import cv2
 import numpy as np
+from av.video.reformatter import VideoReformatter
 
 KEYFRAME = 16  # frames from one H.264 keyframe to the next: a clip of 16 costs at most 31 decodes
 
@@ -91,33 +92,40 @@ class H264:
     @staticmethod
     def decode(payload, offsets, frames, height, width) -> np.ndarray:
         clip = np.empty((len(frames), height, width, 3), np.uint8)
-        wanted = {}
+        places = {}
         for place, number in enumerate(frames.tolist()):
-            wanted.setdefault(number, []).append(place)
-        # runs of frames from one keyframe on; a run goes on while the next keyframe is in use
-        keys = sorted({number - number % KEYFRAME for number in wanted})
-        decoder, number, found = None, -1, 0
-        for key in keys:
-            last = max(n for n in wanted if n - n % KEYFRAME == key)
+            places.setdefault(number, []).append(place)
+        runs = {}  # keyframe -> the last frame wanted before the next keyframe
+        for number in sorted(places):
+            runs[number - number % KEYFRAME] = number
+        found = 0
+        scaler = VideoReformatter()  # one for all frames: setting it up costs as much as a frame
+        try:
+            for number, frame in _decode_runs(payload, offsets, runs):
+                if number in places:
+                    if (frame.height, frame.width) != (height, width):
+                        raise CodecError(f"frame {number} is not {height} x {width}")
+                    clip[places[number]] = scaler.reformat(frame, format="rgb24").to_ndarray()
+                    found += 1
+        except av.FFmpegError as error:
+            raise CodecError(f"a frame is not H.264 ({error})") from error
+        if found != len(places):
+            raise CodecError(f"only {found} of {len(places)} frames came out of the H.264 stream")
+        return clip
+
+
+def _decode_runs(payload, offsets, runs: dict[int, int]):
+    """(number, frame) of the frames from each keyframe to the end of its run."""
+    number = None
+    for key, last in runs.items():
+        if number is None or key != number + 1:  # a run that follows on needs no new decoder
             decoder = av.CodecContext.create("h264", "r")
             decoder.thread_count = 1
-            packets = [bytes(payload[offsets[n] : offsets[n + 1]]) for n in range(key, last + 1)]
-            number = key
-            try:
-                for packet in [*packets, None]:
-                    for frame in decoder.decode(av.Packet(packet) if packet else None):
-                        if number in wanted:
-                            image = frame.to_ndarray(format="rgb24")
-                            if image.shape != (height, width, 3):
-                                raise CodecError(f"frame {number} is not {height} x {width}")
-                            clip[wanted[number]] = image
-                            found += 1
-                        number += 1
-            except av.FFmpegError as error:
-                raise CodecError(f"frame {number} is not H.264 ({error})") from error
-        if found != len(wanted):
-            raise CodecError(f"only {found} of {len(wanted)} frames came out of the H.264 stream")
-        return clip
+        for number in range(key, last + 1):
+            packet = av.Packet(payload[offsets[number] : offsets[number + 1]].tobytes())
+            # without B-frames and with one thread every packet gives its frame at once
+            for frame in decoder.decode(packet):
+                yield number, frame
 
 
 CODECS = {"raw": Raw, "jpeg": Jpeg, "h264": H264}

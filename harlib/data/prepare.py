@@ -69,15 +69,21 @@ def prepare(
             for stray in folder.glob("*.aside"):  # what a killed run had not finished
                 stray.unlink()
         pieces = _pieces(catalog, root)
-        done = {piece["file"]: category_file.key(piece["file"]) == key for piece in pieces}
-        todo = [piece for piece in pieces if not done[piece["file"]]]
+        files = {piece["file"] for piece in pieces}
+        done = {file for file in files if category_file.key(file) == key}
+        todo = [piece for piece in pieces if piece["file"] not in done]
         with (
             tqdm(total=len(catalog), unit="video", desc="prepare", disable=not progress) as bar,
             _workers(workers, scheduler) as parallel,
         ):
             bar.update(len(catalog) - sum(len(piece["rows"]) for piece in todo))
             counts = parallel(
-                joblib.delayed(write_piece)(piece["part"], piece["rows"], settings, key)
+                joblib.delayed(write_piece)(
+                    piece["part"],
+                    catalog.frame.iloc[piece["rows"]].to_dict("records"),
+                    settings,
+                    key,
+                )
                 for piece in todo
             )
             for piece, count in zip(todo, counts, strict=True):
@@ -108,7 +114,7 @@ def _key(catalog: Catalog, settings: Settings) -> str:
 
 
 def _pieces(catalog: Catalog, root: Path) -> list[dict]:
-    """Tasks in the store's order: rows of the catalog, part file, category file."""
+    """Tasks in the store's order: row numbers of the catalog, part file, category file."""
     names = category_file.slugs(catalog.categories)
     pieces = []
     for (split, category), rows in catalog.frame.groupby(["split", "category"], sort=True):
@@ -116,7 +122,7 @@ def _pieces(catalog: Catalog, root: Path) -> list[dict]:
         for begin in range(0, len(rows), PIECE):
             pieces.append(
                 {
-                    "rows": rows.iloc[begin : begin + PIECE].to_dict("records"),
+                    "rows": rows.index[begin : begin + PIECE],
                     "part": root / ".parts" / f"{split}-{slug}-{begin // PIECE:05d}",
                     "file": root / split / f"{slug}.h5",
                     "split": split,
@@ -196,7 +202,11 @@ def _workers(workers: int | None, scheduler: str | None):
     """A joblib.Parallel whose results come in order, as soon as they are there."""
     options = {"n_jobs": workers or joblib.cpu_count(), "return_as": "generator"}
     if scheduler is None:
-        with joblib.Parallel(**options) as parallel:
+        # idle workers hold memory that training wants
+        with (
+            joblib.parallel_config(backend="loky", idle_worker_timeout=5),
+            joblib.Parallel(**options) as parallel,
+        ):
             yield parallel
         return
     try:
@@ -218,7 +228,7 @@ def _locked(root: Path):
     with open(root / ".lock", "w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        except BlockingIOError:
             raise PrepareError(f"{root} is being prepared by another process") from None
         yield
 

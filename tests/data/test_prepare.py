@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 
 import av
@@ -302,6 +303,28 @@ def test_begun_with_other_settings_and_resumed_with_these(tiny_catalog, tiny_sto
     assert digests(tmp_path) == digests(tiny_store.root)
 
 
+def test_a_dask_cluster_survives_a_killed_worker(write_videos, tmp_path):
+    distributed = pytest.importorskip("dask.distributed", reason="extra cluster is not installed")
+    catalog = write_videos(count=150)
+    make(catalog, tmp_path / "whole", workers=2)
+    with distributed.LocalCluster(
+        n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None
+    ) as cluster:
+        victim = next(iter(cluster.workers.values())).process.pid
+        parts = tmp_path / "store" / ".parts"
+
+        def kill():
+            while not list(parts.glob("*.json")):
+                time.sleep(0.005)
+            os.kill(victim, signal.SIGKILL)
+
+        killer = threading.Thread(target=kill, daemon=True)
+        killer.start()
+        make(catalog, tmp_path / "store", scheduler=cluster.scheduler_address)
+        assert not killer.is_alive()
+    assert digests(tmp_path / "store") == digests(tmp_path / "whole")
+
+
 KILLED = """
 import os, signal, sys
 from harlib.data.catalog import Catalog
@@ -321,9 +344,9 @@ prepare(Catalog.from_csv(sys.argv[1]), sys.argv[2], size=32, workers=1, progress
 @pytest.mark.parametrize("renames", [1, 6, 13])
 def test_killed_between_any_two_files_and_resumed(tiny_catalog, tiny_store, tmp_path, renames):
     """Files are renamed into place 15 times: 4 x (part, record, category file), then 3."""
-    tiny_catalog.to_csv(tmp_path / "list.csv")
+    tiny_catalog.to_csv(tmp_path / "squares.csv")
     store = tmp_path / "store"
-    command = [sys.executable, "-c", KILLED, tmp_path / "list.csv", store, str(renames)]
+    command = [sys.executable, "-c", KILLED, tmp_path / "squares.csv", store, str(renames)]
     assert subprocess.run(command).returncode == -signal.SIGKILL
     with pytest.raises(StoreError, match="no clip store"):
         ClipStore(store)
@@ -343,11 +366,11 @@ prepare(Catalog.from_csv(sys.argv[1]), sys.argv[2], size=32, workers=2, progress
 def test_killed_at_random_moments_and_resumed(write_videos, tmp_path):
     catalog = write_videos(count=200)
     make(catalog, tmp_path / "whole")
-    catalog.to_csv(tmp_path / "list.csv")
+    catalog.to_csv(tmp_path / "squares.csv")
     wanted = digests(tmp_path / "whole")
     rng = np.random.default_rng(0)
     begin = time.monotonic()
-    command = [sys.executable, "-c", RUN, tmp_path / "list.csv"]
+    command = [sys.executable, "-c", RUN, tmp_path / "squares.csv"]
     subprocess.run([*command, tmp_path / "timed"], check=True)
     usual = time.monotonic() - begin
     killed = 0
