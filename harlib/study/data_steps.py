@@ -31,22 +31,31 @@ def catalog(p: DataPrep) -> Catalog:
 
 
 def _draw(p: DataPrep) -> Catalog:
-    settings = {
-        "train": p.train_videos,
-        "val": p.val_videos,
-        "stills": p.stills,
-        "difficulty": p.difficulty,
-        "seed": p.seed,
-        "categories": sorted(set(p.categories or actions.CATEGORIES)),
-    }
     folder = p.data_dir / "source"
-    made = folder / "dataset.json"
-    if made.is_file() and not settings.items() <= json.loads(made.read_text())["settings"].items():
-        # Drawn videos cost a minute and come back the same, so other ones replace them; what is
-        # made of a person's own videos is never removed.
+
+    def write() -> Path:
+        return actions.write_dataset(
+            folder,
+            train=p.train_videos,
+            val=p.val_videos,
+            stills=p.stills,
+            difficulty=p.difficulty,
+            seed=p.seed,
+            categories=p.categories or None,
+            workers=p.workers,
+            progress=False,
+        )
+
+    try:
+        table = write()
+    except ValueError:
+        if not (folder / "dataset.json").is_file():
+            raise
+        # Videos drawn with other settings: these cost a minute and come back the same, so they
+        # are replaced; what is made of a person's own videos is never removed.
         for left in (folder, p.data_dir / "store", *p.data_dir.glob("stills-store*")):
             shutil.rmtree(left, ignore_errors=True)
-    table = actions.write_dataset(folder, workers=p.workers, progress=False, **settings)
+        table = write()
     return Catalog.from_kinetics_csv(table, folder / "videos")
 
 

@@ -36,6 +36,7 @@ def write_report(run_dir: Path) -> Path:
     exporter = HTMLExporter(
         template_name=TEMPLATE.name, extra_template_basedirs=[str(TEMPLATE.parent)]
     )
+    exporter.exclude_anchor_links = True
     for name in _WEB_ADDRESSES:
         if exporter.has_trait(name):
             setattr(exporter, name, "")
