@@ -255,4 +255,4 @@ def _line(item: dict, model: type[Common], notebook: str, origins: Mapping[str, 
         return f"{where}: key {key!r} is missing"
     what = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
     received = "" if item["type"] == "value_error" else f"; received {item['input']!r}"
-    return f"{where}: key {key!r} {what}{received}"
+    return f"{where}: key {key!r}: {what}{received}"
