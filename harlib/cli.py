@@ -164,5 +164,27 @@ def evaluate(run, checkpoint):
     click.echo(evaluate_run(run, checkpoint))
 
 
+@main.group()
+def bench():
+    """Measure this machine: harlib beside its peers, ratios within one run."""
+
+
+_json = click.option(
+    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the rows."
+)
+
+
+@bench.command("data")
+@_json
+@click.option("--videos", type=_FOLDER, help="Folder of videos; without it embedded ones.")
+@click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write a PNG.")
+@click.option("--seconds", default=5.0, show_default=True, help="Time a measurement.")
+def bench_data(json_file, videos, figure, seconds):
+    """Clips/s a core and bytes a video: every codec, on-the-fly decoding, the study's layout."""
+    from harlib.bench import data
+
+    click.echo(data.run(videos, json_file=json_file, figure=figure, seconds=seconds, say=click.echo))
+
+
 if __name__ == "__main__":
     main()

@@ -1,0 +1,1 @@
+"""Measured beside peers: reading clips, training networks, batch sizes. Ratios within one run."""
