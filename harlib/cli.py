@@ -183,7 +183,8 @@ def bench_data(json_file, videos, figure, seconds):
     """Clips/s a core and bytes a video: every codec, on-the-fly decoding, the study's layout."""
     from harlib.bench import data
 
-    click.echo(data.run(videos, json_file=json_file, figure=figure, seconds=seconds, say=click.echo))
+    rows = data.run(videos, json_file=json_file, figure=figure, seconds=seconds, say=click.echo)
+    click.echo(data.table(rows))
 
 
 if __name__ == "__main__":
