@@ -124,7 +124,11 @@ def verify(store):
     """Check a clip store's files; exit 1 when something is damaged."""
     from harlib.data import prepare as preparing
 
-    click.echo(preparing.verify(store))
+    problems = preparing.verify(store)
+    if len(problems):
+        click.echo(problems.to_string(index=False))
+        raise click.exceptions.Exit(1)
+    click.echo(f"{store}: every stored byte is as it was written")
 
 
 @main.command()

@@ -231,13 +231,24 @@ def _take_title(notebook: nbformat.NotebookNode) -> str:
 
 
 def _drop_chatter(notebook: nbformat.NotebookNode) -> None:
-    """Removes what TensorFlow's C++ side logs while it starts: times, and which CPU it found."""
+    """Joins what a cell printed in pieces, without what TensorFlow's C++ side logs at its start."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "stream" and output.name == "stderr":
                 output.text = _CHATTER.sub("", output.text)
         if "outputs" in cell:
-            cell.outputs = [o for o in cell.outputs if o.get("text", None) != ""]
+            cell.outputs = _joined([o for o in cell.outputs if o.get("text", None) != ""])
+
+
+def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    joined = []
+    for output in outputs:
+        same = joined and output.output_type == "stream" == joined[-1].output_type
+        if same and output.name == joined[-1].name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
 
 
 def _page(run_dir: Path) -> Path:

@@ -78,10 +78,10 @@ def size(value: float) -> str:
 def data(store) -> Sentence:
     """What a clip store holds."""
     splits = store.videos.groupby("split", sort=False).size()
-    counts = " and ".join(f"{count:,} for {split}" for split, count in splits.items())
+    counts = " and ".join(count(number, f"{split} video") for split, number in splits.items())
     seconds = (store.videos["frames"] / store.videos["fps"]).median()
     return Sentence(
-        f"The store holds {counts}: videos of {len(store.categories)} categories, typically "
+        f"The store holds {counts} of {len(store.categories)} categories, typically "
         f"{seconds:.1f} s long, {size(store.bytes)} as {store.codec}."
     )
 
@@ -136,8 +136,8 @@ def stills(store) -> Sentence:
             "starts on video frames at once."
         )
     counts = store.videos.groupby("split", sort=False).size()
-    parts = " and ".join(f"{count:,} for {split}" for split, count in counts.items())
-    return Sentence(f"There are {parts}: stills of {len(store.categories)} actions.")
+    parts = " and ".join(count(number, f"{split} still") for split, number in counts.items())
+    return Sentence(f"There are {parts} of {len(store.categories)} actions.")
 
 
 def stills_training(history: pd.DataFrame | None) -> Sentence:
@@ -184,9 +184,9 @@ def pairs(table: pd.DataFrame) -> Sentence:
         return Sentence("These categories hold no two actions that are each other's reverse.")
     row = table.iloc[-1]
     verdict = (
-        "which coin tosses would explain: it does not see the direction of time"
+        "which coin tosses could explain: nothing shows that it sees the order of time"
         if row["low"] <= 0.5
-        else "more than coin tosses would explain: it sees the direction of time"
+        else "more than coin tosses could explain: it sees the direction of time"
     )
     return Sentence(
         f"Of two actions that are each other's reverse it prefers the true one in "

@@ -1,0 +1,71 @@
+"""The command line: thin, quick to start, and clear about mistakes."""
+
+import shutil
+import subprocess
+import sys
+
+import pytest
+from click.testing import CliRunner
+
+from harlib.cli import main
+
+pytestmark = pytest.mark.quick
+
+
+def har(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def test_help_names_the_commands_and_imports_no_framework():
+    code = (
+        "import sys\n"
+        "from harlib.cli import main\n"
+        "try: main(['--help'])\n"
+        "except SystemExit: print(sorted({'tensorflow', 'keras', 'torch'} & set(sys.modules)))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    for command in ("study", "demo-data", "catalog", "prepare", "verify", "models", "train",
+                    "evaluate"):  # fmt: skip
+        assert f"  {command} " in said
+    assert said.splitlines()[-1] == "[]"
+
+
+def test_prepare_and_verify(write_videos, tmp_path):
+    write_videos(2, ["a", "b"]).to_csv(tmp_path / "videos.csv")
+    store = tmp_path / "store"
+    done = har("prepare", tmp_path / "videos.csv", store, "--codec", "raw", "--size", 32)
+    assert done.exit_code == 0, done.output
+    assert "every stored byte" in har("verify", store).output
+    file = next(store.rglob("*.h5"))
+    damaged = bytearray(file.read_bytes())
+    damaged[len(damaged) // 2] ^= 255
+    file.write_bytes(damaged)
+    assert har("verify", store).exit_code == 1
+
+
+def test_catalog_of_a_folder(write_videos, tmp_path):
+    for row in write_videos(4, ["a", "b"]).frame.itertuples():
+        target = tmp_path / "own" / row.split / row.category / f"{row.video_id}.mp4"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(row.path, target)
+    done = har("catalog", "--folder", tmp_path / "own", tmp_path / "videos.csv")
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "videos.csv").read_text().startswith("video_id,path,category")
+    assert "train 6, val 2" in done.output
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["study", "demmo"], "nearest valid name: 'demo'"),
+        (["study", "demo", "--set", "seed"], "KEY=VALUE"),
+        (["study", "demo", "--set", "seeed=3"], "'seed'"),
+        (["catalog", "out.csv"], "one of --folder, --kinetics and --ucf101"),
+        (["models", "resnet"], "'resnet' is unknown"),
+    ],
+)
+def test_a_mistake_is_one_line(arguments, words):
+    done = har(*arguments)
+    assert done.exit_code != 0
+    assert words in done.output
+    assert "Traceback" not in done.output
