@@ -132,16 +132,25 @@ def verify(store):
 
 
 @main.command()
-@click.option("--classes", default=400, show_default=True)
-@click.option("--frames", default=16, show_default=True)
-@click.option("--size", default=112, show_default=True, help="Pixels a side.")
+@click.option("--classes", type=int, help="Build and count at so many classes.")
+@click.option("--frames", type=int, help="Build and count for so many frames a clip.")
+@click.option("--size", type=int, help="Build and count for so many pixels a side.")
 @click.argument("names", nargs=-1)
 def models(classes, frames, size, names):
-    """List the networks with parameters and multiply-adds of one clip (builds them: seconds)."""
+    """List the networks as published: input, parameters, multiply-adds of a clip, paper, accuracy.
+
+    With NAMES or an option, builds them (seconds) and counts instead; 400 classes and 16 frames
+    of 112 pixels where not given.
+    """
+    if not (names or classes or frames or size):
+        from harlib.models import published
+
+        click.echo(published.text())
+        return
     from harlib import models as networks
 
     for name in names or networks.names():
-        model = networks.build(name, classes, frames=frames, size=size)
+        model = networks.build(name, classes or 400, frames=frames or 16, size=size or 112)
         click.echo(
             f"{name:<14} {networks.parameters(model):>12,} parameters "
             f"{networks.gmacs(model):>8.2f} GMACs"

@@ -6,13 +6,15 @@ from functools import partial
 import keras
 import pandas as pd
 
-from harlib.models import c3d, frame_cnn, resnext3d
+from harlib.models import c3d, frame_cnn, resnet3d, resnext3d
 from harlib.models.layers import FoldFrames, MeanOverFrames, classifier
 
 _BUILDERS = {
     "frame_cnn": frame_cnn.frame_cnn,
     "c3d": c3d.c3d,
     "c3d_bn": partial(c3d.c3d, batch_norm=True, name="c3d_bn"),
+    "r3d_18": resnet3d.r3d_18,
+    "r2plus1d_18": resnet3d.r2plus1d_18,
     "resnext3d_26": partial(resnext3d.resnext3d, 26),
     "resnext3d_50": partial(resnext3d.resnext3d, 50),
     "resnext3d_101": partial(resnext3d.resnext3d, 101),
@@ -30,8 +32,8 @@ def build(name, classes, *, frames=16, size=112, classifier_activation="softmax"
     Args:
         size: pixels, or `(height, width)`.
         classifier_activation: "softmax", or None for logits; float32 scores `(batch, classes)`.
-        options: of the network's builder: `c3d.c3d`, `resnext3d.resnext3d`,
-            `frame_cnn.frame_cnn`.
+        options: of the network's builder: `c3d.c3d`, `resnet3d.r3d_18`, `resnet3d.r2plus1d_18`,
+            `resnext3d.resnext3d`, `frame_cnn.frame_cnn`.
 
     Raises:
         ValueError: for an unknown name, fewer than 2 classes or an unknown option.

@@ -14,6 +14,8 @@ HARA_MEAN = (114.7748, 107.7354, 99.4750)
 PREPROCESSING = {
     "hara": (HARA_MEAN, 1.0, False),
     "scaled": (HARA_MEAN, 64.0, False),  # about unit variance, for networks without batch norm
+    # torchvision's video networks: pixels over 255, less Kinetics' means, over its deviations
+    "torchvision": ((110.2008, 100.6398, 95.9948), (58.1477, 56.4698, 55.3322), False),
     # The PyTorch ports of C3D read frames as BGR and subtract (90, 98, 102).
     "c3d_port": ((90.0, 98.0, 102.0), 1.0, True),
 }

@@ -33,7 +33,7 @@ def resnext3d(
     height, width_px = (size, size) if isinstance(size, int) else size
     clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
     x = preprocess(preprocessing)(clips)
-    x = _convolve(x, Conv3D, scaled(stem, width), 7, (1, 2, 2), "stem_conv", "stem_bn")
+    x = conv_norm(x, Conv3D, scaled(stem, width), 7, (1, 2, 2), "stem_conv", "stem_bn")
     x = kl.ReLU(name="stem_relu")(x)
     x = kl.ZeroPadding3D(1, name="stem_pad")(x)  # after ReLU, zeros never win the maximum
     x = kl.MaxPooling3D(3, 2, name="stem_pool")(x)
@@ -56,22 +56,23 @@ def resnext3d(
 
 def _bottleneck(x, middle, stride, cardinality, name):
     shortcut = x
-    x = _convolve(x, Conv3D, middle, 1, 1, f"{name}_conv1", f"{name}_bn1")
+    x = conv_norm(x, Conv3D, middle, 1, 1, f"{name}_conv1", f"{name}_bn1")
     x = kl.ReLU(name=f"{name}_relu1")(x)
-    x = _convolve(
+    x = conv_norm(
         x, GroupedConv3D, middle, 3, stride, f"{name}_conv2", f"{name}_bn2", groups=cardinality
     )
     x = kl.ReLU(name=f"{name}_relu2")(x)
-    x = _convolve(x, Conv3D, 2 * middle, 1, 1, f"{name}_conv3", f"{name}_bn3")
+    x = conv_norm(x, Conv3D, 2 * middle, 1, 1, f"{name}_conv3", f"{name}_bn3")
     if stride != 1 or shortcut.shape[-1] != 2 * middle:
-        shortcut = _convolve(
+        shortcut = conv_norm(
             shortcut, Conv3D, 2 * middle, 1, stride, f"{name}_shortcut", f"{name}_shortcut_bn"
         )
     x = kl.Add(name=f"{name}_add")([x, shortcut])
     return kl.ReLU(name=f"{name}_relu3")(x)
 
 
-def _convolve(x, layer, filters, kernel_size, strides, name, bn_name, **options):
+def conv_norm(x, layer, filters, kernel_size, strides, name, bn_name, **options):
+    """A convolution `layer` without bias, started as the originals are, and its batch norm."""
     initializer = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
     x = layer(
         filters, kernel_size, strides, kernel_initializer=initializer, name=name, **options

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from harlib import models
+from harlib.models import published
 from harlib.models.frame_cnn import _like, applications
 
 
@@ -13,6 +14,10 @@ def test_inception_resnet_v2_is_the_studys():
     # 55,813,192 trainable of Keras' 55,873,736 with the 1000-class head
     assert models.parameters(model) == 55_813_192
     assert models.gmacs(model) == pytest.approx(2 * 13.16, rel=0.01)
+    table = published.table().set_index("name").loc["frame_cnn"]
+    frame = models.build("frame_cnn", 400, frames=1, size=299)
+    assert models.parameters(frame) == table.parameters
+    assert 16 * models.gmacs(frame) == pytest.approx(table.gmacs, abs=6e-4)
     norms = [
         layer for layer in model.get_layer("backbone").layers
         if isinstance(layer, keras.layers.BatchNormalization)

@@ -5,11 +5,14 @@ import numpy as np
 import pytest
 
 from harlib import models
+from harlib.models import published, resnet3d
 
 SLIM = {
     "c3d": {"width": 0.125, "dense": 16},
     "c3d_bn": {"width": 0.125, "dense": 16},
     "resnext3d_26": {"width": 0.125, "cardinality": 4},
+    "r3d_18": {"width": 0.125},
+    "r2plus1d_18": {"width": 0.125},
     "frame_cnn": {"backbone": "small", "width": 0.5},
 }
 # name, classes: trainable parameters, GMACs of a 16 x 112 x 112 clip.
@@ -24,6 +27,10 @@ GOLDEN = [
     ("resnext3d_101", 600, 48_750_616, 9.568),  # + 200 * 2049
     ("resnext3d_50", 400, 26_685_264, 7.452),
     ("resnext3d_26", 400, 15_783_248, 5.878),
+    # Hara's 7x7x7 stem; blocks, shortcuts and classifier are 33,343,120 of it
+    ("r3d_18", 400, 33_409_104, 8.308),
+    # torchvision's count: filters between a pair's convolutions chosen once a block
+    ("r2plus1d_18", 400, 31_505_325, 40.519),
 ]
 
 
@@ -46,6 +53,34 @@ def test_published_size(name, classes, parameters, gmacs):
     model = models.build(name, classes)
     assert models.parameters(model) == parameters
     assert models.gmacs(model) == pytest.approx(gmacs, abs=6e-4)
+
+
+def test_stem_of_tran():
+    # torchvision's r3d_18 at 400 classes: 7x7x7 becomes 3x7x7, and nothing is pooled
+    model = models.build("r3d_18", 400, stem="tran")
+    assert models.parameters(model) == 33_371_472 == 33_409_104 - 4 * 7 * 7 * 3 * 64
+    assert models.gmacs(model) == pytest.approx(40.697, abs=6e-4)
+    assert model.get_layer("preprocess").mean[0] == pytest.approx(0.43216 * 255)
+
+
+@pytest.mark.quick
+def test_middle_of_a_factored_convolution():
+    # torchvision's of the four stages' first blocks, by hand: 64*64*27 / (64*9 + 3*64) = 144
+    cases = {(64, 64): 144, (64, 128): 230, (128, 256): 460, (256, 512): 921}
+    assert {pair: resnet3d.middle_filters(*pair) for pair in cases} == cases
+
+
+@pytest.mark.quick
+def test_the_table_lists_every_network_as_it_is():
+    table = published.table()
+    assert tuple(table.name) == models.names()
+    golden = {(name, classes): (n, gmacs) for name, classes, n, gmacs in GOLDEN}
+    for row in table[table.name != "frame_cnn"].itertuples():
+        assert (row.frames, row.size) == (16, 112)
+        assert golden[row.name, row.classes] == (row.parameters, row.gmacs)
+    lines = published.text().splitlines()
+    assert len(lines) == 2 * len(table)
+    assert "48.34 M" in published.text() and "68.30" in published.text()
 
 
 @pytest.mark.quick
@@ -144,6 +179,7 @@ def test_frame_cnn_goes_from_stills_to_videos(clips):
         ("c3d", {"widht": 2}, "widht"),
         ("c3d", {"preprocessing": "none"}, "preprocessing='none' is unknown"),
         ("resnext3d_26", {"width": 0.25}, "does not divide .* filters of stage"),
+        ("r3d_18", {"stem": "tram"}, "stem='tram' is unknown; it is one of hara, tran"),
         ("frame_cnn", {"backbone": "resnet51"}, "resnet50"),
         ("frame_cnn", {"backbone": "small", "weights": "imagenet"}, "no imagenet weights"),
     ],
