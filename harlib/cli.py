@@ -168,6 +168,19 @@ def train(params, overrides):
 
 
 @main.command()
+@click.argument("params", nargs=-1, required=True, type=_FILE)
+@_set
+def preflight(params, overrides):
+    """Check labels, network, loader, memory, disk and end of the training that PARAMS describe.
+
+    Exit 1 when the training would be of no use.
+    """
+    from harlib.study.model_steps import preflight_run
+
+    click.echo(repr(preflight_run(load_run(params, parse_overrides(overrides)).params)))
+
+
+@main.command()
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last")
 def evaluate(run, checkpoint):

@@ -61,10 +61,35 @@ def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
     return _fit(p, model, plan, store, p.run_dir, p.frames)
 
 
+def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table:
+    """Checks before the hours are spent, a row each; the model stays as it is.
+
+    Raises: ValueError when a check says that the result would mean nothing.
+    """
+    from harlib.training import preflight as checks
+
+    batches, validation = _batches(p, store, p.frames), _validation(p, store, p.frames)
+    audit = checks.labels(store, p.train_split, p.validate_split)
+    trial = checks.check(
+        model, batches, plan, run_dir=p.run_dir, validation=validation, threads=p.threads
+    )
+    table = pd.concat([audit, trial], ignore_index=True)
+    if len(bad := table[table["verdict"] == "stop"]):
+        raise ValueError("; ".join(f"{row.check}: {row.found}" for row in bad.itertuples()))
+    return tell.Table(table)
+
+
 def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataFrame:
     from harlib.training.fit import fit
 
-    batches = loader.training_batches(
+    batches = _batches(p, store, frames)
+    validation = _validation(p, store, frames, validate_split)
+    return fit(model, batches, plan, run_dir=folder, validation=validation, threads=p.threads)
+
+
+def _batches(p, store, frames):
+    """The endless training batches."""
+    return loader.training_batches(
         store,
         split=p.train_split,
         batch=p.batch,
@@ -77,13 +102,22 @@ def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataF
         color=p.color,
         shuffle_labels=p.shuffle_labels,
     )
+
+
+def _validation(p, store, frames, validate_split=None):
+    """The batches scored after each epoch; None without a split."""
     split = p.validate_split if validate_split is None else validate_split
-    validation = None
-    if split:
-        validation = loader.evaluation_batches(
-            store, split=split, batch=p.score_batch, frames=frames, stride=p.stride, size=p.size
-        )
-    return fit(model, batches, plan, run_dir=folder, validation=validation, threads=p.threads)
+    if not split:
+        return None
+    return loader.evaluation_batches(
+        store,
+        split=split,
+        batch=p.score_batch,
+        frames=frames,
+        stride=p.stride,
+        size=p.size,
+        scale=p.crop_scale,
+    )
 
 
 def stills_store(p: FrameCNN) -> ClipStore | None:
@@ -133,6 +167,7 @@ def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None)
         size=p.size,
         clips=p.clips,
         crops=p.crops,
+        scale=p.crop_scale,
         batch=p.score_batch,
         run_dir=p.run_dir,
         listed=Catalog.from_csv(listed).frame if listed.is_file() else None,
@@ -145,7 +180,9 @@ def measure(p: Trained, model, scores: scoring.Scores) -> tell.Sentence:
     """Writes ``metrics.json`` and says the result in one sentence."""
     from harlib import models
 
-    protocol = p.model_dump(include={"split", "clips", "crops", "frames", "stride", "size"})
+    protocol = p.model_dump(
+        include={"split", "clips", "crops", "crop_scale", "frames", "stride", "size"}
+    )
     network = {
         "name": p.model if not isinstance(p, FrameCNN) else f"{p.model} ({p.backbone})",
         "parameters": models.parameters(model),
@@ -185,6 +222,25 @@ def run(p: Trained) -> tell.Sentence:
     said = measure(p, model, score(p, model, store))
     session.finish(p)
     return said
+
+
+def preflight_run(p: Trained) -> tell.Table:
+    """`har preflight`: the checks of a model run, without leaving anything behind."""
+    import keras
+
+    from harlib.training import precision
+
+    if not isinstance(p, Trained):
+        raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
+    if not (p.store_dir / "store.json").is_file():
+        raise FileNotFoundError(
+            f"no clip store at {session.from_root(p, p.store_dir)}: make it first (har study "
+            f"{p.study} --only 01_data_prep)"
+        )
+    keras.utils.set_random_seed(p.seed)
+    precision.use(p.precision)
+    store = ClipStore(p.store_dir)
+    return preflight(p, build(p, store), recipe(p, store), store)
 
 
 def evaluate(run_dir: Path, checkpoint: str) -> tell.Sentence:

@@ -79,6 +79,13 @@ def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
     _set_generators(arrays)
 
 
+def restore_model(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
+    """The model's own part of :func:`restore`, and the generators': no optimiser is needed."""
+    for i, variable in enumerate(model.variables):
+        variable.assign(arrays[f"model.{i}"])
+    _set_generators(arrays)
+
+
 class Checkpoints:
     """The checkpoints of one run in `folder`; the last `keep` are kept.
 
@@ -183,7 +190,8 @@ def _short(value) -> str:
 
 
 def _variables(model) -> dict[str, list]:
-    return {"model": model.variables, "optimizer": model.optimizer.variables}
+    optimizer = getattr(model, "optimizer", None)  # none before the model is compiled
+    return {"model": model.variables, "optimizer": optimizer.variables if optimizer else []}
 
 
 def _generators() -> dict[str, np.ndarray]:

@@ -1,0 +1,286 @@
+"""Checks before the hours are spent: the labels, the network, the loader, the room, the end."""
+
+import contextlib
+import math
+import random
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import psutil
+
+from harlib.data.audit import Audit
+from harlib.training.batches import read, validate
+from harlib.training.checkpoint import capture, restore_model
+from harlib.training.progress import duration, tree_memory
+from harlib.training.recipe import Recipe
+
+# Memorising one batch takes Adam a few dozen steps at this rate, whatever the recipe's own is.
+_RATE = 1e-3
+
+
+def labels(store, train_split: str, validate_split: str = "") -> pd.DataFrame:
+    """The audit of a store's labels: a row a check, `check, found, verdict`.
+
+    Verdicts: "ok", "look" (may be meant) and "stop" (the result would mean nothing): categories
+    without training videos, groups or equal videos on both sides of a split, and the accuracy of
+    always saying the largest category.
+    """
+    videos = store.videos
+    train = videos[videos["split"] == train_split]
+    counts = train["category"].value_counts().reindex(store.categories, fill_value=0)
+    missing = list(counts.index[counts == 0])
+    rows = []
+    if missing:
+        few = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
+        rows.append(("training videos", f"none in {len(missing)} categories: {few}", "stop"))
+    else:
+        found = f"{len(train):,} in {len(counts)} categories, {counts.min()} to {counts.max()} each"
+        uneven = counts.max() > 10 * counts.min()
+        rows.append(("training videos", found, "look" if uneven else "ok"))
+    other = videos[videos["split"] == (validate_split or train_split)]
+    if validate_split:
+        shared = (set(train["group"]) & set(other["group"])) - {"", np.nan}
+        found = f"{len(shared)} in {train_split} and {validate_split}"
+        rows.append(("shared groups", found, "stop" if shared else "ok"))
+    if (Path(store.root) / "audit.csv").is_file():
+        rows.append(_audited(Audit.load(store.root)))
+    share = other["category"].value_counts(normalize=True)
+    where = validate_split or train_split
+    found = f"{share.iloc[0]:.1%} of {where} is {share.index[0]}" if len(share) else "no videos"
+    rows.append(("majority class", found, "ok" if len(share) else "stop"))
+    return _table(rows)
+
+
+def _audited(audit: Audit) -> tuple:
+    """The row about what was listed and is not there, or is there twice."""
+    videos = audit.videos
+    lost = int((~videos["status"].isin(["ok", "short"])).sum())
+    across = 0
+    for _, video in videos[videos["same_as"] != ""].iterrows():
+        split = video["same_as"].split("/")[0]
+        across += split != video["split"]
+    found = f"{len(videos):,} videos listed, {lost} unreadable or missing"
+    found += f", {across} equal to one of another split"
+    share = lost / max(1, len(videos))
+    return "label audit", found, "stop" if across else "look" if share > 0.02 else "ok"
+
+
+def check(
+    model: keras.Model,
+    batches,
+    recipe: Recipe,
+    *,
+    run_dir,
+    validation=None,
+    threads: int = 2,
+    workers: int = 0,
+    keep: int = 2,
+    steps: int = 60,
+    seconds: float = 20.0,
+) -> pd.DataFrame:
+    """What can be known before training: a row a check, `check, found, verdict`.
+
+    The arguments are those of `fit.fit`. At most `steps` steps and about `seconds` seconds (after
+    the first step, which builds the graph) go into learning `batches[0]` by heart, without dropout.
+    Afterwards the model has its weights, random states and dropout back, and it is not compiled
+    with this trial's optimiser any more than with another: `fit` compiles it anew.
+    """
+    run_dir = Path(run_dir)
+    classes = model.output_shape[-1]
+    with _untouched(model):
+        trial = _Trial(model, recipe, classes)
+        with contextlib.closing(read(batches, 0, 1, 0)) as source:
+            trial.learn(next(source), steps, seconds)
+        memory = tree_memory()
+        on_device = device_memory()
+        sizes = [sum(a.nbytes for n, a in capture(model).items() if n.startswith(part))
+                 for part in ("model", "optimizer")]  # fmt: skip
+        load_s = _loading(batches, threads, workers, seconds=min(seconds, 3.0))
+        validate_s = _validating(model, recipe, validation, classes)
+    rows = [trial.first_loss(), trial.overfitted()]
+    clips, step_s = trial.clips, trial.step_s
+    loader, network = clips / load_s, clips / step_s
+    waiter = "the network waits for the loader" if load_s > step_s else "the loader waits"
+    found = f"loader {loader:,.0f} clips/s, network {network:,.0f} clips/s: {waiter}"
+    rows.append(("speed", found, "look" if load_s > step_s else "ok"))
+    rows += _room(memory, on_device, sizes, run_dir, keep)
+    # On a CPU the readers take their time from the network's cores; beside an accelerator they
+    # work at the same time.
+    together = max(step_s, load_s) if on_device else step_s + load_s
+    total = recipe.epochs * (recipe.steps_per_epoch * together + validate_s)
+    end = time.strftime("%a %d %b %H:%M", time.localtime(time.time() + total))
+    total_steps = recipe.epochs * recipe.steps_per_epoch
+    rows.append(("estimated end", f"{duration(total)} for {total_steps:,} steps: {end}", "ok"))
+    return _table(rows)
+
+
+class _Trial:
+    """The attempt to learn one batch by heart."""
+
+    def __init__(self, model, recipe, classes):
+        self.model, self.classes = model, classes
+        length = recipe.steps_per_epoch, recipe.epochs
+        self.recipe = Recipe("preflight", "", *length, optimizer="adam", lr=_RATE)
+        self.recipe.compile(model)
+        self.losses: list[float] = []
+        self.accuracy = 0.0
+
+    def learn(self, batch, steps, seconds):
+        clips, given = batch
+        targets = self.recipe.targets(given, self.classes)
+        self.clips, times = len(targets), []
+        # Mixed labels leave a floor above zero: their entropy.
+        self.floor = -float((targets * np.log(np.maximum(targets, 1e-9))).sum(1).mean())
+        began = None
+        while len(self.losses) < steps:
+            start = time.monotonic()
+            values = self.model.train_on_batch(clips, targets, return_dict=True)
+            times.append(time.monotonic() - start)
+            self.losses.append(float(values["cross_entropy"]))
+            self.accuracy = float(values["accuracy"])
+            began = time.monotonic() if began is None else began
+            learned = self.accuracy >= 0.95 and self.progress() > 0.5
+            late = time.monotonic() - began > seconds
+            if not math.isfinite(self.losses[-1]) or len(times) > 3 and (learned or late):
+                break
+        self.step_s = float(np.median(times[1:])) if len(times) > 1 else times[0]
+
+    def progress(self) -> float:
+        """Share of the way from the first loss to the lowest one possible."""
+        way = max(self.losses[0] - self.floor, 1e-9)
+        return (self.losses[0] - self.losses[-1]) / way
+
+    def first_loss(self) -> tuple:
+        first, uniform = self.losses[0], math.log(self.classes)
+        found = f"{first:.3f}; guessing costs ln({self.classes}) = {uniform:.3f}"
+        if not math.isfinite(first):
+            return "loss at start", found, "stop"
+        # Well below: the network was trained before, or an input gives the label away.
+        return "loss at start", found, "ok" if 0.7 < first / uniform < 1.5 else "look"
+
+    def overfitted(self) -> tuple:
+        last, count = self.losses[-1], len(self.losses)
+        found = f"loss {self.losses[0]:.3f} to {last:.3f}, accuracy {self.accuracy:.0%}"
+        found += f" after {count} steps"
+        if not math.isfinite(last) or (self.progress() < 0.05 and count > 20):
+            return "one batch learned by heart", found, "stop"
+        learned = self.accuracy >= 0.9 or self.progress() > 0.5
+        return "one batch learned by heart", found, "ok" if learned else "look"
+
+
+@contextlib.contextmanager
+def _untouched(model):
+    """Inside, the model may be trained; afterwards all of it and the random states are as before.
+
+    Not a copy: it would need the memory twice, and making one draws from Python's generator.
+    """
+    before = capture(model)
+    states = random.getstate(), np.random.get_state()
+    dropouts = [
+        (layer, layer.rate)
+        for layer in model._flatten_layers()
+        if isinstance(layer, keras.layers.Dropout)
+    ]
+    penalties = [(v, v.regularizer) for v in model.trainable_variables]
+    for layer, _ in dropouts:
+        layer.rate = 0
+    try:
+        yield
+    finally:
+        for layer, rate in dropouts:
+            layer.rate = rate
+        for variable, penalty in penalties:
+            variable.regularizer = penalty
+        restore_model(model, before)
+        random.setstate(states[0])
+        np.random.set_state(states[1])
+
+
+def _loading(batches, threads, workers, seconds) -> float:
+    """Seconds between two batches when nobody computes; the first ones start the readers."""
+    ahead = 2 * max(1, workers or threads)
+    with contextlib.closing(read(batches, 1, 10**6, threads, workers)) as source:
+        for _ in range(1 + ahead):  # what was read ahead of the clock must not count
+            next(source)
+        count, start = 0, time.monotonic()
+        while count < 4 or time.monotonic() - start < seconds and count < 40:
+            next(source)
+            count += 1
+        return (time.monotonic() - start) / count
+
+
+def _validating(model, recipe, validation, classes) -> float:
+    """Seconds of a validation, from its first batches."""
+    if validation is None:
+        return 0.0
+    count = min(3, len(validation))
+    first, some = validation[0], [validation[i] for i in range(count)]
+    validate(model, recipe, [first], classes, 0)  # builds the graph
+    start = time.monotonic()
+    validate(model, recipe, some, classes, 0)
+    return (time.monotonic() - start) / count * len(validation)
+
+
+def _room(memory, on_device, sizes, run_dir, keep) -> list[tuple]:
+    """Rows about memory and disk."""
+    free = psutil.virtual_memory().available
+    found = f"{_size(memory)} in use while training, {_size(free)} free beside it"
+    rows = [("memory", found, "look" if free < 0.25 * memory else "ok")]
+    if on_device:
+        peak, total = on_device
+        found = f"{_size(peak)} of {_size(total)} at most"
+        rows.append(("device memory", found, "look" if peak > 0.95 * total else "ok"))
+    weights, optimizer = sizes
+    # While a checkpoint is written, the kept ones are still there; then the last and the best.
+    need = (keep + 1) * (weights + optimizer) + 3 * weights
+    home = run_dir
+    while not home.exists():
+        home = home.parent
+    left = shutil.disk_usage(home).free
+    verdict = "stop" if need > left else "look" if need > 0.5 * left else "ok"
+    rows.append(("disk", f"{_size(need)} for checkpoints and model, {_size(left)} free", verdict))
+    return rows
+
+
+def device_memory() -> tuple[int, int] | None:
+    """Peak and total bytes of the first accelerator; None without one."""
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        if not torch.cuda.is_available():
+            return None
+        return torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
+    if backend == "jax":
+        import jax
+
+        stats = jax.local_devices()[0].memory_stats() or {}
+        return (stats["peak_bytes_in_use"], stats["bytes_limit"]) if stats else None
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return None
+    peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return peak, _nvidia_memory() or peak
+
+
+def _nvidia_memory() -> int:
+    """Total bytes of the first NVIDIA device by its driver; 0 when that does not answer."""
+    if not shutil.which("nvidia-smi"):
+        return 0
+    question = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    asked = subprocess.run(question, capture_output=True, text=True)
+    return int(asked.stdout.split()[0]) * 2**20 if asked.returncode == 0 else 0
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
+
+
+def _table(rows) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["check", "found", "verdict"])

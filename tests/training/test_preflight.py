@@ -1,0 +1,119 @@
+"""The checks before training: what they find, and that they leave no trace."""
+
+import math
+import random
+from types import SimpleNamespace
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from tiny_training import CLASSES, Batches, Validation, run, tiny_model, tiny_recipe
+
+from harlib.training import preflight
+from harlib.training.checkpoint import capture
+
+
+def check(model=None, batches=None, **options):
+    options = {"run_dir": "runs/none", "threads": 1, "seconds": 0.3, "steps": 60} | options
+    table = preflight.check(
+        model or tiny_model(), batches or Batches(), tiny_recipe("modern"), **options
+    )
+    return table.set_index("check")
+
+
+def store(rows, root="nowhere", categories=("a", "b")):
+    """A store's table from (category, split, group) a video."""
+    videos = pd.DataFrame(rows, columns=["category", "split", "group"])
+    return SimpleNamespace(videos=videos, categories=list(categories), root=root)
+
+
+@pytest.mark.quick
+def test_a_sound_training_passes_and_nothing_changes(monkeypatch):
+    monkeypatch.setattr(preflight, "_RATE", 0.1)  # for a network of 4 filters
+    model, state = tiny_model(), random.getstate()
+    model.layers[-1].kernel.assign(np.zeros((4, CLASSES), np.float32))  # all scores equal
+    rates = [layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    before = capture(model)
+    table = check(model, steps=200, seconds=20.0, validation=Validation())
+    assert list(table.index) == ["loss at start", "one batch learned by heart", "speed", "memory",
+                                 "disk", "estimated end"]  # fmt: skip
+    assert table.verdict["loss at start"] == "ok"
+    guess = f"{math.log(CLASSES):.3f}"
+    assert table.found["loss at start"] == f"{guess}; guessing costs ln({CLASSES}) = {guess}"
+    assert table.verdict["one batch learned by heart"] == "ok", table.found.to_list()
+    after = capture(model)
+    for name, array in before.items():
+        np.testing.assert_array_equal(array, after[name], err_msg=name)
+    assert random.getstate() == state
+    assert rates == [
+        layer.rate for layer in model.layers if isinstance(layer, keras.layers.Dropout)
+    ]
+
+
+def test_training_after_it_is_the_same_bit_by_bit(tmp_path):
+    checked, plain = tiny_model(), tiny_model()
+    check(checked, steps=6)
+    for name, model in (("checked", checked), ("plain", plain)):
+        run(tmp_path / name, model=model)
+    for a, b in zip(checked.get_weights(), plain.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.quick
+def test_a_network_that_cannot_learn_is_told():
+    model = tiny_model()
+    for layer in model.layers:
+        layer.trainable = layer.name.startswith("batch")  # nothing that tells clips apart
+
+    class Same(Batches):
+        def __getitem__(self, i):
+            clips, labels = super().__getitem__(i)
+            return np.zeros_like(clips), np.arange(len(labels), dtype=np.int32) % CLASSES
+
+    table = check(model, Same(), seconds=5.0, steps=30)
+    assert table.verdict["one batch learned by heart"] == "stop", table.found.to_list()
+    broken = tiny_model()
+    broken.trainable_variables[0].assign(np.full((1, 3, 3, 3, 4), np.nan, np.float32))
+    assert check(broken).verdict["loss at start"] == "stop"
+
+
+@pytest.mark.quick
+def test_slow_loader_and_full_disk_are_told(monkeypatch):
+    import time
+
+    class Slow(Batches):
+        def __getitem__(self, i):
+            time.sleep(0.1)
+            return super().__getitem__(i)
+
+    usage = SimpleNamespace(free=1000)
+    monkeypatch.setattr(preflight.shutil, "disk_usage", lambda path: usage)
+    table = check(batches=Slow(), steps=5)
+    assert table.verdict["speed"] == "look" and "waits for the loader" in table.found["speed"]
+    assert table.verdict["disk"] == "stop"
+    # 20 steps of at least 0.1 s, on a CPU beside the network's own time
+    assert float(table.found["estimated end"].split()[0]) >= 2
+
+
+@pytest.mark.quick
+def test_labels_are_audited(tmp_path):
+    rows = [("a", "train", "g1"), ("a", "train", "g2"), ("b", "train", "g3")]
+    rows += [("a", "val", "g4"), ("a", "val", "g5"), ("b", "val", "g6")]
+    sound = preflight.labels(store(rows), "train", "val").set_index("check")
+    assert set(sound.verdict) == {"ok"}
+    assert sound.found["majority class"] == "66.7% of val is a"
+    assert sound.found["training videos"] == "3 in 2 categories, 1 to 2 each"
+
+    leaking = preflight.labels(store([*rows, ("b", "val", "g1")]), "train", "val")
+    assert leaking.set_index("check").verdict["shared groups"] == "stop"
+    missing = preflight.labels(store(rows, categories="abc"), "train", "val")
+    assert missing.verdict[0] == "stop" and "none in 1 categories: c" in missing.found[0]
+
+    columns = "video_id,category,split,file,status,reason,same_as\n"
+    lines = "x,a,train,f,ok,,\ny,a,val,f,ok,,train/a/x\nz,a,train,f,missing,gone,\n"
+    (tmp_path / "audit.csv").write_text(columns + lines)
+    audited = preflight.labels(store(rows, tmp_path), "train").set_index("check")
+    assert audited.verdict["label audit"] == "stop"
+    expected = "3 videos listed, 1 unreadable or missing, 1 equal to one of another split"
+    assert audited.found["label audit"] == expected
