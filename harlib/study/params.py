@@ -119,6 +119,7 @@ class Trained(Common):
     split: Name  # scored at the end
     clips: Count
     crops: Count
+    crop_scale: Annotated[float, Field(gt=0, le=1)] | None
     score_batch: Count
     checkpoint: Literal["last", "best"]
 
