@@ -160,8 +160,8 @@ def score(
 
     model: takes uint8 (batch, frames, height, width, 3), gives softmax (batch, classes).
     store: a ClipStore; `clips` × `crops` views are taken of each of its videos.
-    scale: share of the largest box that a crop covers (`sampling.crops`): 0.875 for a network trained
-        on 112 of 128 pixels; by default the whole short side.
+    scale: share of the largest box that a crop covers (`sampling.crops`): 0.875 for a network
+        trained on 112 of 128 pixels; by default the whole short side.
     size: pixels a side, or (height, width). `batch` only changes speed and memory: the last,
         partial batch is padded, so that the graph is traced once, and cut after.
     run_dir: saves `scores.npz` and `views.npz` there.
