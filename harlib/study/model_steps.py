@@ -51,9 +51,11 @@ def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
     from harlib.training import recipes
 
     steps = loader.steps_per_epoch(store, p.train_split, p.batch)
-    return recipes.build(
-        p.recipe, steps_per_epoch=steps, epochs=epochs or p.epochs, **p.recipe_options
-    )
+    options = dict(p.recipe_options)
+    if p.class_weights:
+        labels = store.videos["label"].to_numpy()[store.rows(p.train_split)]
+        options["class_weight"] = recipes.balanced_weights(labels, len(store.categories))
+    return recipes.build(p.recipe, steps_per_epoch=steps, epochs=epochs or p.epochs, **options)
 
 
 def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
@@ -101,6 +103,8 @@ def _batches(p, store, frames):
         flip=p.flip,
         color=p.color,
         shuffle_labels=p.shuffle_labels,
+        balanced=p.balanced,
+        mix=p.mix or None,
     )
 
 

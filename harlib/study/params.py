@@ -122,6 +122,27 @@ class Trained(Common):
     crop_scale: Annotated[float, Field(gt=0, le=1)] | None
     score_batch: Count
     checkpoint: Literal["last", "best"]
+    # Keys with a default: a notebook need not list them, a file may.
+    balanced: bool = False  # show every category equally often
+    mix: Literal["", "mixup", "cutmix"] = ""  # blend the clips of a batch, and their labels
+    class_weights: Literal["", "balanced"] = ""  # rare categories weigh more in the loss
+    tensorboard: bool = False  # logs for TensorBoard in the run's folder
+    devices: Count = 1  # of one machine, which share each batch
+
+    @field_validator("class_weights")
+    @classmethod
+    def _one_balance(cls, value: str, info: ValidationInfo) -> str:
+        if value and info.data.get("balanced"):
+            raise ValueError("and balanced: true both even out the categories: give one")
+        return value
+
+    @field_validator("devices")
+    @classmethod
+    def _divides(cls, value: int, info: ValidationInfo) -> int:
+        batch = info.data.get("batch", value)
+        if batch % value:
+            raise ValueError(f"is {value}, which does not divide batch ({batch} clips in all)")
+        return value
 
     @field_validator("recipe_options")
     @classmethod

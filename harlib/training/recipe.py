@@ -204,6 +204,8 @@ class Recipe:
 
 
 def _plain(value) -> str:
+    if isinstance(value, tuple) and len(value) > 4:
+        return f"{len(value)} numbers from {min(value):.3g} to {max(value):.3g}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 

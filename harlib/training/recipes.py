@@ -3,6 +3,8 @@
 import dataclasses
 import difflib
 
+import numpy as np
+
 from harlib.training.recipe import Recipe
 
 _NOT_OVERRIDABLE = ("name", "source", "steps_per_epoch", "epochs")
@@ -87,6 +89,21 @@ def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides) -> Recip
         values["warmup_epochs"] = min(5.0, 0.1 * epochs)
     values.update({k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()})
     return Recipe(name=name, steps_per_epoch=steps_per_epoch, epochs=epochs, **values)
+
+
+def balanced_weights(labels, classes: int) -> tuple[float, ...]:
+    """Weights by which every category counts the same in the loss, with mean 1 over the videos.
+
+    Args:
+        labels: int (videos,), 0..classes - 1.
+
+    Raises:
+        ValueError: a category has no video.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    if not counts.all():
+        raise ValueError(f"category {int(counts.argmin())} has no training video to weigh")
+    return tuple((len(labels) / (classes * counts)).tolist())
 
 
 def _nearest(word, known) -> str:

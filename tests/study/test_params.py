@@ -83,6 +83,12 @@ def test_kinetics_subsets_are_named_as_kinetics_names_them(study, count, own_dat
         ({"_03_c3d": "- a"}, ["03_c3d.yaml", "list"]),
         ({"_03_c3d": "a: [b"}, ["03_c3d.yaml", "not YAML"]),
         ({"_03_c3d": "run: ../up"}, ["'run'", "'../up'"]),
+        ({"_03_c3d": "mix: mixxup"}, ["'mix'", "'mixup'", "'mixxup'"]),
+        (
+            {"_03_c3d": "balanced: true\nclass_weights: balanced"},
+            ["'class_weights'", "balanced: true", "give one"],
+        ),
+        ({"_03_c3d": "batch: 9\ndevices: 2"}, ["'devices'", "9 clips"]),
     ],
 )
 def test_a_mistake_is_named_with_file_key_and_remedy(tiny, contents, words):

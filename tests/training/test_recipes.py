@@ -288,6 +288,15 @@ def test_unsuitable_numbers_are_refused_with_a_reason(name, overrides, message):
         build(name, **overrides)
 
 
+def test_balanced_weights_make_every_category_count_the_same():
+    labels = np.array([0] * 6 + [1] * 2 + [2])
+    weights = recipes.balanced_weights(labels, 3)
+    np.testing.assert_allclose(np.bincount(labels) * weights, [3, 3, 3])
+    assert build("modern", class_weight=weights).class_weight == weights
+    with pytest.raises(ValueError, match="category 3 has no training video"):
+        recipes.balanced_weights(labels, 4)
+
+
 def test_every_recipe_names_its_source_and_describes_itself():
     assert recipes.names() == ["study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern"]
     for name in recipes.names():
