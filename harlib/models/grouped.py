@@ -39,17 +39,40 @@ def choose(frames, channels, kernel_size):
 
 def convolve(inputs, kernel, strides, groups, method):
     """Grouped convolution of `inputs` by `method` ("time", "packs" or "native")."""
+    laid = lay(kernel, inputs.shape[1], strides, groups, method)
+    return convolve_laid(inputs, laid, tuple(kernel.shape), strides, groups, method)
+
+
+def lay(kernel, frames, strides, groups, method):
+    """The kernel as `method` multiplies with it, to be given to `convolve_laid`."""
+    if method == "time":
+        return _over_time(kernel, frames, strides[0], groups)
+    return _packed(kernel, groups) if method == "packs" else kernel
+
+
+def convolve_laid(inputs, laid, shape, strides, groups, method):
+    """Grouped convolution with a kernel from `lay` whose plain shape is `shape`."""
     ways = {"time": by_time, "packs": by_packs, "native": natively}
-    return ways[method](inputs, kernel, strides, groups)
+    return ways[method](inputs, laid, shape, strides, groups)
 
 
-def natively(inputs, kernel, strides, groups):
+def natively(inputs, laid, shape, strides, groups):
     """The backend's own grouped convolution (it reads `groups` off the kernel's shape)."""
-    return ops.conv(pad(inputs, kernel.shape[:3]), kernel, strides=strides, padding="valid")
+    return ops.conv(pad(inputs, shape[:3]), laid, strides=strides, padding="valid")
 
 
-def by_packs(inputs, kernel, strides, groups):
+def by_packs(inputs, laid, shape, strides, groups):
     """Dense convolutions over packs of whole groups."""
+    packs = laid.shape[-2]
+    results = [
+        convolve_dense(part, laid[..., index, :], strides)
+        for index, part in enumerate(ops.split(inputs, packs, axis=-1))
+    ]
+    return ops.concatenate(results, axis=-1)
+
+
+def _packed(kernel, groups):
+    """`(kd, kh, kw, pack * in, packs, pack * out)`: block-diagonal in each pack."""
     *size, channels, filters = kernel.shape
     out = filters // groups
     pack = max(n for n in range(1, groups + 1) if groups % n == 0 and (
@@ -58,31 +81,19 @@ def by_packs(inputs, kernel, strides, groups):
     # (..., in, packs, pack, out) times the identity over (pack, pack): block-diagonal.
     blocks = ops.reshape(kernel, (*size, 1, channels, packs, pack, out))
     identity = ops.reshape(ops.eye(pack, dtype=kernel.dtype), (1, 1, 1, pack, 1, 1, pack, 1))
-    dense = ops.reshape(blocks * identity, (*size, pack * channels, packs, pack * out))
-    results = [
-        convolve_dense(part, dense[..., index, :], strides)
-        for index, part in enumerate(ops.split(inputs, packs, axis=-1))
-    ]
-    return ops.concatenate(results, axis=-1)
+    return ops.reshape(blocks * identity, (*size, pack * channels, packs, pack * out))
 
 
-def by_time(inputs, kernel, strides, groups):
+def by_time(inputs, laid, shape, strides, groups):
     """One grouped 2D convolution over frames folded into channels (TensorFlow only)."""
     import tensorflow as tf
 
-    kd, kh, kw, channels, filters = kernel.shape
+    kd, kh, kw, channels, filters = shape
     _, frames, height, width, _ = inputs.shape
     out = filters // groups
     frames_out, height_out, width_out = padded_size(
         (frames, height, width), (kd, kh, kw), strides
     )
-    matrix = tf.constant(toeplitz(kd, frames, frames_out, strides[0]), kernel.dtype)
-    # (frames * frames_out, kd) @ (kd, rest), then the axes in the order a grouped
-    # 2D kernel wants: (kh, kw, frames * in, groups * frames_out * out).
-    folded = tf.matmul(matrix, tf.reshape(kernel, (kd, -1)))
-    folded = tf.reshape(folded, (frames, frames_out, kh, kw, channels, groups, out))
-    folded = tf.transpose(folded, (2, 3, 0, 4, 5, 1, 6))
-    folded = tf.reshape(folded, (kh, kw, frames * channels, groups * frames_out * out))
     x = tf.reshape(inputs, (-1, frames, height * width, groups, channels))
     x = tf.reshape(
         tf.transpose(x, (0, 2, 3, 1, 4)), (-1, height, width, groups * frames * channels)
@@ -93,11 +104,26 @@ def by_time(inputs, kernel, strides, groups):
         # An explicit padding list has no gradient on a CPU.
         x = tf.pad(x, ((0, 0), (kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)))
         padding = "VALID"
-    x = tf.nn.conv2d(x, folded, (1, *strides[1:], 1), padding)
+    x = tf.nn.conv2d(x, laid, (1, *strides[1:], 1), padding)
     x = tf.reshape(x, (-1, height_out * width_out, groups, frames_out, out))
     return tf.reshape(
         tf.transpose(x, (0, 3, 1, 2, 4)), (-1, frames_out, height_out, width_out, filters)
     )
+
+
+def _over_time(kernel, frames, stride, groups):
+    """`(kh, kw, frames * in, groups * frames_out * out)`: Toeplitz over the frames."""
+    import tensorflow as tf
+
+    kd, kh, kw, channels, filters = kernel.shape
+    out = filters // groups
+    (frames_out,) = padded_size((frames,), (kd,), (stride,))
+    matrix = tf.constant(toeplitz(kd, frames, frames_out, stride), kernel.dtype)
+    # (frames * frames_out, kd) @ (kd, rest), then the axes in the order a grouped 2D kernel wants.
+    folded = tf.matmul(matrix, tf.reshape(kernel, (kd, -1)))
+    folded = tf.reshape(folded, (frames, frames_out, kh, kw, channels, groups, out))
+    folded = tf.transpose(folded, (2, 3, 0, 4, 5, 1, 6))
+    return tf.reshape(folded, (kh, kw, frames * channels, groups * frames_out * out))
 
 
 def toeplitz(kd, frames, frames_out, stride):

@@ -89,7 +89,12 @@ class Conv3D(keras.layers.Conv3D):
             use_bias=use_bias, **kwargs,
         )
 
+    # Set by `folding.fold`: a graph holds the kernel as a constant, not a variable.
+    constant = False
+
     def convolution_op(self, inputs, kernel):
+        if self.constant:
+            kernel = as_constant(lambda: kernel)
         way = convolution.multiply if self.kernel_size == (1, 1, 1) else convolution.convolve
         return way(inputs, kernel, self.strides)
 
@@ -119,7 +124,15 @@ class GroupedConv3D(Conv3D):
         method = self.method
         if method == "auto":
             method = grouped.choose(inputs.shape[1], kernel.shape[-2], self.kernel_size)
-        return grouped.convolve(inputs, kernel, self.strides, self.groups, method)
+        if not self.constant:
+            return grouped.convolve(inputs, kernel, self.strides, self.groups, method)
+        shape = tuple(kernel.shape)
+        laid = as_constant(
+            lambda: grouped.lay(
+                ops.convert_to_tensor(kernel), inputs.shape[1], self.strides, self.groups, method
+            )
+        )
+        return grouped.convolve_laid(inputs, laid, shape, self.strides, self.groups, method)
 
     def get_config(self):
         return super().get_config() | {"method": self.method}
@@ -193,6 +206,15 @@ class MeanOverFrames(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"frames": self.frames}
+
+
+def as_constant(make):
+    """The value of `make()`, computed now, as a constant of the TensorFlow graph being traced."""
+    import tensorflow as tf
+
+    with tf.init_scope():
+        value = tf.convert_to_tensor(make()).numpy()
+    return tf.constant(value)
 
 
 def classifier(classes, activation="softmax", **kwargs):

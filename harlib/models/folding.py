@@ -1,0 +1,123 @@
+"""Copies of a network for inference: batch norm folded into convolutions, in another precision."""
+
+from collections import Counter
+
+import keras
+import numpy as np
+
+from harlib.models.layers import Conv3D, GroupedConv3D
+
+_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.DepthwiseConv2D)
+
+
+def fold(model, *, constant=False):
+    """A copy of `model` whose convolutions do the work of the batch norms behind them.
+
+    Scores are those of `model(clips, training=False)` to 1e-4 in float32; the copy has its own
+    weights, the precision of `model`, and is not for training. A batch norm stays where its
+    input is no convolution's, or is read elsewhere too.
+
+    Args:
+        constant: on TensorFlow, put kernels into the graph as constants when it is traced, laid
+            out once for the convolution's method: a few percent faster, and later changes of the
+            weights do not show. Other backends do not change.
+    """
+    new = copy(model, folded=True)
+    if constant and keras.backend.backend() == "tensorflow":
+        for layer in new._flatten_layers():
+            if isinstance(layer, Conv3D):
+                layer.constant = True
+    return new
+
+
+def copy(model, *, dtype=None, folded=False, method=None):
+    """A network of the same layers with copies of the weights.
+
+    Args:
+        dtype: the precision of every layer, as "float32"; None keeps each layer's.
+        folded: batch norm folded into convolutions, as `fold`.
+        method: of every grouped convolution, as `GroupedConv3D`'s; None keeps each one's.
+    """
+    norms = dict(_folding(model)) if folded else {}
+    convolutions = {id(convolution) for convolution in norms.values()}
+    dropped = {norm.name for norm in norms}
+
+    def clone(layer):
+        config = layer.get_config()
+        if dtype is not None:
+            config["dtype"] = dtype
+        if method is not None and isinstance(layer, GroupedConv3D):
+            config["method"] = method
+        if id(layer) in convolutions:
+            config["use_bias"] = True
+        return type(layer).from_config(config)
+
+    def call(layer, *args, **kwargs):
+        return args[0] if layer.name in dropped else layer(*args, **kwargs)
+
+    new = keras.models.clone_model(
+        model, clone_function=clone, call_function=call, recursive=True
+    )
+    norm_of = {id(convolution): norm for norm, convolution in norms.items()}
+    _copy_weights(model, new, norm_of)
+    return new
+
+
+def _copy_weights(old, new, norm_of):
+    there = {layer.name: layer for layer in new.layers}
+    for layer in old.layers:
+        if isinstance(layer, keras.Model):
+            _copy_weights(layer, there[layer.name], norm_of)
+        elif id(layer) in norm_of:
+            there[layer.name].set_weights(_folded(layer, norm_of[id(layer)]))
+        elif layer.name in there and layer.weights:
+            there[layer.name].set_weights(layer.get_weights())
+
+
+def _folding(model):
+    """(batch norm, convolution) of every pair that is one, nested models' too."""
+    nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
+    readers = Counter(
+        id(tensor) for node in nodes for tensor in node.input_tensors
+    ) + Counter(id(tensor) for tensor in model.outputs)
+    calls = Counter(id(node.operation) for node in nodes)
+    for node in nodes:
+        layer = node.operation
+        if isinstance(layer, keras.Model):
+            yield from _folding(layer)
+        if not isinstance(layer, keras.layers.BatchNormalization) or calls[id(layer)] > 1:
+            continue
+        (tensor,) = node.input_tensors
+        source = tensor._keras_history.operation
+        if (
+            isinstance(source, _CONVOLUTIONS)
+            and source.activation is keras.activations.linear
+            and calls[id(source)] == readers[id(tensor)] == 1
+            and source.data_format == "channels_last"
+        ):
+            yield layer, source
+
+
+def _folded(convolution, norm):
+    """Kernel and bias that do what convolution and batch norm do at inference."""
+    gain, offset = _affine(norm)
+    kernel = np.asarray(convolution.kernel, "float64")
+    if isinstance(convolution, keras.layers.DepthwiseConv2D):
+        kernel = kernel * gain.reshape(kernel.shape[-2:])
+    else:
+        kernel = kernel * gain
+    if convolution.use_bias:
+        offset = offset + gain * np.asarray(convolution.bias, "float64")
+    return [kernel.astype("float32"), offset.astype("float32")]
+
+
+def _affine(norm):
+    """The gain and offset of a channel, float64, that a batch norm is at inference."""
+    mean, variance = (np.asarray(w, "float64") for w in (norm.moving_mean, norm.moving_variance))
+    gain = 1 / np.sqrt(variance + norm.epsilon)
+    if norm.scale:
+        gain = gain * np.asarray(norm.gamma, "float64")
+    offset = -mean * gain
+    if norm.center:
+        offset = offset + np.asarray(norm.beta, "float64")
+    return gain, offset
