@@ -86,7 +86,29 @@ def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataF
 
     batches = _batches(p, store, frames)
     validation = _validation(p, store, frames, validate_split)
-    return fit(model, batches, plan, run_dir=folder, validation=validation, threads=p.threads)
+    return fit(
+        model,
+        batches,
+        plan,
+        run_dir=folder,
+        validation=validation,
+        threads=p.threads,
+        watchers=_watchers(p, plan, folder),
+    )
+
+
+def _watchers(p, plan, folder) -> list:
+    """Who looks on: TensorBoard by parameter, curves below the cell for a person in JupyterLab."""
+    from harlib.training import watch
+
+    watchers = [watch.TensorBoard(folder / "tensorboard")] if p.tensorboard else []
+    if watch.in_jupyter():
+        from harlib.evaluation import figures
+
+        watchers.append(
+            watch.LiveCurves(lambda done: figures.png(figures.learning_curves(done)), plan.epochs)
+        )
+    return watchers
 
 
 def _batches(p, store, frames):

@@ -8,7 +8,7 @@ import contextlib
 import math
 import signal
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -41,6 +41,7 @@ def fit(
     identity: Mapping | None = None,
     monitor: str = "val_accuracy",
     report: Callable[[str], None] = print,
+    watchers: Sequence[Callable[[pd.DataFrame], None]] = (),
 ) -> pd.DataFrame:
     """Train `model` to the end of the recipe and return its history, one row an epoch.
 
@@ -56,7 +57,8 @@ def fit(
     in 0..1; with validation `val_loss` and `val_accuracy` per clip, without smoothing and with
     the averaged weights where the recipe keeps them; `lr` of the last step; `seconds` of the
     epoch's steps; `clips_per_s`; `wait_share`, the part of `seconds` spent waiting for data;
-    `memory_bytes` of the process tree. Every epoch's row is in `run_dir/history.csv`.
+    `memory_bytes` of the process tree. Every epoch's row is in `run_dir/history.csv`, and every
+    one of `watchers` is called with the table so far (see `training.watch`).
 
     Checkpoints go to `run_dir/checkpoints` at the start, every `checkpoint_every_s` seconds and
     `checkpoint_every_steps` steps, before an error in the data or Ctrl-C leaves this function,
@@ -90,6 +92,8 @@ def fit(
             run.train(clips, labels, began, time.monotonic() - began)
             if run.step % recipe.steps_per_epoch == 0:
                 run.end_epoch(validation, monitor, threads)
+                for watcher in watchers:
+                    watcher(table(run.history))
             due = checkpoint_every_steps and run.step % checkpoint_every_steps == 0
             if due or interrupt.signal or time.monotonic() - saved >= checkpoint_every_s:
                 run.save()
