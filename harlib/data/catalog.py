@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harlib.data import listings
+from harlib.data import listings, shards
 from harlib.data.listings import CatalogError
 
 COLUMNS = ["video_id", "path", "category", "split", "group", "start_s", "end_s"]
@@ -24,7 +24,8 @@ class Catalog:
 
     `frame` has the columns `video_id, path, category, split, group, start_s, end_s`, a row a
     video, sorted by split, category and video_id. `path` is "" for a listed video whose file is
-    missing; `start_s` and `end_s` are seconds in the file, NaN for a whole file.
+    missing, "SHARD.tar!/MEMBER" for one inside a tar file; `start_s` and `end_s` are seconds in
+    the file, NaN for a whole file.
 
     Raises:
         CatalogError: a column is missing, a split is unknown, a video is listed twice in one
@@ -112,25 +113,42 @@ class Catalog:
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write the table; paths below the CSV's folder are written relative to it."""
         base = Path(path).resolve().parent
+
+        def relative(file):
+            inside = file and Path(file).resolve().is_relative_to(base)
+            return os.path.relpath(file, base) if inside else file
+
+        self._with_files(relative).to_csv(path, index=False)
+
+    def _with_files(self, change) -> pd.DataFrame:
+        """The table with every file's path changed; a shard's members keep their names."""
         table = self.frame.copy()
-        table["path"] = [
-            os.path.relpath(p, base) if p and Path(p).resolve().is_relative_to(base) else p
-            for p in table["path"]
-        ]
-        table.to_csv(path, index=False)
+        changed = {}  # a few hundred shards hold all videos of a large data set
+
+        def new(path):
+            file, member = shards.split(path) or (path, None)
+            if file not in changed:
+                changed[file] = change(file)
+            return changed[file] if member is None else shards.address(changed[file], member)
+
+        table["path"] = [new(path) for path in table["path"]]
+        return table
 
     @classmethod
     def from_csv(cls, path: str | os.PathLike) -> "Catalog":
         """Read what `to_csv` wrote, or any CSV with its columns."""
         path = Path(path)
         frame = listings.read_csv(path)
-        if "path" in frame:
-            base = path.resolve().parent
-            frame["path"] = [str(base / p) if p else "" for p in frame["path"]]
         for column in ("start_s", "end_s"):
             if column in frame:
-                frame[column] = pd.to_numeric(frame[column].replace("", np.nan))
-        return cls(frame, path.stem)
+                try:
+                    frame[column] = pd.to_numeric(frame[column].replace("", np.nan))
+                except ValueError as error:
+                    raise CatalogError(f"{path}: {column} holds no number ({error})") from None
+        catalog = cls(frame, path.stem)
+        base = path.resolve().parent
+        catalog.frame = catalog._with_files(lambda file: str(base / file) if file else "")
+        return catalog
 
     @classmethod
     def from_folder(
@@ -164,6 +182,15 @@ class Catalog:
         gNN, as in "Punch_g08".
         """
         return cls(listings.ucf101(Path(videos), Path(lists), split), f"ucf101-split{split}")
+
+    @classmethod
+    def from_hmdb51(cls, videos, lists, split: int = 1) -> "Catalog":
+        """HMDB51's official lists `<action>_test_split<N>.txt`; clips marked 0 are left out.
+
+        A category's underscores become blanks. The group is the action and the source that a
+        clip's name begins with.
+        """
+        return cls(listings.hmdb51(Path(videos), Path(lists), split), f"hmdb51-split{split}")
 
     @classmethod
     def from_stanford40(cls, root) -> "Catalog":

@@ -65,29 +65,46 @@ def slugs(categories: list[str]) -> dict[str, str]:
     }
 
 
-def write(path: Path, attributes: dict, parts: list[tuple[Path, dict]]) -> None:
-    """Assemble a file from parts (file with chunks, columns of its videos).
+def write(path: Path, attributes: dict, videos: list[tuple[Path, int, dict]]) -> None:
+    """Assemble a file from videos: (file with its chunks, place of the first byte, record).
 
-    `columns["lengths"]` holds a list of chunk sizes for each video, every other column a value.
+    `record["lengths"]` holds the sizes of the video's chunks, the rest is kept beside them.
     """
-    lengths = [n for _, columns in parts for video in columns["lengths"] for n in video]
+    lengths = np.concatenate([record["lengths"] for _, _, record in videos]).astype(np.int64)
     with appearing(path) as aside, h5py.File(aside, "w") as file:
         file.attrs.update(format=FORMAT, version=VERSION, **attributes)
-        file["offsets"] = np.cumsum([0, *lengths], dtype=np.uint64)
-        payload = file.create_dataset("payload", (sum(lengths),), np.uint8)
+        file["offsets"] = np.append(0, np.cumsum(lengths)).astype(np.uint64)
+        payload = file.create_dataset("payload", (int(lengths.sum()),), np.uint8)
         place = 0
-        for source, _ in parts:
+        for begin, end, source in _spans(videos):
             with open(source, "rb") as handle:
-                while block := handle.read(BLOCK):
+                handle.seek(begin)
+                while begin < end:
+                    block = handle.read(min(BLOCK, end - begin))
+                    if not block:
+                        raise StoreError(f"{source} ends before its chunks do; run prepare again")
                     payload[place : place + len(block)] = np.frombuffer(block, np.uint8)
                     place += len(block)
-        videos = file.create_group("videos")
-        for name in parts[0][1]:
+                    begin += len(block)
+        group = file.create_group("videos")
+        for name in videos[0][2]:
             if name != "lengths":
-                column = np.array([value for _, columns in parts for value in columns[name]])
+                column = np.array([record[name] for _, _, record in videos])
                 text = column.dtype.kind == "U"
-                videos[name] = np.char.encode(column, "utf-8") if text else column
+                group[name] = np.char.encode(column, "utf-8") if text else column
         file.close()  # before it is synced and renamed
+
+
+def _spans(videos) -> list[list]:
+    """[begin, end, source] of the videos' chunks, neighbours in one file joined."""
+    spans = []
+    for source, begin, record in videos:
+        end = begin + int(record["lengths"].sum(dtype=np.int64))
+        if spans and spans[-1][1:] == [begin, source]:
+            spans[-1][1] = end
+        else:
+            spans.append([begin, end, source])
+    return spans
 
 
 def records(path: Path) -> pd.DataFrame:

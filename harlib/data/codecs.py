@@ -32,7 +32,11 @@ class Raw:
         video = payload[begin:end]
         if video.size != (len(offsets) - 1) * height * width * 3:
             raise CodecError("the stored size is not frames x height x width x 3")
-        return video.reshape(-1, height, width, 3)[frames]
+        video = video.reshape(-1, height, width, 3)
+        step = int(frames[1] - frames[0]) if len(frames) > 1 else 1
+        if step > 0 and (np.diff(frames) == step).all():
+            return video[frames[0] : frames[-1] + 1 : step]  # a view of the file: nothing copied
+        return video[frames]
 
 
 class Jpeg:

@@ -4,6 +4,7 @@ Hostile and damaged files are expected here: what cannot be decoded is counted o
 `VideoError` with the reason.
 """
 
+import io
 import math
 import os
 from collections.abc import Iterator
@@ -38,16 +39,18 @@ class Container:
 
     `rate` is the frame rate the file claims, `duration_s` its length and `count` its number of
     frames (0 where it claims none). `damage` counts packets and frames that the decoder refused
-    or marked as corrupt. Raises VideoError.
+    or marked as corrupt. `data` is the file's content where it lies in no file of its own.
+    Raises VideoError.
     """
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, data: bytes | None = None):
         self.path = path
         self.damage = 0
         self._container = None
-        if not path.is_file():
+        self._data = data
+        if data is None and not path.is_file():
             raise VideoError(path, "no such file")
-        if path.stat().st_size == 0:
+        if (path.stat().st_size if data is None else len(data)) == 0:
             raise VideoError(path, "the file is empty (0 bytes)")
         try:
             self._open()
@@ -103,10 +106,14 @@ class Container:
                 yield seconds, frame
 
     def _open(self) -> None:
+        # an absolute path cannot be taken for a URL or another protocol
+        source = os.path.abspath(self.path)
+        if self._data is not None:
+            source = io.BytesIO(self._data)
+            source.name = self.path.name  # its ending tells libav what content alone may not
         try:
-            # an absolute path cannot be taken for a URL or another protocol
             self._container = av.open(
-                os.path.abspath(self.path),
+                source,
                 metadata_errors="ignore",
                 options={"format_whitelist": FORMATS, "protocol_whitelist": "file"},
             )

@@ -5,9 +5,11 @@ import re
 from collections import defaultdict
 from pathlib import Path
 
+import joblib
 import numpy as np
 import pandas as pd
 
+from harlib.data import shards
 from harlib.data.video_reader import STILL_SUFFIXES, VIDEO_SUFFIXES
 
 SPLIT_NAMES = {
@@ -58,11 +60,12 @@ def read_categories(categories) -> list[str]:
 
 
 def find_files(root: Path, suffixes=VIDEO_SUFFIXES) -> dict[str, list[str]]:
-    """Absolute paths of all files with these suffixes below a folder, by stem."""
+    """Absolute paths of all files with these suffixes below a folder, by stem; members of tar
+    shards too (see `harlib.data.shards`)."""
     if not root.is_dir():
         raise CatalogError(f"{root}: no such folder of videos")
     found = defaultdict(list)
-    seen = set()
+    seen, packed = set(), []
     for folder, folders, names in os.walk(root.absolute(), followlinks=True):
         real = os.path.realpath(folder)
         if real in seen:  # a link that leads back would be walked for ever
@@ -71,10 +74,35 @@ def find_files(root: Path, suffixes=VIDEO_SUFFIXES) -> dict[str, list[str]]:
         seen.add(real)
         folders.sort()
         for name in sorted(names):
-            stem, suffix = os.path.splitext(name)
-            if suffix.lower() in suffixes and not name.startswith("."):
-                found[stem].append(os.path.join(folder, name))
+            path = os.path.join(folder, name)
+            if shards.is_shard(name):
+                packed.append(path)
+            else:
+                _add(found, path, suffixes)
+    # unpacking .tar.gz is the work of a core each, and zlib lets threads run
+    listed = joblib.Parallel(n_jobs=-1, prefer="threads")(
+        joblib.delayed(_members)(path) for path in packed
+    )
+    for path, members in zip(packed, listed, strict=True):
+        for member in members:
+            _add(found, shards.address(path, member), suffixes)
     return found
+
+
+def _add(found: dict, path: str, suffixes) -> None:
+    name = os.path.basename(path)
+    stem, suffix = os.path.splitext(name)
+    if suffix.lower() in suffixes and not name.startswith("."):
+        found[stem].append(path)
+
+
+def _members(shard: str) -> list[str]:
+    try:
+        return shards.members(shard)
+    except shards.ShardError as error:
+        raise CatalogError(
+            f"{shard}: {error}; get this shard again, or move it away to go on without its videos"
+        ) from error
 
 
 def rows(videos: list[tuple]) -> pd.DataFrame:
@@ -119,13 +147,17 @@ def kinetics(paths: list[Path], videos: Path) -> pd.DataFrame:
 
 
 def _best(paths: list[str], category: str, split: str) -> str:
-    """Of several files with one name, the one whose folders agree with category and split."""
+    """Of several files with one name, the one whose folders agree with category and split.
+
+    Kinetics-400's mirror keeps whole copies of its damaged videos in an archive "replacement…".
+    """
     if len(paths) < 2:
         return paths[0] if paths else ""
 
     def agreement(path):
         folders = [SPLIT_NAMES.get(part, part.replace("_", " ")) for part in Path(path).parts]
-        return (category.replace("_", " ") in folders) + (split in folders)
+        agrees = (category.replace("_", " ") in folders) + (split in folders)
+        return any(part.startswith("replacement") for part in folders), agrees
 
     return max(paths, key=agreement)
 
@@ -155,6 +187,32 @@ def ucf101(videos: Path, lists: Path, split: int) -> pd.DataFrame:
     return rows(listed)
 
 
+def hmdb51(videos: Path, lists: Path, split: int) -> pd.DataFrame:
+    found = find_files(videos)
+    listed = []
+    for path in sorted(lists.glob(f"*_test_split{split}.txt")):
+        action = path.name.removesuffix(f"_test_split{split}.txt")
+        category = action.replace("_", " ")
+        for number, line in enumerate(read_lines(path), 1):
+            video, _, use = line.rpartition(" ")
+            side = {"0": None, "1": "train", "2": "test"}.get(use, "")
+            if side == "" or not video.strip():
+                raise CatalogError(f"{path}, line {number}: {line!r} is no NAME.avi and 0, 1 or 2")
+            if side:
+                stem = os.path.splitext(video.strip())[0]
+                source = stem.rpartition(f"_{action}_")[0] or stem
+                file = _best(found.get(stem, []), category, side)
+                listed.append((f"{action}/{stem}", file, category, side, f"{action}/{source}"))
+    if not listed:
+        raise CatalogError(f"{lists} has no lists <action>_test_split{split}.txt")
+    table = rows(listed)
+    # the lists decide: clips of a source that they put on both sides are groups of their own
+    both = table.groupby("group")["split"].transform("nunique") > 1
+    table["group"] = table["group"].where(~both, table["video_id"])
+    table["video_id"] = table["video_id"].str.partition("/")[2]
+    return table
+
+
 def stanford40(root: Path) -> pd.DataFrame:
     found = find_files(root / "JPEGImages", STILL_SUFFIXES)
     lists = sorted((root / "ImageSplits").glob("*_*.txt"))
@@ -182,7 +240,7 @@ def folder(root: Path, val: float, seed: int, group: str | None) -> pd.DataFrame
         for path in paths
     ]
     base = root.absolute()
-    parts = {path: Path(path).relative_to(base).parts for path in sorted(files)}
+    parts = {path: Path(shards.place(path)).relative_to(base).parts for path in sorted(files)}
     depths = {len(p) for p in parts.values()}
     has_splits = depths == {3} and all(p[0].lower() in SPLIT_NAMES for p in parts.values())
     if not has_splits and depths != {2}:
@@ -190,7 +248,7 @@ def folder(root: Path, val: float, seed: int, group: str | None) -> pd.DataFrame
             f"{root} holds {len(files)} videos, not all at category/NAME or split/category/NAME "
             "with splits train, val, test"
         )
-    stems = [Path(path).stem for path in parts]
+    stems = [Path(place[-1]).stem for place in parts.values()]
     unique = len(set(stems)) == len(stems)
     listed = []
     for (path, place), stem in zip(parts.items(), stems, strict=True):

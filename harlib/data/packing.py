@@ -1,15 +1,19 @@
-"""Some videos -> one piece of a store: their packed frames and a record each."""
+"""Some videos -> one part file of a store: their packed frames and a record each."""
 
-import json
 import math
+import multiprocessing
 import os
+import signal
+from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from harlib.data.category_file import appearing, hasher, write_text
+from harlib.data import parts, shards
+from harlib.data.category_file import hasher
 from harlib.data.codecs import CODECS, CodecError
 from harlib.data.container import VideoError
 from harlib.data.video_reader import VideoReader
@@ -49,36 +53,73 @@ class Settings:
             raise PrepareError(f"fps is {self.fps}: it must be above 0 and at most 1000, or None")
 
 
-def write_piece(path: Path, rows: list[dict], settings: Settings, key: str) -> int:
-    """Decode and pack a catalog's rows: `path`.bin holds the chunks, `path`.json the records.
+def write_part(path: Path, rows: list[dict], settings: Settings, key: str, apart=False) -> None:
+    """Decode and pack a catalog's rows, whose `row` is their number there, into a part file.
 
-    A piece that is complete already is kept. Returns the number of videos.
+    Rows of one shard are packed in the shard's order. With `apart` every video is decoded in a
+    process of its own: one that crashes the decoder costs itself alone.
     """
-    if read_piece(path, key) is None:
-        cv2.setNumThreads(1)  # videos run in parallel, not the pixels of one frame
-        with appearing(path.with_suffix(".bin")) as aside, open(aside, "wb") as payload:
-            records = [_pack(row, settings, payload) for row in rows]
-            payload.close()  # before it is synced and renamed
-        columns = {name: [record[name] for record in records] for name in records[0]}
-        write_text(path.with_suffix(".json"), json.dumps({"key": key, "columns": columns}))
-    return len(rows)
+    cv2.setNumThreads(1)  # videos run in parallel, not the pixels of one frame
+    pack = _pack_apart if apart else _pack
+    with parts.writing(path, key) as (payload, records):
+        for row, content in _contents(rows):
+            records.append({"row": row["row"], **pack(row, content, settings, payload)})
 
 
-def read_piece(path: Path, key: str) -> dict | None:
-    """The records of a complete piece of this preparation as columns, else None."""
+def _contents(rows: list[dict]) -> Iterator[tuple[dict, bytes | shards.ShardError | None]]:
+    """(row, the video's bytes or why there are none); None for a video in a file of its own."""
+    inside = shards.split(rows[0]["path"])
+    if inside is None or not os.path.isfile(inside[0]):
+        yield from ((row, None) for row in rows)
+        return
+    wanted = defaultdict(list)  # several rows may be parts of one long video
+    for row in rows:
+        wanted[shards.split(row["path"])[1]].append(row)
+    for member, content in shards.stream(inside[0], set(wanted)):
+        yield from ((row, content) for row in wanted[member])
+
+
+def _pack_apart(row: dict, content, settings: Settings, payload) -> dict:
+    """`_pack` in a child process, which writes to the same file."""
+    payload.flush()
+    begin = payload.tell()
+    receiver, sender = multiprocessing.Pipe(duplex=False)
+    # forked: what was imported stays, and the child has the open file
+    child = multiprocessing.get_context("fork").Process(
+        target=_send_packed, args=(sender, row, content, settings, payload)
+    )
+    child.start()
+    sender.close()
     try:
-        piece = json.loads(path.with_suffix(".json").read_text())
-        size = path.with_suffix(".bin").stat().st_size
-    except (FileNotFoundError, ValueError):
-        return None
-    if piece["key"] != key or size != sum(map(sum, piece["columns"]["lengths"])):
-        return None
-    return piece["columns"]
+        record = receiver.recv()
+    except EOFError:
+        record = None
+    child.join()
+    if isinstance(record, Exception):
+        raise record
+    if record is not None:
+        payload.seek(begin + sum(record["lengths"]))
+        return record
+    payload.seek(begin)
+    payload.truncate()
+    if child.exitcode in (-signal.SIGKILL, -signal.SIGTERM):
+        raise PrepareError(f"{row['path']}: its decoder was killed, perhaps for want of memory")
+    code = child.exitcode
+    how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
+    return _record(row) | {"status": "unreadable", "reason": f"the decoder crashed ({how})"}
 
 
-def _pack(row: dict, settings: Settings, payload) -> dict:
-    """Append one video's chunks to `payload`; returns its record."""
-    record = {
+def _send_packed(sender, row, content, settings, payload) -> None:
+    try:
+        record = _pack(row, content, settings, payload)
+        payload.flush()
+    except Exception as error:  # handed to the parent, which raises it
+        record = error
+    sender.send(record)
+
+
+def _record(row: dict) -> dict:
+    return {
         "video_id": row["video_id"],
         "group": row["group"],
         "file": os.path.basename(row["path"]).encode(errors="replace").decode(),
@@ -91,7 +132,14 @@ def _pack(row: dict, settings: Settings, payload) -> dict:
         "checksum": "",
         "lengths": [],
     }
-    if not row["path"] or not os.path.isfile(row["path"]):
+
+
+def _pack(row: dict, content, settings: Settings, payload) -> dict:
+    """Append one video's chunks to `payload`; returns its record."""
+    record = _record(row)
+    if isinstance(content, shards.ShardError):
+        return record | {"status": "unreadable", "reason": str(content)}
+    if content is None and not os.path.isfile(row["path"]):
         return record | {"status": "missing", "reason": "no such file"}
     begin, lengths, digest = payload.tell(), [], hasher()
     try:
@@ -101,6 +149,7 @@ def _pack(row: dict, settings: Settings, payload) -> dict:
             fps=settings.fps,
             start_s=row["start_s"],
             end_s=row["end_s"],
+            data=content,
         ) as reader:
             for chunk in CODECS[settings.codec].encode(iter(reader), settings.quality):
                 payload.write(chunk)

@@ -1,9 +1,9 @@
 """Catalog -> clip store: parallel, resumable, audited.
 
-The work is cut into pieces of at most 32 videos of one category and split. Each piece becomes a
-part file, the parts of a category its HDF5 file, and the index comes last. Every file is written
-aside, synced and renamed, so a run killed at any moment is finished by running it again, and
-the bytes are those of an undisturbed run.
+The work is cut into tasks: at most 32 videos of one category and split, or all videos of one tar
+shard. Each task becomes a part file, the parts of a category its HDF5 file, and the index comes
+last. Every file is written aside, synced and renamed, so a run killed at any moment is finished
+by running it again, and the bytes are those of an undisturbed run.
 """
 
 import errno
@@ -11,24 +11,36 @@ import fcntl
 import hashlib
 import json
 import os
-import shutil
+from collections import Counter, defaultdict
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
+from typing import NamedTuple
 
 import joblib
-import pandas as pd
 from tqdm import tqdm
 
-from harlib.data import category_file, store
-from harlib.data.audit import COLUMNS, Audit
+from harlib.data import category_file, shards, store
+from harlib.data.audit import Audit
 from harlib.data.catalog import SPLITS, Catalog
-from harlib.data.packing import PrepareError, Settings, read_piece, write_piece
+from harlib.data.finishing import finish
+from harlib.data.packing import PrepareError, Settings, write_part
+from harlib.data.parts import Parts
 from harlib.data.verify import verify
 
 __all__ = ["Audit", "PrepareError", "prepare", "verify"]
 
 PIECE = 32  # videos a task: a minute of work at Kinetics' sizes, all that a kill can lose
+
+
+class Group(NamedTuple):
+    """One category of one split: its file, and its videos' rows in the catalog."""
+
+    split: str
+    category: str
+    file: Path
+    rows: list[int]
 
 
 def prepare(
@@ -45,6 +57,9 @@ def prepare(
 ) -> Audit:
     """Write the catalog's videos as a clip store at `root`, or finish one that was begun.
 
+    A video that crashes the decoder is an unreadable one; with a single worker it ends this
+    process.
+
     Args:
         size: short side in pixels, aspect kept; (128, 171) stretches, C3D's way.
         fps: frames per second to resample to; None keeps every video's own frames.
@@ -59,41 +74,25 @@ def prepare(
     root = Path(root).absolute()
     size = tuple(int(side) for side in size) if isinstance(size, list | tuple) else size
     settings = Settings(codec, size, fps, quality)
-    key = _key(catalog, settings)
-    if _is_complete(root, key):  # asked before the lock: a finished store may be read-only
+    key = preparation_key(catalog, settings)
+    if is_complete(root, key):  # asked before the lock: a finished store may be read-only
         return Audit.load(root)
     with _disk_errors(root), _locked(root):
-        if _is_complete(root, key):
+        if is_complete(root, key):
             return Audit.load(root)
         for folder in (root, *(root / split for split in SPLITS)):
             for stray in folder.glob("*.aside"):  # what a killed run had not finished
                 stray.unlink()
-        pieces = _pieces(catalog, root)
-        files = {piece["file"] for piece in pieces}
-        done = {file for file in files if category_file.key(file) == key}
-        todo = [piece for piece in pieces if piece["file"] not in done]
-        with (
-            tqdm(total=len(catalog), unit="video", desc="prepare", disable=not progress) as bar,
-            _workers(workers, scheduler) as parallel,
-        ):
-            bar.update(len(catalog) - sum(len(piece["rows"]) for piece in todo))
-            counts = parallel(
-                joblib.delayed(write_piece)(
-                    piece["part"],
-                    catalog.frame.iloc[piece["rows"]].to_dict("records"),
-                    settings,
-                    key,
-                )
-                for piece in todo
-            )
-            for piece, count in zip(todo, counts, strict=True):
-                bar.update(count)
-                if piece["last"]:
-                    _assemble(piece, pieces, key)
-        return _finish(catalog, root, settings, key, pieces)
+        every = groups(catalog, root)
+        with tqdm(total=len(catalog), unit="video", desc="prepare", disable=not progress) as bar:
+            try:
+                _pack(catalog, root, every, settings, key, bar, workers, scheduler)
+            except BrokenProcessPool:  # a video crashed a worker: find out which one
+                _pack(catalog, root, every, settings, key, bar, workers, scheduler, apart=True)
+        return finish(catalog, root, asdict(settings), key, every)
 
 
-def _is_complete(root: Path, key: str) -> bool:
+def is_complete(root: Path, key: str) -> bool:
     """Whether `root` is the wanted store already; refuses a store of something else."""
     if not (root / "store.json").exists():
         return False
@@ -106,95 +105,83 @@ def _is_complete(root: Path, key: str) -> bool:
     return True
 
 
-def _key(catalog: Catalog, settings: Settings) -> str:
+def preparation_key(catalog: Catalog, settings: Settings) -> str:
     """Names what a store is made from: the list, the settings, and the files' sizes."""
-    sizes = [os.path.getsize(p) if p and os.path.isfile(p) else -1 for p in catalog.frame["path"]]
+    known = {}
+
+    def size(path):
+        file = (shards.split(path) or [path])[0]
+        if file not in known:
+            known[file] = os.path.getsize(file) if file and os.path.isfile(file) else -1
+        return known[file]
+
+    sizes = [size(path) for path in catalog.frame["path"]]
     text = json.dumps([category_file.VERSION, catalog.hash, asdict(settings), sizes])
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def _pieces(catalog: Catalog, root: Path) -> list[dict]:
-    """Tasks in the store's order: row numbers of the catalog, part file, category file."""
+def groups(catalog: Catalog, root: Path) -> list[Group]:
+    """The store's category files in its order."""
     names = category_file.slugs(catalog.categories)
-    pieces = []
-    for (split, category), rows in catalog.frame.groupby(["split", "category"], sort=True):
-        slug = names[category]
-        for begin in range(0, len(rows), PIECE):
-            pieces.append(
-                {
-                    "rows": rows.index[begin : begin + PIECE],
-                    "part": root / ".parts" / f"{split}-{slug}-{begin // PIECE:05d}",
-                    "file": root / split / f"{slug}.h5",
-                    "split": split,
-                    "category": category,
-                    "last": begin + PIECE >= len(rows),
-                }
+    return [
+        Group(split, category, root / split / f"{names[category]}.h5", rows.index.tolist())
+        for (split, category), rows in catalog.frame.groupby(["split", "category"], sort=True)
+    ]
+
+
+def _pack(catalog, root, every, settings, key, bar, workers, scheduler, apart=False) -> None:
+    """Write every category file that is not there; parts that are complete are used."""
+    todo = [group for group in every if category_file.key(group.file) != key]
+    parts = Parts(root / ".parts", key)
+    tasks = _tasks(catalog, root / ".parts", todo, parts)
+    place = {row: number for number, group in enumerate(todo) for row in group.rows}
+    missing = Counter(place[row] for _, rows in tasks for row in rows)
+    bar.n = len(catalog) - missing.total()
+    bar.refresh()
+    for number, group in enumerate(todo):
+        if not missing[number]:
+            _assemble(group, parts, key)
+    frame = catalog.frame.assign(row=range(len(catalog)))
+    with _workers(workers, scheduler) as parallel:
+        jobs = (
+            joblib.delayed(write_part)(
+                part, frame.iloc[rows].to_dict("records"), settings, key, apart
             )
-    return pieces
+            for part, rows in tasks
+        )
+        for (part, rows), _ in zip(tasks, parallel(jobs), strict=True):
+            if not parts.add(part):
+                raise PrepareError(f"{part.name}: the part file vanished; run prepare again")
+            bar.update(len(rows))
+            done = Counter(place[row] for row in rows)
+            missing -= done
+            for number in done:
+                if not missing[number]:
+                    _assemble(todo[number], parts, key)
 
 
-def _assemble(last: dict, pieces: list[dict], key: str) -> None:
-    """Make a category file of its pieces, then remove them."""
-    parts = [piece["part"] for piece in pieces if piece["file"] == last["file"]]
-    columns = [read_piece(part, key) for part in parts]
-    if None in columns:
-        lost = parts[columns.index(None)].name
-        raise PrepareError(f"{lost}: the part file vanished or changed; run prepare again")
-    attributes = {"category": last["category"], "split": last["split"], "key": key}
-    payloads = [part.with_suffix(".bin") for part in parts]
-    category_file.write(last["file"], attributes, list(zip(payloads, columns, strict=True)))
-    for part in parts:
-        part.with_suffix(".json").unlink()
-        part.with_suffix(".bin").unlink()
+def _tasks(catalog, folder: Path, todo: list[Group], parts: Parts) -> list[tuple[Path, list[int]]]:
+    """(part file, rows) to pack: the videos of a shard together, others by category."""
+    paths = catalog.frame["path"].tolist()
+    by_shard, tasks = defaultdict(list), []
+    for group in todo:
+        plain = []
+        for row in group.rows:
+            if row not in parts:
+                inside = shards.split(paths[row])
+                (by_shard[inside[0]] if inside else plain).append(row)
+        for begin in range(0, len(plain), PIECE):
+            rows = plain[begin : begin + PIECE]
+            tasks.append((folder / f"{group.split}-{group.file.stem}-{rows[0]:08d}", rows))
+    # a shard is read once, whatever categories its videos are of
+    return [(folder / f"shard-{rows[0]:08d}", rows) for rows in by_shard.values()] + tasks
 
 
-def _finish(catalog, root: Path, settings: Settings, key: str, pieces: list[dict]) -> Audit:
-    """Write audit.csv, index.csv and, last, store.json; every category file is there."""
-    files, tables = [], []
-    for piece in pieces:
-        if piece["last"]:
-            table = category_file.records(piece["file"]).rename(columns={"file": "name"})
-            table["category"], table["split"], table["file"] = (
-                piece["category"],
-                piece["split"],
-                len(files),
-            )
-            table["first"] = table["frames"].cumsum() - table["frames"]
-            files.append(category_file.describe(root, piece["file"]))
-            tables.append(table)
-    table = pd.concat(tables, ignore_index=True)
-    labels = {category: label for label, category in enumerate(catalog.categories)}
-    table["label"] = table["category"].map(labels)
-    stored = table["frames"] > 0
-    if not stored.any():
-        why = table["reason"].value_counts().index[0]
-        raise PrepareError(f"none of {len(table)} videos could be decoded; most often: {why}")
-    # equal checksums are equal frames: also across categories and splits
-    names = table["split"] + "/" + table["category"] + "/" + table["video_id"]
-    first = names[stored].groupby(table["checksum"][stored]).transform("first")
-    table["same_as"] = first.where(first != names[stored]).reindex(table.index).fillna("")
-    audit = Audit(table.drop(columns="file").rename(columns={"name": "file"})[COLUMNS])
-    index = table.loc[stored, list(store.INDEX_TYPES)].to_csv(index=False, lineterminator="\n")
-    about = {
-        "format": category_file.FORMAT,
-        "version": category_file.VERSION,
-        "hash": store.short_hash(index),
-        "audit": store.short_hash(audit.to_csv()),
-        "key": key,
-        "name": catalog.name,
-        "catalog": catalog.hash,
-        "settings": asdict(settings),
-        "categories": catalog.categories,
-        "files": files,
-    }
-    # through JSON: the digest is of what a reader will get
-    about = json.loads(json.dumps(about))
-    about["digest"] = store.about_digest(about)
-    category_file.write_text(root / "audit.csv", audit.to_csv())
-    category_file.write_text(root / "index.csv", index)
-    category_file.write_text(root / "store.json", json.dumps(about, indent=1))
-    shutil.rmtree(root / ".parts", ignore_errors=True)
-    return audit
+def _assemble(group: Group, parts: Parts, key: str) -> None:
+    """Make a category file of its videos' parts."""
+    attributes = {"category": group.category, "split": group.split, "key": key}
+    category_file.write(group.file, attributes, parts.videos(group.rows))
+    parts.discard(group.rows)
 
 
 @contextmanager

@@ -95,6 +95,8 @@ class ClipStore:
     def read(self, index: int, frames) -> np.ndarray:
         """The video's frames of these numbers, uint8 (len(frames), height, width, 3).
 
+        Equally spaced frames of a raw store are a read-only view of the file: copy to change them.
+
         Raises:
             IndexError: the video or a frame number is out of range.
             StoreError: the stored bytes are damaged; the message names the video.

@@ -62,9 +62,8 @@ def encode(
 ) -> None:
     """Write frames, uint8 (frames, height, width, 3), as an H.264 yuv420p mp4 file.
 
-    `crf` 0 (lossless in YUV) to 51; `keyframe` sets a keyframe every so many frames and no
-    B-frames. With one thread the bytes do not depend on the machine's cores. The file appears
-    complete or not at all.
+    `crf` 0 (lossless in YUV) to 51; `keyframe` sets a keyframe every so many frames. With one
+    thread the bytes depend on the frames alone. The file appears complete or not at all.
     """
     path = Path(path)
     frames = iter(frames)
@@ -79,9 +78,11 @@ def encode(
     if height % 2 or width % 2:
         raise VideoError(path, f"frames are {height} x {width}; both sides must be even")
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    options = {"crf": str(crf), "preset": preset}
+    # with B-frames and mb-tree together x264's bytes differ now and then from run to run
+    params = "bframes=0"
     if keyframe:
-        options["x264-params"] = f"keyint={keyframe}:min-keyint={keyframe}:scenecut=0:bframes=0"
+        params = f"keyint={keyframe}:min-keyint={keyframe}:scenecut=0:{params}"
+    options = {"crf": str(crf), "preset": preset, "x264-params": params}
     try:
         with av.open(str(aside), "w", format="mp4") as container:
             stream = container.add_stream(

@@ -1,7 +1,10 @@
 """Frames of a video, one at a time: the wanted part, size and rate, upright."""
 
+import io
 import math
 import os
+import struct
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +13,10 @@ import av
 import cv2
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
+from PIL import Image
 
-from harlib.data.container import Container, VideoError, reason
+from harlib.data import shards
+from harlib.data.container import MAX_PIXELS, Container, VideoError, reason
 
 VIDEO_SUFFIXES = frozenset(
     (".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg")
@@ -59,6 +64,9 @@ class VideoReader:
     the file claims, `span_s` is the time the decoded frames cover, `decoded` their number before
     resampling, `yielded` after it, and `damage` the number of packets and frames that the decoder
     refused or marked as corrupt. To be used in a `with` statement. Raises VideoError.
+
+    A path "SHARD.tar!/MEMBER" (also .tar.gz, .tgz) is a member of a tar shard. `data` is the
+    file's content where the caller has it already; the path is then only its name.
     """
 
     def __init__(
@@ -70,6 +78,7 @@ class VideoReader:
         start_s: float | None = None,
         end_s: float | None = None,
         max_frames: int | None = None,
+        data: bytes | None = None,
     ):
         if fps is not None and not 0 < fps <= 1000:
             raise ValueError(f"fps is {fps}: it must be above 0 and at most 1000")
@@ -84,7 +93,13 @@ class VideoReader:
         self.decoded = self.yielded = 0
         self.span_s = 0.0
         self._is_still = self.path.suffix.lower() in STILL_SUFFIXES
-        self._container = None if self._is_still else Container(self.path)
+        if data is None and shards.split(path):
+            try:
+                data = shards.read(path)
+            except shards.ShardError as error:
+                raise VideoError(path, str(error)) from error
+        self._data = data if self._is_still else None
+        self._container = None if self._is_still else Container(self.path, data)
 
     def __enter__(self):
         return self
@@ -120,15 +135,19 @@ class VideoReader:
             raise VideoError(self.path, f"no frame could be decoded{part}{damage}")
 
     def _still(self) -> np.ndarray:
-        if not self.path.is_file():
+        if self._data is not None:
+            data = np.frombuffer(self._data, np.uint8)
+        elif self.path.is_file():
+            data = np.fromfile(self.path, np.uint8)
+        else:
             raise VideoError(self.path, "no such file")
-        data = np.fromfile(self.path, np.uint8)
         if not data.size:
             raise VideoError(self.path, "the file is empty (0 bytes)")
+        self._check_still(data)
         try:
             image = cv2.imdecode(data, cv2.IMREAD_COLOR)
         except cv2.error:
-            image = None  # a header of absurd size, for one
+            image = None
         if image is None:
             raise VideoError(self.path, "not a readable image")
         height, width = image.shape[:2]
@@ -142,6 +161,20 @@ class VideoReader:
                 image, (wide, high), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
             )
         return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+    def _check_still(self, data: np.ndarray) -> None:
+        """Refuse an image by its header: decoding an absurd one takes gigabytes."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                width, height = Image.open(io.BytesIO(data)).size
+        except Image.DecompressionBombError:
+            reason = f"absurd image of more than {MAX_PIXELS:,} pixels"
+            raise VideoError(self.path, reason) from None
+        except (OSError, ValueError, SyntaxError, struct.error, OverflowError) as error:
+            raise VideoError(self.path, "not a readable image") from error
+        if width * height > MAX_PIXELS:
+            raise VideoError(self.path, f"absurd frame size {width} x {height}")
 
     def _timed(self) -> Iterator[tuple[float, np.ndarray]]:
         """(seconds since the video's first frame, frame) of the wanted part."""

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harlib.data import packing
+from harlib.data import packing, parts
 from harlib.data.audit import Audit
 from harlib.data.catalog import COLUMNS, Catalog
 from harlib.data.category_file import StoreError
@@ -278,7 +278,7 @@ def test_two_preparations_of_one_folder(tiny_catalog, tmp_path):
 
 @quick
 def test_a_full_disk_keeps_what_is_done(tiny_catalog, tiny_store, tmp_path, monkeypatch):
-    real, done = packing.write_text, []
+    real, done = parts.write_text, []
 
     def full(path, text):
         if len(done) == 2:
@@ -286,7 +286,7 @@ def test_a_full_disk_keeps_what_is_done(tiny_catalog, tiny_store, tmp_path, monk
         done.append(path)
         real(path, text)
 
-    monkeypatch.setattr(packing, "write_text", full)
+    monkeypatch.setattr(parts, "write_text", full)
     with pytest.raises(PrepareError, match="the disk of .* is full; what is done stays"):
         make(tiny_catalog, tmp_path)
     assert (tmp_path / "train" / "run.h5").exists()

@@ -1,0 +1,148 @@
+"""Videos inside .tar, .tar.gz and .tgz files, read as streams: nothing is ever unpacked.
+
+A member is addressed as "SHARD!/MEMBER". What is not a plain file below the shard's own root (a
+link, a device, a name with "..") is listed with the others, and refused with a reason when read.
+"""
+
+import os
+import re
+import struct
+import tarfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+
+SUFFIXES = (".tar", ".tar.gz", ".tgz")
+_ADDRESS = re.compile(r"(.+\.(?:tar|tar\.gz|tgz))!/(.+)", re.IGNORECASE | re.DOTALL)
+MAX_MEMBER = 1 << 31  # bytes of one video that are read into memory
+MAX_RATIO = 100  # videos do not compress: a shard that grows more than so is a bomb
+_BROKEN = (
+    *(tarfile.TarError, zlib.error, struct.error, OSError, EOFError, ValueError, OverflowError),
+    *(MemoryError, RecursionError, LookupError, AttributeError),  # tarfile on a hostile header
+)
+
+
+class ShardError(ValueError):
+    """A shard or a member that cannot be read; the message says why, without the address."""
+
+
+def is_shard(name: str) -> bool:
+    return name.lower().endswith(SUFFIXES)
+
+
+def split(path: str | os.PathLike) -> tuple[str, str] | None:
+    """(shard, member) of a member's address; None for the path of a file."""
+    found = _ADDRESS.fullmatch(os.fspath(path))
+    return (found[1], found[2]) if found else None
+
+
+def address(shard: str | os.PathLike, member: str) -> str:
+    return f"{os.fspath(shard)}!/{member}"
+
+
+def place(path: str) -> str:
+    """Where a member would lie were its shard unpacked: the shard's folder and its own name,
+    without steps upward. The path of a file is returned as it is."""
+    inside = split(path)
+    if inside is None:
+        return path
+    steps = [step for step in inside[1].split("/") if step not in ("", ".", "..")]
+    return os.path.join(os.path.dirname(inside[0]), *steps)
+
+
+def members(shard: str | os.PathLike) -> list[str]:
+    """Names of all members but folders, in order, hostile ones too. Raises ShardError."""
+    return [_name(member) for member, _ in _walk(shard) if not member.isdir()]
+
+
+def stream(shard: str | os.PathLike, wanted: set[str]) -> Iterator[tuple[str, bytes | ShardError]]:
+    """(member, its content or why it has none) of the wanted members, in the shard's order.
+
+    One pass from the beginning to the last wanted member. Where the shard breaks off or lacks a
+    member, what is left of `wanted` comes last, each with the reason.
+    """
+    left = set(wanted)
+    why = ShardError("the shard has no such member")
+    try:
+        for member, tar in _walk(shard):
+            name = _name(member)
+            if name in left:
+                reason = _refusal(member)
+                content = ShardError(reason) if reason else _content(member, tar)
+                left.remove(name)
+                yield name, content
+            if not left:
+                return
+    except ShardError as error:
+        why = error
+    for name in sorted(left):
+        yield name, why
+
+
+def read(path: str | os.PathLike) -> bytes:
+    """A member's content by its address; slow for many of one shard, see `stream`."""
+    shard, member = split(path)
+    ((_, content),) = stream(shard, {member})
+    if isinstance(content, ShardError):
+        raise content
+    return content
+
+
+class _Member(tarfile.TarInfo):
+    """A header; tarfile takes a damaged one for the end of the archive, here it is an error."""
+
+    @classmethod
+    def fromtarfile(cls, tar):
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.InvalidHeaderError as error:
+            raise tarfile.ReadError(f"a damaged header: {error}") from error
+
+
+def _walk(shard) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+    count = 0
+    try:
+        size = os.path.getsize(shard)
+        with open(shard, "rb") as handle:
+            packed = handle.read(2) == b"\x1f\x8b"  # whatever its name says
+        # a .tar is walked by seeking, a .tar.gz is one stream
+        mode = "r|gz" if packed else "r:"
+        with tarfile.open(shard, mode, bufsize=1 << 20, tarinfo=_Member) as tar:
+            while (member := tar.next()) is not None:
+                if member.offset_data + member.size > MAX_RATIO * size + (1 << 26):
+                    raise tarfile.ReadError(f"{member.name!r} claims {member.size:,} bytes")
+                yield member, tar
+                count += 1
+                tar.members.clear()  # tarfile keeps every member it has seen
+    except _BROKEN as error:
+        raise ShardError(f"the shard breaks off after {count} members ({_said(error)})") from error
+
+
+def _said(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
+def _name(member: tarfile.TarInfo) -> str:
+    return re.sub(r"^(?:\./+)+", "", member.name)  # `tar czf x.tar.gz .` begins every name so
+
+
+def _refusal(member: tarfile.TarInfo) -> str:
+    if member.issym() or member.islnk():
+        return f"the shard's member is a link (to {member.linkname!r}); only plain files are read"
+    if not member.isreg():
+        return "the shard's member is no plain file"
+    if member.name.startswith("/") or ".." in Path(member.name).parts:
+        return f"the shard's member name {member.name!r} leads out of the shard"
+    if not 0 <= member.size <= MAX_MEMBER:
+        return f"the shard's member claims {member.size:,} bytes; at most {MAX_MEMBER:,} are read"
+    return ""
+
+
+def _content(member: tarfile.TarInfo, tar: tarfile.TarFile) -> bytes:
+    try:
+        content = tar.extractfile(member).read()
+    except _BROKEN as error:
+        raise ShardError(f"the shard breaks off inside this member ({_said(error)})") from error
+    if len(content) != member.size:
+        raise ShardError("the shard breaks off inside this member")
+    return content
