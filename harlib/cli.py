@@ -70,25 +70,45 @@ def demo_data(folder, train, val, stills, difficulty, seed):
 @click.option("--folder", type=_FOLDER, help="Videos at [split/]category/*.")
 @click.option("--kinetics", type=_FILE, multiple=True, help="Kinetics CSV; needs --videos.")
 @click.option("--ucf101", type=_FOLDER, help="Folder of UCF101's lists; needs --videos.")
-@click.option("--videos", type=_FOLDER, help="Folder of the videos.")
-@click.option("--split", type=click.IntRange(1, 3), default=1, help="Which of UCF101's splits.")
+@click.option("--hmdb51", type=_FOLDER, help="Folder of HMDB51's lists; needs --videos.")
+@click.option("--stanford40", type=_FOLDER, help="Folder with JPEGImages and ImageSplits.")
+@click.option("--videos", type=_FOLDER, help="Folder of the videos, or of .tar(.gz) shards.")
+@click.option("--split", type=click.IntRange(1, 3), default=1, help="UCF101's or HMDB51's split.")
+@click.option("--categories", type=_FILE, help="Only the categories of this file, one a line.")
+@click.option("--val", default=0.2, show_default=True, help="Share of --folder's groups held out.")
+@click.option("--seed", default=0, show_default=True, help="Which groups are held out.")
+@click.option("--group", metavar="REGEX", help="Its first (…) in a file's name is the group.")
 @click.argument("csv", type=click.Path(path_type=Path, dir_okay=False))
-def catalog(folder, kinetics, ucf101, videos, split, csv):
-    """List videos with category, split and group into CSV."""
+def catalog(
+    csv, folder, kinetics, ucf101, hmdb51, stanford40, videos, split, categories, val, seed, group
+):
+    """List videos with category, split and group into CSV; print the data set's hash.
+
+    Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked.
+    """
     from harlib.data.catalog import Catalog
 
-    if sum(map(bool, (folder, kinetics, ucf101))) != 1:
-        raise click.UsageError("give one of --folder, --kinetics and --ucf101")
-    if not folder and not videos:
-        raise click.UsageError("--kinetics and --ucf101 need --videos, the folder of the videos")
+    if sum(map(bool, (folder, kinetics, ucf101, hmdb51, stanford40))) != 1:
+        raise click.UsageError(
+            "give one of --folder, --kinetics, --ucf101, --hmdb51 and --stanford40"
+        )
+    if (kinetics or ucf101 or hmdb51) and not videos:
+        raise click.UsageError("these lists need --videos, the folder of the videos")
     if folder:
-        listed = Catalog.from_folder(folder)
+        listed = Catalog.from_folder(folder, val=val, seed=seed, group=group)
     elif kinetics:
         listed = Catalog.from_kinetics_csv(list(kinetics), videos)
-    else:
+    elif ucf101:
         listed = Catalog.from_ucf101(videos, ucf101, split=split)
+    elif hmdb51:
+        listed = Catalog.from_hmdb51(videos, hmdb51, split=split)
+    else:
+        listed = Catalog.from_stanford40(stanford40)
+    if categories:
+        listed = listed.select(categories)
     listed.to_csv(csv)
     click.echo(listed)
+    click.echo(f"hash {listed.hash}")
 
 
 @main.command()
@@ -98,37 +118,46 @@ def catalog(folder, kinetics, ucf101, videos, split, csv):
     "--codec", type=click.Choice(["raw", "jpeg", "h264"]), default="jpeg", show_default=True
 )
 @click.option("--size", type=int, default=128, show_default=True, help="Short side in pixels.")
+@click.option("--stretch", type=(int, int), help="HEIGHT WIDTH instead, as C3D's 128 171.")
 @click.option("--fps", type=float, help="Frames per second; without it as recorded.")
 @click.option("--quality", type=int, default=90, show_default=True, help="JPEG quality.")
 @click.option("--workers", type=int, help="Processes; without it one a core.")
-def prepare(csv, store, codec, size, fps, quality, workers):
-    """Make the clip store STORE from the catalog CSV."""
+@click.option("--scheduler", metavar="TCP://…", help="A Dask scheduler; its workers share STORE.")
+@click.option("--repair", is_flag=True, help="Rewrite only what har verify finds damaged.")
+def prepare(csv, store, codec, size, stretch, fps, quality, workers, scheduler, repair):
+    """Make the clip store STORE from the catalog CSV; run again, it finishes what was begun."""
     from harlib.data import prepare as preparing
+    from harlib.data import repair as repairing
     from harlib.data.catalog import Catalog
 
-    audit = preparing.prepare(
+    make = repairing.repair if repair else preparing.prepare
+    audit = make(
         Catalog.from_csv(csv),
         store,
         codec=codec,
-        size=size,
+        size=stretch or size,
         fps=fps,
         quality=quality,
         workers=workers,
+        scheduler=scheduler,
     )
-    click.echo(audit)
+    click.echo(audit.table.to_string())
+    click.echo(f"{audit}; the reason of every video: {store / 'audit.csv'}")
 
 
 @main.command()
 @click.argument("store", type=_FOLDER)
 def verify(store):
-    """Check a clip store's files; exit 1 when something is damaged."""
+    """Check every byte of a clip store; exit 1 when something is damaged."""
     from harlib.data import prepare as preparing
 
     problems = preparing.verify(store)
-    if len(problems):
-        click.echo(problems.to_string(index=False))
-        raise click.exceptions.Exit(1)
-    click.echo(f"{store}: every stored byte is as it was written")
+    if problems.empty:
+        click.echo(f"{store} is whole")
+        return
+    click.echo(problems.to_string(index=False))
+    click.echo(f"{len(problems)} damaged; har prepare CSV {store} --repair rewrites them")
+    raise click.exceptions.Exit(1)
 
 
 @main.command()
@@ -188,6 +217,25 @@ def evaluate(run, checkpoint):
     from harlib.study.model_steps import evaluate as evaluate_run
 
     click.echo(evaluate_run(run, checkpoint))
+
+
+@main.command("export")
+@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.option(
+    "--to", type=click.Choice(["keras", "saved_model", "onnx"]), default="keras", show_default=True
+)
+@click.option("--fold", is_flag=True, help="Fold batch norm into the convolutions.")
+@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last")
+@click.option("--output", type=click.Path(path_type=Path), help="Without it RUN/export/...")
+def export_run(run, to, fold, checkpoint, output):
+    """Export the trained RUN: uint8 frames in, named scores out; loaded and compared at once."""
+    from harlib.models.export import export_run
+
+    try:
+        path, difference = export_run(run, to, checkpoint=checkpoint, folded=fold, path=output)
+    except ModuleNotFoundError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{path}: loaded and run; scores differ from the network's by {difference:.1e}")
 
 
 @main.group()

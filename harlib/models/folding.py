@@ -24,10 +24,15 @@ def fold(model, *, constant=False):
     """
     new = copy(model, folded=True)
     if constant and keras.backend.backend() == "tensorflow":
-        for layer in new._flatten_layers():
-            if isinstance(layer, Conv3D):
-                layer.constant = True
+        set_constant(new)
     return new
+
+
+def set_constant(model):
+    """Have the graphs of `model` that are traced from now on hold its kernels as constants."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, Conv3D):
+            layer.constant = True
 
 
 def copy(model, *, dtype=None, folded=False, method=None):

@@ -164,12 +164,18 @@ class BatchNorm(keras.layers.BatchNormalization):
                 is_training=False,
             )
         else:
-            y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
-                x, gamma, beta, epsilon=self.epsilon, is_training=True
-            )
-            # The fused kernel gives the unbiased variance; the other backends' is biased.
-            count = tf.cast(tf.size(x) / channels, "float32")
-            variance = variance * (count - 1) / count
+            if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+                # The fused kernel sees one device's part of the batch, others see the rest.
+                mean, variance = ops.moments(tf.cast(x, "float32"), (0, 1, 2), synchronized=True)
+                scale = gamma * tf.math.rsqrt(variance + self.epsilon)
+                y = tf.cast(tf.cast(x, "float32") * scale + (beta - mean * scale), x.dtype)
+            else:
+                y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
+                    x, gamma, beta, epsilon=self.epsilon, is_training=True
+                )
+                # The fused kernel gives the unbiased variance; the other backends' is biased.
+                count = tf.cast(tf.size(x) / channels, "float32")
+                variance = variance * (count - 1) / count
             self.moving_mean.assign(
                 self.momentum * self.moving_mean + (1 - self.momentum) * mean
             )
@@ -206,6 +212,29 @@ class MeanOverFrames(keras.layers.Layer):
 
     def get_config(self):
         return super().get_config() | {"frames": self.frames}
+
+
+@_register
+class Categories(keras.layers.Layer):
+    """Scores `(batch, classes)`, unchanged; holds the `categories`' names, by class index."""
+
+    def __init__(self, categories, **kwargs):
+        super().__init__(**kwargs)
+        # A plain attribute would become a tracked list, which does not compare and serialise so.
+        self._names = tuple(categories)
+
+    @property
+    def categories(self):
+        return list(self._names)
+
+    def call(self, scores):
+        return scores
+
+    def compute_output_shape(self, input_shape):
+        return input_shape
+
+    def get_config(self):
+        return super().get_config() | {"categories": self.categories}
 
 
 def as_constant(make):
