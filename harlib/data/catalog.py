@@ -52,6 +52,8 @@ class Catalog:
                 raise CatalogError(f"catalog {name}: row {row} has an empty {column}")
             if frame[column].str.contains(r"[\x00-\x1f\x7f\ud800-\udfff]", regex=True).any():
                 raise CatalogError(f"catalog {name}: a {column} holds a control character")
+        if frame["path"].str.contains("\0", regex=False).any():
+            raise CatalogError(f"catalog {name}: a path holds a null character")
         key = ["split", "category", "video_id"]
         twice = frame.loc[frame.duplicated(key), key]
         if len(twice):

@@ -153,6 +153,14 @@ def describe(root: Path, path: Path) -> dict:
     }
 
 
+def is_described(root: Path, place: dict) -> bool:
+    """Whether all of a file but its payload is as `describe` found it."""
+    try:
+        return describe(root, root / place["path"]) == place
+    except (OSError, KeyError, RuntimeError, ValueError):
+        return False
+
+
 def _check(file: h5py.File) -> None:
     """Refuse a file that is not ours, or whose data lie in other files."""
     if file.attrs.get("format") != FORMAT or file.attrs.get("version") != VERSION:

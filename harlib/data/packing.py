@@ -29,12 +29,14 @@ class PrepareError(ValueError):
 class Settings:
     """How videos are stored; see `harlib.data.prepare.prepare`. Raises PrepareError."""
 
-    codec: str
-    size: int | tuple[int, int] | None
-    fps: float | None
-    quality: int
+    codec: str = "jpeg"
+    size: int | tuple[int, int] | None = 128
+    fps: float | None = None
+    quality: int = 90
 
     def __post_init__(self):
+        if isinstance(self.size, list | tuple):  # frozen, but not yet
+            object.__setattr__(self, "size", tuple(int(side) for side in self.size))
         if self.codec not in CODECS:
             raise PrepareError(f"unknown codec {self.codec!r}; known: {', '.join(CODECS)}")
         sides = self.size if isinstance(self.size, tuple) else (self.size,) * 2

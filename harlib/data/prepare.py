@@ -72,7 +72,6 @@ def prepare(
             video could be decoded, or the disk is full.
     """
     root = Path(root).absolute()
-    size = tuple(int(side) for side in size) if isinstance(size, list | tuple) else size
     settings = Settings(codec, size, fps, quality)
     key = preparation_key(catalog, settings)
     if is_complete(root, key):  # asked before the lock: a finished store may be read-only

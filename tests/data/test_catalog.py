@@ -4,6 +4,7 @@ import pytest
 
 from harlib.data.catalog import COLUMNS, Catalog
 from harlib.data.listings import CatalogError
+from harlib.data.prepare import PrepareError, prepare
 
 pytestmark = pytest.mark.quick
 
@@ -206,6 +207,67 @@ def test_ucf101(tmp_path):
         Catalog.from_ucf101(tmp_path / "videos", tmp_path)
     with pytest.raises(CatalogError, match="no such folder"):
         Catalog.from_ucf101(tmp_path / "none", tmp_path)
+
+
+def test_hmdb51(tmp_path):
+    lists = tmp_path / "lists"
+    lists.mkdir()
+    (lists / "brush_hair_test_split1.txt").write_text(
+        "April_09_brush_hair_u_nm_np1_ba_goo_0.avi 1 \n"
+        "April_09_brush_hair_u_nm_np1_ba_goo_1.avi 1 \n"
+        "My [x]!_brush_hair_h_cm_np1_le_goo_1.avi 2 \n"
+        "Left_brush_hair_h_cm_np1_le_goo_0.avi 0 \n"
+    )
+    (lists / "run_test_split1.txt").write_text(
+        "Film_run_f_cm_np1_ba_med_0.avi 1\nFilm_run_f_cm_np1_ba_med_7.avi 2\n"
+        "April_09_run_f_cm_np1_ba_med_0.avi 2\n"
+    )
+    (lists / "run_test_split2.txt").write_text("Film_run_f_cm_np1_ba_med_0.avi 2\n")
+    touch(tmp_path, "videos/brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi")
+    catalog = Catalog.from_hmdb51(tmp_path / "videos", lists)
+    frame = catalog.frame.set_index("video_id")
+    assert catalog.categories == ["brush hair", "run"] and len(catalog) == 6
+    assert frame["split"].value_counts().to_dict() == {"train": 3, "test": 3}
+    april = frame.loc["April_09_brush_hair_u_nm_np1_ba_goo_0"]
+    assert april["group"] == "brush_hair/April_09" and april["path"]
+    # two clips of one film, which the list itself puts on both sides
+    assert frame.loc["Film_run_f_cm_np1_ba_med_7", "group"] == "run/Film_run_f_cm_np1_ba_med_7"
+    assert len(Catalog.from_hmdb51(tmp_path / "videos", lists, split=2)) == 1
+    with pytest.raises(CatalogError, match="has no lists <action>_test_split3.txt"):
+        Catalog.from_hmdb51(tmp_path / "videos", lists, split=3)
+    (lists / "run_test_split1.txt").write_text("Film_run_f_cm_np1_ba_med_0.avi 3\n")
+    with pytest.raises(CatalogError, match="line 1: .* is no NAME.avi and 0, 1 or 2"):
+        Catalog.from_hmdb51(tmp_path / "videos", lists)
+
+
+CELLS = ["", "\n", "a\rb", "\0", "=cmd()", "../../x", "/etc/passwd", "x" * 70_000, "é\u202e", "nan",
+         "-1", "1e999", "inf", '"', "train;drop", "a.tar!/../x.mp4", "\ud800"]  # fmt: skip
+
+
+@pytest.mark.parametrize("column", COLUMNS)
+def test_hostile_cells_end_in_a_catalog_or_one_line(tmp_path, column):
+    """119 cells: whatever is accepted can be written, read and prepared again."""
+    refused = 0
+    for cell in CELLS:
+        frame = table(("a", "run", "train", "1"), ("b", "run", "train", "2")).astype(object)
+        frame.loc[1, column] = cell
+        data = frame.to_csv(index=False).encode("utf-8", "surrogatepass")
+        (tmp_path / "list.csv").write_bytes(data)
+        try:
+            catalog = Catalog.from_csv(tmp_path / "list.csv")
+            catalog.to_csv(tmp_path / "again.csv")
+        except CatalogError as error:
+            assert "\n" not in str(error)
+            refused += 1
+            continue
+        assert Catalog.from_csv(tmp_path / "again.csv").hash == catalog.hash
+        try:
+            prepare(catalog, tmp_path / "store", workers=1, progress=False)
+        except PrepareError as error:
+            assert "none of 2 videos could be decoded; most often: no such file" in str(error)
+        else:
+            raise AssertionError("a file was found")
+    assert column in ("path", "group") or refused > 2
 
 
 def test_stanford40(tmp_path):

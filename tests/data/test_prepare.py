@@ -14,12 +14,16 @@ import h5py
 import numpy as np
 import pandas as pd
 import pytest
+from click.testing import CliRunner
 
+from harlib.cli import main
 from harlib.data import packing, parts
+from harlib.data import prepare as preparing
 from harlib.data.audit import Audit
 from harlib.data.catalog import COLUMNS, Catalog
 from harlib.data.category_file import StoreError
 from harlib.data.prepare import PrepareError, prepare, verify
+from harlib.data.repair import repair
 from harlib.data.store import ClipStore
 from harlib.data.video import decode, encode
 
@@ -264,6 +268,111 @@ def test_verify_finds_any_flipped_byte(tiny_store, tmp_path):
             assert name in str(error)
         data[len(data) // 2] ^= 1
         (tmp_path / "store" / name).write_bytes(data)
+
+
+@quick
+def test_repair_decodes_the_damaged_videos_alone(tiny_catalog, tiny_store, tmp_path, monkeypatch):
+    shutil.copytree(tiny_store.root, tmp_path / "store")
+    options = {"size": 32, "workers": 1, "progress": False}
+    wanted = digests(tmp_path / "store")
+    decoded = []
+
+    class Recorded(packing.VideoReader):
+        def __init__(self, path, **options):
+            decoded.append(os.path.basename(path))
+            super().__init__(path, **options)
+
+    monkeypatch.setattr(packing, "VideoReader", Recorded)
+    files = json.loads((tmp_path / "store/store.json").read_text())["files"]
+    run, sit = (tmp_path / "store" / file["path"] for file in files[:2])
+    begin, size = files[0]["payload"]
+    good = {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.*") if path.is_file()}
+
+    def flip(path, *places):
+        data = bytearray(good[path])
+        for place in places:
+            data[place] ^= 4
+        path.write_bytes(data)
+
+    everything = [f"run_{n:02d}" for n in range(3)]
+    damages = [
+        (lambda: None, []),
+        (lambda: flip(run, begin + 5, begin + size - 3), ["run_00", "run_02"]),
+        (lambda: flip(run, 3), everything),  # HDF5's own bytes
+        (lambda: run.write_bytes(good[run][:-9]), everything),
+        (lambda: run.unlink(), everything),
+        (lambda: (flip(run, begin), flip(sit, files[1]["payload"][0])), ["run_00", "sit_down_00"]),
+        *((lambda name=name: flip(tmp_path / "store" / name, 40), [])
+          for name in ("audit.csv", "index.csv", "store.json")),
+    ]  # fmt: skip
+    for damage, videos in damages:
+        damage()
+        decoded.clear()
+        audit = repair(tiny_catalog, tmp_path / "store", **options)
+        assert [os.path.splitext(name)[0] for name in decoded] == videos
+        assert digests(tmp_path / "store") == wanted and len(audit.videos) == 8
+    with pytest.raises(PrepareError, match="other videos or settings"):
+        repair(tiny_catalog, tmp_path / "store", **options | {"size": 24})
+
+
+@quick
+def test_the_commands_repair_what_verify_finds(tiny_catalog, tiny_store, tmp_path):
+    tiny_catalog.to_csv(tmp_path / "squares.csv")
+    shutil.copytree(tiny_store.root, tmp_path / "store")
+    make(tiny_catalog, tmp_path / "store")
+
+    def har(*arguments):
+        done = CliRunner().invoke(main, [str(argument) for argument in arguments])
+        return done.exit_code, done.output
+
+    assert har("verify", tmp_path / "store") == (0, f"{tmp_path / 'store'} is whole\n")
+    place = json.loads((tmp_path / "store/store.json").read_text())["files"][0]["payload"][0]
+    with open(tmp_path / "store" / "train" / "run.h5", "r+b") as file:
+        file.seek(place + 10)
+        file.write(b"damage")
+    code, said = har("verify", tmp_path / "store")
+    assert code == 1 and "run_00" in said and "1 damaged" in said
+    code, said = har(
+        "prepare", tmp_path / "squares.csv", tmp_path / "store", "--size", 32, "--repair"
+    )
+    assert code == 0 and "listed 8, found 8, decoded 8" in said
+    assert har("verify", tmp_path / "store")[0] == 0
+    assert digests(tmp_path / "store") == digests(tiny_store.root)
+
+
+def write_or_crash(path, rows, settings, key, apart=False):
+    """`write_part` in a worker, whose decoder dies of the videos named bad or killed."""
+
+    class Crashing(packing.VideoReader):
+        def __init__(self, path, **options):
+            super().__init__(path, **options)
+            for name, how in (("bad", signal.SIGSEGV), ("killed", signal.SIGKILL)):
+                if name in os.path.basename(path):
+                    os.kill(os.getpid(), how)
+
+    packing.VideoReader = Crashing
+    packing.write_part(path, rows, settings, key, apart)
+
+
+def test_a_video_that_crashes_the_decoder_is_a_line_of_the_audit(
+    tiny_catalog, tiny_store, tmp_path, monkeypatch
+):
+    frame = tiny_catalog.frame.copy()
+    shutil.copy(frame["path"][1], tmp_path / "bad.mp4")
+    frame.loc[1, "path"] = str(tmp_path / "bad.mp4")
+    monkeypatch.setattr(preparing, "write_part", write_or_crash)
+    videos = make(Catalog(frame, "squares"), tmp_path / "store", workers=2).videos
+    assert videos["status"].tolist() == ["ok", "unreadable", *["ok"] * 6]
+    assert videos["reason"][1] == "the decoder crashed (SIGSEGV)"
+    assert ClipStore(tmp_path / "store").videos["frames"].tolist() == (
+        tiny_store.videos["frames"].drop(1).tolist()
+    )
+    assert verify(tmp_path / "store").empty
+    # a process that is killed is no fault of its video
+    os.rename(tmp_path / "bad.mp4", tmp_path / "killed.mp4")
+    frame.loc[1, "path"] = str(tmp_path / "killed.mp4")
+    with pytest.raises(PrepareError, match="killed.mp4: its decoder was killed, perhaps for want"):
+        make(Catalog(frame, "squares"), tmp_path / "other", workers=2)
 
 
 @quick

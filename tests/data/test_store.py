@@ -70,6 +70,19 @@ def test_every_clip_comes_back(any_store, tiny_catalog):
             assert np.array_equal(any_store.read(index, wanted), whole[wanted])
 
 
+def test_equally_spaced_raw_frames_are_not_copied(tiny_catalog, tmp_path):
+    prepare(tiny_catalog, tmp_path, codec="raw", size=32, workers=1, progress=False)
+    raw = ClipStore(tmp_path)
+    whole = raw.read(0, np.arange(20))
+    for frames in ([7], range(3, 19), range(0, 20, 3)):
+        clip = raw.read(0, frames)
+        assert not clip.flags.owndata and not clip.flags.writeable
+        assert np.array_equal(clip, whole[list(frames)])
+    for frames in ([3, 3, 3], [5, 4, 3], [0, 1, 3], [18, 19, 0, 1]):
+        clip = raw.read(0, frames)
+        assert clip.flags.writeable and np.array_equal(clip, whole[frames])
+
+
 def test_reading_needs_no_hdf5(any_store, monkeypatch):
     monkeypatch.setattr(category_file.h5py, "File", None)
     assert ClipStore(any_store.root).read(0, [0]).shape[0] == 1

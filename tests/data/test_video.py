@@ -1,4 +1,5 @@
 import struct
+import zlib
 from fractions import Fraction
 
 import av
@@ -77,6 +78,19 @@ def test_the_same_frames_make_the_same_file(tmp_path, moving_square):
         keys = [packet.is_keyframe for packet in container.demux(video=0) if packet.size]
     assert np.flatnonzero(keys).tolist() == [0, 8, 16]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mp4", "b.mp4"]
+
+
+def test_without_a_keyframe_step_there_are_no_b_frames_either(tmp_path, moving_square):
+    """With B-frames and mb-tree x264's bytes differ from run to run."""
+    rng = np.random.default_rng(0)
+    clip = moving_square(frames=40, height=120, width=160) // 2
+    clip += rng.integers(0, 60, clip.shape, np.uint8)
+    for name in "abc":
+        encode(tmp_path / f"{name}.mp4", clip, fps=25)
+    assert len({(tmp_path / f"{name}.mp4").read_bytes() for name in "abc"}) == 1
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        kinds = {int(frame.pict_type) for frame in container.decode(video=0)}
+    assert kinds == {1, 2}  # I and P
 
 
 @pytest.mark.parametrize(
@@ -265,8 +279,18 @@ def test_frames_of_absurd_size_are_refused(tmp_path, moving_square):
         + struct.pack("<IHHI", 54, 0, 0, 54)
         + struct.pack("<IiiHHIIiiII", 40, 60000, 60000, 1, 24, 0, 0, 0, 0, 0, 0)
     )
-    with pytest.raises(VideoError):
-        decode(tmp_path / "a.bmp")
+    header = struct.pack(">IIBBBBB", 9000, 9000, 8, 2, 0, 0, 0)
+    chunks = [(b"IHDR", header), (b"IDAT", zlib.compress(bytes(99))), (b"IEND", b"")]
+    (tmp_path / "a.png").write_bytes(
+        b"\x89PNG\r\n\x1a\n"
+        + b"".join(
+            struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+            for kind, data in chunks
+        )
+    )
+    for name, reason in (("a.bmp", "absurd image"), ("a.png", "absurd frame size 9000 x 9000")):
+        with pytest.raises(VideoError, match=reason):
+            decode(tmp_path / name)
 
 
 @pytest.mark.parametrize("name", ["a.mp4", "a.avi", "a.mkv"])

@@ -1,0 +1,78 @@
+"""Rewrite what `verify` finds damaged in a clip store, and nothing else."""
+
+import os
+from dataclasses import fields
+from pathlib import Path
+
+import numpy as np
+
+from harlib.data import category_file, parts, store
+from harlib.data.audit import Audit
+from harlib.data.catalog import Catalog
+from harlib.data.category_file import StoreError
+from harlib.data.packing import Settings
+from harlib.data.prepare import Group, groups, is_complete, preparation_key, prepare
+from harlib.data.verify import file_damage
+
+
+def repair(catalog: Catalog, root: str | os.PathLike, **options) -> Audit:
+    """Make a damaged store whole again from the videos it was made of.
+
+    Only the damaged videos are decoded; the others' bytes are kept. Damage around the videos'
+    bytes costs the category, a damaged store.json or index.csv nothing but reading.
+
+    Args:
+        catalog, root, options: as `prepare` was called with.
+
+    Raises:
+        PrepareError: `root` was made from other videos or settings, or as `prepare` raises.
+    """
+    root = Path(root).absolute()
+    names = {field.name for field in fields(Settings)}
+    settings = Settings(**{name: value for name, value in options.items() if name in names})
+    key = preparation_key(catalog, settings)
+    try:
+        if not is_complete(root, key):
+            return prepare(catalog, root, **options)
+        about = store.read_about(root)
+        index = store.read_index(root, about, checksums=True)
+    except StoreError:  # the category files know all that these two say
+        (root / "store.json").unlink(missing_ok=True)
+        prepare(catalog, root, **options)
+        about = store.read_about(root)
+        index = store.read_index(root, about, checksums=True)
+    damaged = []
+    for number, (group, place) in enumerate(
+        zip(groups(catalog, root), about["files"], strict=True)
+    ):
+        problems = file_damage(root, place, index[index["file"] == number])
+        if problems:
+            # where the file's own tables are damaged nothing in it is trusted
+            if category_file.is_described(root, place):
+                _salvage(group, root, place, {video for video, *_ in problems}, key)
+            damaged.append(group.file)
+    audit = root / "audit.csv"
+    if not damaged and audit.is_file() and store.short_hash(audit.read_bytes()) == about["audit"]:
+        return Audit.load(root)
+    for file in damaged:
+        file.unlink(missing_ok=True)
+    (root / "store.json").unlink()
+    return prepare(catalog, root, **options)
+
+
+def _salvage(group: Group, root: Path, place: dict, bad: set[str], key: str) -> None:
+    """Keep a category file's undamaged videos as a part file."""
+    records = category_file.records(group.file)
+    payload, offsets = category_file.mapped(group.file, place)
+    firsts = np.append(0, records["frames"].cumsum())
+    records = records.to_dict("records")
+    good = [number for number, record in enumerate(records) if record["video_id"] not in bad]
+    if not good:
+        return
+    part = root / ".parts" / f"{group.split}-{group.file.stem}-salvaged"
+    with parts.writing(part, key) as (file, kept):
+        for number in good:
+            own = offsets[firsts[number] : firsts[number + 1] + 1]
+            file.write(payload[own[0] : own[-1]])
+            lengths = np.diff(own).tolist()
+            kept.append({"row": group.rows[number], **records[number], "lengths": lengths})
