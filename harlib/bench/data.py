@@ -1,0 +1,280 @@
+"""`har bench data`: how fast clips are read, what a video costs on disk, beside other ways.
+
+Every reader gives the same thing: 16 neighbouring frames at a random place of a random video,
+short side 128, a random crop of 112 x 112. "Clips/s a core" are clips a second of CPU time of one
+process, so that other programs on the machine change them little; the scaling rows are wall time
+and need a quiet machine.
+"""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+
+from harlib.bench import decoding, study_layout
+from harlib.data import actions, listings, sampling
+from harlib.data.catalog import COLUMNS, Catalog
+from harlib.data.codecs import CODECS
+from harlib.data.loader import iterate, training_batches
+from harlib.data.prepare import prepare
+from harlib.data.store import ClipStore
+
+FRAMES, SIZE, SHORT_SIDE, BATCH = 16, 112, 128, 8
+VIDEOS = 32  # so many of a folder's videos are measured, evenly chosen
+# Kinetics-600: 350,000 training and 27,000 validation videos of 10 s, usually 340 x 256 at 30 fps
+KINETICS = {"videos": 377_000, "train": 350_000, "frames": 300, "file": (256, 340)}
+STUDY_EPOCH_H = 3.0  # the study's GPU trained one epoch of Kinetics-600 in so many hours
+
+
+def run(videos=None, *, json_file=None, figure=None, seconds=5.0, say=print) -> list[dict]:
+    """Measure on the videos of a folder, or on embedded ones.
+
+    Args:
+        videos: folder of videos, at any depth.
+        json_file, figure: files to write the rows and the drawing to.
+        seconds: length of one measurement.
+        say: told what is being measured.
+
+    Returns:
+        Rows: `task` is "read" (one core, CPU time), "scaling" (wall time), "prepare" or
+        "kinetics-600"; the other keys as in the table.
+    """
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory(prefix="har-bench-") as folder:
+        folder = Path(folder)
+        if videos is None:
+            say("drawing embedded videos")
+            actions.write_dataset(folder / "drawn", train=2, val=1, stills=0, progress=False)
+            videos = folder / "drawn"
+        catalog = _chosen(Path(videos))
+        stores = {}
+        for codec in CODECS:
+            say(f"preparing {len(catalog)} videos: {codec}")
+            prepare(catalog, folder / codec, codec=codec, size=SHORT_SIDE, progress=False)
+            stores[codec] = ClipStore(folder / codec)
+        paths = _paths(catalog, stores["raw"])
+        rows = _reading(stores, paths, folder, seconds, say)
+        rows += _scaling(stores, folder, seconds, say)
+        say("decoding and encoding whole videos")
+        spent, pixels = decoding.preparing_cpu(paths, SHORT_SIDE)
+        rows += _preparing(spent, paths)
+        rows += _kinetics(stores["raw"], rows, spent, pixels)
+    device = _device()
+    rows = [{"bench": "data", **row, "device": device} for row in rows]
+    if json_file:
+        Path(json_file).write_text(json.dumps(rows, indent=1) + "\n")
+    if figure:
+        from harlib.bench.drawing import bytes_and_speed
+        from harlib.evaluation.style import png
+
+        Path(figure).write_bytes(png(bytes_and_speed(rows)))
+    return rows
+
+
+def table(rows: list[dict]) -> str:
+    """The rows as text, a table a task."""
+    texts = []
+    for task, own in pd.DataFrame(rows).groupby("task", sort=False):
+        own = own.drop(columns=["bench", "task", "device"]).dropna(axis=1, how="all")
+        texts.append(f"{task}\n" + own.to_string(index=False, na_rep="", float_format=_digits))
+    return "\n\n".join(texts) + f"\n\non {rows[0]['device']}"
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+
+
+def _chosen(folder: Path) -> Catalog:
+    found = [paths[0] for paths in listings.find_files(folder).values() if "!/" not in paths[0]]
+    if not found:
+        raise ValueError(f"{folder} holds no videos to measure on")
+    files = [found[i] for i in np.linspace(0, len(found) - 1, min(VIDEOS, len(found))).astype(int)]
+    nan = float("nan")
+    rows = [(Path(file).stem, file, "all", "train", Path(file).stem, nan, nan) for file in files]
+    return Catalog(pd.DataFrame(rows, columns=COLUMNS), "bench")
+
+
+def _paths(catalog: Catalog, store: ClipStore) -> list[str]:
+    """The video file of every row of the store."""
+    files = catalog.frame.set_index("video_id")["path"]
+    return [files[video] for video in store.videos["video_id"]]
+
+
+def _reading(stores, paths, folder: Path, seconds, say) -> list[dict]:
+    """Clips/s of CPU time of one reader, and bytes a video, of every codec and peer."""
+    rows, videos = [], stores["raw"].videos
+    long = np.flatnonzero(videos["frames"] >= FRAMES)
+    if not len(long):
+        raise ValueError(f"no video has the {FRAMES} frames of a clip")
+    for codec, store in stores.items():
+        say(f"reading {codec}")
+        dataset = _batches(store)
+        speed = _rate(lambda number, data=dataset: data[number][0], seconds)
+        rows.append(_read("harlib", codec, speed, store.bytes / len(store)))
+    size = sum(os.path.getsize(path) for path in paths) / len(paths)
+    for name, reader in decoding.peers().items():
+        say(f"decoding on the fly: {name}")
+
+        def read(number, reader=reader):
+            rng = np.random.default_rng(number)
+            row = rng.choice(long)
+            length, height, width, fps = videos.loc[row, ["frames", "height", "width", "fps"]]
+            first = int(rng.integers(0, length - FRAMES + 1))
+            clip = reader(paths[row], first, FRAMES, fps, (int(height), int(width)))
+            box = sampling.random_box(int(height), int(width), SIZE, rng)
+            inside = clip[:, box.top : box.top + SIZE, box.left : box.left + SIZE]
+            return np.ascontiguousarray(inside)[None]
+
+        rows.append(_read(name, "original", _rate(read, seconds), size))
+    say("reading raw HDF5 through h5py")
+    path = folder / "study.h5"
+    study_layout.write(stores["raw"], path)
+
+    def read_hdf5(number):
+        rng = np.random.default_rng(number)
+        with study_layout.h5py.File(path) as file:
+            chosen = rng.choice(long, BATCH)
+            return np.stack([study_layout.clip(file, r, rng, FRAMES, SIZE) for r in chosen])
+
+    speed = _rate(read_hdf5, seconds)
+    rows.append(_read("study-layout", "raw", speed, path.stat().st_size / len(videos)))
+    fastest = max(row["clips_per_s"] for row in rows if row["codec"] == "original")
+    raw = rows[0]["bytes_per_video"]
+    for row in rows:
+        row["times_on_the_fly"] = round(row["clips_per_s"] / fastest, 2)
+        row["share_of_raw_bytes"] = round(row["bytes_per_video"] / raw, 4)
+    return rows
+
+
+def _read(engine, codec, speed, size) -> dict:
+    return {
+        **{"task": "read", "engine": engine, "codec": codec, "clips_per_s": round(speed, 2)},
+        "bytes_per_video": round(size),
+    }
+
+
+def _batches(store):
+    return training_batches(store, batch=BATCH, frames=FRAMES, size=SIZE, crop="random", flip=False)
+
+
+def _rate(read, seconds) -> float:
+    """Clips a second of this process's CPU time; `read(number)` gives a batch."""
+    read(0)
+    clips, number, begin = 0, 0, time.process_time()
+    while (spent := time.process_time() - begin) < seconds or not clips:
+        number += 1
+        clips += len(read(number))
+    return clips / spent
+
+
+def _scaling(stores, folder: Path, seconds, say) -> list[dict]:
+    """Clips/s of wall time of one reader and of two, and of the study's way with its workers."""
+    rows = []
+    for codec, kind in (("jpeg", "threads"), ("jpeg", "workers"), ("h264", "workers")):
+        say(f"reading {codec} with 1 and 2 {kind}")
+        speeds = [_wall_rate(stores[codec], kind, count, seconds) for count in (1, 2)]
+        for count, speed in zip((1, 2), speeds, strict=True):
+            rows.append(
+                {
+                    **{"task": "scaling", "engine": "harlib", "codec": codec, "readers": kind},
+                    **{"count": count, "clips_per_s": round(speed, 2)},
+                    "times_one": round(speed / speeds[0], 3),
+                }
+            )
+    for workers in (1, 2):
+        say(f"reading raw HDF5 by a Keras PyDataset with {workers} workers")
+        row = {"task": "scaling", "engine": "study-layout", "codec": "raw", "readers": "workers"}
+        rows.append(row | {"count": workers} | _study_rate(folder / "study.h5", seconds, workers))
+    return rows
+
+
+def _wall_rate(store, kind, count, seconds) -> float:
+    options = {"threads": 0, "workers": 0} | {kind: count}
+    batches = iterate(_batches(store), **options)
+    for _ in range(4 * count):  # the readers start, and what is read ahead is used up
+        next(batches)
+    clips, begin = 0, time.perf_counter()
+    while (spent := time.perf_counter() - begin) < seconds:
+        clips += len(next(batches)[0])
+    batches.close()
+    return clips / spent
+
+
+def _study_rate(path: Path, seconds, workers) -> dict:
+    """In a program of its own with a time limit: Keras's forked workers are known to hang."""
+    command = [sys.executable, "-m", "harlib.bench.study_layout", str(path)]
+    arguments = [FRAMES, SIZE, seconds, workers]
+    limit = 120 + 10 * seconds
+    try:
+        done = subprocess.run(
+            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=limit
+        )
+    except subprocess.TimeoutExpired:
+        return {"failed": f"no end after {limit:.0f} s"}
+    if done.returncode:
+        return {"failed": (done.stderr.strip().splitlines() or ["no message"])[-1][:200]}
+    return {"clips_per_s": round(json.loads(done.stdout.splitlines()[-1])["clips_per_s"], 2)}
+
+
+def _preparing(spent: dict, paths) -> list[dict]:
+    """CPU seconds a video: decoding and scaling beside libav alone, then encoding."""
+    floor = min(spent[name] for name in ("libav", "ffmpeg") if name in spent)
+    rows = []
+    for name in ("harlib", "libav", "ffmpeg"):
+        if name in spent:
+            row = {"task": "prepare", "engine": name, "step": "decode and scale"}
+            row["cpu_s_per_video"] = round(spent[name] / len(paths), 4)
+            rows.append(row | {"times_the_fastest_libav": round(spent[name] / floor, 3)})
+    for codec in CODECS:
+        row = {"task": "prepare", "engine": "harlib", "step": "encode", "codec": codec}
+        rows.append(row | {"cpu_s_per_video": round(spent[codec] / len(paths), 4)})
+    return rows
+
+
+def _kinetics(raw: ClipStore, rows, spent, source_pixels) -> list[dict]:
+    """What Kinetics-600 costs by codec, were its pixels like these videos'.
+
+    `clips_per_s_needed` feeds the study's GPU (an epoch in three hours), `cores_needed` by this
+    machine's cores.
+    """
+    videos = raw.videos
+    pixels = int((videos["frames"] * videos["height"] * videos["width"]).sum())
+    short, long = KINETICS["file"]
+    stored = KINETICS["frames"] * SHORT_SIDE * (2 * round(SHORT_SIDE * long / short / 2))
+    decoded = KINETICS["frames"] * short * long
+    needed = KINETICS["train"] / STUDY_EPOCH_H / 3600
+    cores = os.cpu_count()
+    result = []
+    for row in rows:
+        if row["task"] == "read" and row["engine"] == "harlib":
+            codec = row["codec"]
+            bytes_ = row["bytes_per_video"] * len(videos) / pixels * stored * KINETICS["videos"]
+            cpu_s = spent["harlib"] / source_pixels * decoded + spent[codec] / pixels * stored
+            result.append(
+                {
+                    **{"task": "kinetics-600", "engine": "harlib", "codec": codec},
+                    "disk_gb": round(bytes_ / 1e9, 1),
+                    "cores": cores,
+                    "prepare_h": round(cpu_s * KINETICS["videos"] / 3600 / cores, 1),
+                    "clips_per_s_needed": round(needed, 1),
+                    "cores_needed": round(needed / row["clips_per_s"], 3),
+                }
+            )
+    return result
+
+
+def _device() -> str:
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.is_file():
+        lines = [line for line in cpuinfo.read_text().splitlines() if line.startswith("model name")]
+        name = lines[0].partition(":")[2].strip() if lines else name
+    return f"{os.cpu_count()} x {name}"

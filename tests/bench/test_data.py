@@ -1,0 +1,85 @@
+import json
+
+import numpy as np
+import pytest
+
+from harlib.bench import data, decoding, drawing, study_layout
+from harlib.data.prepare import prepare
+from harlib.data.store import ClipStore
+from harlib.data.video import encode
+from harlib.evaluation.style import alt
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory, moving_square):
+    folder = tmp_path_factory.mktemp("bench")
+    for number in range(3):
+        clip = moving_square(frames=40, height=120, width=160, seed=number)
+        encode(folder / f"{number}.mp4", clip, fps=25, keyframe=12)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def raw(folder, tmp_path_factory):
+    root = tmp_path_factory.mktemp("raw")
+    catalog = data._chosen(folder)
+    prepare(catalog, root, codec="raw", workers=1, progress=False)
+    return ClipStore(root), data._paths(catalog, ClipStore(root))
+
+
+@pytest.mark.quick
+def test_every_reader_gives_the_frames_of_the_store(raw):
+    store, paths = raw
+    for name, read in decoding.peers().items():
+        for row, first in ((0, 0), (1, 5), (2, 24)):
+            clip = read(paths[row], first, 16, 25.0, (128, 170))
+            wanted = store.read(row, np.arange(first, first + 16)).astype(int)
+            apart = [np.abs(wanted - np.roll(clip, shift, 0)).mean() for shift in (0, 1, -1)]
+            assert apart[0] < 4 and apart[0] == min(apart), (name, first)
+
+
+@pytest.mark.quick
+def test_the_studys_layout_holds_the_same_frames(raw, tmp_path):
+    store, _ = raw
+    study_layout.write(store, tmp_path / "a.h5")
+    with study_layout.h5py.File(tmp_path / "a.h5") as file:
+        assert np.array_equal(file["2"][()], store.read(2, np.arange(40)))
+        clip = study_layout.clip(file, 1, np.random.default_rng(0), 16, 112)
+    assert clip.shape == (16, 112, 112, 3) and clip.dtype == np.uint8
+
+
+def test_rows_table_and_figure(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "_study_rate", lambda *_: {"failed": "not asked"})
+    files = {"json_file": tmp_path / "rows.json", "figure": tmp_path / "rows.png"}
+    rows = data.run(folder, **files, seconds=0.05, say=lambda _: None)
+    assert json.loads(files["json_file"].read_text()) == rows
+    assert files["figure"].read_bytes()[:4] == b"\x89PNG"
+    assert {row["bench"] for row in rows} == {"data"}
+    read = {(row["engine"], row["codec"]): row for row in rows if row["task"] == "read"}
+    assert {("harlib", codec) for codec in ("raw", "jpeg", "h264")} < set(read)
+    assert {("opencv", "original"), ("pyav", "original"), ("study-layout", "raw")} < set(read)
+    assert all(row["clips_per_s"] > 0 and row["bytes_per_video"] > 0 for row in read.values())
+    assert read["harlib", "raw"]["bytes_per_video"] > 40 * 128 * 170 * 3
+    assert read["harlib", "h264"]["share_of_raw_bytes"] < 0.1
+    scaling = [row for row in rows if row["task"] == "scaling" and row["engine"] == "harlib"]
+    assert [row["count"] for row in scaling] == [1, 2] * 3
+    (raw_row,) = (r for r in rows if r["task"] == "kinetics-600" and r["codec"] == "raw")
+    # 377,000 videos of 300 frames of 128 x 170
+    assert raw_row["disk_gb"] == pytest.approx(377_000 * 300 * 128 * 170 * 3 / 1e9, rel=0.02)
+    text = data.table(rows)
+    assert "kinetics-600" in text and "not asked" in text and "decode and scale" in text
+    assert "harlib h264" in alt(drawing.bytes_and_speed(rows))
+
+
+@pytest.mark.quick
+def test_a_folder_without_videos(tmp_path):
+    with pytest.raises(ValueError, match="holds no videos to measure on"):
+        data.run(tmp_path)
+
+
+@pytest.mark.soak
+def test_the_studys_loader_runs_with_workers(raw, tmp_path):
+    study_layout.write(raw[0], tmp_path / "a.h5")
+    rate = data._study_rate(tmp_path / "a.h5", 0.5, 2)
+    assert rate["clips_per_s"] > 0
+    assert "failed" in data._study_rate(tmp_path / "none.h5", 0.5, 1)
