@@ -166,9 +166,14 @@ class BatchNorm(keras.layers.BatchNormalization):
         else:
             if tf.distribute.get_strategy().num_replicas_in_sync > 1:
                 # The fused kernel sees one device's part of the batch, others see the rest.
-                mean, variance = ops.moments(tf.cast(x, "float32"), (0, 1, 2), synchronized=True)
-                scale = gamma * tf.math.rsqrt(variance + self.epsilon)
-                y = tf.cast(tf.cast(x, "float32") * scale + (beta - mean * scale), x.dtype)
+                # (Keras' synchronised moments lose digits: mean of squares less square of mean.)
+                group = tf.distribute.get_replica_context()
+                y = tf.cast(x, "float32")
+                mean = group.all_reduce("mean", tf.reduce_mean(y, (0, 1, 2)))
+                y = y - mean
+                variance = group.all_reduce("mean", tf.reduce_mean(tf.square(y), (0, 1, 2)))
+                y = y * (gamma * tf.math.rsqrt(variance + self.epsilon)) + beta
+                y = tf.cast(y, x.dtype)
             else:
                 y, mean, variance = tf.compat.v1.nn.fused_batch_norm(
                     x, gamma, beta, epsilon=self.epsilon, is_training=True

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 
 from harlib.data import loader
+from harlib.training import devices
 from harlib.training.recipe import Recipe
 
 
@@ -20,7 +21,7 @@ def read(batches, start: int, stop: int, threads: int, workers: int = 0) -> Iter
         ValueError: the dataset ends before `stop`.
     """
     position = start
-    if isinstance(batches, grain.MapDataset):
+    if start < stop and isinstance(batches, grain.MapDataset):
         elements = loader.iterate(batches, start=start, stop=stop, threads=threads, workers=workers)
     else:
         elements = (batches[i] for i in range(start, stop))
@@ -36,19 +37,24 @@ def read(batches, start: int, stop: int, threads: int, workers: int = 0) -> Iter
 
 
 def validate(
-    model: keras.Model, recipe: Recipe, dataset, classes: int, threads: int
+    group: devices.Single, recipe: Recipe, dataset, classes: int, threads: int
 ) -> dict[str, float]:
     """`val_loss` (mean cross-entropy in nats, without smoothing) and `val_accuracy` per clip."""
     loss = correct = clips = 0
-    with contextlib.closing(read(dataset, 0, len(dataset), threads)) as source:
+    own = group.own(len(dataset))
+    if group.processes > 1 and len(own):
+        part = isinstance(dataset, grain.MapDataset)
+        dataset = dataset[own.start :: own.step] if part else [dataset[i] for i in own]
+    with contextlib.closing(read(dataset, 0, len(own), threads)) as source:
         for batch, labels in source:
-            scores = np.asarray(model.predict_on_batch(batch), np.float64)
+            scores = np.asarray(group.predict(batch), np.float64)
             targets = recipe.targets(labels, classes)
             # Keras' own floor under a probability, so that a sure mistake costs 16, not infinity.
             logs = np.log(np.maximum(scores, keras.config.epsilon()))
             loss -= float((targets * logs).sum())
             correct += int((scores.argmax(1) == targets.argmax(1)).sum())
             clips += len(targets)
+    loss, correct, clips = group.total([loss, correct, clips])
     if not clips:
         raise ValueError("the validation set holds no clips")
     return {"val_loss": loss / clips, "val_accuracy": correct / clips}

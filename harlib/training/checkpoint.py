@@ -50,10 +50,17 @@ def capture(model: keras.Model) -> dict[str, np.ndarray]:
     arrays = {}
     for part, variables in _variables(model).items():
         for i, variable in enumerate(variables):
-            array = keras.ops.convert_to_numpy(variable.value)
+            array = as_numpy(variable)
             # npz holds NumPy's own types only; bfloat16 fits into float32 exactly.
             arrays[f"{part}.{i}"] = array if array.dtype.isbuiltin == 1 else array.astype("float32")
     return arrays | _generators()
+
+
+def as_numpy(variable) -> np.ndarray:
+    """A Keras variable's value; of one with a copy on each device, the first device's."""
+    value = variable.value
+    # What MirroredStrategy makes is no tensor yet, only a holder of tensors.
+    return value.numpy() if hasattr(value, "values") else keras.ops.convert_to_numpy(value)
 
 
 def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:

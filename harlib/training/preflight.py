@@ -14,6 +14,7 @@ import pandas as pd
 import psutil
 
 from harlib.data.audit import Audit
+from harlib.training import devices
 from harlib.training.batches import read, validate
 from harlib.training.checkpoint import capture, restore_model
 from harlib.training.progress import duration, tree_memory
@@ -92,8 +93,9 @@ def check(
     """
     run_dir = Path(run_dir)
     classes = model.output_shape[-1]
-    with _untouched(model):
-        trial = _Trial(model, recipe, classes)
+    group = devices.of(model)
+    with group.scope(), _untouched(model):
+        trial = _Trial(group, recipe, classes)
         with contextlib.closing(read(batches, 0, 1, 0)) as source:
             trial.learn(next(source), steps, seconds)
         memory = tree_memory()
@@ -101,7 +103,7 @@ def check(
         sizes = [sum(a.nbytes for n, a in capture(model).items() if n.startswith(part))
                  for part in ("model", "optimizer")]  # fmt: skip
         load_s = _loading(batches, threads, workers, seconds=min(seconds, 3.0))
-        validate_s = _validating(model, recipe, validation, classes)
+        validate_s = _validating(group, recipe, validation, classes)
     rows = [trial.first_loss(), trial.overfitted()]
     clips, step_s = trial.clips, trial.step_s
     loader, network = clips / load_s, clips / step_s
@@ -122,11 +124,11 @@ def check(
 class _Trial:
     """The attempt to learn one batch by heart."""
 
-    def __init__(self, model, recipe, classes):
-        self.model, self.classes = model, classes
+    def __init__(self, group, recipe, classes):
+        self.group, self.classes = group, classes
         length = recipe.steps_per_epoch, recipe.epochs
         self.recipe = Recipe("preflight", "", *length, optimizer="adam", lr=_RATE)
-        self.recipe.compile(model)
+        self.recipe.compile(group.model)
         self.losses: list[float] = []
         self.accuracy = 0.0
 
@@ -139,7 +141,7 @@ class _Trial:
         began = None
         while len(self.losses) < steps:
             start = time.monotonic()
-            values = self.model.train_on_batch(clips, targets, return_dict=True)
+            values = self.group.train(clips, targets, None)
             times.append(time.monotonic() - start)
             self.losses.append(float(values["cross_entropy"]))
             self.accuracy = float(values["accuracy"])
@@ -214,15 +216,15 @@ def _loading(batches, threads, workers, seconds) -> float:
         return (time.monotonic() - start) / count
 
 
-def _validating(model, recipe, validation, classes) -> float:
+def _validating(group, recipe, validation, classes) -> float:
     """Seconds of a validation, from its first batches."""
     if validation is None:
         return 0.0
     count = min(3, len(validation))
     first, some = validation[0], [validation[i] for i in range(count)]
-    validate(model, recipe, [first], classes, 0)  # builds the graph
+    validate(group, recipe, [first], classes, 0)  # builds the graph
     start = time.monotonic()
-    validate(model, recipe, some, classes, 0)
+    validate(group, recipe, some, classes, 0)
     return (time.monotonic() - start) / count * len(validation)
 
 

@@ -1,0 +1,157 @@
+"""Several processes that train one model, on one machine or many: who and where they are.
+
+JAX's distributed runtime through `keras.distribution.initialize`; the addresses are given, or
+found in what Slurm, Kubernetes or Open MPI tell their processes.
+"""
+
+import contextlib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from harlib.training.peers import Peers
+
+PORT = 29_400  # of the coordinator, where nothing else is given; the next one is for `Peers`
+
+
+class ClusterError(ValueError):
+    """The processes of a training cannot be found; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One process' place: `process` of `processes`; process 0 listens at `coordinator`."""
+
+    coordinator: str  # host:port
+    processes: int
+    process: int
+
+    def __post_init__(self):
+        host, _, port = self.coordinator.rpartition(":")
+        if not host or not port.isdigit() or not 0 < int(port) < 65_535:
+            raise ClusterError(f"the coordinator is HOST:PORT; received {self.coordinator!r}")
+        if self.processes < 1 or not 0 <= self.process < self.processes:
+            raise ClusterError(
+                f"process numbers lie in 0..{self.processes - 1}; received {self.process}"
+            )
+
+    @property
+    def host(self) -> str:
+        return self.coordinator.rpartition(":")[0]
+
+    @property
+    def port(self) -> int:
+        return int(self.coordinator.rpartition(":")[2])
+
+
+def find(environ: Mapping[str, str] | None = None) -> Cluster:
+    """This process' place, from the variables of HARLIB_*, Slurm, Kubernetes or Open MPI.
+
+    HARLIB_COORDINATOR (host or host:port), HARLIB_PROCESSES and HARLIB_PROCESS go before what the
+    scheduler says, each by itself.
+
+    Raises:
+        ClusterError: a number or the coordinator is said by nobody.
+    """
+    environ = os.environ if environ is None else environ
+    found = {"coordinator": "", "processes": "", "process": ""}
+    for name in found:
+        found[name] = environ.get(f"HARLIB_{name.upper()}", "")
+        for scheduler in (_slurm, _kubernetes, _open_mpi):
+            found[name] = found[name] or scheduler(environ).get(name, "")
+    missing = [f"HARLIB_{name.upper()}" for name, value in found.items() if not value]
+    if missing:
+        raise ClusterError(
+            f"no {', '.join(missing)}, and neither Slurm (srun), a Kubernetes Job with indexes nor "
+            "Open MPI tells it: set it, or give --coordinator, --processes and --process"
+        )
+    if ":" not in found["coordinator"]:
+        found["coordinator"] += f":{_port(environ)}"
+    for name in ("processes", "process"):
+        if not found[name].isdigit():
+            raise ClusterError(f"HARLIB_{name.upper()} is a whole number; it is {found[name]!r}")
+    return Cluster(found["coordinator"], int(found["processes"]), int(found["process"]))
+
+
+def _slurm(environ) -> dict[str, str]:
+    """Of a task that srun started."""
+    if "SLURM_PROCID" not in environ:
+        return {}
+    nodes = environ.get("SLURM_STEP_NODELIST") or environ.get("SLURM_JOB_NODELIST", "")
+    processes = environ.get("SLURM_STEP_NUM_TASKS") or environ.get("SLURM_NTASKS", "")
+    place = {"process": environ["SLURM_PROCID"], "processes": processes}
+    return place | ({"coordinator": first_node(nodes)} if nodes else {})
+
+
+def _kubernetes(environ) -> dict[str, str]:
+    """Of a pod of a Job with `completionMode: Indexed`."""
+    index = environ.get("JOB_COMPLETION_INDEX")
+    return {} if index is None else {"process": index}
+
+
+def _open_mpi(environ) -> dict[str, str]:
+    """Of a process that mpirun started."""
+    if "OMPI_COMM_WORLD_RANK" not in environ:
+        return {}
+    place = {
+        "process": environ["OMPI_COMM_WORLD_RANK"],
+        "processes": environ.get("OMPI_COMM_WORLD_SIZE", ""),
+    }
+    # "1531576320.0;tcp://10.96.0.1,10.148.0.1:34911" up to version 4: where mpirun itself runs.
+    uri = re.search(r"://\[?([^,:;\]]+)", environ.get("OMPI_MCA_orte_hnp_uri", ""))
+    if uri:
+        place["coordinator"] = uri.group(1)
+    elif environ.get("OMPI_COMM_WORLD_LOCAL_SIZE") == place["processes"]:
+        place["coordinator"] = "127.0.0.1"  # all of them on this machine
+    return place
+
+
+def first_node(nodes: str) -> str:
+    """The first host of Slurm's compact list: ``gpu[03-05,9],login`` is ``gpu03``."""
+    name, bracket, rest = re.match(r"([^,\[]*)(\[?)(.*)", nodes).groups()
+    return name + re.match(r"[0-9]*", rest).group() + _suffix(rest) if bracket else name
+
+
+def _suffix(rest) -> str:
+    """What follows the bracket within the first name: ``03-05]-ib,login`` -> ``-ib``."""
+    return re.match(r"[^,]*", rest.partition("]")[2]).group()
+
+
+def _port(environ) -> int:
+    """The same for all processes of a job, another one for another job on the same machines."""
+    job = environ.get("SLURM_JOB_ID", "0")
+    return PORT + 2 * (int(job) % 1000) if job.isdigit() else PORT
+
+
+@contextlib.contextmanager
+def join(place: Cluster, wait_s: float = 300.0):
+    """Be one of the processes: inside, JAX sees the devices of all of them.
+
+    To be entered before anything computes. When a process dies, the others say its name and end
+    with status `peers.EXIT_STATUS` within `peers.PATIENCE_S` seconds.
+
+    Raises:
+        ClusterError: another backend than JAX.
+        TimeoutError: not all processes came within `wait_s` seconds.
+    """
+    import keras
+
+    if keras.backend.backend() != "jax":
+        raise ClusterError(
+            f"several processes need JAX: set KERAS_BACKEND=jax (this is {keras.backend.backend()})"
+        )
+    import jax
+
+    # Without accelerators JAX computes on the CPU, whose processes talk through Gloo.
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    host = place.host if place.process else ""
+    peers = Peers(host, place.port + 1, place.processes, place.process, wait_s)
+    try:
+        keras.distribution.initialize(place.coordinator, place.processes, place.process)
+        yield peers
+    except BaseException:
+        peers.close()
+        raise
+    peers.leave()
+    jax.distributed.shutdown()

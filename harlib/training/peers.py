@@ -1,0 +1,148 @@
+"""The processes of one training keep an eye on each other: when one dies, the others end.
+
+Without it they would wait for the dead one in the middle of a step, some for minutes and without a
+word about who is missing.
+"""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+import time
+
+BEAT_S = 1.0  # between two signs of life
+PATIENCE_S = 30.0  # without one, a process (or its machine, or the network) is taken for dead
+EXIT_STATUS = 70
+
+
+class Peers:
+    """Connections of process 0 with each other process; a broken one ends this process.
+
+    Process 0 listens on `port` of the coordinator's `host`, the others connect to it. A process
+    that ends as planned says so with `leave`.
+
+    Raises:
+        TimeoutError: not all processes came within `wait_s` seconds; the message names them.
+    """
+
+    def __init__(self, host: str, port: int, processes: int, process: int, wait_s: float = 300.0):
+        self.process = process
+        self.names = {process: f"process {process} ({socket.gethostname()}, pid {os.getpid()})"}
+        self._over = threading.Event()
+        self._left: set[int] = set()
+        self._links: dict[int, socket.socket] = {}
+        deadline = time.monotonic() + wait_s
+        if process:
+            self._links[0] = _connect(host, port, deadline, f"process {process}")
+            self._links[0].sendall(f"{self.names[process]}\n".encode())
+            self.names[0] = _line(self._links[0])
+        else:
+            self._accept(port, processes, deadline)
+        self._lock = threading.Lock()
+        parent = os.getppid()
+        for number, link in self._links.items():
+            link.settimeout(PATIENCE_S)
+            threading.Thread(target=self._listen, args=(number, link), daemon=True).start()
+        threading.Thread(target=self._beat, args=(parent,), daemon=True).start()
+
+    def _accept(self, port, processes, deadline):
+        with socket.create_server(("", port)) as server:
+            while len(self._links) < processes - 1:
+                server.settimeout(max(0.1, deadline - time.monotonic()))
+                try:
+                    link, _ = server.accept()
+                except TimeoutError:
+                    here = set(self._links) | {0}
+                    absent = ", ".join(str(n) for n in range(processes) if n not in here)
+                    raise TimeoutError(f"these processes did not come: {absent}") from None
+                link.settimeout(10)
+                name = _line(link)
+                number = int(name.split()[1])
+                link.sendall(f"{self.names[0]}\n".encode())
+                self._links[number], self.names[number] = link, name
+
+    def _beat(self, parent):
+        while not self._over.wait(BEAT_S):
+            # A launcher that was killed cannot stop its processes: they end themselves.
+            if os.environ.get("HARLIB_LAUNCHER") == str(parent) and os.getppid() != parent:
+                self._end("the process that started this one died")
+            for link in self._links.values():
+                self._send(link, b".")
+
+    def _send(self, link, message):
+        with contextlib.suppress(OSError), self._lock:  # a broken link is the listener's to tell
+            link.sendall(message)
+
+    def _listen(self, number, link):
+        """Beats are dots; a line tells that the peer leaves as planned, or that another died."""
+        text = b""
+        while not self._over.is_set():
+            try:
+                got = link.recv(4096)
+            except TimeoutError:
+                self._lost(number, f"gave no sign of life for {PATIENCE_S:.0f} s")
+            except OSError:
+                got = b""
+            if not got:
+                return None if self._over.is_set() else self._lost(number, "ended")
+            *lines, text = (text + got.replace(b".", b"")).split(b"\n")
+            for line in map(bytes.decode, lines):
+                if line == "leave":
+                    self._left.add(number)
+                    if self.process:  # process 0 is the last to leave
+                        self._over.set()
+                    return None
+                else:
+                    self._end(line)
+
+    def _lost(self, number, how):
+        message = f"{self.names[number]} {how}"
+        for other, link in self._links.items():
+            if other != number:
+                self._send(link, message.replace(".", "·").encode() + b"\n")
+        self._end(message)
+
+    def _end(self, message):
+        # Not an exception: the main thread may be inside a step that never ends.
+        line = f"{message}; training stops here and goes on from its last checkpoint when started"
+        print(f"{self.names[self.process]}: {line} again", file=sys.stderr, flush=True)
+        os._exit(EXIT_STATUS)
+
+    def leave(self) -> None:
+        """End as planned: wait until every process is at its end."""
+        if not self.process:
+            while len(self._left) < len(self._links):
+                time.sleep(0.05)
+        for link in self._links.values():
+            self._send(link, b"leave\n")
+        if self.process:
+            self._over.wait()  # process 0 may have much to do: scores, files
+        self._over.set()
+
+    def close(self) -> None:
+        """Leave without a word: the others end."""
+        self._over.set()
+        for link in self._links.values():
+            link.close()
+
+
+def _connect(host, port, deadline, who) -> socket.socket:
+    while True:
+        try:
+            return socket.create_connection((host, port), timeout=10)
+        except OSError as error:
+            if time.monotonic() > deadline:
+                message = f"{who} cannot reach process 0 at {host}:{port}: {error}"
+                raise TimeoutError(message) from None
+            time.sleep(0.2)
+
+
+def _line(link) -> str:
+    text = b""
+    while not text.endswith(b"\n"):
+        got = link.recv(1)
+        if not got:
+            raise ConnectionError("a process ended while the training was being set up")
+        text += got
+    return text.decode().strip()

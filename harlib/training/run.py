@@ -1,0 +1,191 @@
+"""The state of one training run, and the moves that change it: step, end of an epoch, save."""
+
+import contextlib
+import math
+import time
+
+import keras
+import numpy as np
+
+from harlib.training.batches import validate
+from harlib.training.checkpoint import Checkpoints, as_numpy, capture, restore, write_atomically
+from harlib.training.divergence import TrainingDiverged, advice, first_nonfinite
+from harlib.training.progress import Progress, duration, tree_memory
+
+
+class Run:
+    """The state of one run: what a checkpoint holds, and the moves that change it."""
+
+    def __init__(self, group, recipe, run_dir, identity, keep, report):
+        self.group, self.model = group, (model := group.model)
+        self.recipe, self.run_dir, self.report = recipe, run_dir, report
+        self.classes = model.output_shape[-1]
+        self.total = recipe.epochs * recipe.steps_per_epoch
+        recipe.compile(model)
+        # A float16 policy wraps the optimiser for loss scaling; rate and averages are inside.
+        self.optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
+        self.step = 0
+        self.schedule = recipe.start()
+        self.history: list[dict] = []
+        self.best: list | None = None
+        self.sums = self._zero()
+        self.told = False  # how a batch is shared
+        self.progress = Progress(run_dir, recipe.epochs, recipe.steps_per_epoch, report)
+        fingerprint = {
+            "identity": dict(identity or {}),
+            "recipe": recipe.config(),
+            "shapes": [list(v.shape) for v in model.variables],
+        }
+        if group.process:  # until process 0 has tidied the folder and left a checkpoint there
+            group.meet("begun")
+        self.checkpoints = Checkpoints(run_dir / "checkpoints", fingerprint, keep)
+
+    def begin(self, resume: bool) -> None:
+        """Take up the newest checkpoint, or write the first one."""
+        if not resume and not self.group.process:
+            self.checkpoints.clear()
+        found = self.checkpoints.load(self.report)
+        if found is None:
+            # The first weights too: a run killed before its second checkpoint starts from them.
+            self.save()
+        if self.group.processes > 1:
+            if not self.group.process:
+                self.group.meet("begun")
+            # Also at the first step: all of them begin with the weights of process 0.
+            found = found or self.checkpoints.load(self.report)
+        if found is None:
+            return
+        arrays, state = found
+        restore(self.model, arrays)
+        for key in ("step", "schedule", "history", "best", "sums"):
+            setattr(self, key, state[key])
+        if self.step or self.group.processes == 1:
+            self.report(f"resuming at step {self.step} of {self.total}")
+
+    def save(self) -> None:
+        """Write a checkpoint of the present step; process 0 does it for all.
+
+        Raises:
+            TrainingDiverged: something in it is not finite.
+        """
+        if self.group.process:
+            return
+        arrays = capture(self.model)
+        bad = first_nonfinite(self.model, arrays)
+        if bad:
+            raise TrainingDiverged(advice(f"{bad} is not finite after step {self.step}"))
+        state = {k: getattr(self, k) for k in ("schedule", "history", "best", "sums")}
+        self.checkpoints.save(self.step, arrays, state)
+
+    def train(self, clips, labels, began: float, waited: float) -> None:
+        """One step; `began`: when its batch was asked for; `waited`: seconds until it came."""
+        lr = self.recipe.lr_at(self.step, self.schedule)
+        if lr != self.sums["lr"]:
+            self.optimizer.learning_rate = lr
+        targets = self.recipe.targets(labels, self.classes)
+        if not self.told:
+            self.told = True
+            if shared := self.group.describe(len(targets)):
+                self.report(shared)
+        values = self.group.train(clips, targets, self.recipe.sample_weights(targets))
+        self.step += 1
+        if not math.isfinite(values["loss"]):
+            bad = first_nonfinite(self.model, capture(self.model))
+            where = f"; first weights that are not finite after it: {bad}" if bad else ""
+            raise TrainingDiverged(
+                advice(f"the loss is {values['loss']} at step {self.step}{where}")
+            )
+        n, sums = len(targets) * self.group.processes, self.sums
+        seconds = time.monotonic() - began
+        sums["clips"] += n
+        sums["loss"] += n * float(values["cross_entropy"])
+        sums["correct"] += n * float(values["accuracy"])
+        sums["seconds"] += seconds
+        sums["waited"] += waited
+        sums["lr"] = lr
+        if self.group.process == 0:
+            self.progress.step(self.step, sums["loss"] / sums["clips"], seconds)
+
+    def end_epoch(self, validation, monitor, threads) -> None:
+        """Validate, write the row, move the schedule, keep the best."""
+        sums, began = self.sums, time.monotonic()
+        row = {
+            "epoch": self.step // self.recipe.steps_per_epoch,
+            "loss": sums["loss"] / sums["clips"],
+            "accuracy": sums["correct"] / sums["clips"],
+        }
+        if validation is not None:
+            with self._averaged():
+                row |= validate(self.group, self.recipe, validation, self.classes, threads)
+                if not math.isfinite(row["val_loss"]):
+                    where = f"the validation loss is {row['val_loss']} after epoch {row['epoch']}"
+                    raise TrainingDiverged(advice(where))
+                self._keep_best(monitor, row)
+        row |= {
+            "lr": sums["lr"],
+            "seconds": sums["seconds"],
+            "clips_per_s": sums["clips"] / sums["seconds"],
+            "wait_share": sums["waited"] / sums["seconds"],
+            "memory_bytes": tree_memory(),
+        }
+        self.history.append(row)
+        self.schedule = self.recipe.after_epoch(self.schedule, row)
+        self.sums = self._zero()
+        self.progress.epoch_end(time.monotonic() - began)
+        if self.group.process == 0:
+            self.progress.epoch(self.history, self.step)
+
+    def finish(self) -> None:
+        """Save the last checkpoint and the model."""
+        self.group.meet("trained")
+        if not self.checkpoints.holds(self.step):
+            self.save()
+        self._take_average()
+        if self.group.process:
+            return
+        path = self.run_dir / "model.keras"
+        _save(self.model, path)
+        seconds = sum(row["seconds"] for row in self.history)
+        self.report(f"trained {self.total} steps in {duration(seconds)}: {path}")
+
+    @staticmethod
+    def _zero() -> dict:
+        return {"clips": 0, "loss": 0.0, "correct": 0.0, "seconds": 0.0, "waited": 0.0, "lr": None}
+
+    @contextlib.contextmanager
+    def _averaged(self):
+        """Inside, the model has the weights' moving average if the recipe keeps one."""
+        weights = self.model.trainable_variables if self.recipe.ema else []
+        own = [_copy(w) for w in weights]
+        self._take_average()
+        try:
+            yield
+        finally:
+            for weight, value in zip(weights, own, strict=True):
+                weight.assign(value)
+
+    def _take_average(self):
+        """Put the weights' moving average, if there is one, into the model."""
+        self.optimizer.finalize_variable_values(self.model.trainable_variables)
+        if self.recipe.ema:
+            # On JAX, weight and average are now one buffer, which a step must not be given twice.
+            for weight in self.model.trainable_variables:
+                weight.assign(_copy(weight))
+
+    def _keep_best(self, monitor, row):
+        gain = [row["val_accuracy"], -row["val_loss"]]  # of equal accuracies, the lower loss
+        gain = gain if monitor == "val_accuracy" else gain[1:]
+        if self.best is None or gain > self.best:
+            self.best = gain
+            if self.group.process == 0:
+                _save(self.model, self.checkpoints.folder / "best.keras")
+
+
+def _copy(weight) -> np.ndarray:
+    return np.array(as_numpy(weight))
+
+
+def _save(model, path) -> None:
+    # The same layers in a model that was never compiled: no optimiser, a third of Adam's size.
+    bare = keras.Model(model.inputs, model.outputs, name=model.name)
+    write_atomically(path, lambda part: bare.save(part))

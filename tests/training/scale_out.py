@@ -1,0 +1,91 @@
+"""As a script: one training on some devices of this machine, or as one of several processes.
+
+    python scale_out.py devices NETWORK RUN_DIR COUNT
+    python scale_out.py process NETWORK RUN_DIR PROCESSES NUMBER COORDINATOR [KILL_AT]
+
+NETWORK is tiny, c3d or c3d_bn; KERAS_BACKEND chooses the backend.
+"""
+
+import os
+import signal
+import sys
+
+import keras
+import numpy as np
+from tiny_training import Batches, Validation, tiny_model, tiny_recipe
+
+from harlib import models
+from harlib.training import cluster, devices, fit, recipes
+
+
+class Clips:
+    """Element i: 8 clips with 8 frames of 32 x 32 pixels."""
+
+    def __getitem__(self, i):
+        rng = np.random.default_rng(i)
+        labels = rng.integers(0, 3, 8).astype(np.int32)
+        clips = rng.integers(0, 120, (8, 8, 32, 32, 3)) + 60 * labels[:, None, None, None, None]
+        return clips.astype(np.uint8), labels
+
+
+class HeldOut(Clips):
+    """Three batches, the last one smaller."""
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, i):
+        clips, labels = super().__getitem__(1000 + i)
+        return (clips, labels) if i < 2 else (clips[:5], labels[:5])
+
+
+class Part:
+    """One process' part of every batch; before number `kill_at` is read, the process is killed."""
+
+    def __init__(self, batches, process=0, processes=1, kill_at=None):
+        self.batches, self.process, self.processes = batches, process, processes
+        self.kill_at = kill_at
+
+    def __getitem__(self, i):
+        if i == self.kill_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        clips, labels = self.batches[i]
+        count = len(labels) // self.processes
+        own = slice(self.process * count, (self.process + 1) * count)
+        return clips[own], labels[own]
+
+
+def train(network, run_dir, *place, **options):
+    """20 steps; of c3d_bn, whose batch norm magnifies rounding with every step, 10."""
+    keras.utils.set_random_seed(0)
+    if network == "tiny":
+        model, recipe = tiny_model(dropout=0.0), tiny_recipe()
+        batches, validation = Batches(), Validation()
+    else:
+        model = models.build(network, 3, frames=8, size=32, width=0.125, dense=8, dropout=0.0)
+        epochs, lr = (1, 0.003) if network == "c3d_bn" else (2, 0.03)
+        recipe = recipes.build("tran-sgd", steps_per_epoch=10, epochs=epochs, lr=lr, drop_epochs=[])
+        batches, validation = Clips(), HeldOut()
+    fit.fit(model, Part(batches, *place), recipe, run_dir=run_dir, validation=validation, **options)
+
+
+def on_devices(network, run_dir, count):
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        cpu = tf.config.list_physical_devices("CPU")[0]
+        two = [tf.config.LogicalDeviceConfiguration()] * 2
+        tf.config.set_logical_device_configuration(cpu, two)
+    with devices.scope(int(count)):
+        train(network, run_dir)
+
+
+def as_process(network, run_dir, processes, number, coordinator, kill_at=None):
+    place = cluster.Cluster(coordinator, int(processes), int(number))
+    with cluster.join(place), devices.all_processes():
+        kill_at = int(kill_at) if kill_at else None
+        train(network, run_dir, place.process, place.processes, kill_at, checkpoint_every_steps=4)
+
+
+if __name__ == "__main__":
+    {"devices": on_devices, "process": as_process}[sys.argv[1]](*sys.argv[2:])
