@@ -261,5 +261,62 @@ def bench_data(json_file, videos, figure, seconds):
     click.echo(data.table(rows))
 
 
+_bench_models = click.option(
+    "--models", default="resnext3d_101,c3d", show_default=True, help="Names, by commas."
+)
+_bench_frames = click.option("--frames", default=16, show_default=True)
+_bench_size = click.option("--size", default=112, show_default=True, help="Pixels a side.")
+_bench_policies = click.option(
+    "--policies", default="float32,mixed_bfloat16", show_default=True, help="By commas."
+)
+_bench_limit = click.option(
+    "--limit", default=600.0, show_default=True, help="Seconds for a first step, and for a turn."
+)
+
+
+@bench.command("train")
+@_json
+@_bench_models
+@_bench_policies
+@click.option("--engines", default="harlib,keras-stock,torch", show_default=True)
+@click.option("--modes", default="train,infer", show_default=True)
+@click.option("--batch", default=4, show_default=True)
+@_bench_frames
+@_bench_size
+@click.option("--steps", default=4, show_default=True, help="Steps a turn, at most.")
+@_bench_limit
+def bench_train(json_file, models, policies, engines, modes, batch, frames, size, steps, limit):
+    """Clips/s of training and inference: harlib, stock Keras, PyTorch; in turns, as children."""
+    from harlib.bench import train
+
+    rows = train.run(
+        models.split(","), engines=engines.split(","), policies=policies.split(","),
+        modes=modes.split(","), batch=batch, frames=frames, size=size, steps=steps,
+        limit_s=limit, json_file=json_file, say=click.echo,
+    )
+    click.echo(train.table(rows))
+
+
+@bench.command("batch")
+@_json
+@_bench_models
+@_bench_policies
+@click.option("--memory", help="Main memory a try may hold, as 8GB; without it the device's.")
+@click.option("--most", default=256, show_default=True, help="Batch to stop at.")
+@_bench_frames
+@_bench_size
+@click.option("--steps", default=3, show_default=True, help="Measured steps a try.")
+@_bench_limit
+def bench_batch(json_file, models, policies, memory, most, frames, size, steps, limit):
+    """The largest batch that trains, and its clips/s, by model and policy; tries are children."""
+    from harlib.bench import batch
+
+    batch.run(
+        models.split(","), policies=policies.split(","), memory=batch.parse_memory(memory),
+        most=most, frames=frames, size=size, steps=steps, limit_s=limit, json_file=json_file,
+        say=click.echo,
+    )
+
+
 if __name__ == "__main__":
     main()

@@ -1,0 +1,94 @@
+"""The largest training batch that fits into memory, and its clips/s, by policy and model."""
+
+from harlib.bench.child import Child, ChildError
+from harlib.bench.train import POLICIES, write
+
+_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
+
+
+def run(
+    models=("resnext3d_101", "c3d"), *, policies=POLICIES, memory=None, most=256, frames=16,
+    size=112, steps=3, limit_s=600.0, json_file=None, say=print,
+):
+    """Rows of the largest batch that trains, one a model and policy.
+
+    Every try is a child process of two steps and more. Batches are doubled from 1 until one does
+    not fit, then the gap is halved down to an eighth of the batch.
+
+    Args:
+        memory: bytes of main memory that a try may hold; None leaves the limit to the device,
+            as on a GPU, whose memory this does not count.
+        most: batch to stop at.
+
+    Returns:
+        List of dicts `bench, model, mode, engine, policy, frames, size, batch, clips_per_s,
+        memory_bytes, device, limit`; `limit` says what ended the search. `batch` is 0 where not
+        even one clip fits.
+    """
+    rows = []
+    for model in models:
+        for policy in policies:
+            spec = {"model": model, "mode": "train", "engine": "harlib", "policy": policy,
+                    "frames": frames, "size": size}  # fmt: skip
+
+            def attempt(batch, spec=spec):
+                with Child(spec | {"batch": batch}, limit_s=limit_s, memory_bytes=memory) as child:
+                    turn = child.turn(steps, limit_s)
+                    return {
+                        "batch": batch, "clips_per_s": batch * turn["steps"] / turn["seconds"],
+                        "memory_bytes": turn["memory_bytes"], "device": child.facts["device"],
+                    }
+
+            found, limit = _largest(attempt, most, say)
+            rows.append({"bench": "batch"} | spec | (found or {"batch": 0}) | {"limit": limit})
+            say(line(rows[-1]))
+            if json_file:
+                write(json_file, rows)
+    return rows
+
+
+def _largest(attempt, most, say):
+    """The last answer of `attempt(batch)` that came, and why larger ones did not."""
+    found, fits, fails, limit = None, 0, None, f"stopped at batch {most}"
+    while fits < most if fails is None else fails - fits > max(1, fits // 8):
+        batch = min(max(1, 2 * fits), most) if fails is None else (fits + fails) // 2
+        try:
+            found, fits = attempt(batch), batch
+        except ChildError as error:
+            fails, limit = batch, f"batch {batch} {error}"
+            say(f"  {limit}")
+        else:
+            say(f"  batch {batch} fits: {found['clips_per_s']:.2f} clips/s")
+    return found, limit
+
+
+def line(row):
+    """A row in words."""
+    start = f"{row['model']} {row['policy']}: batch {row['batch']}"
+    if not row["batch"]:
+        return f"{start}; {row['limit']}"
+    return (
+        f"{start}, {row['clips_per_s']:.2f} clips/s, {row['memory_bytes'] / 1e9:.2f} GB; "
+        f"{row['limit']}"
+    )
+
+
+def parse_memory(text):
+    """Bytes of "8GB", "500 MB" or a plain number; None of None.
+
+    Raises:
+        ValueError: for anything else.
+    """
+    if text is None:
+        return None
+    number, unit = text.strip().upper(), 1
+    for name, factor in _UNITS.items():
+        if number.endswith(name):
+            number, unit = number.removesuffix(name).strip(), factor
+    try:
+        size = int(float(number) * unit)
+    except ValueError:
+        size = 0
+    if size <= 0:
+        raise ValueError(f"memory={text!r} is no size; write it as 8GB or 500MB.")
+    return size

@@ -1,0 +1,217 @@
+"""A child process that measures one engine: makes its step, then takes turns as it is told.
+
+`python -m harlib.bench.worker SPEC` with SPEC a JSON object of `engine, model, mode, policy,
+batch, frames, size, reference`. It writes JSON lines: one when the first step is done, and one
+for every line "STEPS SECONDS" it reads: that many steps, or as many as end within the seconds.
+"""
+
+import importlib.util
+import json
+import os
+import platform
+import resource
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+CLASSES = 400
+# Arithmetic of this many rows and columns is bound by neither memory nor overhead.
+_PEAK_SIZE = 4096
+
+
+def main():
+    """Measure as the module says, until the input ends."""
+    spec = json.loads(sys.argv[1])
+    # What a framework prints must not mix with the answers.
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    began = time.perf_counter()
+    step, facts = ENGINES[spec["engine"]](spec)
+    step()
+    first = time.perf_counter() - began
+    print(json.dumps(facts | {"first_step_s": first, "memory_bytes": peak()}), file=answers,
+          flush=True)
+    for line in sys.stdin:
+        most, limit = line.split()
+        done, began = 0, time.perf_counter()
+        while done < int(most) and (not done or time.perf_counter() - began < float(limit)):
+            step()
+            done += 1
+        seconds = time.perf_counter() - began
+        print(json.dumps({"steps": done, "seconds": seconds, "memory_bytes": peak()}),
+              file=answers, flush=True)
+
+
+def peak():
+    """Most memory this process has held, in bytes."""
+    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+
+def harlib(spec):
+    """A step of the network as harlib trains and scores it (`fit` and `score` call the same)."""
+    import keras
+
+    from harlib import models
+    from harlib.models import folding
+    from harlib.training import precision
+
+    precision.use(spec["policy"])
+    model = models.build(spec["model"], CLASSES, frames=spec["frames"], size=spec["size"])
+    facts = {"gmacs": models.gmacs(model), "device": device(), "backend": keras.backend.backend()}
+    if spec["mode"] == "infer":
+        model = folding.fold(model, constant=True)
+    return _keras_step(model, spec), facts
+
+
+def keras_stock(spec):
+    """The same network of Keras' own layers: grouped Conv3D and BatchNormalization."""
+    import keras
+
+    from harlib import models
+    from harlib.models.layers import BatchNorm, Conv3D
+    from harlib.training import precision
+
+    precision.use(spec["policy"])
+
+    def stock(layer):
+        config = layer.get_config()
+        if isinstance(layer, Conv3D):
+            config.pop("method", None)
+            return keras.layers.Conv3D.from_config(config | {"padding": "same"})
+        if isinstance(layer, BatchNorm):
+            return keras.layers.BatchNormalization.from_config(config)
+        return type(layer).from_config(config)
+
+    model = models.build(spec["model"], CLASSES, frames=spec["frames"], size=spec["size"])
+    facts = {"gmacs": models.gmacs(model), "device": device(), "backend": keras.backend.backend()}
+    model = keras.models.clone_model(model, clone_function=stock, recursive=True)
+    return _keras_step(model, spec), facts
+
+
+def _keras_step(model, spec):
+    import keras
+
+    clips, labels = batch(spec)
+    jit = keras.backend.backend() == "jax"
+    model.compile(
+        keras.optimizers.SGD(1e-3, momentum=0.9), "sparse_categorical_crossentropy",
+        jit_compile=jit,
+    )
+    if spec["mode"] == "infer":
+        return lambda: model.predict_on_batch(clips)
+    return lambda: model.train_on_batch(clips, labels)
+
+
+def torch(spec):
+    """The PyTorch reference in its faster memory format; on CUDA with everything that helps."""
+    import torch
+
+    source = importlib.util.spec_from_file_location("torch_reference", spec["reference"])
+    reference = importlib.util.module_from_spec(source)
+    source.loader.exec_module(reference)
+    cuda = torch.cuda.is_available()
+    where = torch.device("cuda" if cuda else "cpu")
+    torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+    torch.backends.cudnn.benchmark = True
+    clips, labels = (torch.from_numpy(array) for array in batch(spec))
+    labels = labels.long().to(where)
+    mean = torch.tensor(reference.MEAN, device=where)
+    half = torch.autocast(where.type, torch.bfloat16, enabled=spec["policy"] != "float32")
+    loss = torch.nn.CrossEntropyLoss()
+
+    def make(memory_format):
+        network = reference.build(spec["model"], CLASSES, spec["frames"], spec["size"])
+        network = network.to(where, memory_format=memory_format)
+        network.train(spec["mode"] == "train")
+        run = torch.compile(network) if cuda else network
+        optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
+
+        def forward():
+            x = (clips.to(where).float() - mean).permute(0, 4, 1, 2, 3)
+            with half:
+                return run(x.contiguous(memory_format=memory_format))
+
+        def train():
+            optimizer.zero_grad(set_to_none=True)
+            loss(forward().float(), labels).backward()
+            optimizer.step()
+
+        def infer():
+            with torch.inference_mode():
+                return forward().float().softmax(1).cpu()
+
+        def step():
+            train() if spec["mode"] == "train" else infer()
+            if cuda:
+                torch.cuda.synchronize()
+
+        return step
+
+    times = {}
+    for memory_format in (torch.contiguous_format, torch.channels_last_3d):
+        step = make(memory_format)
+        step()
+        began = time.perf_counter()
+        step()
+        times[time.perf_counter() - began] = step, str(memory_format).removeprefix("torch.")
+    step, chosen = times[min(times)]
+    name = torch.cuda.get_device_name() if cuda else device()
+    return step, {"device": name, "backend": "torch", "format": chosen}
+
+
+def arithmetic(spec):
+    """A large matrix product: what the device computes when nothing else is in the way."""
+    import keras
+
+    dtype = spec["policy"].removeprefix("mixed_")
+    random = keras.random.uniform((_PEAK_SIZE, _PEAK_SIZE), dtype=dtype)
+
+    def step():
+        product = keras.ops.matmul(random, random)
+        keras.ops.convert_to_numpy(product[0, 0])
+
+    return step, {"gmacs": _PEAK_SIZE**3 / 1e9, "device": device()}
+
+
+def batch(spec):
+    """uint8 clips `(batch, frames, size, size, 3)` and int32 labels `(batch,)`."""
+    rng = np.random.default_rng(0)
+    shape = (spec["batch"], spec["frames"], spec["size"], spec["size"], 3)
+    return rng.integers(0, 256, shape, "uint8"), rng.integers(0, CLASSES, shape[0], "int32")
+
+
+def device():
+    """The name of the GPU that Keras' backend uses, or of the CPU with its cores."""
+    import keras
+
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        for gpu in tf.config.list_physical_devices("GPU"):
+            return tf.config.experimental.get_device_details(gpu).get("device_name", gpu.name)
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.default_backend() != "cpu":
+            return jax.devices()[0].device_kind
+    if keras.backend.backend() == "torch":
+        import torch
+
+        if torch.cuda.is_available():
+            return torch.cuda.get_device_name()
+    name = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), name)
+    return f"{name}, {os.cpu_count()} cores"
+
+
+ENGINES = {
+    "harlib": harlib, "keras-stock": keras_stock, "torch": torch, "arithmetic": arithmetic
+}
+
+if __name__ == "__main__":
+    main()
