@@ -189,11 +189,33 @@ def models(classes, frames, size, names):
 @main.command()
 @click.argument("params", nargs=-1, required=True, type=_FILE)
 @_set
-def train(params, overrides):
-    """Train and score the model of the files PARAMS (later ones win), without a notebook."""
-    from harlib.study.model_steps import run
+@click.option("--processes", type=click.IntRange(1), default=1, help="Train in so many processes.")
+@click.option("--coordinator", metavar="HOST:PORT", help="Be one of them: where process 0 listens.")
+@click.option("--process", type=int, default=0, help="Its number, from 0; with --coordinator.")
+@click.option("--cluster", is_flag=True, help="Be one of them: ask Slurm, Kubernetes, Open MPI.")
+def train(params, overrides, processes, coordinator, process, cluster):
+    """Train and score the model of the files PARAMS (later ones win), without a notebook.
 
-    click.echo(run(load_run(params, parse_overrides(overrides)).params))
+    --processes alone starts them all on this machine; on many, see docs/cluster.md.
+    """
+    run = load_run(params, parse_overrides(overrides)).params
+    if cluster or coordinator:
+        from harlib.study import scale_out
+        from harlib.training.cluster import Cluster, find
+
+        said = scale_out.run(run, find() if cluster else Cluster(coordinator, processes, process))
+        if said is not None:
+            click.echo(said)
+    elif processes > 1:
+        from harlib.study import scale_out
+
+        arguments = [*map(str, params), *(x for pair in overrides for x in ("--set", pair))]
+        if status := scale_out.launch(arguments, processes, say=click.echo):
+            raise click.exceptions.Exit(status if status > 0 else 1)
+    else:
+        from harlib.study import model_steps
+
+        click.echo(model_steps.run(run))
 
 
 @main.command()
@@ -251,13 +273,21 @@ _json = click.option(
 @bench.command("data")
 @_json
 @click.option("--videos", type=_FOLDER, help="Folder of videos; without it embedded ones.")
+@click.option("--as-kinetics", is_flag=True, help="First write --videos as Kinetics' files are.")
 @click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write a PNG.")
 @click.option("--seconds", default=5.0, show_default=True, help="Time a measurement.")
-def bench_data(json_file, videos, figure, seconds):
+def bench_data(json_file, videos, as_kinetics, figure, seconds):
     """Clips/s a core and bytes a video: every codec, on-the-fly decoding, the study's layout."""
     from harlib.bench import data
 
-    rows = data.run(videos, json_file=json_file, figure=figure, seconds=seconds, say=click.echo)
+    rows = data.run(
+        videos,
+        as_kinetics=as_kinetics or None,
+        json_file=json_file,
+        figure=figure,
+        seconds=seconds,
+        say=click.echo,
+    )
     click.echo(data.table(rows))
 
 

@@ -19,8 +19,8 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from harlib.bench import decoding, study_layout
-from harlib.data import actions, listings, sampling
+from harlib.bench import decoding, files, study_layout
+from harlib.data import actions, sampling
 from harlib.data.catalog import COLUMNS, Catalog
 from harlib.data.codecs import CODECS
 from harlib.data.loader import iterate, training_batches
@@ -28,17 +28,21 @@ from harlib.data.prepare import prepare
 from harlib.data.store import ClipStore
 
 FRAMES, SIZE, SHORT_SIDE, BATCH = 16, 112, 128, 8
-VIDEOS = 32  # so many of a folder's videos are measured, evenly chosen
-# Kinetics-600: 350,000 training and 27,000 validation videos of 10 s, usually 340 x 256 at 30 fps
-KINETICS = {"videos": 377_000, "train": 350_000, "frames": 300, "file": (256, 340)}
+# Kinetics-600: 350,000 training and 27,000 validation videos
+KINETICS = {"videos": 377_000, "train": 350_000, "frames": files.SECONDS * files.FPS}
 STUDY_EPOCH_H = 3.0  # the study's GPU trained one epoch of Kinetics-600 in so many hours
 
 
-def run(videos=None, *, json_file=None, figure=None, seconds=5.0, say=print) -> list[dict]:
+def run(
+    videos=None, *, as_kinetics=None, json_file=None, figure=None, seconds=5.0, say=print
+) -> list[dict]:
     """Measure on the videos of a folder, or on embedded ones.
 
     Args:
         videos: folder of videos, at any depth.
+        as_kinetics: first write them as files like Kinetics' own, see `files.as_kinetics`, because
+            size, codec and keyframes decide what decoding on the fly costs; by default embedded
+            videos are.
         json_file, figure: files to write the rows and the drawing to.
         seconds: length of one measurement.
         say: told what is being measured.
@@ -53,8 +57,12 @@ def run(videos=None, *, json_file=None, figure=None, seconds=5.0, say=print) -> 
         if videos is None:
             say("drawing embedded videos")
             actions.write_dataset(folder / "drawn", train=2, val=1, stills=0, progress=False)
-            videos = folder / "drawn"
-        catalog = _chosen(Path(videos))
+            videos, as_kinetics = folder / "drawn", as_kinetics is not False
+        paths = files.chosen(Path(videos))
+        if as_kinetics:
+            say(f"writing {len(paths)} videos as Kinetics' files are")
+            paths = files.as_kinetics(paths, folder / "files")
+        catalog = _catalog(paths)
         stores = {}
         for codec in CODECS:
             say(f"preparing {len(catalog)} videos: {codec}")
@@ -67,8 +75,9 @@ def run(videos=None, *, json_file=None, figure=None, seconds=5.0, say=print) -> 
         spent, pixels = decoding.preparing_cpu(paths, SHORT_SIDE)
         rows += _preparing(spent, paths)
         rows += _kinetics(stores["raw"], rows, spent, pixels)
-    device = _device()
-    rows = [{"bench": "data", **row, "device": device} for row in rows]
+    like = ", as Kinetics' files" if as_kinetics else ""
+    device = {"videos": f"{len(paths)} videos{like}", "device": _device()}
+    rows = [{"bench": "data", **row, **device} for row in rows]
     if json_file:
         Path(json_file).write_text(json.dumps(rows, indent=1) + "\n")
     if figure:
@@ -83,22 +92,18 @@ def table(rows: list[dict]) -> str:
     """The rows as text, a table a task."""
     texts = []
     for task, own in pd.DataFrame(rows).groupby("task", sort=False):
-        own = own.drop(columns=["bench", "task", "device"]).dropna(axis=1, how="all")
+        own = own.drop(columns=["bench", "task", "videos", "device"]).dropna(axis=1, how="all")
         texts.append(f"{task}\n" + own.to_string(index=False, na_rep="", float_format=_digits))
-    return "\n\n".join(texts) + f"\n\non {rows[0]['device']}"
+    return "\n\n".join(texts) + f"\n\n{rows[0]['videos']}, on {rows[0]['device']}"
 
 
 def _digits(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
-def _chosen(folder: Path) -> Catalog:
-    found = [paths[0] for paths in listings.find_files(folder).values() if "!/" not in paths[0]]
-    if not found:
-        raise ValueError(f"{folder} holds no videos to measure on")
-    files = [found[i] for i in np.linspace(0, len(found) - 1, min(VIDEOS, len(found))).astype(int)]
+def _catalog(paths: list[Path]) -> Catalog:
     nan = float("nan")
-    rows = [(Path(file).stem, file, "all", "train", Path(file).stem, nan, nan) for file in files]
+    rows = [(path.stem, str(path), "all", "train", path.stem, nan, nan) for path in paths]
     return Catalog(pd.DataFrame(rows, columns=COLUMNS), "bench")
 
 
@@ -247,7 +252,7 @@ def _kinetics(raw: ClipStore, rows, spent, source_pixels) -> list[dict]:
     """
     videos = raw.videos
     pixels = int((videos["frames"] * videos["height"] * videos["width"]).sum())
-    short, long = KINETICS["file"]
+    short, long = files.SIZE
     stored = KINETICS["frames"] * SHORT_SIDE * (2 * round(SHORT_SIDE * long / short / 2))
     decoded = KINETICS["frames"] * short * long
     needed = KINETICS["train"] / STUDY_EPOCH_H / 3600

@@ -3,10 +3,10 @@ import json
 import numpy as np
 import pytest
 
-from harlib.bench import data, decoding, drawing, study_layout
+from harlib.bench import data, decoding, drawing, files, study_layout
 from harlib.data.prepare import prepare
 from harlib.data.store import ClipStore
-from harlib.data.video import encode
+from harlib.data.video import decode, encode, probe
 from harlib.evaluation.style import alt
 
 
@@ -22,7 +22,7 @@ def folder(tmp_path_factory, moving_square):
 @pytest.fixture(scope="module")
 def raw(folder, tmp_path_factory):
     root = tmp_path_factory.mktemp("raw")
-    catalog = data._chosen(folder)
+    catalog = data._catalog(files.chosen(folder))
     prepare(catalog, root, codec="raw", workers=1, progress=False)
     return ClipStore(root), data._paths(catalog, ClipStore(root))
 
@@ -50,10 +50,10 @@ def test_the_studys_layout_holds_the_same_frames(raw, tmp_path):
 
 def test_rows_table_and_figure(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(data, "_study_rate", lambda *_: {"failed": "not asked"})
-    files = {"json_file": tmp_path / "rows.json", "figure": tmp_path / "rows.png"}
-    rows = data.run(folder, **files, seconds=0.05, say=lambda _: None)
-    assert json.loads(files["json_file"].read_text()) == rows
-    assert files["figure"].read_bytes()[:4] == b"\x89PNG"
+    written = {"json_file": tmp_path / "rows.json", "figure": tmp_path / "rows.png"}
+    rows = data.run(folder, **written, seconds=0.05, say=lambda _: None)
+    assert json.loads(written["json_file"].read_text()) == rows
+    assert written["figure"].read_bytes()[:4] == b"\x89PNG"
     assert {row["bench"] for row in rows} == {"data"}
     read = {(row["engine"], row["codec"]): row for row in rows if row["task"] == "read"}
     assert {("harlib", codec) for codec in ("raw", "jpeg", "h264")} < set(read)
@@ -69,6 +69,15 @@ def test_rows_table_and_figure(folder, tmp_path, monkeypatch):
     text = data.table(rows)
     assert "kinetics-600" in text and "not asked" in text and "decode and scale" in text
     assert "harlib h264" in alt(drawing.bytes_and_speed(rows))
+
+
+@pytest.mark.quick
+def test_files_as_kinetics_has_them(folder, tmp_path):
+    (path,) = files.as_kinetics(files.chosen(folder)[:1], tmp_path / "files")
+    info = probe(path)
+    assert (info.height, info.width, info.fps, info.frames) == (256, 340, 30, 300)
+    frames = decode(path, size=32)
+    assert np.abs(frames[10].astype(int) - frames[10 + 78]).mean() < 3  # there and back: 2 x 39
 
 
 @pytest.mark.quick
