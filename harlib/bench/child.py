@@ -29,11 +29,13 @@ class Child:
         ChildError: from the constructor and from `turn`; the child has ended then.
     """
 
+    command = (sys.executable, "-m", "harlib.bench.worker")
+
     def __init__(self, spec, *, limit_s, memory_bytes=None):
         self.limit_s, self.memory_bytes = limit_s, memory_bytes
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by `close`)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "harlib.bench.worker", json.dumps(spec)],
+            [*self.command, json.dumps(spec)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors, text=True,
         )
         self._lines = queue.Queue()

@@ -43,7 +43,7 @@ def run(
             raise ValueError(f"{sorted(unknown)} is unknown; known: {', '.join(known)}.")
     if min(batch, frames, size, steps) < 1:
         raise ValueError("batch, frames, size and steps are at least 1.")
-    rates = {policy: _rate(policy, limit_s) for policy in policies}
+    rates = {policy: _rate(policy, limit_s, say) for policy in policies}
     rows = []
     for model in models:
         for mode in modes:
@@ -104,13 +104,14 @@ def _reference(spec):
     return str(_REFERENCE)
 
 
-def _rate(policy, limit_s):
+def _rate(policy, limit_s, say):
     """Billions of multiply-adds a second of a large matrix product; None where it fails."""
     try:
         with Child({"engine": "arithmetic", "policy": policy}, limit_s=limit_s) as child:
             turns = [child.turn(3, 10.0) for _ in range(3)]
             return max(child.facts["gmacs"] * t["steps"] / t["seconds"] for t in turns)
-    except ChildError:
+    except ChildError as error:
+        say(f"the limit of {policy} could not be measured: {error}")
         return None
 
 

@@ -170,7 +170,7 @@ def arithmetic(spec):
 
     def step():
         product = keras.ops.matmul(random, random)
-        keras.ops.convert_to_numpy(product[0, 0])
+        keras.ops.convert_to_numpy(keras.ops.cast(product[0, 0], "float32"))
 
     return step, {"gmacs": _PEAK_SIZE**3 / 1e9, "device": device()}
 

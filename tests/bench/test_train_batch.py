@@ -1,0 +1,125 @@
+"""The comparisons' bookkeeping with a made-up child, and one real child."""
+
+import ast
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from harlib.bench import batch, train
+from harlib.bench.child import Child, ChildError
+
+FIXTURES = Path(__file__).parents[1] / "fixtures"
+
+
+@pytest.fixture
+def fake(monkeypatch):
+    script = Path(__file__).with_name("fake_worker.py")
+    monkeypatch.setattr(Child, "command", (sys.executable, str(script)))
+
+
+@pytest.mark.quick
+def test_rows_tables_and_failures_of_a_comparison(fake, tmp_path):
+    said = []
+    rows = train.run(
+        ["c3d"], modes=["train"], batch=4, steps=2, json_file=tmp_path / "rows.json",
+        say=said.append,
+    )
+    assert json.loads((tmp_path / "rows.json").read_text()) == rows
+    assert [(r["engine"], r["policy"]) for r in rows] == [
+        ("harlib", "float32"), ("harlib", "mixed_bfloat16"), ("keras-stock", "float32"),
+        ("torch", "float32"), ("torch", "mixed_bfloat16"),
+    ]  # fmt: skip
+    for row in rows:
+        assert {"bench", "model", "mode", "engine", "policy", "batch"} <= set(row)
+        if row["engine"] == "keras-stock":
+            assert "this engine is broken" in row["note"] and "clips_per_s" not in row
+            continue
+        assert row["clips_per_s"] == pytest.approx(1000)
+        # a product of 2 GMACs a ms; a clip of 2 GMACs, three times in training
+        assert row["limit_clips_per_s"] == pytest.approx(1000 / 3)
+        assert row["device"] == "a desk"
+    text = train.table(rows)
+    assert "harlib float32 1.00 x torch float32" in text and "broken" in text
+    assert len(said) == len(rows)
+
+
+@pytest.mark.quick
+def test_the_largest_batch_is_found_between_two_powers(fake, tmp_path):
+    said = []
+    rows = batch.run(
+        ["c3d"], policies=["float32"], memory=batch.parse_memory("23 MB"),
+        json_file=tmp_path / "rows.json", say=said.append,
+    )  # fmt: skip
+    (row,) = rows
+    assert row["batch"] in (22, 23) and "took 0.02 GB" in row["limit"]
+    assert row["clips_per_s"] == pytest.approx(1000)
+    assert json.loads((tmp_path / "rows.json").read_text()) == rows
+    (row,) = batch.run(["c3d"], policies=["broken"], say=said.append)
+    assert row["batch"] == 0 and "this engine is broken" in batch.line(row)
+    (row,) = batch.run(["c3d"], policies=["float32"], most=5, say=said.append)
+    assert row["batch"] == 5 and row["limit"] == "stopped at batch 5"
+
+
+@pytest.mark.quick
+def test_a_slow_child_is_ended(fake):
+    with pytest.raises(ChildError, match="over 0 s"):
+        Child({"engine": "harlib", "policy": "slow"}, limit_s=0.3)
+    assert not [
+        child for child in psutil.Process().children() if "fake_worker" in str(child.cmdline())
+    ]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("text", "size"), [("8GB", 8e9), ("500 mb", 5e8), ("1.5GB", 1.5e9), ("1000", 1000)]
+)
+def test_memory_is_read(text, size):
+    assert batch.parse_memory(text) == size
+
+
+@pytest.mark.quick
+def test_wrong_arguments_are_named():
+    with pytest.raises(ValueError, match="memory='8 apples' is no size"):
+        batch.parse_memory("8 apples")
+    with pytest.raises(ValueError, match="jaxx.* is unknown"):
+        train.run(["c3d"], engines=["jaxx"])
+    with pytest.raises(ValueError, match="at least 1"):
+        train.run(["c3d"], steps=0)
+
+
+def test_a_real_child_trains_and_ends_at_its_memory_limit():
+    spec = {"engine": "harlib", "model": "r3d_18", "mode": "train", "policy": "float32",
+            "batch": 1, "frames": 2, "size": 16}  # fmt: skip
+    with Child(spec, limit_s=200) as child:
+        assert child.facts["gmacs"] > 0 and child.facts["first_step_s"] > 0
+        assert child.turn(2, 60)["steps"] == 2
+    with pytest.raises(ChildError, match="took"):
+        Child(spec, limit_s=200, memory_bytes=3e8)
+
+
+def test_pytorchs_networks_have_the_published_counts():
+    torch = pytest.importorskip("torch")
+    sys.path.insert(0, str(train._REFERENCE.parent))
+    try:
+        import torch_reference
+    finally:
+        sys.path.pop(0)
+    with torch.device("meta"):
+        for name, classes, wanted, file in (
+            ("resnext3d_101", 400, 48_340_816, "resnext101_16x112.npz"),
+            ("c3d", 487, 79_991_015, "c3d_16x112.npz"),
+        ):
+            network = torch_reference.build(name, classes)
+            assert sum(p.numel() for p in network.parameters()) == wanted
+            with np.load(FIXTURES / file) as original:
+                shapes = [ast.literal_eval(str(shape)) for shape in original["shapes"]]
+                published = dict(zip(original["keys"].tolist(), shapes, strict=True))
+            own = {k: tuple(v.shape) for k, v in network.state_dict().items()}
+            assert {k: v for k, v in own.items() if not k.endswith("tracked")} == {
+                k: tuple(v) for k, v in published.items() if not k.endswith("tracked")
+            }
+            assert network(torch.zeros(1, 3, 16, 112, 112)).shape == (1, classes)
