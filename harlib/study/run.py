@@ -13,7 +13,7 @@ import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from harlib.study import files, identity, report
+from harlib.study import files, identity, index, report
 
 
 class _ThisPython(AsyncKernelManager):
@@ -58,7 +58,7 @@ def run_study(
             f"there are {', '.join(run.name for run in runs)}"
         )
     runs = [run for run in runs if not only or run.name in only]
-    begun, failed, index = time.monotonic(), [], None
+    begun, failed, page = time.monotonic(), [], None
     for number, run in enumerate(runs, 1):
         label = f"[{number}/{len(runs)}] {run.name}"
         broken = [name for name in failed if name.startswith(files.needs(run.notebook))]
@@ -73,12 +73,12 @@ def run_study(
             say(f"{label}: FAILED: {problem}")
             say(f"    the notebook as far as it came: {_shown(_notebook(run))}")
         report.write_report(run.params.run_dir)
-        index = report.write_index(run.params.run_dir.parent)
+        page = index.write_index(run.params.run_dir.parent)
     say(f"{folder.name}: {len(runs) - len(failed)} of {len(runs)} runs complete, "
         f"{_clock(time.monotonic() - begun)}")  # fmt: skip
-    if index:
-        say(f"Report: {_shown(index)}")
-    return index, failed
+    if page:
+        say(f"Report: {_shown(page)}")
+    return page, failed
 
 
 def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:

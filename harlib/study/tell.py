@@ -149,14 +149,20 @@ def answer(metrics: Mapping[str, Any]) -> Sentence:
     """The result of one run in one sentence, with its protocol."""
     video, clip, how = metrics["video"], metrics["clip"], metrics["protocol"]
     low, high = video["top1_interval"]
-    views = how["clips"] * how["crops"]
-    chance = f" Always naming the most frequent category would give {percent(metrics['majority'])}."
+    # windows give long videos more views, and videos that could not be read have none
+    read = max(video["n"] - metrics.get("missing", 0), 1)
+    views = clip["n"] / read
+    said = count(round(views), "view") if views == round(views) else f"{views:.1f} views on average"
+    chance = ""
+    if metrics.get("majority") is not None:
+        least = percent(metrics["majority"])
+        chance = f" Always naming the most frequent category would give {least}."
     return Sentence(
         f"{metrics['model']['name']} names the action in {percent(video['top1'])} of "
         f"{video['n']:,} {how['split']} videos (95 % interval {100 * low:.1f} to "
-        f"{100 * high:.1f} %), from {count(views, 'view')} a video of "
+        f"{100 * high:.1f} %), from {said} a video of "
         f"{count(how['frames'], 'frame')} × stride {how['stride']}; a single view is right "
-        f"{percent(clip['top1'])} of the time." + (chance if "majority" in metrics else "")
+        f"{percent(clip['top1'])} of the time.{chance}"
     )
 
 
@@ -214,8 +220,10 @@ def comparison(table: pd.DataFrame, compared: pd.DataFrame) -> Sentence:
         & compared["b"].isin([best["run"], second["run"]])
     ]
     row = rows.iloc[0]
-    low, high = sorted(abs(row[["low", "high"]]) if row["low"] * row["high"] > 0 else (0, 0))
-    if not high:
+    low, high = row["low"], row["high"]
+    if row["a"] != best["run"]:  # the table says a - b, the sentence best - second
+        low, high = -high, -low
+    if low <= 0:
         return Sentence(
             f"{text}, but its lead over {second['run']} ({percent(second['video_top1'])}) may be "
             f"chance: the 95 % interval of the difference holds zero."

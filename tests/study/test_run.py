@@ -31,7 +31,7 @@ def study(tmp_path, monkeypatch):
         executed.clear()
         monkeypatch.setattr(run, "_execute", execute)
         monkeypatch.setattr(run.report, "write_report", lambda run_dir: None)
-        monkeypatch.setattr(run.report, "write_index", lambda runs_dir: runs_dir)
+        monkeypatch.setattr(run.index, "write_index", lambda runs_dir: runs_dir)
         lines = []
         _, failed = run.run_study(str(folder), say=lines.append, **options)
         return list(executed), failed, "\n".join(lines)

@@ -1,0 +1,121 @@
+"""The card of a trained model: what it is, what it was taught, how good it is, where it fails."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from harlib.evaluation import metrics as metrics_of
+from harlib.evaluation.hits import all_labels, right_videos
+from harlib.evaluation.score import Scores
+from harlib.study import identity, tell
+from harlib.study.report import protocol, read_json
+
+WORST = 5  # categories named as the hardest
+NAMED = 60  # up to so many categories are listed by name
+
+
+def facts(run_dir: Path) -> dict[str, Any]:
+    """The card of a scored run: `run`, `title`, `answer`, and `sections` of (name, lines)."""
+    metrics, state = read_json(run_dir / "metrics.json"), identity.read_state(run_dir)
+    params = yaml.safe_load((run_dir / "params.yaml").read_text())
+    where = read_json(run_dir / "environment.json")
+    model, video = metrics["model"], metrics["video"]
+    scores = Scores.load(run_dir) if (run_dir / "scores.npz").is_file() else None
+    network = [
+        f"{model['name']}: {model['parameters']:,} trainable parameters, {model['gmacs']:.3g} "
+        f"billion multiply-adds a clip.",
+        f"It takes {tell.count(params['frames'], 'frame')} as uint8 RGB and gives one probability "
+        f"a category.",
+        f"To load it, import harlib.models, then keras.saving.load_model("
+        f'"runs/{run_dir.parent.name}/{run_dir.name}/model.keras").',
+    ]
+    taught = [
+        f"The {params['train_split']} videos of the clip store {state.get('store_hash', '–')}, "
+        f"recipe {params['recipe']}, {tell.count(params['epochs'], 'epoch')}, "
+        f"{params['batch']} clips a step, seed {params['seed']}.",
+        f"{metrics['minutes']:.1f} minutes on {_hardware(where)}; code "
+        f"{where['commit'] or 'outside git'}, Keras {where['versions']['keras']} on "
+        f"{where['backend']}.",
+    ]
+    good = [
+        str(tell.answer(metrics)),
+        f"Protocol: {protocol(metrics)}. Top-5 {tell.percent(video['top5'])}, mean over categories "
+        f"{tell.percent(video['mean_class'])}.",
+    ]
+    if metrics.get("calibration_error") is not None:
+        good.append(
+            f"Its confidence is off by {tell.percent(metrics['calibration_error'])} on average "
+            f"(expected calibration error)."
+        )
+    if metrics.get("missing"):
+        good.append(f"{metrics['missing']:,} listed videos could not be read and count as wrong.")
+    limits = [
+        "It knows only its own categories and answers with one of them whatever it is shown.",
+        "Measured on videos of the kind it was trained on; one training run, one seed. Do not "
+        "use it to decide about people.",
+    ]
+    if scores is not None:
+        limits.insert(0, _hardest(scores))
+        taught.insert(0, _categories(scores))
+    return {
+        "run": run_dir.name,
+        "title": f"{model['name']} of the study {run_dir.parent.name}",
+        "answer": str(tell.answer(metrics)),
+        "sections": [
+            ("The network", network),
+            ("What it was taught", taught),
+            ("How good it is", good),
+            ("Where it fails", limits),
+        ],
+    }
+
+
+def markdown(card: dict[str, Any]) -> str:
+    """The card as a Markdown file."""
+    parts = [f"# {_plain(card['title'])}\n"]
+    for name, lines in card["sections"]:
+        parts.append(f"## {name}\n\n" + "\n".join(f"- {_plain(line)}" for line in lines) + "\n")
+    return "\n".join(parts)
+
+
+def _hardest(scores: Scores) -> str:
+    labels = all_labels(scores)
+    support = np.bincount(labels, minlength=len(scores.categories))
+    right = np.bincount(labels, weights=right_videos(scores), minlength=len(support))
+    there = np.flatnonzero(support)
+    order = there[np.argsort(right[there] / support[there], kind="stable")][:WORST]
+    worst = ", ".join(
+        f"{scores.categories[label]} ({tell.percent(right[label] / support[label])} of "
+        f"{support[label]})"
+        for label in order
+    )
+    confused = metrics_of.most_confused(scores, n=1)
+    text = f"Hardest categories: {worst}."
+    if len(confused):
+        top = confused.iloc[0]
+        text += (
+            f" Most frequent mistake: {top['true']} is called {top['predicted']} "
+            f"({tell.count(int(top['videos']), 'video')})."
+        )
+    return text
+
+
+def _categories(scores: Scores) -> str:
+    names = [str(name) for name in scores.categories]
+    if len(names) > NAMED:
+        return f"{len(names)} categories, from {names[0]} to {names[-1]}."
+    return f"{len(names)} categories: {', '.join(names)}."
+
+
+def _hardware(where: dict[str, Any]) -> str:
+    return (
+        ", ".join(where["accelerators"]) or f"{tell.count(where['cores'], 'core')} ({where['cpu']})"
+    )
+
+
+def _plain(text: str) -> str:
+    """Text that Markdown shows as it is, on one line."""
+    return re.sub(r"([\\`*{}\[\]<>#|&]|(?<!\w)_|_(?!\w))", r"\\\1", " ".join(str(text).split()))

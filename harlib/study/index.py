@@ -1,0 +1,136 @@
+"""A study's runs -> its index page and the card of its best model."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from harlib.evaluation import metrics as metrics_of
+from harlib.study import card, identity, tell
+from harlib.study.report import TEMPLATE, protocol, read_json, style, write_page
+
+
+def write_index(runs_dir: Path) -> Path:
+    """Writes ``reports/<study>/index.html`` from ``runs/<study>/*/``.
+
+    With a scored run, the best model's card goes beside it, as ``MODEL_CARD.md``.
+    """
+    runs_dir = Path(runs_dir)
+    study = runs_dir.name
+    run_dirs = [folder for folder in sorted(runs_dir.glob("[0-9][0-9]_*")) if folder.is_dir()]
+    scored = [folder for folder in run_dirs if (folder / "metrics.json").is_file()]
+    data = [folder for folder in run_dirs if (folder / "data.json").is_file()]
+    table = metrics_of.table(scored) if scored else pd.DataFrame()
+    folder = runs_dir.parents[1] / "reports" / study
+    best = card.facts(runs_dir / _ranked(table).iloc[0]["run"]) if scored else None
+    if best:
+        write_page(folder / "MODEL_CARD.md", card.markdown(best))
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
+    )
+    page = environment.get_template("study.html.j2").render(
+        study=study,
+        style=style(),
+        answer=_study_answer(table),
+        card=best,
+        protocols=_protocols(scored),
+        columns=[(name, kind) for name, _, kind in _COLUMNS],
+        rows=_rows(table),
+        data=[_data_row(folder) for folder in data],
+        others=[_other_row(folder) for folder in run_dirs if folder not in scored + data],
+        quoted=_quoted(study),
+    )
+    return write_page(folder / "index.html", page)
+
+
+# name of the column, key of metrics.table, kind; the interval stands behind the video top-1
+_COLUMNS = (
+    ("run", "run", "text"),
+    ("model", "model", "text"),
+    ("video top-1", "video_top1", "number"),
+    ("video top-5", "video_top5", "number"),
+    ("video mean class", "mean_class", "number"),
+    ("clip top-1", "clip_top1", "number"),
+    ("clip top-5", "clip_top5", "number"),
+    ("clip mean class", "clip_mean_class", "number"),
+    ("minutes", "minutes", "number"),
+    ("parameters", "parameters", "number"),
+    ("GMACs a clip", "gmacs", "number"),
+    ("views", "views", "number"),
+)
+
+
+def _ranked(table: pd.DataFrame) -> pd.DataFrame:
+    return table.sort_values("video_top1", ascending=False, kind="stable")
+
+
+def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+    if not len(table):
+        return []
+    rows = []
+    for place, (_, row) in enumerate(_ranked(table).iterrows()):
+        cells = []
+        for _, key, kind in _COLUMNS:
+            text = tell.cell(key, row[key]) if key != "minutes" else f"{row[key]:.1f}"
+            if key == "video_top1":
+                text += f" ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
+            link = f"{row['run']}.html" if key == "run" else ""
+            value = "" if pd.isna(row[key]) else row[key]
+            cells.append({"text": text, "value": value, "kind": kind, "link": link})
+        rows.append({"cells": cells, "best": place == 0})
+    return rows
+
+
+def _protocols(scored: list[Path]) -> list[str]:
+    """How the runs were scored, one line for those that share a protocol."""
+    shared: dict[str, list[str]] = {}
+    for folder in scored:
+        shared.setdefault(protocol(read_json(folder / "metrics.json")), []).append(folder.name)
+    return [f"{', '.join(names)}: {text}." for text, names in shared.items()]
+
+
+def _study_answer(table: pd.DataFrame) -> str:
+    if not len(table):
+        return ""
+    best = _ranked(table).iloc[0]
+    return (
+        f"Best of {len(table)} scored run{'s' * (len(table) > 1)}: {best['run']} names the action "
+        f"in {tell.percent(best['video_top1'])} of {int(best['videos']):,} videos "
+        f"(95 % interval {100 * best['low']:.1f} to {100 * best['high']:.1f} %)."
+    )
+
+
+def _data_row(run_dir: Path) -> dict[str, str]:
+    return {
+        "name": run_dir.name,
+        "link": f"{run_dir.name}.html",
+        "text": read_json(run_dir / "data.json")["summary"],
+    }
+
+
+def _other_row(run_dir: Path) -> dict[str, str]:
+    state = identity.read_state(run_dir)
+    failed = state.get("status") == "failed"
+    text = "compares the runs, in figures" if run_dir.name.startswith("05") else ""
+    has_page = (run_dir / f"{run_dir.name}.ipynb").is_file()
+    return {
+        "name": run_dir.name,
+        "link": f"{run_dir.name}.html" if has_page else "",
+        "text": f"failed: {state['problem']}" if failed else text,
+        "kind": "failed" if failed else "",
+    }
+
+
+def _quoted(study: str) -> dict[str, Any] | None:
+    table = pd.read_csv(Path(__file__).with_name("published.csv"))
+    rows = table[table["study"] == study]
+    if not len(rows):
+        return None
+    return {
+        "caption": "The original study's own figures; its choice of categories is not published, "
+        "so they stand beside the measured ones, not among them."
+        if study.startswith("kinetics400")
+        else "The original study's own figures for the 600 categories.",
+        "rows": [(row.model, tell.percent(row.top1)) for row in rows.itertuples()],
+    }

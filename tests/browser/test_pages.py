@@ -1,0 +1,159 @@
+"""The reports in a real browser: offline, silent, narrow and wide, by keyboard, on paper."""
+
+import hand_made_study
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from harlib.study import index, report
+
+PAGES = ("index", "01_data_prep", *hand_made_study.RUNS)
+AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    return hand_made_study.write(tmp_path_factory.mktemp("study"))
+
+
+@pytest.fixture
+def opened(browser, reports):
+    """Opens a page; what it asks for and what it says to the console are kept in its lists."""
+    contexts = []
+
+    def opened(name, *, width=1600, dark=False):
+        context = browser.new_context(
+            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
+        )
+        contexts.append(context)
+        page = context.new_page()
+        page.asked, page.said = [], []
+        page.on("request", lambda request: page.asked.append(request.url))
+        page.on("console", lambda message: page.said.append(message.text))
+        page.on("pageerror", lambda error: page.said.append(str(error)))
+        page.goto((reports / f"{name}.html").as_uri())
+        return page
+
+    yield opened
+    for context in contexts:
+        context.close()
+
+
+@pytest.mark.parametrize("width", [400, 1600])
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_is_silent_alone_and_fits(opened, name, width):
+    page = opened(name, width=width)
+    assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []
+    assert len([url for url in page.asked if url.startswith("file:")]) == 1
+    assert page.said == []
+    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    alts = page.eval_on_selector_all("img", "images => images.map(image => image.alt)")
+    assert all(len(alt) > 15 for alt in alts)
+    assert name == "index" or alts
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_hostile_names_are_text(opened, name):
+    page = opened(name)
+    assert "owned" not in page.title()
+    assert page.locator("img[onerror]").count() == 0
+    assert page.locator("script").count() == (name == "index")
+    if name == "index":
+        assert hand_made_study.HOSTILE[0] in page.inner_text("body")
+        assert hand_made_study.HOSTILE[3] in page.inner_text("body")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", ["index", "01_data_prep", "03_c3d"])
+def test_axe_finds_nothing_of_level_aa(opened, name, dark):
+    page = opened(name, dark=dark)
+    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
+    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": AA}})
+    found = [
+        f"{item['id']}: {node['html'][:120]}: {node['failureSummary']}"
+        for item in found.response["violations"]
+        for node in item["nodes"]
+    ]
+    assert found == []
+
+
+def test_the_keyboard_reaches_the_folds(opened):
+    page = opened("03_c3d", width=400)
+    folds = page.locator("summary").count()
+    assert folds >= 4
+    reached = set()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        place = page.evaluate(
+            "[...document.querySelectorAll('summary')].indexOf(document.activeElement)"
+        )
+        if place >= 0 and place not in reached:
+            reached.add(place)
+            page.keyboard.press("Enter")
+            assert page.evaluate("document.activeElement.parentElement.open")
+            page.keyboard.press("Enter")
+    assert reached == set(range(folds))
+
+
+def test_the_keyboard_sorts_the_table(opened):
+    page = opened("index")
+
+    def column(number):
+        return page.eval_on_selector_all(
+            f"#runs tbody td:nth-child({number})", "cells => cells.map(c => c.dataset.value)"
+        )
+
+    best_first = [float(value) for value in column(3)]
+    assert best_first == sorted(best_first, reverse=True)
+    page.locator("#runs th button").nth(2).focus()
+    page.keyboard.press("Enter")
+    assert [float(value) for value in column(3)] == sorted(best_first)
+    assert page.get_attribute("#runs th:nth-child(3)", "aria-sort") == "ascending"
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Space")
+    assert column(1) == sorted(column(1))
+    assert page.get_attribute("#runs th:nth-child(3)", "aria-sort") is None
+
+
+@pytest.mark.parametrize("name", ["index", "03_c3d"])
+def test_a_page_prints_whole(opened, name):
+    page = opened(name)
+    pdf = page.pdf(format="A4")
+    assert pdf.startswith(b"%PDF")
+    page.emulate_media(media="print")
+    page.set_viewport_size({"width": 700, "height": 900})
+    cut = page.eval_on_selector_all(
+        ".scroll, pre", "boxes => boxes.filter(b => getComputedStyle(b).overflowX != 'visible')"
+        ".filter(b => b.scrollWidth > b.clientWidth + 1).length"
+    )  # fmt: skip
+    assert cut == 0
+
+
+def test_a_widget_leaves_its_picture_or_nothing(opened):
+    page = opened("01_data_prep")
+    assert "VBox" not in page.content()
+    assert page.locator('img[alt="One frame of each of the videos"]').count() == 1
+
+
+def test_the_index_tells_quoted_from_measured_and_holds_the_card(opened, reports):
+    page = opened("index")
+    text = page.inner_text("main")
+    assert "Quoted from the study, not measured here" in text
+    assert page.locator("#runs tbody tr").count() == len(hand_made_study.RUNS)
+    assert "59.0" not in page.inner_text("#runs")
+    written = (reports / "MODEL_CARD.md").read_text()
+    assert "best model's card" in text
+    first = page.inner_text("#runs tbody tr:first-child td:first-child")
+    assert written.startswith(f"# {first} of the study")
+    assert "<script>" not in written
+
+
+def test_the_same_files_give_the_same_bytes(reports):
+    runs = reports.parents[1] / "runs" / reports.name
+    before = {path: path.read_bytes() for path in reports.iterdir()}
+    for folder in sorted(runs.iterdir()):
+        report.write_report(folder)
+    index.write_index(runs)
+    assert {path: path.read_bytes() for path in reports.iterdir()} == before
+    assert all(len(content) < 8_000_000 for content in before.values())
