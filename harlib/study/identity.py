@@ -26,7 +26,7 @@ _ROOMS = {
 }
 _MODEL_ROOMS = ("data", "models", "training", "evaluation")
 _STUDY_CODE = tuple(
-    f"study/{name}.py" for name in ("data_steps", "model_steps", "results", "params")
+    f"study/{name}.py" for name in ("data_steps", "inputs", "model_steps", "results", "params")
 )
 
 

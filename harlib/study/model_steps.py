@@ -11,7 +11,7 @@ from harlib.data.catalog import Catalog
 from harlib.data.store import ClipStore
 from harlib.evaluation import metrics
 from harlib.evaluation import score as scoring
-from harlib.study import identity, session, tell
+from harlib.study import identity, inputs, session, tell
 from harlib.study.params import C3D, FrameCNN, Trained, validate
 
 # Models and training, and with them Keras, are imported where they are used: the command line
@@ -21,6 +21,7 @@ from harlib.study.params import C3D, FrameCNN, Trained, validate
 def build(p: Trained, store: ClipStore, *, frames: int | None = None):
     """The notebook's network for the store's categories, a keras.Model."""
     from harlib import models
+    from harlib.training import devices
 
     if isinstance(p, FrameCNN):
         options = {"backbone": p.backbone, "weights": p.weights, "width": p.width}
@@ -28,14 +29,15 @@ def build(p: Trained, store: ClipStore, *, frames: int | None = None):
         options = {"width": p.width, "dense": p.dense}
     else:
         options = {"width": p.width, "cardinality": p.cardinality}
-    return models.build(
-        p.model,
-        len(store.categories),
-        frames=frames or p.frames,
-        size=p.size,
-        dropout=p.dropout,
-        **options,
-    )
+    with devices.scope(p.devices):
+        return models.build(
+            p.model,
+            len(store.categories),
+            frames=frames or p.frames,
+            size=p.size,
+            dropout=p.dropout,
+            **options,
+        )
 
 
 def network_cost(p: Trained, model, store: ClipStore) -> tell.Sentence:
@@ -70,7 +72,7 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table:
     """
     from harlib.training import preflight as checks
 
-    batches, validation = _batches(p, store, p.frames), _validation(p, store, p.frames)
+    batches, validation = inputs.batches(p, store, p.frames), inputs.validation(p, store, p.frames)
     audit = checks.labels(store, p.train_split, p.validate_split)
     trial = checks.check(
         model, batches, plan, run_dir=p.run_dir, validation=validation, threads=p.threads
@@ -84,8 +86,8 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table:
 def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataFrame:
     from harlib.training.fit import fit
 
-    batches = _batches(p, store, frames)
-    validation = _validation(p, store, frames, validate_split)
+    batches = inputs.batches(p, store, frames)
+    validation = inputs.validation(p, store, frames, validate_split)
     return fit(
         model,
         batches,
@@ -93,56 +95,7 @@ def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataF
         run_dir=folder,
         validation=validation,
         threads=p.threads,
-        watchers=_watchers(p, plan, folder),
-    )
-
-
-def _watchers(p, plan, folder) -> list:
-    """Who looks on: TensorBoard by parameter, curves below the cell for a person in JupyterLab."""
-    from harlib.training import watch
-
-    watchers = [watch.TensorBoard(folder / "tensorboard")] if p.tensorboard else []
-    if watch.in_jupyter():
-        from harlib.evaluation import figures
-
-        watchers.append(
-            watch.LiveCurves(lambda done: figures.png(figures.learning_curves(done)), plan.epochs)
-        )
-    return watchers
-
-
-def _batches(p, store, frames):
-    """The endless training batches."""
-    return loader.training_batches(
-        store,
-        split=p.train_split,
-        batch=p.batch,
-        frames=frames,
-        stride=p.stride,
-        size=p.size,
-        seed=p.seed,
-        crop=p.crop,
-        flip=p.flip,
-        color=p.color,
-        shuffle_labels=p.shuffle_labels,
-        balanced=p.balanced,
-        mix=p.mix or None,
-    )
-
-
-def _validation(p, store, frames, validate_split=None):
-    """The batches scored after each epoch; None without a split."""
-    split = p.validate_split if validate_split is None else validate_split
-    if not split:
-        return None
-    return loader.evaluation_batches(
-        store,
-        split=split,
-        batch=p.score_batch,
-        frames=frames,
-        stride=p.stride,
-        size=p.size,
-        scale=p.crop_scale,
+        watchers=inputs.watchers(p, plan, folder),
     )
 
 
@@ -175,14 +128,18 @@ def build_on_stills(p: FrameCNN, store: ClipStore, on_stills):
     if on_stills is None:
         return build(p, store)
     from harlib import models
+    from harlib.training import devices
 
-    return models.replace_classifier(on_stills, len(store.categories), frames=p.frames)
+    with devices.of(on_stills).scope():
+        return models.replace_classifier(on_stills, len(store.categories), frames=p.frames)
 
 
 def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None) -> scoring.Scores:
     """Scores the split's videos with the chosen weights and saves ``scores.npz``, ``views.npz``."""
     if (checkpoint or p.checkpoint) == "best":
         model = load_model(p, "best")
+    elif p.devices > 1 and checkpoint is None:
+        model = load_model(p)  # scores on one device
     listed = session.catalog_file(p)
     return scoring.score(
         model,
@@ -240,14 +197,20 @@ def run(p: Trained) -> tell.Sentence:
         raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
     session.start(p)
     store = session.open_store(p)
+    model = build_and_train(p, store)
+    said = measure(p, model, score(p, model, store))
+    session.finish(p)
+    return said
+
+
+def build_and_train(p: Trained, store: ClipStore):
+    """The trained network, a frame CNN by way of its stills."""
     if isinstance(p, FrameCNN):
         model = build_on_stills(p, store, train_stills(p, stills_store(p))[0])
     else:
         model = build(p, store)
     train(p, model, recipe(p, store), store)
-    said = measure(p, model, score(p, model, store))
-    session.finish(p)
-    return said
+    return model
 
 
 def preflight_run(p: Trained) -> tell.Table:

@@ -44,6 +44,23 @@ def all_processes():
         yield
 
 
+def place() -> tuple[int, int]:
+    """This process' number and how many there are; (0, 1) outside of `cluster.join`."""
+    if keras.backend.backend() != "jax":
+        return 0, 1
+    import jax
+
+    return jax.process_index(), jax.process_count()
+
+
+def meet(where: str) -> None:
+    """Wait until every process is at the same `where`."""
+    if place()[1] > 1:
+        from jax.experimental import multihost_utils
+
+        multihost_utils.sync_global_devices(where)
+
+
 def _first(names, count) -> list[str]:
     if count > len(names):
         raise ValueError(f"devices={count}, but there are {len(names)}: {', '.join(names)}")
@@ -212,10 +229,7 @@ class Parallel(Single):
         return np.frombuffer(np.asarray(raw).tobytes()).reshape(self.processes, -1).sum(0)
 
     def meet(self, where: str) -> None:
-        if self.processes > 1:
-            from jax.experimental import multihost_utils
-
-            multihost_utils.sync_global_devices(where)
+        meet(where)
 
 
 @contextlib.contextmanager

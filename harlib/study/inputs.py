@@ -1,0 +1,67 @@
+"""What a training gets from a run's parameters: its batches, its held-out clips, its onlookers."""
+
+from pathlib import Path
+
+from harlib.data import loader
+from harlib.data.store import ClipStore
+from harlib.study.params import Trained
+
+
+def watchers(p: Trained, plan, folder: Path) -> list:
+    """Who looks on: TensorBoard by parameter, curves below the cell for a person in JupyterLab."""
+    from harlib.training import watch
+
+    found = [watch.TensorBoard(folder / "tensorboard")] if p.tensorboard else []
+    if watch.in_jupyter():
+        from harlib.evaluation import figures
+
+        found.append(
+            watch.LiveCurves(lambda done: figures.png(figures.learning_curves(done)), plan.epochs)
+        )
+    return found
+
+
+def batches(p: Trained, store: ClipStore, frames: int):
+    """The endless training batches; of several processes, this one's part of each."""
+    from harlib.training import devices
+
+    process, processes = devices.place()
+    if p.batch % processes or (p.mix and processes > 1):
+        raise ValueError(
+            f"{processes} processes cannot share a batch of {p.batch} clips equally"
+            if p.batch % processes
+            else f"mix: {p.mix} blends any two clips of a batch, {processes} processes read parts"
+        )
+    # A clip depends on its position in the stream alone, so smaller batches cut the same stream.
+    stream = loader.training_batches(
+        store,
+        split=p.train_split,
+        batch=p.batch // processes,
+        frames=frames,
+        stride=p.stride,
+        size=p.size,
+        seed=p.seed,
+        crop=p.crop,
+        flip=p.flip,
+        color=p.color,
+        shuffle_labels=p.shuffle_labels,
+        balanced=p.balanced,
+        mix=p.mix or None,
+    )
+    return stream[process::processes] if processes > 1 else stream
+
+
+def validation(p: Trained, store: ClipStore, frames: int, validate_split: str | None = None):
+    """The batches scored after each epoch; None without a split."""
+    split = p.validate_split if validate_split is None else validate_split
+    if not split:
+        return None
+    return loader.evaluation_batches(
+        store,
+        split=split,
+        batch=p.score_batch,
+        frames=frames,
+        stride=p.stride,
+        size=p.size,
+        scale=p.crop_scale,
+    )
