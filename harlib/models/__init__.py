@@ -76,7 +76,7 @@ def describe(model):
             continue
         rows.append(
             {
-                "stage": _stage(layer.name),
+                "stage": stage(layer.name),
                 "layer": layer.name,
                 "kernel": _kernel(layer),
                 "output": _times(layer.output.shape[1:]),
@@ -84,6 +84,13 @@ def describe(model):
             }
         )
     return pd.DataFrame(rows, columns=["stage", "layer", "kernel", "output", "parameters"])
+
+
+def stage(name):
+    """The stage of a layer by its name: "input", "stem", "stage1" and on, "head"."""
+    if name in ("preprocess", "fold"):
+        return "input"
+    return name.split("_")[0] if name.startswith(("stem", "stage")) else "head"
 
 
 def replace_classifier(model, classes, *, frames=None):
@@ -153,12 +160,6 @@ def _kernel(layer):
         equal = len(set(layer.strides)) == 1
         text += f", stride {layer.strides[0] if equal else _times(layer.strides)}"
     return text
-
-
-def _stage(name):
-    if name in ("preprocess", "fold"):
-        return "input"
-    return name.split("_")[0] if name.startswith(("stem", "stage")) else "head"
 
 
 def _times(numbers):

@@ -13,6 +13,7 @@ SCRIPT = """
 import sys, numpy as np, keras
 from harlib import models
 from harlib.models import c3d, frame_cnn, resnext3d
+from harlib.training import finetune, recipes
 # Every kind of layer once: op by op, another backend compiles for minutes.
 c3d.STAGES, frame_cnn.SMALL_STAGES = ((64,), (128,)), (16,)
 resnext3d.BLOCKS[26] = (1, 1, 0, 0)
@@ -32,6 +33,15 @@ for name, options in {
     model.compile(keras.optimizers.SGD(1e-3), "sparse_categorical_crossentropy")
     model.train_on_batch(clips, np.array([0, 1, 2, 0]))
     out[name + "_after"] = model.predict_on_batch(clips)
+model = models.build("c3d", 3, frames=4, size=16, width=0.125, dense=8, dropout=0.0)
+for w in model.weights:
+    w.assign(0.1 * rng.standard_normal(w.shape))
+finetune.freeze(model, "stage2")
+recipe = recipes.build("study-sgd", steps_per_epoch=1, epochs=1, lr=1e-2)
+finetune.slower(recipe, {"head": 0.1, "stage2": 10.0}).compile(model)
+model.train_on_batch(clips, np.eye(3, dtype="float32")[[0, 1, 2, 0]])
+out["finetuned_after"] = model.predict_on_batch(clips)
+out["finetuned_kernel"] = np.asarray(model.get_layer("stage2_conv1").get_weights()[0])
 assert keras.backend.backend() == sys.argv[2]
 if sys.argv[2] != "tensorflow":
     assert "tensorflow" not in sys.modules
