@@ -129,7 +129,8 @@ def join(place: Cluster, wait_s: float = 300.0):
     """Be one of the processes: inside, JAX sees the devices of all of them.
 
     To be entered before anything computes. When a process dies, the others say its name and end
-    with status `peers.EXIT_STATUS` within `peers.PATIENCE_S` seconds.
+    with status `peers.EXIT_STATUS` within `peers.PATIENCE_S` seconds. An error inside is told and
+    ends this process, and with it the others.
 
     Raises:
         ClusterError: another backend than JAX.
@@ -150,8 +151,8 @@ def join(place: Cluster, wait_s: float = 300.0):
     try:
         keras.distribution.initialize(place.coordinator, place.processes, place.process)
         yield peers
-    except BaseException:
-        peers.close()
-        raise
+    except BaseException as error:
+        # Not by raising: at its exit, Python would wait for processes that may be gone.
+        peers.abandon(error)
     peers.leave()
     jax.distributed.shutdown()

@@ -10,6 +10,7 @@ import socket
 import sys
 import threading
 import time
+import traceback
 
 BEAT_S = 1.0  # between two signs of life
 PATIENCE_S = 30.0  # without one, a process (or its machine, or the network) is taken for dead
@@ -120,11 +121,20 @@ class Peers:
             self._over.wait()  # process 0 may have much to do: scores, files
         self._over.set()
 
-    def close(self) -> None:
-        """Leave without a word: the others end."""
-        self._over.set()
-        for link in self._links.values():
-            link.close()
+    def abandon(self, error: BaseException) -> None:
+        """Tell `error` and end this process, so that the others end too."""
+        # A step fails at once when another process dies; its listener is about to say who did.
+        if isinstance(error, Exception):
+            time.sleep(3 * BEAT_S)
+        if isinstance(error, ValueError | OSError):
+            print(f"Error: {error}", file=sys.stderr)
+        else:
+            traceback.print_exception(error)
+        sys.stdout.flush()
+        sys.stderr.flush()
+        interrupted = 130 if isinstance(error, KeyboardInterrupt) else 1
+        code = getattr(error, "code", interrupted)  # SystemExit has one
+        os._exit(code if isinstance(code, int) else 1)
 
 
 def _connect(host, port, deadline, who) -> socket.socket:

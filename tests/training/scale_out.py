@@ -1,6 +1,6 @@
 """As a script: one training on some devices of this machine, or as one of several processes.
 
-    python scale_out.py devices NETWORK RUN_DIR COUNT
+    python scale_out.py devices NETWORK RUN_DIR          (into RUN_DIR/one and RUN_DIR/two)
     python scale_out.py process NETWORK RUN_DIR PROCESSES NUMBER COORDINATOR [KILL_AT]
 
 NETWORK is tiny, c3d or c3d_bn; KERAS_BACKEND chooses the backend.
@@ -69,15 +69,16 @@ def train(network, run_dir, *place, **options):
     fit.fit(model, Part(batches, *place), recipe, run_dir=run_dir, validation=validation, **options)
 
 
-def on_devices(network, run_dir, count):
+def on_devices(network, run_dir):
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf
 
         cpu = tf.config.list_physical_devices("CPU")[0]
         two = [tf.config.LogicalDeviceConfiguration()] * 2
         tf.config.set_logical_device_configuration(cpu, two)
-    with devices.scope(int(count)):
-        train(network, run_dir)
+    for count, name in ((1, "one"), (2, "two")):
+        with devices.scope(count):
+            train(network, f"{run_dir}/{name}")
 
 
 def as_process(network, run_dir, processes, number, coordinator, kill_at=None):
