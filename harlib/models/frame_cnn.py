@@ -1,6 +1,9 @@
 """The 2D CNN on single frames: a clip's score is the mean of its frames' scores."""
 
 import inspect
+import os
+import re
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -39,6 +42,8 @@ def frame_cnn(
 
     Raises:
         ValueError: for an unknown backbone, or "imagenet" weights of the small one.
+        FileNotFoundError: if the weights are neither here nor to be fetched; says which file
+            belongs where.
     Reference: of the default, Szegedy et al., "Inception-v4, Inception-ResNet and the Impact
     of Residual Connections on Learning", AAAI 2017.
     """
@@ -96,7 +101,9 @@ def _application(backbone, shape, weights):
         )
     function, preprocess_input = known[backbone]
     imagenet = "imagenet" if weights == "imagenet" else None
-    features = function(include_top=False, weights=imagenet, input_shape=shape, pooling="avg")
+    features = _fetched(
+        function, include_top=False, weights=imagenet, input_shape=shape, pooling="avg"
+    )
     features.name = "backbone"
     if imagenet is None:
         _load(features, weights)
@@ -106,6 +113,23 @@ def _application(backbone, shape, weights):
                 # Keras' 0.99 leaves the moving statistics behind in short runs from scratch.
                 layer.momentum = 0.9
     return features, _like(preprocess_input)
+
+
+def _fetched(function, **arguments):
+    """`function(**arguments)`; where its weights cannot be fetched, the error says what to do."""
+    try:
+        return function(**arguments)
+    except Exception as error:
+        # Keras raises a bare Exception here.
+        found = re.match(r"URL fetch failure on (\S+): (.*)", str(error))
+        if not found:
+            raise
+        address, reason = found.groups()
+        home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
+        raise FileNotFoundError(
+            f"the imagenet weights cannot be fetched ({reason}): put the file {address} at "
+            f"{home / 'models' / address.split('/')[-1]}, or give its path as weights."
+        ) from error
 
 
 def _like(preprocess_input):

@@ -1,5 +1,7 @@
 """The frame CNN's backbones of keras.applications."""
 
+import urllib.error
+
 import keras
 import numpy as np
 import pytest
@@ -15,9 +17,8 @@ def test_inception_resnet_v2_is_the_studys():
     assert models.parameters(model) == 55_813_192
     assert models.gmacs(model) == pytest.approx(2 * 13.16, rel=0.01)
     table = published.table().set_index("name").loc["frame_cnn"]
-    frame = models.build("frame_cnn", 400, frames=1, size=299)
-    assert models.parameters(frame) == table.parameters
-    assert 16 * models.gmacs(frame) == pytest.approx(table.gmacs, abs=6e-4)
+    assert models.parameters(model) - 600 * 1537 == table.parameters  # 400 classes there
+    assert 8 * models.gmacs(model) - 16 * 600 * 1536e-9 == pytest.approx(table.gmacs, abs=6e-4)
     norms = [
         layer for layer in model.get_layer("backbone").layers
         if isinstance(layer, keras.layers.BatchNormalization)
@@ -36,3 +37,40 @@ def test_pixels_are_prepared_as_the_weights_expect(name):
     _, function = applications()[name]
     pixels = np.random.default_rng(0).integers(0, 256, (2, 4, 5, 3)).astype("uint8")
     assert np.allclose(_like(function)(pixels), function(pixels.astype("float32")), atol=1e-3)
+
+
+@pytest.mark.quick
+def test_without_a_network_the_file_and_its_place_are_named(monkeypatch, tmp_path):
+    from keras.src.utils import file_utils
+
+    def unreachable(*_):
+        raise urllib.error.URLError("no network")
+
+    monkeypatch.setattr(file_utils, "urlretrieve", unreachable)
+    monkeypatch.setattr(file_utils.config, "keras_home", lambda: str(tmp_path))
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    with pytest.raises(FileNotFoundError) as caught:
+        models.build("frame_cnn", 3, size=96, backbone="mobilenet_v2", weights="imagenet")
+    said = str(caught.value)
+    name = "mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_96_no_top.h5"
+    assert "no network" in said and "https://" in said and "\n" not in said
+    assert f"at {tmp_path / 'models' / name}, or give its path as weights" in said
+
+
+def test_a_local_file_of_the_backbone_is_read(tmp_path):
+    backbone = keras.applications.MobileNetV2(
+        include_top=False, weights=None, input_shape=(32, 32, 3), pooling="avg"
+    )
+    backbone.save_weights(tmp_path / "own.weights.h5")
+    model = models.build(
+        "frame_cnn", 3, frames=1, size=32, backbone="mobilenet_v2",
+        weights=str(tmp_path / "own.weights.h5"),
+    )
+    for got, wanted in zip(
+        model.get_layer("backbone").get_weights(), backbone.get_weights(), strict=True
+    ):
+        assert np.array_equal(got, wanted)
+    with pytest.raises(FileNotFoundError, match="nowhere.h5"):
+        models.build(
+            "frame_cnn", 3, frames=1, size=32, backbone="mobilenet_v2", weights="nowhere.h5"
+        )
