@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harlib.data import actions
+from harlib.data import actions, shards
 from harlib.data import prepare as preparing
 from harlib.data.catalog import Catalog
 from harlib.data.store import ClipStore
@@ -85,7 +85,8 @@ def _differs(p: DataPrep, settings: dict) -> bool:
 
 def sizes(listed: Catalog, store: ClipStore) -> dict[str, int]:
     """Bytes of the videos' files, of the store, and of the store were it uncompressed."""
-    paths = [Path(path) for path in listed.frame["path"].unique() if path]
+    files = {(shards.split(path) or [path])[0] for path in listed.frame["path"] if path}
+    paths = [Path(file) for file in files]
     videos = store.videos
     pixels = int((videos["frames"] * videos["height"] * videos["width"]).sum())
     return {

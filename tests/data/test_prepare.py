@@ -17,7 +17,7 @@ import pytest
 from click.testing import CliRunner
 
 from harlib.cli import main
-from harlib.data import packing, parts
+from harlib.data import category_file, packing, parts
 from harlib.data import prepare as preparing
 from harlib.data.audit import Audit
 from harlib.data.catalog import COLUMNS, Catalog
@@ -124,6 +124,37 @@ def test_the_audit_names_every_video(mixed_catalog, tmp_path):
         "short": store.videos["frames"][3],
     }
     assert 5 < store.videos["frames"][3] < 18
+    assert verify(tmp_path / "store").empty
+
+
+def test_210_hostile_files_are_each_a_line_of_the_audit(tmp_path, moving_square):
+    folder = tmp_path / "in" / "train" / "run"
+    folder.mkdir(parents=True)
+    encode(folder / "good.mp4", moving_square(frames=10), fps=25)
+    good = (folder / "good.mp4").read_bytes()
+    sizes = [good.find(b"avc1") + 28, good.find(b"tkhd") + 80, good.find(b"stsz") + 12]
+    rng = np.random.default_rng(1)
+    for number in range(210):
+        data, suffix = bytearray(good), ".mp4"
+        match number % 7:
+            case 0:
+                data = data[: rng.integers(0, len(data))]
+            case 1:  # absurd frame sizes, counts and lengths in the headers
+                place = sizes[number // 7 % 3]
+                data[place : place + 4] = rng.choice([b"\xff\xff\xff\xff", b"\x7f\xff\x7f\xff"])
+            case 2:  # a video that is called something else
+                suffix = str(rng.choice([".avi", ".mkv", ".ts", ".png", ".gif", ".bmp", ".wmv"]))
+            case 3:
+                data = bytearray(rng.bytes(rng.integers(0, 3000)))
+            case _:
+                for place in rng.integers(0, len(data), 1 + number % 40):
+                    data[place] = rng.integers(0, 256)
+        (folder / f"{number:03d}{suffix}").write_bytes(data)
+    audit = make(Catalog.from_folder(tmp_path / "in"), tmp_path / "store", workers=2).videos
+    assert len(audit) == 211
+    assert set(audit["status"]) == {"ok", "short", "unreadable"}
+    assert ((audit["status"] == "ok") == (audit["reason"] == "")).all()
+    assert (audit["status"] == "unreadable").sum() > 60
     assert verify(tmp_path / "store").empty
 
 
@@ -373,6 +404,33 @@ def test_a_video_that_crashes_the_decoder_is_a_line_of_the_audit(
     frame.loc[1, "path"] = str(tmp_path / "killed.mp4")
     with pytest.raises(PrepareError, match="killed.mp4: its decoder was killed, perhaps for want"):
         make(Catalog(frame, "squares"), tmp_path / "other", workers=2)
+
+
+@quick
+def test_files_whose_data_lie_elsewhere_are_not_ours(tiny_store, tmp_path):
+    good = tiny_store.root / "train" / "run.h5"
+    assert category_file.key(good)
+    for number, name in enumerate(("payload", "offsets")):
+        for kind in (
+            h5py.ExternalLink(str(good), name),
+            h5py.SoftLink("/other"),
+            "external",
+            "chunks",
+        ):
+            path = tmp_path / f"{number}.h5"
+            shutil.copy(good, path)
+            with h5py.File(path, "r+") as file:
+                data = file[name][()]
+                del file[name]
+                if kind == "external":
+                    other = [(str(tmp_path / "secret"), 0, data.nbytes)]
+                    file.create_dataset(name, data.shape, data.dtype, external=other)
+                elif kind == "chunks":
+                    file.create_dataset(name, data=data, chunks=True)
+                else:
+                    file["other"] = data
+                    file[name] = kind
+            assert category_file.key(path) is None
 
 
 @quick
