@@ -131,6 +131,25 @@ def test_bfloat16_gradient_of_convolution(size):
     assert_bfloat16_like_float32(Conv3D, size[:3], 16, calls=12 if size[0] < 3 else 2)
 
 
+# frames, height, width; kernel; strides: the stems, r2plus1d_18's pairs and r3d_18's strides.
+OTHERS = [
+    ((4, 16, 16), (7, 7, 7), (1, 2, 2)), ((4, 16, 16), (3, 7, 7), (1, 2, 2)),
+    ((2, 16, 16), (1, 7, 7), (1, 2, 2)), ((2, 7, 7), (1, 3, 3), (1, 1, 1)),
+    ((4, 14, 14), (1, 3, 3), (1, 2, 2)), ((16, 14, 14), (3, 1, 1), (1, 1, 1)),
+    ((4, 7, 7), (3, 1, 1), (1, 1, 1)), ((2, 7, 7), (3, 1, 1), (1, 1, 1)),
+    ((4, 7, 7), (3, 1, 1), (2, 1, 1)), ((2, 7, 7), (3, 1, 1), (2, 1, 1)),
+    ((4, 14, 14), (3, 3, 3), (2, 2, 2)), ((2, 7, 7), (3, 3, 3), (2, 2, 2)),
+    ((2, 7, 7), (1, 1, 1), (1, 1, 1)), ((4, 14, 14), (1, 1, 1), (2, 2, 2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("size", "kernel", "strides"), OTHERS, ids=str)
+def test_bfloat16_gradient_of_other_kernels(size, kernel, strides):
+    assert_bfloat16_like_float32(
+        Conv3D, size, 16, strides=strides, kernel=kernel, calls=12 if size[0] < 3 else 2
+    )
+
+
 @pytest.mark.parametrize("method", ["time", "packs"])
 @pytest.mark.parametrize("size", GROUPED, ids=str)
 def test_bfloat16_gradient_of_grouped_convolution(size, method):
@@ -141,11 +160,11 @@ def test_bfloat16_gradient_of_grouped_convolution(size, method):
     )
 
 
-def assert_bfloat16_like_float32(layer, size, channels, calls, **options):
+def assert_bfloat16_like_float32(layer, size, channels, calls, kernel=3, **options):
     x = np.random.default_rng(0).standard_normal((2, *size, channels)).astype("float32")
-    exact = layer(channels, 3, **options)
+    exact = layer(channels, kernel, **options)
     exact.build(x.shape)
-    half = layer(channels, 3, dtype="mixed_bfloat16", **options)
+    half = layer(channels, kernel, dtype="mixed_bfloat16", **options)
     half.build(x.shape)
     half.kernel.assign(exact.kernel)
     wanted = gradients(exact, x)()
