@@ -34,6 +34,10 @@ _PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "o
              "pandas", "scikit-learn")  # fmt: skip
 
 
+# Parameters of how a run is computed, not of what.
+_HOW = {"threads", "workers", "devices", "tensorboard"}
+
+
 def notebook_of(params: Common) -> str:
     """The notebook that takes these parameters."""
     return next(name for name, model in NOTEBOOKS.items() if model is type(params))
@@ -42,11 +46,12 @@ def notebook_of(params: Common) -> str:
 def fingerprint(params: Common) -> str:
     """16 hex digits that change with the parameters, the code or an upstream run.
 
-    How many threads read does not change what is computed, so it does not count.
+    How many threads read and devices share a batch does not change what is computed, so it does
+    not count.
     """
     notebook = notebook_of(params)
     digest = hashlib.sha256()
-    settings = params.model_dump(mode="json", exclude={"threads", "workers"})
+    settings = params.model_dump(mode="json", exclude=_HOW)
     digest.update(json.dumps(settings, sort_keys=True).encode())
     package = Path(__file__).resolve().parents[1]
     rooms = _ROOMS.get(notebook, _MODEL_ROOMS)

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from harlib.training.checkpoint import as_numpy
+
 
 class TrainingDiverged(ArithmeticError):
     """A loss or a weight became infinite or NaN; the message says where and what to try."""
@@ -17,6 +19,28 @@ def first_nonfinite(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> str
             array = arrays[f"{part}.{i}"]
             if array.dtype.kind == "f" and not np.isfinite(array).all():
                 return f"{variable.path} ({np.count_nonzero(~np.isfinite(array))} of {array.size})"
+    return ""
+
+
+def first_layer(model: keras.Model, clips, targets) -> str:
+    """The layer in which a step from finite weights first makes something that is not finite.
+
+    Looks at the layers' outputs in order, then at the gradients from the loss backwards. The
+    model's weights and optimiser are spoiled by it. Returns "" when everything is finite.
+    """
+    layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
+    probe = keras.Model(model.inputs, [layer.output for layer in layers])
+    for layer, output in zip(layers, probe(clips, training=True), strict=True):
+        count = int(keras.ops.sum(keras.ops.cast(~keras.ops.isfinite(output), "int32")))
+        if count:
+            return f"layer {layer.name} is the first whose output is not finite ({count} numbers)"
+    # After a step of plain SGD just those weights are not finite whose gradients were not.
+    model.compile(keras.optimizers.SGD(1e-6), keras.losses.CategoricalCrossentropy())
+    model.train_on_batch(clips, targets)
+    # Gradients come from the loss, so what is nearest to it went first.
+    for layer in reversed(layers):
+        if any(not np.isfinite(as_numpy(v)).all() for v in layer.trainable_variables):
+            return f"layer {layer.name} is the first, from the loss, with gradients not finite"
     return ""
 
 

@@ -15,6 +15,7 @@ import pandas as pd
 
 from harlib.training import devices
 from harlib.training.batches import read
+from harlib.training.divergence import TrainingDiverged
 from harlib.training.interrupt import Interrupt
 from harlib.training.progress import table
 from harlib.training.recipe import Recipe
@@ -108,7 +109,10 @@ def _steps(run, batches, validation, threads, workers, every, monitor, watchers)
             except Exception:
                 run.save()  # the state is whole: whoever mends the data goes on from here
                 raise
-            run.train(clips, labels, began, time.monotonic() - began)
+            try:
+                run.train(clips, labels, began, time.monotonic() - began)
+            except TrainingDiverged as error:
+                raise run.explain(batches, error) from None
             if run.step % recipe.steps_per_epoch == 0:
                 run.end_epoch(validation, monitor, threads)
                 for watcher in watchers:

@@ -7,9 +7,9 @@ import time
 import keras
 import numpy as np
 
-from harlib.training.batches import validate
+from harlib.training.batches import read, validate
 from harlib.training.checkpoint import Checkpoints, as_numpy, capture, restore, write_atomically
-from harlib.training.divergence import TrainingDiverged, advice, first_nonfinite
+from harlib.training.divergence import TrainingDiverged, advice, first_layer, first_nonfinite
 from harlib.training.progress import Progress, duration, tree_memory
 
 
@@ -105,6 +105,32 @@ class Run:
         sums["lr"] = lr
         if self.group.process == 0:
             self.progress.step(self.step, sums["loss"] / sums["clips"], seconds)
+
+    def explain(self, batches, error: TrainingDiverged) -> TrainingDiverged:
+        """`error` with the layer where it began, found by training again from the checkpoint."""
+        failed = self.step
+        if self.group.processes > 1 or failed == 0:
+            return error  # the other processes are waiting inside their step
+        arrays, state = self.checkpoints.load(self.report)
+        again = failed - state["step"]
+        self.report(f"diverged; training the last {again} steps again to find the layer")
+        restore(self.model, arrays)
+        self.schedule, found = state["schedule"], ""
+        for step, (clips, labels) in enumerate(
+            read(batches, state["step"], failed, 0), state["step"]
+        ):
+            before = capture(self.model)
+            if first_nonfinite(self.model, before):
+                break  # not the step's doing
+            self.optimizer.learning_rate = self.recipe.lr_at(step, self.schedule)
+            targets = self.recipe.targets(labels, self.classes)
+            values = self.group.train(clips, targets, self.recipe.sample_weights(targets))
+            broken = first_nonfinite(self.model, capture(self.model))
+            if broken or not math.isfinite(values["loss"]):
+                restore(self.model, before)
+                found = first_layer(self.model, clips, targets)
+                break
+        return TrainingDiverged(f"{error}; at step {step + 1} {found}") if found else error
 
     def end_epoch(self, validation, monitor, threads) -> None:
         """Validate, write the row, move the schedule, keep the best."""

@@ -156,6 +156,46 @@ def test_divergence_says_where_and_what_to_try(tmp_path):
     assert len(names) == 1 and "step-000000000" in names[0], "a broken state was saved"
 
 
+@keras.saving.register_keras_serializable("tests")
+class Fragile(keras.layers.Layer):
+    """At 0 its output is infinite, or only its gradient."""
+
+    def __init__(self, kind, **kwargs):
+        super().__init__(**kwargs)
+        self.kind = kind
+
+    def call(self, x):
+        return keras.ops.log(x) if self.kind == "output" else keras.ops.sqrt(x)
+
+
+@pytest.mark.parametrize("kind", ["output", "gradient"])
+def test_divergence_names_the_layer_where_it_began(tmp_path, kind):
+    """At batch 7 alone a layer in the middle fails; after the step all weights are NaN."""
+
+    class Dark(Batches):
+        def __getitem__(self, i):
+            clips, labels = super().__getitem__(i)
+            return (np.zeros_like(clips) if i == 7 else np.maximum(clips, 1)), labels
+
+    keras.utils.set_random_seed(0)
+    x = inputs = keras.Input((2, 6, 6, 3), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 255)(x)
+    x = keras.layers.Conv3D(4, 1, use_bias=False, kernel_initializer="ones", name="first")(x)
+    x = keras.layers.ReLU()(x)
+    x = Fragile(kind, name="fragile")(x)
+    x = keras.layers.GlobalAveragePooling3D()(x)
+    model = keras.Model(inputs, keras.layers.Dense(CLASSES, "softmax", name="last")(x))
+    recipe, lines = tiny_recipe("modern", lr=1e-4), []
+    with pytest.raises(TrainingDiverged) as error:
+        run(tmp_path, Dark(), model=model, recipe=recipe, validation=None, report=lines.append)
+    expected = {
+        "gradient": "at step 8 layer first is the first, from the loss, with gradients not finite",
+        "output": "at step 8 layer fragile is the first whose output is not finite",
+    }
+    assert expected[kind] in str(error.value)
+    assert any("again to find the layer" in line for line in lines)
+
+
 def test_divergence_is_seen_before_a_checkpoint_is_written(tmp_path):
     class Poisoned(Batches):
         def __getitem__(self, i):
