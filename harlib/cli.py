@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from harlib.bench.commands import bench
 from harlib.study.files import load_run, parse_overrides
 from harlib.study.params import ParamsError
 
@@ -153,7 +154,7 @@ def verify(store):
 
     problems = preparing.verify(store)
     if problems.empty:
-        click.echo(f"{store} is whole")
+        click.echo(f"every stored byte of {store} is as it was written")
         return
     click.echo(problems.to_string(index=False))
     click.echo(f"{len(problems)} damaged; har prepare CSV {store} --repair rewrites them")
@@ -260,92 +261,7 @@ def export_run(run, to, fold, checkpoint, output):
     click.echo(f"{path}: loaded and run; scores differ from the network's by {difference:.1e}")
 
 
-@main.group()
-def bench():
-    """Measure this machine: harlib beside its peers, ratios within one run."""
-
-
-_json = click.option(
-    "--json", "json_file", type=click.Path(path_type=Path, dir_okay=False), help="Write the rows."
-)
-
-
-@bench.command("data")
-@_json
-@click.option("--videos", type=_FOLDER, help="Folder of videos; without it embedded ones.")
-@click.option("--as-kinetics", is_flag=True, help="First write --videos as Kinetics' files are.")
-@click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write a PNG.")
-@click.option("--seconds", default=5.0, show_default=True, help="Time a measurement.")
-def bench_data(json_file, videos, as_kinetics, figure, seconds):
-    """Clips/s a core and bytes a video: every codec, on-the-fly decoding, the study's layout."""
-    from harlib.bench import data
-
-    rows = data.run(
-        videos,
-        as_kinetics=as_kinetics or None,
-        json_file=json_file,
-        figure=figure,
-        seconds=seconds,
-        say=click.echo,
-    )
-    click.echo(data.table(rows))
-
-
-_bench_models = click.option(
-    "--models", default="resnext3d_101,c3d", show_default=True, help="Names, by commas."
-)
-_bench_frames = click.option("--frames", default=16, show_default=True)
-_bench_size = click.option("--size", default=112, show_default=True, help="Pixels a side.")
-_bench_policies = click.option(
-    "--policies", default="float32,mixed_bfloat16", show_default=True, help="By commas."
-)
-_bench_limit = click.option(
-    "--limit", default=600.0, show_default=True, help="Seconds for a first step, and for a turn."
-)
-
-
-@bench.command("train")
-@_json
-@_bench_models
-@_bench_policies
-@click.option("--engines", default="harlib,keras-stock,torch", show_default=True)
-@click.option("--modes", default="train,infer", show_default=True)
-@click.option("--batch", default=4, show_default=True)
-@_bench_frames
-@_bench_size
-@click.option("--steps", default=4, show_default=True, help="Steps a turn, at most.")
-@_bench_limit
-def bench_train(json_file, models, policies, engines, modes, batch, frames, size, steps, limit):
-    """Clips/s of training and inference: harlib, stock Keras, PyTorch; in turns, as children."""
-    from harlib.bench import train
-
-    rows = train.run(
-        models.split(","), engines=engines.split(","), policies=policies.split(","),
-        modes=modes.split(","), batch=batch, frames=frames, size=size, steps=steps,
-        limit_s=limit, json_file=json_file, say=click.echo,
-    )
-    click.echo(train.table(rows))
-
-
-@bench.command("batch")
-@_json
-@_bench_models
-@_bench_policies
-@click.option("--memory", help="Main memory a try may hold, as 8GB; without it the device's.")
-@click.option("--most", default=256, show_default=True, help="Batch to stop at.")
-@_bench_frames
-@_bench_size
-@click.option("--steps", default=3, show_default=True, help="Measured steps a try.")
-@_bench_limit
-def bench_batch(json_file, models, policies, memory, most, frames, size, steps, limit):
-    """The largest batch that trains, and its clips/s, by model and policy; tries are children."""
-    from harlib.bench import batch
-
-    batch.run(
-        models.split(","), policies=policies.split(","), memory=batch.parse_memory(memory),
-        most=most, frames=frames, size=size, steps=steps, limit_s=limit, json_file=json_file,
-        say=click.echo,
-    )
+main.add_command(bench)
 
 
 if __name__ == "__main__":

@@ -356,7 +356,8 @@ def test_the_commands_repair_what_verify_finds(tiny_catalog, tiny_store, tmp_pat
         done = CliRunner().invoke(main, [str(argument) for argument in arguments])
         return done.exit_code, done.output
 
-    assert har("verify", tmp_path / "store") == (0, f"{tmp_path / 'store'} is whole\n")
+    code, said = har("verify", tmp_path / "store")
+    assert code == 0 and "every stored byte" in said
     place = json.loads((tmp_path / "store/store.json").read_text())["files"][0]["payload"][0]
     with open(tmp_path / "store" / "train" / "run.h5", "r+b") as file:
         file.seek(place + 10)

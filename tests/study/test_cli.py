@@ -60,7 +60,7 @@ def test_catalog_of_a_folder(write_videos, tmp_path):
         (["study", "demmo"], "nearest valid name: 'demo'"),
         (["study", "demo", "--set", "seed"], "KEY=VALUE"),
         (["study", "demo", "--set", "seeed=3"], "'seed'"),
-        (["catalog", "out.csv"], "one of --folder, --kinetics and --ucf101"),
+        (["catalog", "out.csv"], "give one of --folder, --kinetics"),
         (["models", "resnet"], "'resnet' is unknown"),
     ],
 )
