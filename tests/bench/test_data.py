@@ -71,7 +71,6 @@ def test_rows_table_and_figure(folder, tmp_path, monkeypatch):
     assert "harlib h264" in alt(drawing.bytes_and_speed(rows))
 
 
-@pytest.mark.quick
 def test_files_as_kinetics_has_them(folder, tmp_path):
     (path,) = files.as_kinetics(files.chosen(folder)[:1], tmp_path / "files")
     info = probe(path)

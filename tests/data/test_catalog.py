@@ -246,7 +246,7 @@ CELLS = ["", "\n", "a\rb", "\0", "=cmd()", "../../x", "/etc/passwd", "x" * 70_00
 
 @pytest.mark.parametrize("column", COLUMNS)
 def test_hostile_cells_end_in_a_catalog_or_one_line(tmp_path, column):
-    """119 cells: whatever is accepted can be written, read and prepared again."""
+    """119 cells: what is accepted can be written and read again, and names no file."""
     refused = 0
     for cell in CELLS:
         frame = table(("a", "run", "train", "1"), ("b", "run", "train", "2")).astype(object)
@@ -261,6 +261,8 @@ def test_hostile_cells_end_in_a_catalog_or_one_line(tmp_path, column):
             refused += 1
             continue
         assert Catalog.from_csv(tmp_path / "again.csv").hash == catalog.hash
+        if column != "path":
+            continue
         try:
             prepare(catalog, tmp_path / "store", workers=1, progress=False)
         except PrepareError as error:

@@ -12,7 +12,7 @@ from harlib.data.prepare import prepare, verify
 from harlib.data.store import ClipStore
 from harlib.data.video import VideoError, decode, encode, probe
 
-pytestmark = pytest.mark.quick
+quick = pytest.mark.quick
 
 
 def pack(path, *members, mode="w"):
@@ -43,6 +43,7 @@ def videos(tmp_path_factory, moving_square):
     return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
 
 
+@quick
 @pytest.mark.parametrize(("name", "mode"), [("a.tar", "w"), ("a.tar.gz", "w:gz"), ("a.tgz", "w")])
 def test_members_are_read_in_one_pass_whatever_the_shard_is_called(tmp_path, name, mode):
     content = {f"./part/{i}.mp4": bytes([i]) * 1000 * i for i in range(5)}
@@ -58,6 +59,7 @@ def test_members_are_read_in_one_pass_whatever_the_shard_is_called(tmp_path, nam
     assert os.listdir(tmp_path) == [name]
 
 
+@quick
 def test_addresses():
     assert shards.split("/a/b.tar.gz!/c/d.mp4") == ("/a/b.tar.gz", "c/d.mp4")
     assert shards.split("/a/b.tar!/../d.mp4") == ("/a/b.tar", "../d.mp4")
@@ -66,6 +68,7 @@ def test_addresses():
     assert shards.place("/a/d.mp4") == "/a/d.mp4"
 
 
+@quick
 @pytest.mark.parametrize(("suffix", "mode"), [(".tar", "w"), (".tar.gz", "w:gz")])
 def test_a_member_decodes_like_the_file(tmp_path, videos, suffix, mode):
     for name, data in videos.items():
@@ -132,6 +135,7 @@ def test_of_a_damaged_video_and_its_replacement_the_replacement_is_taken(packed)
     assert "/train/part_1.tar!/" in frame.loc["video_00001", "path"]
 
 
+@quick
 def test_folders_of_a_shard_are_categories(tmp_path, videos):
     (tmp_path / "train").mkdir()
     members = [
@@ -160,6 +164,7 @@ HOSTILE = {
 }
 
 
+@quick
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
 def test_hostile_members_are_named_in_the_audit(tmp_path, videos, mode):
     folder = tmp_path / "in" / "train" / "run"
@@ -181,6 +186,7 @@ def test_hostile_members_are_named_in_the_audit(tmp_path, videos, mode):
     assert sorted(os.listdir(tmp_path)) == ["catalog.csv", "in", "list.csv", "store"]
 
 
+@quick
 def test_a_member_may_not_claim_more_than_the_shard_can_hold(tmp_path, videos):
     info = tarfile.TarInfo("bomb.mp4")
     info.size = 1 << 40
