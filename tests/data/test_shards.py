@@ -1,14 +1,16 @@
 import io
+import json
 import os
 import tarfile
 
 import numpy as np
 import pytest
 
-from harlib.data import shards
+from harlib.data import category_file, shards
 from harlib.data.catalog import Catalog
 from harlib.data.listings import CatalogError
 from harlib.data.prepare import prepare, verify
+from harlib.data.repair import repair
 from harlib.data.store import ClipStore
 from harlib.data.video import VideoError, decode, encode, probe
 
@@ -124,6 +126,53 @@ def test_shards_and_loose_files_make_the_same_store(packed, tmp_path, workers):
     a, b = ClipStore(tmp_path / "a"), ClipStore(tmp_path / "b")
     assert np.array_equal(a.read(3, np.arange(10)), b.read(3, np.arange(10)))
     assert verify(tmp_path / "b").empty
+
+
+def test_killed_after_the_shards_were_read_and_resumed(packed, tmp_path, monkeypatch):
+    table, loose, folder = packed
+    listed = Catalog.from_kinetics_csv(table, folder)
+    make(listed, tmp_path / "a")
+    wanted = {name: (tmp_path / "a" / name).read_bytes() for name in FILES}
+    real, written = category_file.write, []
+
+    def killed(*arguments):
+        if len(written) == 2:
+            raise KeyboardInterrupt
+        written.append(arguments)
+        real(*arguments)
+
+    monkeypatch.setattr(category_file, "write", killed)
+    with pytest.raises(KeyboardInterrupt):
+        make(listed, tmp_path / "b")
+    monkeypatch.undo()
+    monkeypatch.setattr(shards, "stream", None)  # no shard may be read again
+    make(listed, tmp_path / "b")
+    assert {name: (tmp_path / "b" / name).read_bytes() for name in FILES} == wanted
+
+
+FILES = ("store.json", "index.csv", "audit.csv", *(
+    f"{split}/{name}.h5" for split in ("train", "val") for name in ("run", "sit_down")
+))  # fmt: skip
+
+
+def test_repair_reads_only_the_damaged_members(packed, tmp_path, monkeypatch):
+    table, _, folder = packed
+    listed = Catalog.from_kinetics_csv(table, folder)
+    make(listed, tmp_path / "store")
+    file = tmp_path / "store" / "train" / "run.h5"
+    good = file.read_bytes()
+    place = json.loads((tmp_path / "store" / "store.json").read_text())["files"][0]["payload"][0]
+    file.write_bytes(good[: place + 9] + b"damage" + good[place + 15 :])
+    real, asked = shards.stream, []
+
+    def recorded(shard, wanted):
+        asked.extend(wanted)
+        return real(shard, wanted)
+
+    monkeypatch.setattr(shards, "stream", recorded)
+    repair(listed, tmp_path / "store", size=32, workers=1, progress=False)
+    assert asked == ["video_00000_000005_000015.mp4"]
+    assert file.read_bytes() == good and verify(tmp_path / "store").empty
 
 
 def test_of_a_damaged_video_and_its_replacement_the_replacement_is_taken(packed):
