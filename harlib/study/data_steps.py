@@ -26,8 +26,22 @@ def catalog(p: DataPrep) -> Catalog:
         tables = [root / name for name in p.annotations]
         return Catalog.from_kinetics_csv(tables, videos, categories=p.categories or None)
     else:
-        listed = Catalog.from_folder(videos)
+        listed = Catalog.from_folder(videos, group=p.group or None)
+        if p.held_out:
+            listed = _hold_out(listed, p.held_out)
     return listed.select(categories=p.categories) if p.categories else listed
+
+
+def _hold_out(listed: Catalog, groups: list[str]) -> Catalog:
+    """The catalog with the videos of these groups as val and all others to learn from."""
+    frame, known = listed.frame, sorted(set(listed.frame["group"]))
+    if unknown := sorted(set(groups) - set(known)):
+        raise ValueError(
+            f"held_out: no group {', '.join(unknown)}; there are {len(known)}: "
+            f"{', '.join(known[:12])}"
+        )
+    held = frame["group"].isin(groups)
+    return Catalog(frame.assign(split=held.map({True: "val", False: "train"})), listed.name)
 
 
 def _draw(p: DataPrep) -> Catalog:

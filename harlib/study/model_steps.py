@@ -73,7 +73,7 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table:
     from harlib.training import preflight as checks
 
     batches, validation = inputs.batches(p, store, p.frames), inputs.validation(p, store, p.frames)
-    audit = checks.labels(store, p.train_split, p.validate_split)
+    audit = checks.labels(store, p.train_split, p.validate_split or p.split)
     trial = checks.check(
         model, batches, plan, run_dir=p.run_dir, validation=validation, threads=p.threads
     )

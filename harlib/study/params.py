@@ -78,6 +78,9 @@ class DataPrep(Common):
     quality: Annotated[int, Field(ge=1, le=100)]  # JPEG quality
     workers: Count | None  # processes; None = one a core
     samples: Count  # videos in the contact sheet
+    # Keys with a default: the notebook need not list them, a file may.
+    group: str = ""  # folder: regular expression whose first group, in a file's name, is the actor
+    held_out: list[str] = []  # folder: the groups (actors) that are val; empty = a fifth of them
 
     @field_validator("source")
     @classmethod

@@ -15,7 +15,8 @@ LABELS = Path(__file__).with_name("kinetics_400_categories.txt")
 @pytest.fixture
 def own_data(tmp_path):
     """A data_root with everything that the studies of own videos ask for."""
-    (tmp_path / "videos").mkdir()
+    for name in ("videos", "clips_80x64"):
+        (tmp_path / name).mkdir()
     for name in ("train.csv", "val.csv"):
         (tmp_path / name).touch()
     return {"data_root": str(tmp_path)}

@@ -1,11 +1,12 @@
 """As a script: one training on some devices of this machine, or as one of several processes.
 
-    python scale_out.py devices NETWORK RUN_DIR          (into RUN_DIR/one and RUN_DIR/two)
+    python scale_out.py devices NETWORK RUN_DIR          (into RUN_DIR/one, two and moved)
     python scale_out.py process NETWORK RUN_DIR PROCESSES NUMBER COORDINATOR [KILL_AT]
 
 NETWORK is tiny, c3d or c3d_bn; KERAS_BACKEND chooses the backend.
 """
 
+import contextlib
 import os
 import signal
 import sys
@@ -40,13 +41,18 @@ class HeldOut(Clips):
 
 
 class Part:
-    """One process' part of every batch; before number `kill_at` is read, the process is killed."""
+    """One process' part of every batch; before number `kill_at` is read, the process is killed.
 
-    def __init__(self, batches, process=0, processes=1, kill_at=None):
+    With `stop_at` it is told there that the data are at their end.
+    """
+
+    def __init__(self, batches, process=0, processes=1, kill_at=None, stop_at=None):
         self.batches, self.process, self.processes = batches, process, processes
-        self.kill_at = kill_at
+        self.kill_at, self.stop_at = kill_at, stop_at
 
     def __getitem__(self, i):
+        if i == self.stop_at:
+            raise EOFError
         if i == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         clips, labels = self.batches[i]
@@ -79,6 +85,10 @@ def on_devices(network, run_dir):
     for count, name in ((1, "one"), (2, "two")):
         with devices.scope(count):
             train(network, f"{run_dir}/{name}")
+    with contextlib.suppress(EOFError):
+        train(network, f"{run_dir}/moved", 0, 1, None, 5)
+    with devices.scope(2):
+        train(network, f"{run_dir}/moved")
 
 
 def as_process(network, run_dir, processes, number, coordinator, kill_at=None):

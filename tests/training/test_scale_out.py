@@ -12,6 +12,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harlib.training import devices
+
 SCRIPT = Path(__file__).with_name("scale_out.py")
 
 
@@ -34,7 +36,8 @@ def apart(one, other):
 
 
 def on_devices(backend, network, run_dir):
-    """Trains on one device into run_dir/one, on two into run_dir/two; returns what it said."""
+    """Trains on one device into run_dir/one, on two into run_dir/two, first on one and then on two
+    into run_dir/moved; returns what it said."""
     command = [sys.executable, SCRIPT, "devices", network, run_dir]
     done = subprocess.run(command, env=environment(backend), capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -45,9 +48,17 @@ def same_on_two_devices(folder, said):
     assert "= 2 devices x" in said
     assert apart(weights(folder / "one", 0), weights(folder / "one")) > 1e-2, "hardly trained"
     assert apart(weights(folder / "one"), weights(folder / "two")) < 1e-4
+    assert "resuming at step 5 of" in said
+    assert apart(weights(folder / "one"), weights(folder / "moved")) < 1e-4
     columns = ["loss", "accuracy", "val_loss", "val_accuracy"]
     one, two = (pd.read_csv(folder / name / "history.csv")[columns] for name in ("one", "two"))
     pd.testing.assert_frame_equal(one, two, rtol=1e-3)
+
+
+@pytest.mark.quick
+def test_more_devices_than_there_are_is_refused():
+    with pytest.raises(ValueError, match="devices=9, but there are 1: .*CPU:0"), devices.scope(9):
+        pass
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,45 @@
+"""Which videos a study takes, by its parameters."""
+
+import pytest
+
+from harlib.study import data_steps, files
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture
+def actors(tmp_path):
+    """Three files of each of six actors, as params/weizmann9 expects them."""
+    for category in ("bend", "jack", "run"):
+        folder = tmp_path / "clips_80x64" / category
+        folder.mkdir(parents=True)
+        for actor in ("daria", "denis", "eli", "ido", "ira", "lena"):
+            (folder / f"{actor}_{category}.mp4").touch()
+    return tmp_path
+
+
+def params(actors, **overrides):
+    folder = files.study_folder("weizmann9")
+    overrides = {"data_root": str(actors), **overrides}
+    path = folder / "01_data_prep.fold1.yaml"
+    return files.load_run([folder / "common.yaml", path], overrides).params
+
+
+def test_the_held_out_actors_are_val_and_no_other(actors):
+    frame = data_steps.catalog(params(actors)).frame
+    held = frame[frame["split"] == "val"]
+    assert set(held["group"]) == {"daria", "denis", "eli"} and len(held) == 9
+    assert set(frame["split"]) == {"train", "val"} and len(frame) == 18
+
+
+def test_an_actor_who_is_not_there_is_named(actors):
+    with pytest.raises(ValueError, match="no group denys; there are 6: daria, denis"):
+        data_steps.catalog(params(actors, held_out=["denys"]))
+
+
+def test_the_three_folds_hold_out_each_actor_once():
+    held = []
+    for fold in (1, 2, 3):
+        path = files.study_folder("weizmann9") / f"01_data_prep.fold{fold}.yaml"
+        held += files._mapping(path)["held_out"]
+    assert len(held) == len(set(held)) == 9
