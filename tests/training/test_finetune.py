@@ -30,7 +30,8 @@ def step(model, factors=None, name="study-sgd", **overrides):
     model.train_on_batch(clips, np.eye(3, dtype="float32")[:2])
     return {
         v.path: keras.ops.convert_to_numpy(v) - before[v.path]
-        for v in model.variables if "seed" not in v.path
+        for v in model.variables
+        if "seed" not in v.path
     }
 
 
