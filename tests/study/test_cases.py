@@ -1,0 +1,78 @@
+"""Which videos of a run are shown, and what is said when they cannot be."""
+
+import json
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import yaml
+
+from harlib.data.prepare import prepare
+from harlib.data.store import ClipStore
+from harlib.evaluation import figures
+from harlib.evaluation.score import Scores
+from harlib.study import cases
+
+pytestmark = pytest.mark.quick
+CATEGORIES = ["bow", "clap", "wave"]
+
+
+def six():
+    """Video 1 is the hardest wrong one, then 3; video 4 the surest right one, then 0."""
+    share = [[0.8, 0.1, 0.1], [0.05, 0.9, 0.05], [0.2, 0.6, 0.2], [0.5, 0.3, 0.2],
+             [0.02, 0.03, 0.95], [0.2, 0.2, 0.6]]  # fmt: skip
+    share = np.array(share)
+    return Scores(list("abcdef"), [0, 0, 1, 1, 2, 2], CATEGORIES, share, share[:, None])
+
+
+def test_the_hardest_wrong_come_first_then_the_surest_right():
+    table = cases.chosen(six(), 2)
+    assert table["row"].tolist() == [1, 3, 4, 0]
+    assert table["right"].tolist() == [False, False, True, True]
+    assert table["title"].tolist()[0] == "bow\n✗ clap, 90.0 %"
+    assert table["title"].tolist()[2] == "wave\n✓ 95.0 %"
+
+
+def test_a_run_without_mistakes_shows_what_it_has_right():
+    scores = six()
+    right = Scores(scores.video_id, scores.video_scores.argmax(1), CATEGORIES,
+                   scores.video_scores, scores.view_scores)  # fmt: skip
+    assert cases.chosen(right, 2)["right"].tolist() == [True, True]
+
+
+@pytest.fixture
+def run(write_videos, tmp_path):
+    """(parameters, scores, folder) of a run that was scored on the val videos of a store."""
+    root = tmp_path / "store"
+    prepare(write_videos(4, CATEGORIES), root, size=32, workers=1, progress=False)
+    store = ClipStore(root)
+    videos = store.videos.iloc[store.rows("val")]
+    share = np.array([[0.8, 0.1, 0.1], [0.7, 0.2, 0.1], [0.1, 0.1, 0.8]])
+    scores = Scores(videos["video_id"], videos["label"], CATEGORIES, share, share[:, None])
+    folder = tmp_path / "03_c3d"
+    folder.mkdir()
+    protocol = {"split": "val", "frames": 8, "stride": 1, "size": 32}
+    (folder / "metrics.json").write_text(json.dumps({"protocol": protocol}))
+    (folder / "params.yaml").write_text(yaml.safe_dump({"checkpoint": "last"}))
+    return SimpleNamespace(store_dir=root), scores, folder
+
+
+def test_the_videos_are_shown_still_and_moving(run, monkeypatch):
+    shown, moving = [], []
+    monkeypatch.setattr(figures, "show", lambda drawn, *rest: shown.append(figures.alt(drawn)))
+    monkeypatch.setattr(cases.strips, "display", lambda page: moving.append(page.data))
+    assert cases.show(*run) is None
+    assert "clap" in shown[0]
+    assert moving[0].count("<img") == 3
+
+
+def test_what_cannot_be_shown_is_said(run, tmp_path):
+    p, scores, folder = run
+    assert "no longer there" in cases.show(SimpleNamespace(store_dir=tmp_path), scores, folder)
+    other = Scores(["x", "y", "z"], [0, 1, 2], CATEGORIES, np.eye(3), np.eye(3)[:, None])
+    with pytest.raises(ValueError, match="'x' is not among the val videos"):
+        cases.show(p, other, folder)
+
+
+def test_a_run_without_weights_says_so(run):
+    assert "kept no weights" in cases.show_attention(*run)
