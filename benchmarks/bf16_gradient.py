@@ -74,7 +74,7 @@ def main(calls):
             text = " x ".join(map(str, shape))
             print(f"{text:<36} {name:<20} {found.max():>8.3g} {(found > WRONG).sum():>6}")
     if not wrong["keras same"]:
-        print("not reproduced: Keras' padding=\"same\" is right with these versions on this CPU")
+        print('not reproduced: Keras\' padding="same" is right with these versions on this CPU')
     print(f"wrong gradients: {wrong}")
     return wrong
 

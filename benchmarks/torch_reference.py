@@ -19,9 +19,7 @@ class Bottleneck(nn.Module):
         out = 2 * middle
         self.conv1 = nn.Conv3d(channels, middle, 1, bias=False)
         self.bn1 = nn.BatchNorm3d(middle)
-        self.conv2 = nn.Conv3d(
-            middle, middle, 3, stride, padding=1, groups=cardinality, bias=False
-        )
+        self.conv2 = nn.Conv3d(middle, middle, 3, stride, padding=1, groups=cardinality, bias=False)
         self.bn2 = nn.BatchNorm3d(middle)
         self.conv3 = nn.Conv3d(middle, out, 1, bias=False)
         self.bn3 = nn.BatchNorm3d(out)

@@ -7,8 +7,17 @@ _UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 def run(
-    models=("resnext3d_101", "c3d"), *, policies=POLICIES, memory=None, most=256, frames=16,
-    size=112, steps=3, limit_s=600.0, json_file=None, say=print,
+    models=("resnext3d_101", "c3d"),
+    *,
+    policies=POLICIES,
+    memory=None,
+    most=256,
+    frames=16,
+    size=112,
+    steps=3,
+    limit_s=600.0,
+    json_file=None,
+    say=print,
 ):
     """Rows of the largest batch that trains, one a model and policy.
 
@@ -35,8 +44,10 @@ def run(
                 with Child(spec | {"batch": batch}, limit_s=limit_s, memory_bytes=memory) as child:
                     turn = child.turn(steps, limit_s)
                     return {
-                        "batch": batch, "clips_per_s": batch * turn["steps"] / turn["seconds"],
-                        "memory_bytes": turn["memory_bytes"], "device": child.facts["device"],
+                        "batch": batch,
+                        "clips_per_s": batch * turn["steps"] / turn["seconds"],
+                        "memory_bytes": turn["memory_bytes"],
+                        "device": child.facts["device"],
                     }
 
             found, limit = _largest(attempt, most, say)

@@ -19,9 +19,19 @@ _PASSES = {"train": 3, "infer": 1}
 
 
 def run(
-    models=("resnext3d_101", "c3d"), *, engines=ENGINES, policies=POLICIES,
-    modes=("train", "infer"), batch=4, frames=16, size=112, steps=4, seconds=30.0, limit_s=600.0,
-    json_file=None, say=print,
+    models=("resnext3d_101", "c3d"),
+    *,
+    engines=ENGINES,
+    policies=POLICIES,
+    modes=("train", "infer"),
+    batch=4,
+    frames=16,
+    size=112,
+    steps=4,
+    seconds=30.0,
+    limit_s=600.0,
+    json_file=None,
+    say=print,
 ):
     """Rows of clips/s, one an engine, policy, mode and model.
 
@@ -48,7 +58,11 @@ def run(
     for model in models:
         for mode in modes:
             common = {
-                "bench": "train", "model": model, "mode": mode, "batch": batch, "frames": frames,
+                "bench": "train",
+                "model": model,
+                "mode": mode,
+                "batch": batch,
+                "frames": frames,
                 "size": size,
             }
             specs = [
@@ -133,7 +147,8 @@ def table(rows):
         )
     rate = {
         (r["model"], r["mode"], r["engine"], r["policy"]): r["clips_per_s"]
-        for r in rows if "clips_per_s" in r
+        for r in rows
+        if "clips_per_s" in r
     }
     for (model, mode, engine, policy), own in rate.items():
         for peer, other in (("torch", policy), ("keras-stock", "float32")):

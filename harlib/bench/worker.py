@@ -31,8 +31,11 @@ def main():
     step, facts = ENGINES[spec["engine"]](spec)
     step()
     first = time.perf_counter() - began
-    print(json.dumps(facts | {"first_step_s": first, "memory_bytes": peak()}), file=answers,
-          flush=True)
+    print(
+        json.dumps(facts | {"first_step_s": first, "memory_bytes": peak()}),
+        file=answers,
+        flush=True,
+    )
     for line in sys.stdin:
         most, limit = line.split()
         done, began = 0, time.perf_counter()
@@ -40,8 +43,11 @@ def main():
             step()
             done += 1
         seconds = time.perf_counter() - began
-        print(json.dumps({"steps": done, "seconds": seconds, "memory_bytes": peak()}),
-              file=answers, flush=True)
+        print(
+            json.dumps({"steps": done, "seconds": seconds, "memory_bytes": peak()}),
+            file=answers,
+            flush=True,
+        )
 
 
 def peak():
@@ -96,7 +102,8 @@ def _keras_step(model, spec):
     clips, labels = batch(spec)
     jit = keras.backend.backend() == "jax"
     model.compile(
-        keras.optimizers.SGD(1e-3, momentum=0.9), "sparse_categorical_crossentropy",
+        keras.optimizers.SGD(1e-3, momentum=0.9),
+        "sparse_categorical_crossentropy",
         jit_compile=jit,
     )
     if spec["mode"] == "infer":
@@ -209,9 +216,7 @@ def device():
     return f"{name}, {os.cpu_count()} cores"
 
 
-ENGINES = {
-    "harlib": harlib, "keras-stock": keras_stock, "torch": torch, "arithmetic": arithmetic
-}
+ENGINES = {"harlib": harlib, "keras-stock": keras_stock, "torch": torch, "arithmetic": arithmetic}
 
 if __name__ == "__main__":
     main()

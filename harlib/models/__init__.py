@@ -44,7 +44,10 @@ def build(name, classes, *, frames=16, size=112, classifier_activation="softmax"
         raise ValueError(f"classes={classes} leaves nothing to tell apart; give 2 or more.")
     try:
         return _BUILDERS[name](
-            classes, frames=frames, size=size, classifier_activation=classifier_activation,
+            classes,
+            frames=frames,
+            size=size,
+            classifier_activation=classifier_activation,
             **options,
         )
     except TypeError as error:
@@ -106,9 +109,7 @@ def replace_classifier(model, classes, *, frames=None):
     old = model.get_layer("classifier")
     chain = model.layers
     at = chain.index(old)
-    new = classifier(
-        classes, old.activation, kernel_initializer=old.kernel_initializer.clone()
-    )
+    new = classifier(classes, old.activation, kernel_initializer=old.kernel_initializer.clone())
     x, clips = old.input, model.inputs[0]
     if frames is not None and frames != clips.shape[1]:
         if not any(isinstance(layer, FoldFrames) for layer in chain):

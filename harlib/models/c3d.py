@@ -10,8 +10,17 @@ STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
 
 def c3d(
-    classes, *, frames=16, size=112, classifier_activation="softmax", width=1.0, dense=4096,
-    dropout=0.5, batch_norm=False, preprocessing="scaled", name="c3d",
+    classes,
+    *,
+    frames=16,
+    size=112,
+    classifier_activation="softmax",
+    width=1.0,
+    dense=4096,
+    dropout=0.5,
+    batch_norm=False,
+    preprocessing="scaled",
+    name="c3d",
 ):
     """C3D on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
@@ -51,7 +60,10 @@ def scaled(filters, width):
 
 def _convolution(x, filters, batch_norm, stage, number):
     x = Conv3D(
-        filters, 3, use_bias=not batch_norm, kernel_initializer="he_normal",
+        filters,
+        3,
+        use_bias=not batch_norm,
+        kernel_initializer="he_normal",
         name=f"{stage}_conv{number}",
     )(x)
     if batch_norm:

@@ -6,7 +6,9 @@ import re
 import numpy as np
 
 _BATCH_NORM = {
-    "weight": "gamma", "bias": "beta", "running_mean": "moving_mean",
+    "weight": "gamma",
+    "bias": "beta",
+    "running_mean": "moving_mean",
     "running_var": "moving_variance",
 }
 
@@ -106,7 +108,10 @@ def _prefix(layer, model):
         return f"conv{stage}" + ("ab"[int(number) - 1] if int(stage) > 2 else "")
     is_c3d = any(name.name == "head_fc6" for name in model.layers)
     names = {
-        "stem_conv": "conv1", "stem_bn": "bn1", "head_fc6": "fc6", "head_fc7": "fc7",
+        "stem_conv": "conv1",
+        "stem_bn": "bn1",
+        "head_fc6": "fc6",
+        "head_fc7": "fc7",
         "classifier": "fc8" if is_c3d else "fc",
     }
     if layer not in names:

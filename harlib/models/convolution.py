@@ -62,12 +62,18 @@ def _tensorflow_same():
 
         def gradients(upstream):
             to_x = tf.raw_ops.Conv3DBackpropInputV2(
-                input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream,
-                strides=[1] * 5, padding="SAME",
+                input_sizes=tf.shape(x),
+                filter=kernel,
+                out_backprop=upstream,
+                strides=[1] * 5,
+                padding="SAME",
             )
             to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
-                input=tf.pad(x, zeros), filter_sizes=tf.shape(kernel), out_backprop=upstream,
-                strides=[1] * 5, padding="VALID",
+                input=tf.pad(x, zeros),
+                filter_sizes=tf.shape(kernel),
+                out_backprop=upstream,
+                strides=[1] * 5,
+                padding="VALID",
             )
             return to_x, to_kernel
 

@@ -60,9 +60,7 @@ def copy(model, *, dtype=None, folded=False, method=None):
     def call(layer, *args, **kwargs):
         return args[0] if layer.name in dropped else layer(*args, **kwargs)
 
-    new = keras.models.clone_model(
-        model, clone_function=clone, call_function=call, recursive=True
-    )
+    new = keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=True)
     norm_of = {id(convolution): norm for norm, convolution in norms.items()}
     _copy_weights(model, new, norm_of)
     return new
@@ -82,9 +80,9 @@ def _copy_weights(old, new, norm_of):
 def _folding(model):
     """(batch norm, convolution) of every pair that is one, nested models' too."""
     nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
-    readers = Counter(
-        id(tensor) for node in nodes for tensor in node.input_tensors
-    ) + Counter(id(tensor) for tensor in model.outputs)
+    readers = Counter(id(tensor) for node in nodes for tensor in node.input_tensors) + Counter(
+        id(tensor) for tensor in model.outputs
+    )
     calls = Counter(id(node.operation) for node in nodes)
     for node in nodes:
         layer = node.operation

@@ -24,8 +24,16 @@ SMALL_STAGES = (16, 32, 64, 128)
 
 
 def frame_cnn(
-    classes, *, frames=16, size=299, classifier_activation="softmax",
-    backbone="inception_resnet_v2", weights=None, width=1.0, dropout=0.2, name="frame_cnn",
+    classes,
+    *,
+    frames=16,
+    size=299,
+    classifier_activation="softmax",
+    backbone="inception_resnet_v2",
+    weights=None,
+    width=1.0,
+    dropout=0.2,
+    name="frame_cnn",
 ):
     """2D CNN on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
@@ -70,8 +78,12 @@ def small_backbone(shape, width=1.0):
     for stage, filters in enumerate(SMALL_STAGES, 1):
         for number in (1, 2):
             x = kl.Conv2D(
-                scaled(filters, width), 3, padding="same", use_bias=False,
-                kernel_initializer="he_normal", name=f"stage{stage}_conv{number}",
+                scaled(filters, width),
+                3,
+                padding="same",
+                use_bias=False,
+                kernel_initializer="he_normal",
+                name=f"stage{stage}_conv{number}",
             )(x)
             x = BatchNorm(name=f"stage{stage}_bn{number}")(x)
             x = kl.ReLU(name=f"stage{stage}_relu{number}")(x)

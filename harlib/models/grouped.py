@@ -75,8 +75,11 @@ def _packed(kernel, groups):
     """`(kd, kh, kw, pack * in, packs, pack * out)`: block-diagonal in each pack."""
     *size, channels, filters = kernel.shape
     out = filters // groups
-    pack = max(n for n in range(1, groups + 1) if groups % n == 0 and (
-        n == 1 or n * channels <= PACK_CHANNELS))
+    pack = max(
+        n
+        for n in range(1, groups + 1)
+        if groups % n == 0 and (n == 1 or n * channels <= PACK_CHANNELS)
+    )
     packs = groups // pack
     # (..., in, packs, pack, out) times the identity over (pack, pack): block-diagonal.
     blocks = ops.reshape(kernel, (*size, 1, channels, packs, pack, out))
@@ -91,9 +94,7 @@ def by_time(inputs, laid, shape, strides, groups):
     kd, kh, kw, channels, filters = shape
     _, frames, height, width, _ = inputs.shape
     out = filters // groups
-    frames_out, height_out, width_out = padded_size(
-        (frames, height, width), (kd, kh, kw), strides
-    )
+    frames_out, height_out, width_out = padded_size((frames, height, width), (kd, kh, kw), strides)
     x = tf.reshape(inputs, (-1, frames, height * width, groups, channels))
     x = tf.reshape(
         tf.transpose(x, (0, 2, 3, 1, 4)), (-1, height, width, groups * frames * channels)

@@ -48,9 +48,7 @@ class Preprocess(keras.layers.Layer):
         return keras.KerasTensor(clips.shape, dtype=self.compute_dtype)
 
     def get_config(self):
-        return super().get_config() | {
-            "mean": self.mean, "std": self.std, "reverse": self.reverse
-        }
+        return super().get_config() | {"mean": self.mean, "std": self.std, "reverse": self.reverse}
 
 
 def preprocess(name):
@@ -85,8 +83,13 @@ class Conv3D(keras.layers.Conv3D):
             if kwargs.pop(fixed, value) != value:
                 raise ValueError(f"{fixed} of Conv3D is fixed to {value!r}; leave it out.")
         super().__init__(
-            filters, kernel_size, strides, padding="valid", data_format="channels_last",
-            use_bias=use_bias, **kwargs,
+            filters,
+            kernel_size,
+            strides,
+            padding="valid",
+            data_format="channels_last",
+            use_bias=use_bias,
+            **kwargs,
         )
 
     # Set by `folding.fold`: a graph holds the kernel as a constant, not a variable.
@@ -159,8 +162,12 @@ class BatchNorm(keras.layers.BatchNormalization):
         gamma, beta = tf.convert_to_tensor(self.gamma), tf.convert_to_tensor(self.beta)
         if not (training and self.trainable):
             y, _, _ = tf.compat.v1.nn.fused_batch_norm(
-                x, gamma, beta, tf.convert_to_tensor(self.moving_mean),
-                tf.convert_to_tensor(self.moving_variance), epsilon=self.epsilon,
+                x,
+                gamma,
+                beta,
+                tf.convert_to_tensor(self.moving_mean),
+                tf.convert_to_tensor(self.moving_variance),
+                epsilon=self.epsilon,
                 is_training=False,
             )
         else:
@@ -181,9 +188,7 @@ class BatchNorm(keras.layers.BatchNormalization):
                 # The fused kernel gives the unbiased variance; the other backends' is biased.
                 count = tf.cast(tf.size(x) / channels, "float32")
                 variance = variance * (count - 1) / count
-            self.moving_mean.assign(
-                self.momentum * self.moving_mean + (1 - self.momentum) * mean
-            )
+            self.moving_mean.assign(self.momentum * self.moving_mean + (1 - self.momentum) * mean)
             self.moving_variance.assign(
                 self.momentum * self.moving_variance + (1 - self.momentum) * variance
             )

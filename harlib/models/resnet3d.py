@@ -17,8 +17,16 @@ STEM_MIDDLE = 45
 
 
 def r3d_18(
-    classes, *, frames=16, size=112, classifier_activation="softmax", width=1.0, stem="hara",
-    dropout=0.0, preprocessing=None, name="r3d_18",
+    classes,
+    *,
+    frames=16,
+    size=112,
+    classifier_activation="softmax",
+    width=1.0,
+    stem="hara",
+    dropout=0.0,
+    preprocessing=None,
+    name="r3d_18",
 ):
     """3D ResNet-18 on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
@@ -53,8 +61,15 @@ def r3d_18(
 
 
 def r2plus1d_18(
-    classes, *, frames=16, size=112, classifier_activation="softmax", width=1.0, dropout=0.0,
-    preprocessing="torchvision", name="r2plus1d_18",
+    classes,
+    *,
+    frames=16,
+    size=112,
+    classifier_activation="softmax",
+    width=1.0,
+    dropout=0.0,
+    preprocessing="torchvision",
+    name="r2plus1d_18",
 ):
     """R(2+1)D-18: each 3x3x3 convolution is a 1x3x3 and a 3x1x1 one. Arguments as `r3d_18`.
 

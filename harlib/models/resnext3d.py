@@ -11,8 +11,18 @@ BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
 def resnext3d(
-    depth, classes, *, frames=16, size=112, classifier_activation="softmax", width=1.0,
-    cardinality=32, stem=64, dropout=0.0, preprocessing="hara", name=None,
+    depth,
+    classes,
+    *,
+    frames=16,
+    size=112,
+    classifier_activation="softmax",
+    width=1.0,
+    cardinality=32,
+    stem=64,
+    dropout=0.0,
+    preprocessing="hara",
+    name=None,
 ):
     """3D ResNeXt on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
@@ -74,9 +84,9 @@ def _bottleneck(x, middle, stride, cardinality, name):
 def conv_norm(x, layer, filters, kernel_size, strides, name, bn_name, **options):
     """A convolution `layer` without bias, started as the originals are, and its batch norm."""
     initializer = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-    x = layer(
-        filters, kernel_size, strides, kernel_initializer=initializer, name=name, **options
-    )(x)
+    x = layer(filters, kernel_size, strides, kernel_initializer=initializer, name=name, **options)(
+        x
+    )
     return BatchNorm(name=bn_name)(x)
 
 

@@ -11,8 +11,10 @@ if spec["policy"] == "broken" or spec["engine"] == "keras-stock":
 if spec["policy"] == "slow":
     time.sleep(60)
 memory = 1_000_000 * batch
-print(json.dumps({"device": "a desk", "gmacs": 2.0, "first_step_s": 0.1, "memory_bytes": memory}),
-      flush=True)
+print(
+    json.dumps({"device": "a desk", "gmacs": 2.0, "first_step_s": 0.1, "memory_bytes": memory}),
+    flush=True,
+)
 for line in sys.stdin:
     steps = int(line.split()[0])
     answer = {"steps": steps, "seconds": 0.001 * batch * steps, "memory_bytes": memory}

@@ -25,7 +25,11 @@ def fake(monkeypatch):
 def test_rows_tables_and_failures_of_a_comparison(fake, tmp_path):
     said = []
     rows = train.run(
-        ["c3d"], modes=["train"], batch=4, steps=2, json_file=tmp_path / "rows.json",
+        ["c3d"],
+        modes=["train"],
+        batch=4,
+        steps=2,
+        json_file=tmp_path / "rows.json",
         say=said.append,
     )
     assert json.loads((tmp_path / "rows.json").read_text()) == rows

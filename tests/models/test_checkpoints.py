@@ -18,8 +18,10 @@ NETWORKS = {
         "resnext101_16x112.npz",
         400,
         {
-            "maxpool": "stem_pool", "layer1": "stage1_block3_relu3",
-            "layer2": "stage2_block4_relu3", "layer3": "stage3_block23_relu3",
+            "maxpool": "stem_pool",
+            "layer1": "stage1_block3_relu3",
+            "layer2": "stage2_block4_relu3",
+            "layer3": "stage3_block23_relu3",
             "layer4": "stage4_block3_relu3",
         },
     ),
@@ -28,7 +30,8 @@ NETWORKS = {
         487,
         {
             **{f"pool{n}": f"stage{n}_pool" for n in range(1, 6)},
-            "fc6": "head_fc6", "fc7": "head_fc7",
+            "fc6": "head_fc6",
+            "fc7": "head_fc7",
         },
     ),
 }

@@ -24,7 +24,12 @@ def build(policy="float32", activation=None):
     keras.mixed_precision.set_dtype_policy(policy)
     try:
         model = models.build(
-            "resnext3d_26", 3, frames=4, size=24, width=0.125, cardinality=4,
+            "resnext3d_26",
+            3,
+            frames=4,
+            size=24,
+            width=0.125,
+            cardinality=4,
             classifier_activation=activation,
         )
     finally:

@@ -22,9 +22,7 @@ def build(name, frames=8, size=32):
     keras.utils.set_random_seed(0)
     options = SLIM.get(name) or {"backbone": name}
     name = name if name in SLIM else "frame_cnn"
-    model = models.build(
-        name, 4, frames=frames, size=size, classifier_activation=None, **options
-    )
+    model = models.build(name, 4, frames=frames, size=size, classifier_activation=None, **options)
     rng = np.random.default_rng(0)
     for weight in model.weights:
         if weight.name in ("moving_mean", "beta", "bias"):

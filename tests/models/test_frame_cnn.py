@@ -20,7 +20,8 @@ def test_inception_resnet_v2_is_the_studys():
     assert models.parameters(model) - 600 * 1537 == table.parameters  # 400 classes there
     assert 8 * models.gmacs(model) - 16 * 600 * 1536e-9 == pytest.approx(table.gmacs, abs=6e-4)
     norms = [
-        layer for layer in model.get_layer("backbone").layers
+        layer
+        for layer in model.get_layer("backbone").layers
         if isinstance(layer, keras.layers.BatchNormalization)
     ]
     assert {layer.momentum for layer in norms} == {0.9}
@@ -63,7 +64,11 @@ def test_a_local_file_of_the_backbone_is_read(tmp_path):
     )
     backbone.save_weights(tmp_path / "own.weights.h5")
     model = models.build(
-        "frame_cnn", 3, frames=1, size=32, backbone="mobilenet_v2",
+        "frame_cnn",
+        3,
+        frames=1,
+        size=32,
+        backbone="mobilenet_v2",
         weights=str(tmp_path / "own.weights.h5"),
     )
     for got, wanted in zip(

@@ -22,9 +22,12 @@ def convolve(x, kernel, strides, groups):
     kernel = kernel.reshape(*kernel.shape[:-1], groups, filters // groups)
     y = np.zeros((len(x), *out, groups, filters // groups))
     for index in np.ndindex(*size):
-        part = x[(slice(None), *(
-            slice(i, i + s * n, s) for i, s, n in zip(index, strides, out, strict=True)
-        ))]
+        part = x[
+            (
+                slice(None),
+                *(slice(i, i + s * n, s) for i, s, n in zip(index, strides, out, strict=True)),
+            )
+        ]
         y += np.einsum("bdhwgi,igo->bdhwgo", part, kernel[index])
     return y.reshape(*y.shape[:4], filters)
 
@@ -121,8 +124,15 @@ def test_convolution_gradients_equal_explicit_padding(frames):
 # bfloat16 gradient depends on frames alone. c3d, then resnext3d's groups, at 112 and 48 pixels.
 PLAIN = [(16, 12, 12), (8, 28, 28), (8, 12, 12), (4, 14, 14), (4, 6, 6), (2, 7, 7), (2, 3, 3)]
 GROUPED = [
-    (8, 28, 28, 4, 1), (8, 28, 28, 8, 2), (4, 14, 14, 8, 1), (4, 14, 14, 16, 2),
-    (2, 7, 7, 16, 1), (2, 7, 7, 32, 2), (1, 4, 4, 32, 1), (2, 3, 3, 16, 1), (1, 2, 2, 32, 1),
+    (8, 28, 28, 4, 1),
+    (8, 28, 28, 8, 2),
+    (4, 14, 14, 8, 1),
+    (4, 14, 14, 16, 2),
+    (2, 7, 7, 16, 1),
+    (2, 7, 7, 32, 2),
+    (1, 4, 4, 32, 1),
+    (2, 3, 3, 16, 1),
+    (1, 2, 2, 32, 1),
 ]
 
 
@@ -155,7 +165,12 @@ def test_bfloat16_gradient_of_other_kernels(size, kernel, strides):
 def test_bfloat16_gradient_of_grouped_convolution(size, method):
     *size, channels, stride = size
     assert_bfloat16_like_float32(
-        GroupedConv3D, size, 4 * channels, strides=stride, groups=4, method=method,
+        GroupedConv3D,
+        size,
+        4 * channels,
+        strides=stride,
+        groups=4,
+        method=method,
         calls=12 if size[0] < 3 else 2,
     )
 

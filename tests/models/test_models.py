@@ -122,7 +122,13 @@ def test_layers_are_named_by_stage_and_block():
     table = models.describe(model)
     assert list(table.columns) == ["stage", "layer", "kernel", "output", "parameters"]
     assert table.stage.unique().tolist() == [
-        "input", "stem", "stage1", "stage2", "stage3", "stage4", "head"
+        "input",
+        "stem",
+        "stage1",
+        "stage2",
+        "stage3",
+        "stage4",
+        "head",
     ]
     row = table.set_index("layer").loc["stage2_block1_conv2"]
     assert row.kernel == "3x3x3, 32 in 4 groups, stride 2"
@@ -152,9 +158,7 @@ def test_new_classifier_keeps_the_features(name, clips):
     new = models.replace_classifier(old, 7)
     assert new.output.shape == (None, 7)
     kept, again = (m.get_layer("classifier").input for m in (old, new))
-    features = [
-        np.asarray(keras.Model(m.inputs, x)(clips)) for m, x in ((old, kept), (new, again))
-    ]
+    features = [np.asarray(keras.Model(m.inputs, x)(clips)) for m, x in ((old, kept), (new, again))]
     assert np.array_equal(*features)
 
 
