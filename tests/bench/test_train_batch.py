@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
+from click.testing import CliRunner
 
 from harlib.bench import batch, train
 from harlib.bench.child import Child, ChildError
+from harlib.cli import main
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 
@@ -55,17 +57,31 @@ def test_rows_tables_and_failures_of_a_comparison(fake, tmp_path):
 def test_the_largest_batch_is_found_between_two_powers(fake, tmp_path):
     said = []
     rows = batch.run(
-        ["c3d"], policies=["float32"], memory=batch.parse_memory("23 MB"),
+        ["c3d"], policies=["float32"], memory=batch.parse_memory("2.35 GB"),
         json_file=tmp_path / "rows.json", say=said.append,
     )  # fmt: skip
     (row,) = rows
-    assert row["batch"] in (22, 23) and "took 0.02 GB" in row["limit"]
+    assert row["batch"] in (22, 23) and "took 2.4" in row["limit"]
     assert row["clips_per_s"] == pytest.approx(1000)
     assert json.loads((tmp_path / "rows.json").read_text()) == rows
     (row,) = batch.run(["c3d"], policies=["broken"], say=said.append)
     assert row["batch"] == 0 and "this engine is broken" in batch.line(row)
     (row,) = batch.run(["c3d"], policies=["float32"], most=5, say=said.append)
     assert row["batch"] == 5 and row["limit"] == "stopped at batch 5"
+
+
+@pytest.mark.quick
+def test_the_commands_write_rows(fake, tmp_path):
+    for command, wanted in (("train", "harlib float32 1.00 x torch float32"), ("batch", "batch 6")):
+        file = tmp_path / f"{command}.json"
+        options = ["--memory", "650MB"] if command == "batch" else ["--modes", "infer"]
+        arguments = ["bench", command, "--models", "c3d", "--policies", "float32", *options]
+        done = CliRunner().invoke(main, [*arguments, "--json", str(file)])
+        assert done.exit_code == 0, done.output
+        assert wanted in done.output
+        assert {row["bench"] for row in json.loads(file.read_text())} == {command}
+    done = CliRunner().invoke(main, ["bench", "batch", "--memory", "much"])
+    assert done.exit_code == 1 and "write it as 8GB" in done.output
 
 
 @pytest.mark.quick

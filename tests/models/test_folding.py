@@ -46,7 +46,6 @@ def error(got, wanted):
     return np.abs(np.asarray(got) - np.asarray(wanted)).max() / np.abs(wanted).max()
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", SLIM)
 def test_folded_network_scores_the_same_without_batch_norm(name):
     model = build(name)
@@ -101,7 +100,6 @@ def test_the_copy_has_its_own_weights():
     assert np.array_equal(model(clips()), before)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", ["resnext3d_26", "frame_cnn"])
 def test_float32_copy_of_a_bfloat16_network(name):
     before = keras.mixed_precision.dtype_policy()
@@ -118,7 +116,6 @@ def test_float32_copy_of_a_bfloat16_network(name):
     assert error(model(clips()), exact(clips())) > 1e-5  # the original did compute in bfloat16
 
 
-@pytest.mark.quick
 def test_a_network_with_a_new_classifier_folds():
     # The old and the new network share layers, so each convolution is read in two graphs.
     old = build("frame_cnn", frames=1)

@@ -96,7 +96,6 @@ def test_scores_are_float32_probabilities(name, clips):
     assert model.get_layer("preprocess").input.dtype == "uint8"
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", SLIM)
 @pytest.mark.parametrize(("frames", "size"), [(1, 8), (2, (16, 24))])
 def test_small_clips_do_not_vanish(name, frames, size):
