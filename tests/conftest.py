@@ -22,6 +22,13 @@ def pytest_collection_modifyitems(items):
             item.add_marker(pytest.mark.skip(reason="HARLIB_REAL_DATA is unset: no real clips"))
 
 
+def pytest_terminal_summary(terminalreporter):
+    """Says how many real-clip tests ran: a log must show it, passing tests print nothing."""
+    passed = [r for r in terminalreporter.getreports("passed") if r.when == "call"]
+    real = sum("real" in report.keywords for report in passed)
+    terminalreporter.write_line(f"real-clip tests passed: {real} (HARLIB_REAL_DATA={REAL})")
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real clips; for tests marked `real`."""

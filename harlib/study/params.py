@@ -78,9 +78,8 @@ class DataPrep(Common):
     quality: Annotated[int, Field(ge=1, le=100)]  # JPEG quality
     workers: Count | None  # processes; None = one a core
     samples: Count  # videos in the contact sheet
-    # Keys with a default: the notebook need not list them, a file may.
-    group: str = ""  # folder: regular expression whose first group, in a file's name, is the actor
-    held_out: list[str] = []  # folder: the groups (actors) that are val; empty = a fifth of them
+    group: str  # folder: regular expression whose first group, in a file's name, is the actor
+    held_out: list[str]  # folder: the groups (actors) that are val; empty = a fifth of them
 
     @field_validator("source")
     @classmethod
@@ -125,12 +124,11 @@ class Trained(Common):
     crop_scale: Annotated[float, Field(gt=0, le=1)] | None
     score_batch: Count
     checkpoint: Literal["last", "best"]
-    # Keys with a default: a notebook need not list them, a file may.
-    balanced: bool = False  # show every category equally often
-    mix: Literal["", "mixup", "cutmix"] = ""  # blend the clips of a batch, and their labels
-    class_weights: Literal["", "balanced"] = ""  # rare categories weigh more in the loss
-    tensorboard: bool = False  # logs for TensorBoard in the run's folder
-    devices: Count = 1  # of one machine, which share each batch
+    balanced: bool  # show every category equally often
+    mix: Literal["", "mixup", "cutmix"]  # blend the clips of a batch, and their labels
+    class_weights: Literal["", "balanced"]  # rare categories weigh more in the loss
+    tensorboard: bool  # logs for TensorBoard in the run's folder
+    devices: Count  # of one machine, which share each batch
 
     @field_validator("class_weights")
     @classmethod

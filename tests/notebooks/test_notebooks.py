@@ -57,10 +57,7 @@ def test_the_parameters_cell_states_every_parameter_with_a_comment(notebook):
     path = files.notebook_path(notebook)
     tagged = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
     assert len(tagged) == 1
-    assert list(files.defaults(notebook)) != []
-    fields = NOTEBOOKS[notebook].model_fields
-    needed = {name for name, field in fields.items() if field.is_required()}
-    assert needed <= set(files.defaults(notebook)) <= set(fields)
+    assert set(files.defaults(notebook)) == set(NOTEBOOKS[notebook].model_fields)
     for line in source(tagged[0]).splitlines():
         name, _, comment = line.partition("  # ")
         assert comment, f"{notebook}: {name} has no comment"
