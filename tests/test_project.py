@@ -18,7 +18,9 @@ def test_environment_yml_lists_what_pyproject_lists_each_with_a_reason():
     text = (ROOT / "environment.yml").read_text()
     (pip,) = [d["pip"] for d in yaml.safe_load(text)["dependencies"] if isinstance(d, dict)]
     assert [d for d in pip if d != "-e ."] == PYPROJECT["dependencies"]
-    lines = [line for line in text.splitlines() if line.startswith("      - ") and "-e ." not in line]
+    lines = [
+        line for line in text.splitlines() if line.startswith("      - ") and "-e ." not in line
+    ]
     assert len(lines) == len(PYPROJECT["dependencies"])
     for line in lines:
         assert re.search(r"  # \S", line), f"no reason beside {line.strip()}"
@@ -49,7 +51,10 @@ def test_a_too_old_python_is_told_in_one_line(tmp_path):
     old.write_text('#!/bin/sh\n[ "$1" = --version ] && echo "Python 3.9.2" || exit 1\n')
     old.chmod(0o755)
     done = subprocess.run(
-        ["sh", str(ROOT / "setup.sh"), str(old), "base"], capture_output=True, text=True, cwd=tmp_path
+        ["sh", str(ROOT / "setup.sh"), str(old), "base"],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
     )
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()

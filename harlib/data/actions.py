@@ -59,8 +59,9 @@ _VERSION = 3  # of the drawing: raise it when the same arguments give other fram
 
 def tape(split, number, seed=0):
     """{category: (start, end)} in whole seconds: an actor's recordings, as cut from one tape."""
-    ends = np.cumsum([0] + [plan(_ACTIONS[category][0], seed, split, number)[0]
-                            for category in CATEGORIES])
+    ends = np.cumsum(
+        [0] + [plan(_ACTIONS[category][0], seed, split, number)[0] for category in CATEGORIES]
+    )
     return {category: (int(ends[k]), int(ends[k + 1])) for k, category in enumerate(CATEGORIES)}
 
 
@@ -78,13 +79,24 @@ def draw(category, *, number=0, split="train", seed=0, difficulty=1):
 
 def draw_still(action, *, number=0, seed=0, difficulty=1):
     """Still `number` of an action in STILLS: uint8 (height, width, 3), RGB; its own actor."""
-    frames, _ = record(STILLS[action], seed=seed, split="stills", number=number,
-                        difficulty=difficulty, still=True)
+    frames, _ = record(
+        STILLS[action], seed=seed, split="stills", number=number, difficulty=difficulty, still=True
+    )
     return frames[0]
 
 
-def write_dataset(root, *, train=60, val=15, stills=40, difficulty=1, seed=0, categories=None,
-                  workers=None, progress=True):
+def write_dataset(
+    root,
+    *,
+    train=60,
+    val=15,
+    stills=40,
+    difficulty=1,
+    seed=0,
+    categories=None,
+    workers=None,
+    progress=True,
+):
     """Writes the videos, their CSV and the stills under `root`; returns the path of the CSV.
 
     `train`, `val` videos a category, `stills` images an action (three quarters for training; 0
@@ -98,17 +110,29 @@ def write_dataset(root, *, train=60, val=15, stills=40, difficulty=1, seed=0, ca
     """
     root, categories = Path(root), sorted(set(categories or CATEGORIES))
     _check(categories, difficulty, train, val, stills)
-    settings = dict(version=_VERSION, train=train, val=val, stills=stills, difficulty=difficulty,
-                    seed=seed, categories=categories)
+    settings = dict(
+        version=_VERSION,
+        train=train,
+        val=val,
+        stills=stills,
+        difficulty=difficulty,
+        seed=seed,
+        categories=categories,
+    )
     made = root / "dataset.json"
     table = root / "videos.csv"
     if made.exists():
         known = json.loads(made.read_text())
         if known["settings"] != settings:
-            changed = [f"{key}={known['settings'].get(key)!r} there, {value!r} asked"
-                       for key, value in settings.items() if known["settings"].get(key) != value]
-            raise ValueError(f"{root} holds another dataset ({'; '.join(changed)}): "
-                             "remove that folder or choose another root")
+            changed = [
+                f"{key}={known['settings'].get(key)!r} there, {value!r} asked"
+                for key, value in settings.items()
+                if known["settings"].get(key) != value
+            ]
+            raise ValueError(
+                f"{root} holds another dataset ({'; '.join(changed)}): "
+                "remove that folder or choose another root"
+            )
         if known["complete"]:
             return table
     for left in root.rglob(".*.part"):  # of a killed call
@@ -123,8 +147,9 @@ def write_dataset(root, *, train=60, val=15, stills=40, difficulty=1, seed=0, ca
                 if category in categories:
                     rows.append((category, name, start, end, split))
                     path = root / "videos" / split / category / f"{name}_{start:06}_{end:06}.mp4"
-                    tasks.append(delayed(_film_file)(path, category, split, number, seed,
-                                                     difficulty))
+                    tasks.append(
+                        delayed(_film_file)(path, category, split, number, seed, difficulty)
+                    )
     if stills:
         tasks += _still_tasks(root / "stills", stills, seed, difficulty)
     jobs = Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered")(tasks)
@@ -139,13 +164,16 @@ def write_dataset(root, *, train=60, val=15, stills=40, difficulty=1, seed=0, ca
 def _check(categories, difficulty, train, val, stills):
     strange = sorted(set(categories) - set(CATEGORIES))
     if strange:
-        raise ValueError(f"no such categories: {', '.join(strange)}; known are "
-                         f"{', '.join(CATEGORIES)}")
+        raise ValueError(
+            f"no such categories: {', '.join(strange)}; known are {', '.join(CATEGORIES)}"
+        )
     if difficulty not in (1, 2, 3):
         raise ValueError(f"difficulty must be 1, 2 or 3; received {difficulty!r}")
     if train < 0 or val < 0 or stills < 0 or train + val == 0:
-        raise ValueError("train, val and stills must be 0 or more, and some videos asked for; "
-                         f"received train={train}, val={val}, stills={stills}")
+        raise ValueError(
+            "train, val and stills must be 0 or more, and some videos asked for; "
+            f"received train={train}, val={val}, stills={stills}"
+        )
 
 
 def _write(path, text):
@@ -173,10 +201,14 @@ def _still_tasks(root, count, seed, difficulty):
         names = [f"{action}_{number + 1:03}.jpg" for number in range(count)]
         _write(lists / f"{action}_train.txt", "".join(f"{n}\n" for n in names[:first]))
         _write(lists / f"{action}_test.txt", "".join(f"{n}\n" for n in names[first:]))
-        tasks += [delayed(_still_file)(images / name, action, number, seed, difficulty)
-                  for number, name in enumerate(names)]
-    _write(lists / "actions.txt", "action_name\tnumber_of_images\n"
-           + "".join(f"{action}\t{count}\n" for action in STILLS))
+        tasks += [
+            delayed(_still_file)(images / name, action, number, seed, difficulty)
+            for number, name in enumerate(names)
+        ]
+    _write(
+        lists / "actions.txt",
+        "action_name\tnumber_of_images\n" + "".join(f"{action}\t{count}\n" for action in STILLS),
+    )
     return tasks
 
 

@@ -78,8 +78,11 @@ def sit(body, seconds, duration, rng):
     sway, width = _sway(seconds, rng, 0.012), rng.uniform(0.0, 0.03)
     back = body.thigh * depth
     thick = 0.055 * body.girth
-    pelvis = vector(-back * s**1.15, sway,
-                    _blend(np.float64(body.hip_height), seat + thick, s) + 0.02 * _hump(s))
+    pelvis = vector(
+        -back * s**1.15,
+        sway,
+        _blend(np.float64(body.hip_height), seat + thick, s) + 0.02 * _hump(s),
+    )
     trunk = spine(body, pelvis, lean=bow * _hump(s) - 0.05 * s, side=sway, nod=0.25 * _hump(s))
     lap = pelvis[:, None] + vector(0.75 * body.thigh, 0.075 * SIDES, 0.065)
     reach = arm_direction(trunk, 0.3 + 0.9 * _hump(s), 0.15) * 0.93 * body.arm
@@ -103,18 +106,25 @@ def lift(body, seconds, duration, rng):
     b = _hump(s)
     drop = b * (1 - 1.1 * low)
     pelvis = vector(-0.13 * b, sway, body.hip_height * (1 - (0.12 + 0.36 * crouch) * drop))
-    trunk = spine(body, pelvis, lean=(1.5 - 0.55 * crouch) * drop + 0.25 * b * low / 0.26,
-                  side=0.5 * sway, nod=-0.2 * b)
+    trunk = spine(
+        body,
+        pelvis,
+        lean=(1.5 - 0.55 * crouch) * drop + 0.25 * b * low / 0.26,
+        side=0.5 * sway,
+        nod=-0.2 * b,
+    )
     rests = vector(ahead, 0.0, low + size[2] / 2)
     aside = (size[1] / 2 + 0.01) * SIDES[:, None] * np.array([0.0, 1.0, 0.0])
     grip = np.broadcast_to(rests + aside + [0.0, 0.0, 0.15 * size[2]], (len(s), 2, 3))
-    held = (trunk.pelvis + trunk.forward * (0.1 + size[0] / 2)
-            + trunk.up * (carry + 0.0 * s[:, None]))
+    held = (
+        trunk.pelvis + trunk.forward * (0.1 + size[0] / 2) + trunk.up * (carry + 0.0 * s[:, None])
+    )
     free = _hang(body, trunk, forward=0.25)
     lifted = (s >= 0.5)[:, None, None]
     share = np.clip(np.abs(s - 0.5) * 2, 0, 1)
-    hands = np.where(lifted, _blend(grip, held[:, None] + aside, share**1.3),
-                     _blend(grip, free, share**1.3))
+    hands = np.where(
+        lifted, _blend(grip, held[:, None] + aside, share**1.3), _blend(grip, free, share**1.3)
+    )
     joints = skeleton(body, trunk, hands, _stance(body, len(s), width), elbow=(-0.6, 0.7, -0.2))
     carried = joints.hands.mean(1) - np.array([0.0, 0.0, 0.15 * size[2]])
     thing = np.where(s[:, None] >= 0.5, carried, rests)
@@ -130,7 +140,8 @@ def raise_arms(body, seconds, duration, rng):
     pelvis = vector(0.0, sway, np.full(len(s), 0.995 * body.hip_height))
     trunk = spine(body, pelvis, lean=-arch * s, side=sway, nod=-0.3 * arch * s)
     hands = trunk.shoulders + straight * body.arm * arm_direction(
-        trunk, 0.12 + (top - 0.12) * s, outward)
+        trunk, 0.12 + (top - 0.12) * s, outward
+    )
     joints = skeleton(body, trunk, hands, _stance(body, len(s), width))
     return Motion(joints, (-70, 70))
 
@@ -144,16 +155,25 @@ def pull_door(body, seconds, duration, rng):
     angle = widest * s
     grip = leaf * 0.9
     hinge = vector(0.0, side * (grip + 0.1))
-    handle = vector(hinge[0] - grip * np.sin(angle) - 0.03 * np.cos(angle),
-                    hinge[1] - side * grip * np.cos(angle), knob)
+    handle = vector(
+        hinge[0] - grip * np.sin(angle) - 0.03 * np.cos(angle),
+        hinge[1] - side * grip * np.cos(angle),
+        knob,
+    )
     last = vector(hinge[0] - grip * np.sin(widest), hinge[1] - side * grip * np.cos(widest))
     start = vector(-near, 0.0)
     end = vector(last[0] + 0.02, last[1] - side * 0.27)
     place = _blend(np.broadcast_to(start, (len(s), 2)), end, s)
     pelvis = vector(place[:, 0], place[:, 1] + sway, 0.98 * body.hip_height - 0.01 * _hump(s))
     turn = side * (0.1 + 0.35 * s)
-    trunk = spine(body, pelvis, lean=0.05 + 0.08 * _hump(s), twist=turn, turn=0.2 * turn,
-                  side=-0.06 * side * _hump(s))
+    trunk = spine(
+        body,
+        pelvis,
+        lean=0.05 + 0.08 * _hump(s),
+        twist=turn,
+        turn=0.2 * turn,
+        side=-0.06 * side * _hump(s),
+    )
     hands = _hang(body, trunk)
     hands[:, 0 if side > 0 else 1] = handle
     feet = _stance(body, len(s), 0.02)
@@ -182,7 +202,8 @@ def wave(body, seconds, duration, rng):
     both = np.stack([fore, fore], 1)
     joints.elbows[:, side] = trunk.shoulders[:, side] + arm
     joints.hands[:, side] = joints.elbows[:, side] + body.forearm * unit(
-        np.einsum("fa,fac->fc", both[:, 0], np.stack([trunk.forward, trunk.left, trunk.up], 1)))
+        np.einsum("fa,fac->fc", both[:, 0], np.stack([trunk.forward, trunk.left, trunk.up], 1))
+    )
     return Motion(joints, (-60, 60))
 
 
@@ -203,13 +224,24 @@ def walk(body, seconds, duration, rng):
     bob = 0.012 * np.cos(4 * np.pi * cycle)
     pelvis = vector(along, 0.012 * np.sin(2 * np.pi * cycle), rise + 0.97 * body.hip_height + bob)
     trunk = spine(body, pelvis, lean=lean, twist=0.12 * np.sin(2 * np.pi * cycle))
-    feet = np.stack([along[:, None] + forth,
-                     np.broadcast_to(SIDES * (body.hip * 0.9), p.shape),
-                     rise + body.ankle + lift_ * _hump(air)], -1)
+    feet = np.stack(
+        [
+            along[:, None] + forth,
+            np.broadcast_to(SIDES * (body.hip * 0.9), p.shape),
+            rise + body.ankle + lift_ * _hump(air),
+        ],
+        -1,
+    )
     arms = swing * np.cos(2 * np.pi * (cycle[:, None] + np.array([0.5, 0.0])))
     hands = trunk.shoulders + bent * body.arm * arm_direction(trunk, arms, 0.08)
-    joints = skeleton(body, trunk, hands, feet, elbow=(-1.0, 0.2, -0.2),
-                      heel=0.5 * _hump(np.clip((p - 0.4) / 0.5, 0, 1)))
+    joints = skeleton(
+        body,
+        trunk,
+        hands,
+        feet,
+        elbow=(-1.0, 0.2, -0.2),
+        heel=0.5 * _hump(np.clip((p - 0.4) / 0.5, 0, 1)),
+    )
     return Motion(joints, (35, 100), {"treadmill": dict(height=rise)} if treadmill else {})
 
 
@@ -226,10 +258,15 @@ def jump_jack(body, seconds, duration, rng):
     tall = np.sqrt((0.985 * leg) ** 2 - spread**2) + body.ankle
     pelvis = vector(0.0, sway, tall + air - 0.01)
     trunk = spine(body, pelvis, side=sway)
-    hands = trunk.shoulders + straight * body.arm * arm_direction(
-        trunk, 0.2 + (top - 0.2) * q, 1.4)
-    feet = np.stack([np.zeros((len(x), 2)), (body.hip + spread)[:, None] * SIDES + sway[:, None],
-                     np.broadcast_to((body.ankle + air)[:, None], (len(x), 2))], -1)
+    hands = trunk.shoulders + straight * body.arm * arm_direction(trunk, 0.2 + (top - 0.2) * q, 1.4)
+    feet = np.stack(
+        [
+            np.zeros((len(x), 2)),
+            (body.hip + spread)[:, None] * SIDES + sway[:, None],
+            np.broadcast_to((body.ankle + air)[:, None], (len(x), 2)),
+        ],
+        -1,
+    )
     return Motion(skeleton(body, trunk, hands, feet, heel=(6 * air)[:, None]), (-50, 50))
 
 
@@ -244,10 +281,11 @@ def kick(body, seconds, duration, rng):
     forth = np.interp(x, keys, [-0.05, -back, 0.1, 0.3 * power, 0.02, -0.05])
     above = np.interp(x, keys, [0.0, 0.13, 0.02, 0.2 * power, 0.0, 0.0])
     lean = np.interp(x, keys, [0.04, 0.12, 0.02, -0.14 * power, 0.02, 0.04])
-    pelvis = vector(0.3 * lean - 0.01, -0.03 * aside + sway, np.full(len(x), 0.965) *
-                    body.hip_height)
+    pelvis = vector(
+        0.3 * lean - 0.01, -0.03 * aside + sway, np.full(len(x), 0.965) * body.hip_height
+    )
     trunk = spine(body, pelvis, lean=lean, twist=-1.2 * aside * (forth - 0.05), nod=0.15)
-    arms = np.stack([0.35 + 2.0 * forth, 0.35 - 2.0 * forth], 1)[:, ::(1 if foot else -1)]
+    arms = np.stack([0.35 + 2.0 * forth, 0.35 - 2.0 * forth], 1)[:, :: (1 if foot else -1)]
     hands = trunk.shoulders + 0.93 * body.arm * arm_direction(trunk, np.abs(arms) + 0.15, 0.9)
     feet = _stance(body, len(x), 0.02)
     feet[:, foot, 0] += forth
@@ -256,7 +294,10 @@ def kick(body, seconds, duration, rng):
     heel[:, foot] = np.clip(-3.0 * forth, -0.3, 0.9)
     joints = skeleton(body, trunk, hands, feet, heel=heel)
     flight = ((x - 0.3) % 1.0) ** 0.75
-    ball = vector(0.26 + away * np.sin(np.pi * flight), aside * body.hip,
-                  size + 0.06 * power * np.abs(np.sin(3 * np.pi * flight)) * (flight < 0.67))
+    ball = vector(
+        0.26 + away * np.sin(np.pi * flight),
+        aside * body.hip,
+        size + 0.06 * power * np.abs(np.sin(3 * np.pi * flight)) * (flight < 0.67),
+    )
     spin = 9.0 * np.sin(np.pi * flight)
     return Motion(joints, (40, 95), {"ball": dict(at=ball, size=size, spin=spin)})

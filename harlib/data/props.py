@@ -5,8 +5,16 @@ import numpy as np
 from harlib.data.drawing import Shape, ball, box, limb, shade
 from harlib.data.poses import vector
 
-_PAINTS = ((200, 60, 50), (40, 90, 170), (235, 180, 50), (60, 140, 80), (240, 240, 235),
-           (60, 55, 60), (150, 95, 60), (120, 70, 140))
+_PAINTS = (
+    (200, 60, 50),
+    (40, 90, 170),
+    (235, 180, 50),
+    (60, 140, 80),
+    (240, 240, 235),
+    (60, 55, 60),
+    (150, 95, 60),
+    (120, 70, 140),
+)
 
 
 def _paint(rng, avoid=()):
@@ -39,6 +47,7 @@ def _blocks(place, axes):
     def block(center, size, color, **options):
         """`size` is across, along and up, in the body's axes."""
         return box(place(np.float64(center)[None]), size, color, **axes, **options)
+
     return block
 
 
@@ -60,14 +69,22 @@ def _chair(place, axes, color, at, seat, style):
     else:
         for side in (-1, 1):
             for end in (-1, 1):
-                parts += block((x + end * 0.43 * deep, y + side * 0.43 * wide, seat / 2),
-                               (0.03, 0.03, seat), shade(color, 0.8), shadow=True)
+                parts += block(
+                    (x + end * 0.43 * deep, y + side * 0.43 * wide, seat / 2),
+                    (0.03, 0.03, seat),
+                    shade(color, 0.8),
+                    shadow=True,
+                )
     if style != 1:
-        parts += block((x - 0.5 * deep, y, seat + 0.28), (0.9 * wide, 0.03, 0.3),
-                       shade(color, 0.92), bias=0.05)
+        parts += block(
+            (x - 0.5 * deep, y, seat + 0.28), (0.9 * wide, 0.03, 0.3), shade(color, 0.92), bias=0.05
+        )
         for side in (-1, 1):
-            parts += block((x - 0.5 * deep, y + side * 0.36 * wide, seat + 0.12),
-                           (0.028, 0.028, 0.26), shade(color, 0.8))
+            parts += block(
+                (x - 0.5 * deep, y + side * 0.36 * wide, seat + 0.12),
+                (0.028, 0.028, 0.26),
+                shade(color, 0.8),
+            )
     parts += block((x, y, seat - 0.02), (wide, deep, 0.045), color, bias=-0.2)
     return parts
 
@@ -94,15 +111,29 @@ def _thing(place, axes, color, at, size, kind, low):
     if kind == "bag":
         low_, high = (np.array([0.0, 0.0, f * size[2]]) for f in (-0.25, 0.25))
         side = np.asarray(axes["right"]) * size[1] * 0.3
-        corners = np.stack([center + low_ - side, center + low_ + side,
-                            center + high - 0.6 * side, center + high + 0.6 * side], 1)
+        corners = np.stack(
+            [
+                center + low_ - side,
+                center + low_ + side,
+                center + high - 0.6 * side,
+                center + high + 0.6 * side,
+            ],
+            1,
+        )
         flap = np.stack([center + high - 0.7 * side, center + high + 0.7 * side], 1)
-        return still, [Shape(corners, 0.25 * size[2], color, shadow=True, bias=-0.01),
-                       Shape(flap, 0.14 * size[2], shade(color, 0.6), bias=-0.03)]
+        return still, [
+            Shape(corners, 0.25 * size[2], color, shadow=True, bias=-0.01),
+            Shape(flap, 0.14 * size[2], shade(color, 0.6), bias=-0.03),
+        ]
     across = (size[1], size[0], size[2])
     faces = box(center, across, color, **axes, shadow=True, bias=-0.01)
-    strap = box(center, (0.25 * size[1], 1.02 * size[0], 1.02 * size[2]), shade(color, 0.7),
-                **axes, bias=-0.02)
+    strap = box(
+        center,
+        (0.25 * size[1], 1.02 * size[0], 1.02 * size[2]),
+        shade(color, 0.7),
+        **axes,
+        bias=-0.02,
+    )
     return still, faces + strap
 
 
@@ -126,16 +157,29 @@ def _door(place, color, hinge, angle, side, leaf, knob):
         leafs.append(panel(0.16, 0.84, low, top, 0.0, shade(color, 0.78), 7.9))
         leafs.append(panel(0.2, 0.8, low + 0.025, top - 0.025, 0.0, shade(color, 0.92), 7.8))
     grip = foot + 0.9 * leaf * out + vector(0.0, 0.0, knob)
-    leafs.append(limb(place(grip - 0.03 * through), place(grip + 0.03 * through), 0.02, 0.02,
-                      (205, 190, 140), bias=7.7))
+    leafs.append(
+        limb(
+            place(grip - 0.03 * through),
+            place(grip + 0.03 * through),
+            0.02,
+            0.02,
+            (205, 190, 140),
+            bias=7.7,
+        )
+    )
     return leafs
 
 
 def doorway(room, place, door, rng):
     """Paints the frame of `door` and what lies behind it on the room's background."""
-    ends = place(np.stack([vector(*door["hinge"], 0.0),
-                           vector(door["hinge"][0], door["hinge"][1] - door["side"] * door["leaf"],
-                                  0.0)]))
+    ends = place(
+        np.stack(
+            [
+                vector(*door["hinge"], 0.0),
+                vector(door["hinge"][0], door["hinge"][1] - door["side"] * door["leaf"], 0.0),
+            ]
+        )
+    )
     along = sorted(float(p @ room.across) for p in ends)
     frame = shade(room.wall, 0.62 if sum(room.wall) > 380 else 1.7)
     room.quad(room.canvas, (along[0] - 0.05, along[1] + 0.05), (0.0, 1.05), frame)
@@ -149,6 +193,14 @@ def _ball(place, color, at, size, spin):
     roll = place.turn((1.0, 0.0, 0.0))[None] * np.cos(spin)[:, None]
     roll = roll + np.array([0.0, 0.0, 1.0]) * np.sin(spin)[:, None]
     toward = np.array([0.0, -0.5 * size, 0.0])
-    spots = [ball(center + 0.6 * size * k * roll + toward, 0.3 * size, shade(color, 0.35),
-                  shaded=False, bias=-0.02) for k in (-1, 1)]
+    spots = [
+        ball(
+            center + 0.6 * size * k * roll + toward,
+            0.3 * size,
+            shade(color, 0.35),
+            shaded=False,
+            bias=-0.02,
+        )
+        for k in (-1, 1)
+    ]
     return [ball(center, size, color, shadow=True), *spots]

@@ -82,7 +82,11 @@ def _film(actor, motion, seconds, size, difficulty, rng):
     camera = frame_camera(np.concatenate(points), size, rng)
 
     room = Room(
-        camera, size, rng, avoid=avoid, difficulty=difficulty,
+        camera,
+        size,
+        rng,
+        avoid=avoid,
+        difficulty=difficulty,
         away=0.0 if indoors else rng.uniform(0.65, 1.4),
         yaw=heading - np.pi if indoors else rng.uniform(-0.35, 0.35),
         outdoor=not indoors and rng.uniform() < 0.25,
@@ -100,8 +104,15 @@ def _film(actor, motion, seconds, size, difficulty, rng):
     moved = _shake(seconds, size, difficulty, rng)
     frames = _background(canvas, size, moved)
     sun = rng.uniform([-0.4, -0.25], [0.4, 0.05])
-    paint(frames, camera, shapes, light=(-np.sign(sun[0]) * 0.6, -0.8), sun=sun, moved=moved,
-          shadow=rng.uniform(0.15, 0.4))
+    paint(
+        frames,
+        camera,
+        shapes,
+        light=(-np.sign(sun[0]) * 0.6, -0.8),
+        sun=sun,
+        moved=moved,
+        shadow=rng.uniform(0.15, 0.4),
+    )
     return frames
 
 
@@ -117,11 +128,12 @@ def _shake(seconds, size, difficulty, rng):
 def _background(canvas, size, moved):
     height, width = size
     if not moved.any():
-        inner = canvas[MARGIN:MARGIN + height, MARGIN:MARGIN + width]
+        inner = canvas[MARGIN : MARGIN + height, MARGIN : MARGIN + width]
         return np.repeat(inner[None], len(moved), 0)
     frames = np.empty((len(moved), height, width, 3), np.uint8)
     for frame, (x, y) in zip(frames, moved, strict=True):
         shift = np.float32([[1, 0, MARGIN - x], [0, 1, MARGIN - y]])
-        cv2.warpAffine(canvas, shift, (width, height), dst=frame,
-                       flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
+        cv2.warpAffine(
+            canvas, shift, (width, height), dst=frame, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
     return frames

@@ -69,8 +69,9 @@ class Room:
 
     def quad(self, canvas, along, up, color):
         """A rectangle on the wall."""
-        points = self.on_wall([along[0], along[1], along[1], along[0]],
-                              [up[0], up[0], up[1], up[1]])
+        points = self.on_wall(
+            [along[0], along[1], along[1], along[0]], [up[0], up[0], up[1], up[1]]
+        )
         cv2.fillConvexPoly(canvas, self.pixels(points), color, cv2.LINE_AA, 4)
 
     def _line(self, canvas, first, second, color):
@@ -96,8 +97,9 @@ class Room:
         edge = self.on_wall([-3.2, 3.2], 0.0)
         corners = self.pixels(edge)
         bottom = 16 * (self.size[0] + 50)
-        polygon = np.array([corners[0], corners[1], (corners[1][0], bottom),
-                            (corners[0][0], bottom)], np.int32)
+        polygon = np.array(
+            [corners[0], corners[1], (corners[1][0], bottom), (corners[0][0], bottom)], np.int32
+        )
         cv2.fillConvexPoly(canvas, polygon, color, cv2.LINE_AA, 4)
 
     def _interior(self, canvas, rng):
@@ -124,8 +126,9 @@ class Room:
                 self._line(canvas, self.on_wall(k, 0), self.on_wall(k, 0) + 3.0 * toward, joint)
         if kind == "tiles":
             for k in np.arange(step, 3, step):
-                self._line(canvas, self.on_wall(-3, 0) + k * toward,
-                           self.on_wall(3, 0) + k * toward, joint)
+                self._line(
+                    canvas, self.on_wall(-3, 0) + k * toward, self.on_wall(3, 0) + k * toward, joint
+                )
         board = shade(self.wall, 1.12 if rng.uniform() < 0.6 else 0.6)
         self.quad(canvas, (-3.2, 3.2), (0.0, 0.045), board)
         self._line(canvas, self.on_wall(-3.2, 0), self.on_wall(3.2, 0), shade(self.floor, 0.6))
@@ -133,8 +136,10 @@ class Room:
             angle = np.arange(40) * (2 * np.pi / 40)
             rug, reach = _tone(rng, 0.35, 0.8, 0.5), rng.uniform([0.5, 0.3], [0.8, 0.5])
             for part, light in ((1.0, 0.85), (0.9, 1.0)):
-                points = np.stack([part * reach[0] * np.cos(angle),
-                                   part * reach[1] * np.sin(angle), 0 * angle], -1)
+                points = np.stack(
+                    [part * reach[0] * np.cos(angle), part * reach[1] * np.sin(angle), 0 * angle],
+                    -1,
+                )
                 cv2.fillConvexPoly(canvas, self.pixels(points), shade(rug, light), cv2.LINE_AA, 4)
 
     def _garden(self, canvas, rng):
@@ -170,8 +175,12 @@ class Room:
                 self.quad(canvas, (middle - 0.01, middle + 0.01), inner[1], frame)
             else:
                 self.quad(canvas, *inner, _tone(rng, 0.4, 0.9, 0.4))
-                self.quad(canvas, (inner[0][0], inner[0][0] + rng.uniform(0.3, 0.9) * width - 0.05),
-                          (inner[1][0], inner[1][0] + 0.4 * height), _tone(rng, 0.3, 0.8, 0.5))
+                self.quad(
+                    canvas,
+                    (inner[0][0], inner[0][0] + rng.uniform(0.3, 0.9) * width - 0.05),
+                    (inner[1][0], inner[1][0] + 0.4 * height),
+                    _tone(rng, 0.3, 0.8, 0.5),
+                )
 
     def furnish(self, rng, difficulty):
         """Furniture along the wall, painted on the background."""
@@ -206,8 +215,9 @@ def _furniture(room, rng):
         high = rng.uniform(0.35, 0.95)
         parts = block(0, 0.12, high / 2, (0.42, 0.2, high), color)
         for k in (0.25, 0.62):
-            parts += block(0, 0.225, high * (k + 0.06), (0.36, 0.01, 0.3 * high),
-                           shade(color, 1.12))
+            parts += block(
+                0, 0.225, high * (k + 0.06), (0.36, 0.01, 0.3 * high), shade(color, 1.12)
+            )
         return parts
     if kind == "sofa":
         parts = block(0, 0.1, 0.25, (0.75, 0.12, 0.5), shade(color, 0.9))
@@ -218,10 +228,16 @@ def _furniture(room, rng):
     base = (at + 0.16 * toward)[None]
     rise = np.array([0.0, 0.0, 1.0])
     if kind == "lamp":
-        return [limb(base, base + 0.02 * rise, 0.09, 0.06, (60, 60, 62)),
-                limb(base, base + 0.85 * rise, 0.012, 0.012, (80, 80, 84)),
-                Shape(np.stack([base + 0.8 * rise, base + 0.98 * rise], 1), (0.12, 0.07),
-                      (250, 232, 190), bias=-0.1)]
+        return [
+            limb(base, base + 0.02 * rise, 0.09, 0.06, (60, 60, 62)),
+            limb(base, base + 0.85 * rise, 0.012, 0.012, (80, 80, 84)),
+            Shape(
+                np.stack([base + 0.8 * rise, base + 0.98 * rise], 1),
+                (0.12, 0.07),
+                (250, 232, 190),
+                bias=-0.1,
+            ),
+        ]
     parts = [limb(base + 0.05 * rise, base + 0.16 * rise, 0.06, 0.085, (165, 95, 65))]
     for _ in range(9):
         tip = rng.normal(0, [0.13, 0.05, 0.1]) + [0, 0, 0.48]
@@ -250,8 +266,9 @@ def occluders(camera, size, rng, difficulty):
     color = _tone(rng, 0.25, 0.7, 0.5)
 
     def world(x, y):
-        return np.array([[(x - camera.center[0]) / reach, near,
-                          camera.height - (y - camera.center[1]) / reach]])
+        return np.array(
+            [[(x - camera.center[0]) / reach, near, camera.height - (y - camera.center[1]) / reach]]
+        )
 
     square = min(height, width)
     depth = rng.uniform(0.04, (0.07, 0.14, 0.2)[difficulty - 1]) * square
@@ -259,14 +276,31 @@ def occluders(camera, size, rng, difficulty):
     kind = rng.choice(["table", "pole", "plant"] if difficulty > 1 else ["table", "plant"])
     if kind == "table":
         at = world(width / 2 + rng.uniform(-0.2, 0.2) * width, height - depth / 2 + 8)
-        return box(at, (rng.uniform(0.4, 1.3) * width / reach, 0.2, (depth + 16) / reach), color,
-                   bias=-9.0)
+        return box(
+            at, (rng.uniform(0.4, 1.3) * width / reach, 0.2, (depth + 16) / reach), color, bias=-9.0
+        )
     if kind == "pole":
-        return [limb(world(left, -20), world(left, height + 20), 0.5 * depth / reach,
-                     0.5 * depth / reach, color, bias=-9.0)]
+        return [
+            limb(
+                world(left, -20),
+                world(left, height + 20),
+                0.5 * depth / reach,
+                0.5 * depth / reach,
+                color,
+                bias=-9.0,
+            )
+        ]
     leaves = []
     for _ in range(8):
         tip = world(left + rng.normal(0, 1.2) * depth, height - abs(rng.normal(2.0, 1.0)) * depth)
-        leaves.append(limb(world(left, height + 10), tip, 0.1 * depth / reach, 0.4 * depth / reach,
-                           shade((55, 115, 60), rng.uniform(0.7, 1.2)), bias=-9.0))
+        leaves.append(
+            limb(
+                world(left, height + 10),
+                tip,
+                0.1 * depth / reach,
+                0.4 * depth / reach,
+                shade((55, 115, 60), rng.uniform(0.7, 1.2)),
+                bias=-9.0,
+            )
+        )
     return leaves

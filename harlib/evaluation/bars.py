@@ -32,18 +32,44 @@ def accuracy_bars(table, *, ax=None):
     ax = ax or new_axes(8.2, 1.5 + 0.5 * len(table))
     rows = np.arange(len(table))
     accuracy = table["video_top1"].to_numpy(float)
-    ax.barh(rows, accuracy, height=0.6, label="video level, 95 % interval",
-            color=[PALETTE[row % len(PALETTE)] for row in rows])
+    ax.barh(
+        rows,
+        accuracy,
+        height=0.6,
+        label="video level, 95 % interval",
+        color=[PALETTE[row % len(PALETTE)] for row in rows],
+    )
     whiskers(ax, rows, table["low"], table["high"], "#222222")
     if "clip_top1" in table and table["clip_top1"].notna().any():
-        ax.plot(table["clip_top1"], rows, "D", ms=7, mfc="white", mec="#222222", mew=1.3, ls="",
-                label="clip level")
+        ax.plot(
+            table["clip_top1"],
+            rows,
+            "D",
+            ms=7,
+            mfc="white",
+            mec="#222222",
+            mew=1.3,
+            ls="",
+            label="clip level",
+        )
     if "majority" in table and table["majority"].notna().any():
-        ax.axvline(table["majority"].max(), color=QUIET, ls=(0, (4, 2)), lw=1.4,
-                   label="most frequent category")
+        ax.axvline(
+            table["majority"].max(),
+            color=QUIET,
+            ls=(0, (4, 2)),
+            lw=1.4,
+            label="most frequent category",
+        )
     for row, (value, high) in enumerate(zip(accuracy, table["high"], strict=True)):
-        ax.annotate(percent(value), (max(value, high), row), (6, 0), va="center",
-                    textcoords="offset points", fontsize=10, weight="bold")
+        ax.annotate(
+            percent(value),
+            (max(value, high), row),
+            (6, 0),
+            va="center",
+            textcoords="offset points",
+            fontsize=10,
+            weight="bold",
+        )
     named(ax, rows, table["run"])
     share_axis(ax, "top-1 accuracy", right=1.12)
     ax.set_title("Accuracy of the runs")
@@ -63,8 +89,11 @@ def accuracy_compute(table, *, x="gmacs", ax=None):
     table: `metrics.table(run_dirs)`. x: "gmacs" (of one video: GMACs of a clip × views),
     "minutes" or "parameters".
     """
-    units = {"gmacs": "GMACs a video (one clip × views)", "minutes": "minutes of the run",
-             "parameters": "trainable parameters"}
+    units = {
+        "gmacs": "GMACs a video (one clip × views)",
+        "minutes": "minutes of the run",
+        "parameters": "trainable parameters",
+    }
     if x not in units:
         raise ValueError(f"x={x!r}, expected one of {sorted(units)}")
     ax = ax or new_axes(8.2, 4.2)
@@ -72,16 +101,27 @@ def accuracy_compute(table, *, x="gmacs", ax=None):
     for row, (place, run) in enumerate(zip(cost, table.to_dict("records"), strict=True)):
         color = PALETTE[row % len(PALETTE)]
         ax.plot([place, place], [run["low"], run["high"]], color=color, lw=2)
-        ax.plot(place, run["video_top1"], "osD^vPX"[row % 7], ms=9, color=color, ls="",
-                label=short(run["run"]))
+        ax.plot(
+            place,
+            run["video_top1"],
+            "osD^vPX"[row % 7],
+            ms=9,
+            color=color,
+            ls="",
+            label=short(run["run"]),
+        )
     ax.set_xscale("log")
     ax.margins(x=0.15)
     ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     ax.xaxis.set_minor_locator(NullLocator())
     ax.xaxis.set_major_formatter(lambda value, _: quantity(value))
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
-    ax.set(xlabel=units[x], ylabel="video top-1 accuracy", ylim=(0, 1.04),
-           title="Accuracy against cost")
+    ax.set(
+        xlabel=units[x],
+        ylabel="video top-1 accuracy",
+        ylim=(0, 1.04),
+        title="Accuracy against cost",
+    )
     in_percent(ax.yaxis)
     said = [
         f"{run} {percent(value)} at {quantity(place)}"
@@ -105,8 +145,10 @@ def category_difference(table, *, names=("a", "b"), n=12, ax=None):
     named(ax, rows, table["category"])
     ax.axvline(0, color="#222222", lw=1)
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
-    ax.set(title="Difference by category",
-           xlabel=f"{short(names[1])} better  ← points →  {short(names[0])} better")
+    ax.set(
+        title="Difference by category",
+        xlabel=f"{short(names[1])} better  ← points →  {short(names[0])} better",
+    )
     best, worst = table.iloc[0], table.iloc[-1]
     return describe(
         ax,
@@ -140,8 +182,11 @@ def category_counts(table, *, ax=None):
             ax.barh(places, values, left=start, height=0.7, **options)
         start = start + values
     if many:
-        ax.set(xlabel=f"the {len(counts)} categories, by size", ylabel="videos",
-               xlim=(-0.5, len(counts) - 0.5))
+        ax.set(
+            xlabel=f"the {len(counts)} categories, by size",
+            ylabel="videos",
+            xlim=(-0.5, len(counts) - 0.5),
+        )
     else:
         named(ax, places, counts.index)
         ax.set_xlabel("videos")
@@ -163,8 +208,10 @@ def store_sizes(table, *, ax=None):
 
     table: {name: bytes}, or a table with `name, bytes`.
     """
-    sizes = dict(table) if isinstance(table, Mapping) else dict(
-        zip(table["name"], table["bytes"], strict=True)
+    sizes = (
+        dict(table)
+        if isinstance(table, Mapping)
+        else dict(zip(table["name"], table["bytes"], strict=True))
     )
     values = np.array([float(value) for value in sizes.values()])
     ax = ax or new_axes(7.4, 1.2 + 0.42 * len(values))
@@ -173,8 +220,14 @@ def store_sizes(table, *, ax=None):
     named(ax, rows, sizes)
     for row, value in enumerate(values):
         share = "" if value in (0, values.max()) else f"  ({values.max() / value:.3g} × smaller)"
-        ax.annotate(quantity(value, "B") + share, (value, row), (5, 0), va="center",
-                    textcoords="offset points", fontsize=10)
+        ax.annotate(
+            quantity(value, "B") + share,
+            (value, row),
+            (5, 0),
+            va="center",
+            textcoords="offset points",
+            fontsize=10,
+        )
     ax.xaxis.set_major_formatter(lambda value, _: quantity(value, "B") if value else "0")
     ax.xaxis.set_major_locator(MaxNLocator(5))
     ax.set(title="Size on disk", xlabel="bytes", xlim=(0, max(values.max(), 1) * 1.3))
@@ -182,5 +235,3 @@ def store_sizes(table, *, ax=None):
         f"{name} {quantity(value, 'B')}" for name, value in zip(sizes, values, strict=True)
     )
     return describe(ax, f"Size on disk: {said}.")
-
-

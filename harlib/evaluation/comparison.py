@@ -126,11 +126,14 @@ def ensemble(runs, weights=None):
         row = same_videos(first, run)
         kept &= row < len(run.video_id)
         rows.append(row)
-    video = sum(w * run.video_scores[row[kept]] for w, run, row in zip(weights, runs, rows,
-                strict=True))
+    video = sum(
+        w * run.video_scores[row[kept]] for w, run, row in zip(weights, runs, rows, strict=True)
+    )
     if len({run.view_scores.shape[1] for run in runs}) == 1:
-        views = sum(w * run.view_scores[row[kept]].astype(np.float32) for w, run, row in
-                    zip(weights, runs, rows, strict=True))
+        views = sum(
+            w * run.view_scores[row[kept]].astype(np.float32)
+            for w, run, row in zip(weights, runs, rows, strict=True)
+        )
     else:
         views = np.empty((len(video), 0, len(first.categories)))
     labels, groups = all_labels(first), all_groups(first)

@@ -54,8 +54,9 @@ def learning_curves(history, *, ax=None):
     in_percent(axes[1].yaxis)
     handles, labels = axes[1].get_legend_handles_labels()
     if axes[1].figure.axes[:2] == list(axes):
-        axes[0].figure.legend(handles, labels, loc="outside lower center",
-                              ncols=min(4, len(labels)))
+        axes[0].figure.legend(
+            handles, labels, loc="outside lower center", ncols=min(4, len(labels))
+        )
     else:
         axes[1].legend()
     return describe(axes, "Learning curves. " + " ".join(said))
@@ -65,19 +66,34 @@ def _curve(panel, table, column, color, name, several, best):
     prefix = f"{short(name)}: " if several else ""
     marker = "o" if len(table) < 3 else None
     panel.plot(
-        table["epoch"], table[column], color=color if several else QUIET, ls=(0, (4, 2)), lw=1.4,
-        marker=marker, ms=4, label=f"{prefix}training",
+        table["epoch"],
+        table[column],
+        color=color if several else QUIET,
+        ls=(0, (4, 2)),
+        lw=1.4,
+        marker=marker,
+        ms=4,
+        label=f"{prefix}training",
     )
     valid = f"val_{column}"
     if valid not in table or table[valid].notna().sum() == 0:
         return
     known = table[table[valid].notna()]
-    panel.plot(known["epoch"], known[valid], color=color, marker=marker, ms=4,
-               label=f"{prefix}validation")
+    panel.plot(
+        known["epoch"], known[valid], color=color, marker=marker, ms=4, label=f"{prefix}validation"
+    )
     if best is not None and np.isfinite(best[valid]):
         label = None if several else f"best epoch: {int(best['epoch'])}"
-        panel.plot(best["epoch"], best[valid], "o", ms=8, mfc="white",
-                   mec=color if several else WRONG, mew=2, label=label)
+        panel.plot(
+            best["epoch"],
+            best[valid],
+            "o",
+            ms=8,
+            mfc="white",
+            mec=color if several else WRONG,
+            mew=2,
+            label=label,
+        )
 
 
 def _learning_text(name, table, best):
@@ -112,8 +128,13 @@ def schedule(recipe, *, steps=None, steps_per_epoch=None, ax=None):
     x = where / steps_per_epoch if steps_per_epoch else where
     ax.plot(x, rates, color=RIGHT, label="planned")
     for number, level in enumerate(getattr(recipe, "levels", ())[1:4]):
-        ax.axhline(recipe.lr * level, color=WRONG, ls=(0, (1, 2)), lw=1.4,
-                   label=None if number else f"next levels, when {recipe.monitor} stalls")
+        ax.axhline(
+            recipe.lr * level,
+            color=WRONG,
+            ls=(0, (1, 2)),
+            lw=1.4,
+            label=None if number else f"next levels, when {recipe.monitor} stalls",
+        )
     # drops by tens read on a logarithmic axis; a cosine, which ends at 0, does not
     if 0 < rates.min() < rates.max() / 20 and not getattr(recipe, "cosine", False):
         ax.set_yscale("log")
@@ -122,8 +143,11 @@ def schedule(recipe, *, steps=None, steps_per_epoch=None, ax=None):
     ax.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
     unit = "epoch" if steps_per_epoch else "step"
     name = getattr(recipe, "name", "")
-    ax.set(xlabel=unit, ylabel="learning rate",
-           title=f"Learning rate{f' of {short(name)}' if name else ''}")
+    ax.set(
+        xlabel=unit,
+        ylabel="learning rate",
+        title=f"Learning rate{f' of {short(name)}' if name else ''}",
+    )
     if len(ax.get_legend_handles_labels()[0]) > 1:
         legend_below(ax)
     return describe(
@@ -152,15 +176,27 @@ def reliability(table, *, error=None, ax=None):
         label = (short(name) or "this model") + (f" (error {percent(note)})" if note else "")
         ax.plot(known["confidence"], known["accuracy"], color=color, lw=1.4, label=label)
         # area, not radius, stands for the number of videos
-        ax.scatter(known["confidence"], known["accuracy"], color=color, alpha=0.85, lw=0,
-                   s=18 + 300 * known["videos"] / known["videos"].sum())
+        ax.scatter(
+            known["confidence"],
+            known["accuracy"],
+            color=color,
+            alpha=0.85,
+            lw=0,
+            s=18 + 300 * known["videos"] / known["videos"].sum(),
+        )
         last = known.iloc[-1]
         said.append(
             f"{name or 'The model'}: where it is {percent(last['confidence'], 0)} sure it is right "
             f"in {percent(last['accuracy'], 0)} of {int(last['videos'])} videos."
         )
-    ax.set(xlim=(0, 1.04), ylim=(0, 1.04), aspect="equal", title="Is it as right as it is sure?",
-           xlabel="score of the predicted category", ylabel="share of those videos right")
+    ax.set(
+        xlim=(0, 1.04),
+        ylim=(0, 1.04),
+        aspect="equal",
+        title="Is it as right as it is sure?",
+        xlabel="score of the predicted category",
+        ylabel="share of those videos right",
+    )
     in_percent(ax.xaxis, ax.yaxis)
     legend_below(ax, columns=2)
     return describe(ax, "Reliability diagram. " + " ".join(said))

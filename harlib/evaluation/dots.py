@@ -125,10 +125,12 @@ def _ranked(ax, tables):
         rank, color = np.arange(1, len(own) + 1), PALETTE[number % len(PALETTE)]
         ax.fill_between(rank, own["low"], own["high"], color=color, alpha=0.18, lw=0)
         ax.plot(rank, own["accuracy"], color=color, label=short(name) or None)
-    ax.set(title="All categories, best first", xlabel="rank of the category",
-           ylabel="top-1 accuracy (95 % interval)", ylim=(0, 1.02))
+    ax.set(
+        title="All categories, best first",
+        xlabel="rank of the category",
+        ylabel="top-1 accuracy (95 % interval)",
+        ylim=(0, 1.02),
+    )
     in_percent(ax.yaxis)
     if any(tables):
         ax.legend(loc="upper right")
-
-

@@ -54,16 +54,25 @@ def _cells(ax, share, names):
     ax.grid(False)
     # ghost grid first: empty cells stay countable
     for kept, cmap in ((right, "Blues"), (~right, "Oranges")):
-        ax.imshow(np.where(kept & (share > 0), share, np.nan), cmap=cmap, aspect="equal",
-                  norm=PowerNorm(0.7, 0, 1.05))
+        ax.imshow(
+            np.where(kept & (share > 0), share, np.nan),
+            cmap=cmap,
+            aspect="equal",
+            norm=PowerNorm(0.7, 0, 1.05),
+        )
     ax.set_xticks(np.arange(-0.5, classes), minor=True)
     ax.set_yticks(np.arange(-0.5, classes), minor=True)
     ax.grid(True, which="minor", color="#E5E7EB", lw=0.6)
     ax.tick_params(which="both", length=0)
     size = float(np.clip(13 - 0.18 * classes, 5.5, 10))
-    ax.set_xticks(range(classes), names, rotation=90 if classes > 16 else 45,
-                  ha="center" if classes > 16 else "right", fontsize=size,
-                  rotation_mode="default" if classes > 16 else "anchor")
+    ax.set_xticks(
+        range(classes),
+        names,
+        rotation=90 if classes > 16 else 45,
+        ha="center" if classes > 16 else "right",
+        fontsize=size,
+        rotation_mode="default" if classes > 16 else "anchor",
+    )
     ax.set_yticks(range(classes), names, fontsize=size)
     ax.set_xlabel("predicted category" + (" · numbers in %" if classes <= NUMBERS else ""))
     ax.spines[:].set_visible(False)
@@ -71,8 +80,15 @@ def _cells(ax, share, names):
         return
     for row, column in np.argwhere(share >= 0.005):
         value = share[row, column]
-        ax.text(column, row, f"{100 * value:.0f}", ha="center", va="center",
-                fontsize=max(size - 1, 6), color="white" if value > 0.55 else "#111111")
+        ax.text(
+            column,
+            row,
+            f"{100 * value:.0f}",
+            ha="center",
+            va="center",
+            fontsize=max(size - 1, 6),
+            color="white" if value > 0.55 else "#111111",
+        )
 
 
 def _raster(ax, share):
@@ -130,10 +146,19 @@ def top_confusions(table, *, ax=None):
     ax.grid(False, axis="y")
     ax.tick_params(axis="y", length=0)
     for row, (videos, share) in enumerate(zip(table["videos"], table["share"], strict=True)):
-        ax.annotate(f"{videos} ({percent(share, 0)})", (videos, row), (4, 0), va="center",
-                    textcoords="offset points", fontsize=9, color=QUIET)
-    ax.set(title="Most frequent confusions: true → predicted",
-           xlabel="videos (share of the true category)")
+        ax.annotate(
+            f"{videos} ({percent(share, 0)})",
+            (videos, row),
+            (4, 0),
+            va="center",
+            textcoords="offset points",
+            fontsize=9,
+            color=QUIET,
+        )
+    ax.set(
+        title="Most frequent confusions: true → predicted",
+        xlabel="videos (share of the true category)",
+    )
     ax.margins(x=0.18)
     ax.xaxis.get_major_locator().set_params(integer=True)
     if not len(table):

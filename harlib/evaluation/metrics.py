@@ -152,8 +152,14 @@ def pair_accuracy(scores, pairs, *, resamples=1000, seed=0):
     def row(name, own):
         low, high = bootstrap_interval(wins[own], groups[own], resamples=resamples, seed=seed)
         count, right = int(own.sum()), int(wins[own].sum())
-        return {"pair": name, "videos": count, "right": right,
-                "accuracy": right / count if count else np.nan, "low": low, "high": high}
+        return {
+            "pair": name,
+            "videos": count,
+            "right": right,
+            "accuracy": right / count if count else np.nan,
+            "low": low,
+            "high": high,
+        }
 
     for forward, backward in pairs:
         own = np.zeros(len(labels), bool)
@@ -202,8 +208,11 @@ def write(run_dir, scores, protocol, model, minutes):
     if not isinstance(model, Mapping):
         from harlib import models  # needs Keras, which reading scores does not
 
-        model = {"name": model.name, "parameters": models.parameters(model),
-                 "gmacs": models.gmacs(model)}
+        model = {
+            "name": model.name,
+            "parameters": models.parameters(model),
+            "gmacs": models.gmacs(model),
+        }
     for name, given, needed in (("protocol", protocol, PROTOCOL), ("model", model, MODEL)):
         absent = [key for key in needed if key not in given]
         if absent:

@@ -41,8 +41,12 @@ def network(table, *, title=None, ax=None):
         row, column = divmod(number, columns)
         _draw(ax, block, column, -row, total)
         if number + 1 < len(blocks) and column + 1 < columns:
-            ax.annotate("", (column + 1.03, -row - 0.38), (column + 0.93, -row - 0.38),
-                        arrowprops={"arrowstyle": "-|>", "color": QUIET, "lw": 1.3})
+            ax.annotate(
+                "",
+                (column + 1.03, -row - 0.38),
+                (column + 0.93, -row - 0.38),
+                arrowprops={"arrowstyle": "-|>", "color": QUIET, "lw": 1.3},
+            )
     ax.set_title(title or f"{quantity(total)} parameters")
     said = "; ".join(f"{block['name']} to {block['output']}" for block in blocks)
     return describe(ax, f"The network of {quantity(total)} parameters, block by block: {said}.")
@@ -52,25 +56,62 @@ def _draw(ax, block, left, top, total):
     share = block["parameters"] / total
     face = {"input": "#F3F4F6", "head": "#FDF1DC"}.get(block["kind"], "#E3F0F8")
     ax.add_patch(
-        FancyBboxPatch((left + 0.03, top - 0.74), 0.87, 0.72, facecolor=face, edgecolor="#9CA3AF",
-                       boxstyle="round,pad=0,rounding_size=0.04", lw=1, mutation_aspect=0.7)
+        FancyBboxPatch(
+            (left + 0.03, top - 0.74),
+            0.87,
+            0.72,
+            facecolor=face,
+            edgecolor="#9CA3AF",
+            boxstyle="round,pad=0,rounding_size=0.04",
+            lw=1,
+            mutation_aspect=0.7,
+        )
     )
     middle = left + 0.465
-    ax.text(middle, top - 0.075, short(block["name"], 18), ha="center", va="center", weight="bold",
-            fontsize=10)
+    ax.text(
+        middle,
+        top - 0.075,
+        short(block["name"], 18),
+        ha="center",
+        va="center",
+        weight="bold",
+        fontsize=10,
+    )
     if block["note"]:
-        ax.text(middle, top - 0.155, block["note"], ha="center", va="center", fontsize=8.5,
-                color=PALETTE[0], weight="bold")
-    ax.text(middle, top - 0.40, "\n".join(block["lines"]), ha="center", va="center",
-            fontsize=8, linespacing=1.45)
-    ax.text(middle, top - 0.69, block["output"], ha="center", va="center", fontsize=8.5,
-            color="#111111")
+        ax.text(
+            middle,
+            top - 0.155,
+            block["note"],
+            ha="center",
+            va="center",
+            fontsize=8.5,
+            color=PALETTE[0],
+            weight="bold",
+        )
+    ax.text(
+        middle,
+        top - 0.40,
+        "\n".join(block["lines"]),
+        ha="center",
+        va="center",
+        fontsize=8,
+        linespacing=1.45,
+    )
+    ax.text(
+        middle, top - 0.69, block["output"], ha="center", va="center", fontsize=8.5, color="#111111"
+    )
     ax.plot([left + 0.06, left + 0.87], [top - 0.64] * 2, color="#C7CDD6", lw=0.8)
-    ax.plot([left + 0.06, left + 0.87], [top - 0.80] * 2, color="#E5E7EB", lw=4.5,
-            solid_capstyle="butt")
+    ax.plot(
+        [left + 0.06, left + 0.87], [top - 0.80] * 2, color="#E5E7EB", lw=4.5, solid_capstyle="butt"
+    )
     if share:
-        ax.plot([left + 0.06, left + 0.06 + 0.81 * share], [top - 0.80] * 2, color=PALETTE[0],
-                lw=4.5, solid_capstyle="butt")
+        ax.plot(
+            [left + 0.06, left + 0.06 + 0.81 * share],
+            [top - 0.80] * 2,
+            color=PALETTE[0],
+            lw=4.5,
+            solid_capstyle="butt",
+        )
     of_all = "< 1 %" if share < 0.01 else percent(share, 0)
     text = f"{quantity(block['parameters'])} ({of_all})" if share else "–"
     ax.text(middle, top - 0.87, text, ha="center", va="center", fontsize=8.5, color="#333333")

@@ -172,8 +172,15 @@ def score(
     Raises: ScoreError when the outputs are no probabilities or a view is lost or counted twice.
     """
     dataset = loader.evaluation_batches(
-        store, split=split, batch=batch, frames=frames, stride=stride, size=size,
-        clips=clips, crops=crops, scale=scale,
+        store,
+        split=split,
+        batch=batch,
+        frames=frames,
+        stride=stride,
+        size=size,
+        clips=clips,
+        crops=crops,
+        scale=scale,
     )
     rows = np.asarray(store.rows(split))
     videos = store.videos.iloc[rows]
@@ -186,8 +193,9 @@ def score(
     position[rows] = np.arange(len(rows))
     total = np.zeros((len(rows), len(store.categories)))
     seen, parts = [], []
-    bar = tqdm(total=len(dataset), desc=f"scoring {split}", unit="batch", disable=not progress,
-               leave=False)
+    bar = tqdm(
+        total=len(dataset), desc=f"scoring {split}", unit="batch", disable=not progress, leave=False
+    )
     with bar:
         for element in loader.iterate(dataset, threads=threads):
             probabilities = _predict(model, np.asarray(element["clips"]), batch)

@@ -24,8 +24,15 @@ DPI = 110
 LISTED = 60  # above so many categories a figure shows curves and rasters, not names
 
 # the first font with a character draws it: category names are not all Latin
-_FONTS = ("DejaVu Sans", "Noto Sans CJK JP", "Noto Sans CJK SC", "Noto Sans Arabic",
-          "Noto Sans Devanagari", "WenQuanYi Zen Hei", "Arial Unicode MS")
+_FONTS = (
+    "DejaVu Sans",
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Noto Sans Arabic",
+    "Noto Sans Devanagari",
+    "WenQuanYi Zen Hei",
+    "Arial Unicode MS",
+)
 _INSTALLED = {font.name for font in fontManager.ttflist}
 FONTS = [name for name in _FONTS if name in _INSTALLED]
 
@@ -113,8 +120,14 @@ def png(drawn, *, dpi=DPI, colors=None):
     """
     figure = figure_of(drawn)
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=dpi, bbox_inches="tight", pad_inches=0.12,
-                   metadata={"Software": None})
+    figure.savefig(
+        buffer,
+        format="png",
+        dpi=dpi,
+        bbox_inches="tight",
+        pad_inches=0.12,
+        metadata={"Software": None},
+    )
     if colors is None and not getattr(figure, "photographs", False):
         colors = 128
     if colors:

@@ -86,6 +86,7 @@ def _hardest(scores: Scores) -> str:
     support = np.bincount(labels, minlength=len(scores.categories))
     right = np.bincount(labels, weights=right_videos(scores), minlength=len(support))
     there = np.flatnonzero(support)
+    there = there[right[there] < support[there]]
     order = there[np.argsort(right[there] / support[there], kind="stable")][:WORST]
     worst = ", ".join(
         f"{scores.categories[label]} ({tell.percent(right[label] / support[label])} of "
@@ -93,7 +94,7 @@ def _hardest(scores: Scores) -> str:
         for label in order
     )
     confused = metrics_of.most_confused(scores, n=1)
-    text = f"Hardest categories: {worst}."
+    text = f"Hardest categories: {worst}." if worst else "No video of this split was misjudged."
     if len(confused):
         top = confused.iloc[0]
         text += (

@@ -26,8 +26,11 @@ def rows(root):
 
 
 def digests(root):
-    return {path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
-            for path in sorted(root.rglob("*")) if path.is_file()}
+    return {
+        path.relative_to(root).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_catalogue_holds_pairs_and_cycles():
@@ -78,8 +81,13 @@ def test_csv_names_the_files_and_actors_are_disjoint(dataset):
     for row in table:
         groups[row["split"]].add(row["youtube_id"])
         start, end = int(row["time_start"]), int(row["time_end"])
-        path = (dataset / "videos" / row["split"] / row["label"]
-                / f"{row['youtube_id']}_{start:06}_{end:06}.mp4")
+        path = (
+            dataset
+            / "videos"
+            / row["split"]
+            / row["label"]
+            / f"{row['youtube_id']}_{start:06}_{end:06}.mp4"
+        )
         info = probe(path)
         assert info.codec == "h264" and abs(info.duration_s - (end - start)) < 0.1
     assert not groups["train"] & groups["val"]
@@ -87,8 +95,11 @@ def test_csv_names_the_files_and_actors_are_disjoint(dataset):
 
 
 def test_actors_differ_between_splits_and_numbers():
-    looks = {recordings.actor(split, number) for split in ("train", "val", "stills")
-             for number in range(5)}
+    looks = {
+        recordings.actor(split, number)
+        for split in ("train", "val", "stills")
+        for number in range(5)
+    }
     assert len(looks) == 15
 
 
@@ -132,8 +143,9 @@ def test_stills_have_stanford40s_layout(dataset):
     names = [line.split()[0] for line in (lists / "actions.txt").read_text().splitlines()[1:]]
     assert names == sorted(actions.STILLS)
     for name in names:
-        train, test = ((lists / f"{name}_{part}.txt").read_text().split()
-                       for part in ("train", "test"))
+        train, test = (
+            (lists / f"{name}_{part}.txt").read_text().split() for part in ("train", "test")
+        )
         assert (len(train), len(test)) == (3, 1) and not set(train) & set(test)
         for file in train + test:
             assert file.startswith(f"{name}_") and decode(images / file).shape[0] == 1

@@ -50,9 +50,13 @@ def test_a_run_equals_itself():
 def test_missing_videos_are_paired_too():
     short = reordered(six(), [0, 1, 2, 3, 4])
     lost = type(short)(
-        **{name: getattr(short, name) for name in ("video_id", "label", "categories", "group",
-                                                   "video_scores", "view_scores")},
-        missing_id=["f"], missing_label=[2], missing_group=["g3"],
+        **{
+            name: getattr(short, name)
+            for name in ("video_id", "label", "categories", "group", "video_scores", "view_scores")
+        },
+        missing_id=["f"],
+        missing_label=[2],
+        missing_group=["g3"],
     )
     found = comparison.compare(six(video_scores=RIGHT), lost)
     assert found["only_a"] == 3 and found["difference"] == pytest.approx(0.5)
@@ -77,8 +81,12 @@ def test_runs_on_other_videos_are_refused(changes, message):
 def test_the_paired_interval_covers_the_difference():
     """Two models at 70 and 60 %, partly on the same videos, groups of two: nominal 95 %."""
     rng, covered = np.random.default_rng(0), 0
-    shared = {"label": np.zeros(120, int), "categories": ("x", "y"),
-              "group": np.arange(120) // 2, "video_id": np.arange(120)}
+    shared = {
+        "label": np.zeros(120, int),
+        "categories": ("x", "y"),
+        "group": np.arange(120) // 2,
+        "video_id": np.arange(120),
+    }
     for _ in range(200):
         luck = rng.random(120) * 0.6 + rng.random(60).repeat(2) * 0.4
         edges = [np.quantile(SUMS, share) for share in (0.7, 0.6)]
@@ -86,8 +94,9 @@ def test_the_paired_interval_covers_the_difference():
         for edge in edges:
             first = np.where(luck < edge, 0.9, 0.1)
             scores = np.stack([first, 1 - first], axis=1)
-            runs.append(comparison.Scores(video_scores=scores, view_scores=scores[:, None],
-                                          **shared))
+            runs.append(
+                comparison.Scores(video_scores=scores, view_scores=scores[:, None], **shared)
+            )
         found = comparison.compare(*runs, resamples=300)
         covered += found["low"] <= 0.1 <= found["high"]
     assert covered >= 180

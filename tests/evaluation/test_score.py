@@ -40,9 +40,14 @@ class Batches(list):
             part = slice(start, start + batch)
             clips = np.zeros((len(rows[part]), 2, 4, 4, 3), np.uint8)
             clips[:, 0, 0, 0, 0], clips[:, 0, 0, 0, 1] = rows[part], numbers[part]
-            self.append({"clips": clips, "video": rows[part].astype(np.int32),
-                         "view": numbers[part].astype(np.int32),
-                         "label": store.videos["label"].to_numpy()[rows[part]]})
+            self.append(
+                {
+                    "clips": clips,
+                    "video": rows[part].astype(np.int32),
+                    "view": numbers[part].astype(np.int32),
+                    "label": store.videos["label"].to_numpy()[rows[part]],
+                }
+            )
 
 
 class Model:
@@ -131,8 +136,14 @@ def test_a_failed_write_leaves_the_old_file(tmp_path, monkeypatch):
 
 def test_listed_videos_that_the_store_lacks_are_missing(loader):
     listed = Store().videos[["video_id", "category", "split", "group"]]
-    more = pd.DataFrame({"video_id": ["lost", "other"], "category": ["wave", "bow"],
-                         "split": ["val", "test"], "group": ["g9", "g9"]})
+    more = pd.DataFrame(
+        {
+            "video_id": ["lost", "other"],
+            "category": ["wave", "bow"],
+            "split": ["val", "test"],
+            "group": ["g9", "g9"],
+        }
+    )
     scores = run(listed=pd.concat([listed, more]))
     assert scores.missing_id.tolist() == ["lost"]
     assert scores.missing_label.tolist() == [2] and scores.missing_group.tolist() == ["g9"]

@@ -64,8 +64,9 @@ def test_windows_give_longer_videos_more_views(listed_and_store):
             return np.full((len(clips), 2), 0.5)
 
     _, store = listed_and_store
-    scores = score(Uniform(), store, split="val", frames=4, size=16, clips="windows", batch=4,
-                   progress=False)
+    scores = score(
+        Uniform(), store, split="val", frames=4, size=16, clips="windows", batch=4, progress=False
+    )
     views = (~np.isnan(scores.view_scores[..., 0])).sum(axis=1)
     lengths = store.videos["frames"].to_numpy()
     assert views.tolist() == [len(sampling.windows(length, 4, 1)) for length in lengths]
