@@ -52,7 +52,7 @@ def _draw(p: DataPrep) -> Catalog:
             folder,
             train=p.train_videos,
             val=p.val_videos,
-            stills=p.stills,
+            stills=p.still_images,
             difficulty=p.difficulty,
             seed=p.seed,
             categories=p.categories or None,

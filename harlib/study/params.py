@@ -70,7 +70,7 @@ class DataPrep(Common):
     categories: list[str]  # empty = all
     train_videos: Count  # demo: training videos a category
     val_videos: Count  # demo: val videos a category
-    stills: Annotated[int, Field(ge=0)]  # demo: still images a category
+    still_images: Annotated[int, Field(ge=0)]  # demo: still images a category
     difficulty: Literal[1, 2, 3]  # demo: 2 and 3 add clutter, shake, occlusion
     codec: Literal["raw", "jpeg", "h264"]
     store_size: Size  # short side in pixels, or [height, width] to stretch

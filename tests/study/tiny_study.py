@@ -20,7 +20,7 @@ FILES = {
 categories: [sitting down, standing up, waving]
 train_videos: 4
 val_videos: 2
-stills: 4
+still_images: 4
 store_size: 40
 fps: 6.0
 workers: 1
