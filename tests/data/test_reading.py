@@ -39,7 +39,7 @@ def shared(monkeypatch):
 
 
 def readers():
-    """The loader's processes; joblib keeps idle ones of its own (Loky…) for the next preparation."""
+    """The loader's processes; joblib keeps idle ones of its own for the next preparation."""
     children = multiprocessing.active_children()
     return [child for child in children if not child.name.startswith("Loky")]
 
