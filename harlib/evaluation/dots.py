@@ -75,8 +75,9 @@ def pairs(table, *, ax=None):
     said = [
         f"{name or 'the model'} {percent(one['accuracy'].iloc[-1])}" for name, one in tables.items()
     ]
+    count = sum(name != ALL_PAIRS for name in order)
     return describe(
-        ax, f"Accuracy on {len(order)} reversed pairs; {order[-1]}: {', '.join(said)}; chance 50 %."
+        ax, f"Accuracy on {count} reversed pairs; {order[-1]}: {', '.join(said)}; chance 50 %."
     )
 
 
