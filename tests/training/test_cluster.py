@@ -11,8 +11,6 @@ import pytest
 from harlib.training import cluster, peers
 from harlib.training.cluster import Cluster, ClusterError, find, first_node
 
-pytestmark = pytest.mark.quick
-
 
 @pytest.mark.parametrize(
     ("nodes", "first"),

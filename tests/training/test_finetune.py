@@ -35,7 +35,6 @@ def step(model, factors=None, name="study-sgd", **overrides):
     }
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize("name", SLIM)
 def test_frozen_stages_stay_and_the_others_move(name):
     model = build(name)
@@ -51,7 +50,6 @@ def test_frozen_stages_stay_and_the_others_move(name):
     assert finetune.freeze(model, "head") < left
 
 
-@pytest.mark.quick
 def test_batch_norms_freeze_with_their_statistics():
     model = build()
     finetune.freeze(model, below="stage2", batch_norm=True)
@@ -62,7 +60,6 @@ def test_batch_norms_freeze_with_their_statistics():
     assert moved[next(p for p in moved if "stage5_bn2" in p and "moving_mean" in p)].any()
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("recipe", "options"),
     [("study-sgd", {}), ("study-adam", {}), ("modern", {"warmup_epochs": 0.0}),
@@ -85,7 +82,6 @@ def test_a_stage_moves_by_its_factor(recipe, options):
         assert np.abs(slower[path] - factor * change).max() <= tolerance, path
 
 
-@pytest.mark.quick
 def test_float16_scales_its_loss_around_the_slower_stages():
     before = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_float16")
@@ -100,7 +96,6 @@ def test_float16_scales_its_loss_around_the_slower_stages():
     assert len(model.optimizer.inner_optimizer.factors) == 3  # kernel, gamma, beta
 
 
-@pytest.mark.quick
 def test_the_factors_are_part_of_the_recipe():
     plain = recipes.build("hara-sgd", steps_per_epoch=2, epochs=2)
     tuned = finetune.slower(plain, {"stem": 0.1, "stage1": 0.2})
@@ -110,7 +105,6 @@ def test_the_factors_are_part_of_the_recipe():
     assert "stages stem,stage1" in tuned.describe()
 
 
-@pytest.mark.quick
 def test_wrong_arguments_are_named():
     model, recipe = build(), recipes.build("study-sgd", steps_per_epoch=1, epochs=1)
     with pytest.raises(ValueError, match="no stage 'stage9'; it has input, stage1, stage2"):

@@ -79,9 +79,7 @@ RECIPES = {
 }
 
 
-@pytest.mark.parametrize(
-    "recipe", [pytest.param(r, marks=[pytest.mark.quick] * (r == "levels")) for r in RECIPES]
-)
+@pytest.mark.parametrize("recipe", RECIPES)
 def test_resume_after_an_error_in_the_data(tmp_path, policy, recipe):
     run(tmp_path / "whole", recipe=RECIPES[recipe]())
     for seed, at in enumerate((7, 10)):  # inside an epoch, and right after one
