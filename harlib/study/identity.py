@@ -35,7 +35,7 @@ _PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "o
 
 
 # Parameters of how a run is computed, not of what.
-_HOW = {"threads", "workers", "devices", "tensorboard"}
+_HOW = {"threads", "workers", "devices", "tensorboard", "preflight"}
 
 
 def notebook_of(params: Common) -> str:

@@ -19,9 +19,13 @@ from harlib.study.params import C3D, FrameCNN, Trained, validate
 
 
 def build(p: Trained, store: ClipStore, *, frames: int | None = None):
-    """The notebook's network for the store's categories, a keras.Model."""
+    """The notebook's network for the store's categories, a keras.Model.
+
+    With published weights and frozen stages where the parameters name them.
+    """
     from harlib import models
-    from harlib.training import devices
+    from harlib.models import checkpoints
+    from harlib.training import devices, finetune
 
     if isinstance(p, FrameCNN):
         options = {"backbone": p.backbone, "weights": p.weights, "width": p.width}
@@ -30,7 +34,7 @@ def build(p: Trained, store: ClipStore, *, frames: int | None = None):
     else:
         options = {"width": p.width, "cardinality": p.cardinality}
     with devices.scope(p.devices):
-        return models.build(
+        model = models.build(
             p.model,
             len(store.categories),
             frames=frames or p.frames,
@@ -38,6 +42,11 @@ def build(p: Trained, store: ClipStore, *, frames: int | None = None):
             dropout=p.dropout,
             **options,
         )
+        if not isinstance(p, FrameCNN) and p.weights:
+            checkpoints.load_published(model, p.root / p.weights)
+    if p.freeze_below or p.freeze_bn:
+        finetune.freeze(model, p.freeze_below or None, batch_norm=p.freeze_bn)
+    return model
 
 
 def network_cost(p: Trained, model, store: ClipStore) -> tell.Sentence:
@@ -50,14 +59,15 @@ def network_cost(p: Trained, model, store: ClipStore) -> tell.Sentence:
 
 def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
     """The training recipe, a `training.recipe.Recipe`, for the length of this run."""
-    from harlib.training import recipes
+    from harlib.training import finetune, recipes
 
     steps = loader.steps_per_epoch(store, p.train_split, p.batch)
     options = dict(p.recipe_options)
     if p.class_weights:
         labels = store.videos["label"].to_numpy()[store.rows(p.train_split)]
         options["class_weight"] = recipes.balanced_weights(labels, len(store.categories))
-    return recipes.build(p.recipe, steps_per_epoch=steps, epochs=epochs or p.epochs, **options)
+    plan = recipes.build(p.recipe, steps_per_epoch=steps, epochs=epochs or p.epochs, **options)
+    return finetune.slower(plan, p.lr_multipliers) if p.lr_multipliers else plan
 
 
 def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
@@ -65,21 +75,32 @@ def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
     return _fit(p, model, plan, store, p.run_dir, p.frames)
 
 
-def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table:
+def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Sentence:
     """Checks before the hours are spent, a row each; the model stays as it is.
 
-    Raises: ValueError when a check says that the result would mean nothing.
+    `model` None (what is trained comes later): a new network like it is checked.
+
+    Raises: ValueError when a check says that the result would mean nothing, unless the parameter
+    preflight says "show".
     """
     from harlib.training import preflight as checks
 
-    batches, validation = inputs.batches(p, store, p.frames), inputs.validation(p, store, p.frames)
+    if p.preflight == "off":
+        return tell.Sentence("No checks before training (parameter preflight).")
     audit = checks.labels(store, p.train_split, p.validate_split or p.split)
-    trial = checks.check(
-        model, batches, plan, run_dir=p.run_dir, validation=validation, threads=p.threads
-    )
+    with checks.same_random():
+        trial = checks.check(
+            model or build(p, store),
+            inputs.batches(p, store, p.frames),
+            plan,
+            run_dir=p.run_dir,
+            validation=inputs.validation(p, store, p.frames),
+            threads=p.threads,
+        )
     table = pd.concat([audit, trial], ignore_index=True)
-    if len(bad := table[table["verdict"] == "stop"]):
-        raise ValueError("; ".join(f"{row.check}: {row.found}" for row in bad.itertuples()))
+    if p.preflight == "stop" and len(bad := table[table["verdict"] == "stop"]):
+        found = "; ".join(f"{row.check}: {row.found}" for row in bad.itertuples())
+        raise ValueError(f"{found} (preflight: show trains all the same)")
     return tell.Table(table)
 
 
@@ -213,7 +234,7 @@ def build_and_train(p: Trained, store: ClipStore):
     return model
 
 
-def preflight_run(p: Trained) -> tell.Table:
+def preflight_run(p: Trained) -> tell.Table | tell.Sentence:
     """`har preflight`: the checks of a model run, without leaving anything behind."""
     import keras
 
@@ -229,7 +250,7 @@ def preflight_run(p: Trained) -> tell.Table:
     keras.utils.set_random_seed(p.seed)
     precision.use(p.precision)
     store = ClipStore(p.store_dir)
-    return preflight(p, build(p, store), recipe(p, store), store)
+    return preflight(p, None, recipe(p, store), store)
 
 
 def evaluate(run_dir: Path, checkpoint: str) -> tell.Sentence:

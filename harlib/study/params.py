@@ -129,6 +129,10 @@ class Trained(Common):
     class_weights: Literal["", "balanced"]  # rare categories weigh more in the loss
     tensorboard: bool  # logs for TensorBoard in the run's folder
     devices: Count  # of one machine, which share each batch
+    preflight: Literal["stop", "show", "off"]  # before training: stop at a failed check
+    freeze_below: str  # a stage or layer; what lies below it is not trained; empty = all is
+    freeze_bn: bool  # keep every batch norm as it is
+    lr_multipliers: dict[str, Annotated[float, Field(gt=0)]]  # by stage; 1 where none is given
 
     @field_validator("class_weights")
     @classmethod
@@ -171,22 +175,33 @@ class FrameCNN(Trained):
         return value
 
 
-class C3D(Trained):
+class Network3D(Trained):
+    """What the notebooks of 3D networks share."""
+
+    width: Annotated[float, Field(gt=0)]
+    dropout: Share
+    weights: str  # a published PyTorch file; empty = from scratch
+
+    @field_validator("weights")
+    @classmethod
+    def _is_file(cls, value: str) -> str:
+        if value and not (project_root() / value).is_file():
+            raise ValueError(f"no file {value!r} (relative paths start at the project's folder)")
+        return value
+
+
+class C3D(Network3D):
     """Notebook 03."""
 
     model: Literal["c3d", "c3d_bn"]
-    width: Annotated[float, Field(gt=0)]
     dense: Count
-    dropout: Share
 
 
-class ResNeXt101(Trained):
+class ResNeXt101(Network3D):
     """Notebook 04."""
 
     model: Literal["resnext3d_26", "resnext3d_50", "resnext3d_101"]
-    width: Annotated[float, Field(gt=0)]
     cardinality: Count
-    dropout: Share
 
 
 class Evaluation(Common):
