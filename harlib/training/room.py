@@ -1,0 +1,72 @@
+"""The room that a training needs: memory, device memory and disk."""
+
+import shutil
+import subprocess
+
+import keras
+import psutil
+
+
+def rows(memory, on_device, sizes, run_dir, keep) -> list[tuple]:
+    """Rows `check, found, verdict` about memory and disk; all sizes in bytes.
+
+    Args:
+        memory: of the process tree while training.
+        on_device: peak and total of an accelerator, or None.
+        sizes: of the model's weights and of the optimiser's state.
+        keep: checkpoints that stay.
+    """
+    free = psutil.virtual_memory().available
+    found = f"{_size(memory)} in use while training, {_size(free)} free beside it"
+    found_rows = [("memory", found, "look" if free < 0.25 * memory else "ok")]
+    if on_device:
+        peak, total = on_device
+        found = f"{_size(peak)} of {_size(total)} at most"
+        found_rows.append(("device memory", found, "look" if peak > 0.95 * total else "ok"))
+    weights, optimizer = sizes
+    # While a checkpoint is written, the kept ones are still there; then the last and the best.
+    need = (keep + 1) * (weights + optimizer) + 3 * weights
+    home = run_dir
+    while not home.exists():
+        home = home.parent
+    left = shutil.disk_usage(home).free
+    verdict = "stop" if need > left else "look" if need > 0.5 * left else "ok"
+    found_rows.append(
+        ("disk", f"{_size(need)} for checkpoints and model, {_size(left)} free", verdict)
+    )
+    return found_rows
+
+
+def device_memory() -> tuple[int, int] | None:
+    """Peak and total bytes of the first accelerator; None without one."""
+    backend = keras.backend.backend()
+    if backend == "torch":
+        import torch
+
+        if not torch.cuda.is_available():
+            return None
+        return torch.cuda.max_memory_allocated(), torch.cuda.get_device_properties(0).total_memory
+    if backend == "jax":
+        import jax
+
+        stats = jax.local_devices()[0].memory_stats() or {}
+        return (stats["peak_bytes_in_use"], stats["bytes_limit"]) if stats else None
+    import tensorflow as tf
+
+    if not tf.config.list_physical_devices("GPU"):
+        return None
+    peak = tf.config.experimental.get_memory_info("GPU:0")["peak"]
+    return peak, _nvidia_memory() or peak
+
+
+def _nvidia_memory() -> int:
+    """Total bytes of the first NVIDIA device by its driver; 0 when that does not answer."""
+    if not shutil.which("nvidia-smi"):
+        return 0
+    question = ["nvidia-smi", "--query-gpu=memory.total", "--format=csv,noheader,nounits"]
+    asked = subprocess.run(question, capture_output=True, text=True)
+    return int(asked.stdout.split()[0]) * 2**20 if asked.returncode == 0 else 0
+
+
+def _size(count: float) -> str:
+    return f"{count / 1e9:,.1f} GB" if count >= 1e9 else f"{count / 1e6:,.0f} MB"
