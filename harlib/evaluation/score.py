@@ -10,10 +10,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from harlib.data import loader
-
-
-class ScoreError(ValueError):
-    """Scores that cannot be right: views lost or counted twice, or no probabilities."""
+from harlib.evaluation import partial
+from harlib.evaluation.predict import ScoreError, answers, network
 
 
 def _no_text():
@@ -158,13 +156,15 @@ def score(
 ):
     """Scores every view of every video of `split`; a video's score is the mean over its views.
 
-    model: takes uint8 (batch, frames, height, width, 3), gives softmax (batch, classes).
+    model: takes uint8 (batch, frames, height, width, 3), gives softmax (batch, classes). A Keras
+        network is scored as its copy with batch norm folded into the convolutions.
     store: a ClipStore; `clips` × `crops` views are taken of each of its videos.
     scale: share of the largest box that a crop covers (`sampling.crops`): 0.875 for a network
         trained on 112 of 128 pixels; by default the whole short side.
     size: pixels a side, or (height, width). `batch` only changes speed and memory: the last,
         partial batch is padded, so that the graph is traced once, and cut after.
-    run_dir: saves `scores.npz` and `views.npz` there.
+    run_dir: saves `scores.npz` and `views.npz` there; an interrupted scoring by the same weights
+        on the same store and protocol goes on where it was, to the same bytes.
     listed: table with video_id, category, split and group (`Catalog.frame`): videos it lists in
         `split` that the store lacks are recorded as missing and count as wrong.
 
@@ -193,18 +193,20 @@ def score(
     position[rows] = np.arange(len(rows))
     total = np.zeros((len(rows), len(store.categories)))
     seen, parts = [], []
-    bar = tqdm(
-        total=len(dataset), desc=f"scoring {split}", unit="batch", disable=not progress, leave=False
+    settings = {"split": split, "frames": frames, "stride": stride, "size": size, "clips": clips,
+                "crops": crops, "scale": scale, "batch": batch}  # fmt: skip
+    key = None if run_dir is None else partial.mark(model, store, **settings)
+    fast = network(model)
+    every = partial.resumed(
+        run_dir, key, lambda done: answers(fast, dataset, store, batch, done, threads), write_npz
     )
-    with bar:
-        for element in loader.iterate(dataset, threads=threads):
-            probabilities = _predict(model, np.asarray(element["clips"]), batch)
-            _check_probabilities(probabilities, store, element["video"])
-            where = position[np.asarray(element["video"])]
-            np.add.at(total, where, probabilities)
-            seen.append(np.stack([where, np.asarray(element["view"])]))
-            parts.append(probabilities.astype(np.float16))
-            bar.update()
+    for video, view, probabilities in tqdm(
+        every, f"scoring {split}", len(dataset), unit="batch", disable=not progress, leave=False
+    ):
+        where = position[video]
+        np.add.at(total, where, probabilities)
+        seen.append(np.stack([where, view]))
+        parts.append(probabilities.astype(np.float16))
     view_scores, counts = _gather(
         np.concatenate(seen, axis=1), np.concatenate(parts), videos["video_id"].to_numpy()
     )
@@ -219,6 +221,7 @@ def score(
     )
     if run_dir is not None:
         scores.save(run_dir)
+        partial.drop(run_dir)
     return scores
 
 
@@ -227,32 +230,6 @@ def load_all(run_dirs):
     if not isinstance(run_dirs, Mapping):
         run_dirs = {Path(run_dir).name: run_dir for run_dir in run_dirs}
     return {name: Scores.load(run_dir) for name, run_dir in run_dirs.items()}
-
-
-def _predict(model, clips, batch):
-    """float32 (n, classes) for n clips, n <= batch."""
-    count = len(clips)
-    if count < batch:
-        clips = np.concatenate([clips, np.repeat(clips[-1:], batch - count, axis=0)])
-    return np.asarray(model.predict_on_batch(clips), dtype=np.float32)[:count]
-
-
-def _check_probabilities(probabilities, store, video):
-    if probabilities.ndim != 2 or probabilities.shape[1] != len(store.categories):
-        raise ScoreError(
-            f"the model gives outputs of the shape {probabilities.shape[1:]}, "
-            f"the store has {len(store.categories)} categories"
-        )
-    sums = probabilities.sum(axis=1)
-    # half-precision softmax outputs sum to 1 within about 1e-3 per class that matters
-    wrong = ~(np.isfinite(sums) & (np.abs(sums - 1) < 0.02) & (probabilities.min(axis=1) >= 0))
-    if wrong.any():
-        first = int(np.flatnonzero(wrong)[0])
-        name = store.videos["video_id"].iloc[int(video[first])]
-        raise ScoreError(
-            f"the model's outputs for video {name!r} are no probabilities: sum {sums[first]:.4g}, "
-            f"least {probabilities[first].min():.4g}; build it with classifier_activation='softmax'"
-        )
 
 
 def _gather(seen, parts, video_id):

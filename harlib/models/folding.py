@@ -28,6 +28,17 @@ def fold(model, *, constant=False):
     return new
 
 
+def can_fold(model):
+    """Whether `fold(model, constant=True)` can copy `model` and gains by it.
+
+    Sequential networks and subclasses of keras.Model, outside or inside, hide their graph.
+    """
+    layers = model._flatten_layers()
+    networks = [layer for layer in layers if isinstance(layer, keras.Model)]
+    open_ = all(type(network).__name__ == "Functional" for network in networks)
+    return open_ and (any(isinstance(layer, Conv3D) for layer in layers) or any(_folding(model)))
+
+
 def set_constant(model):
     """Have the graphs of `model` that are traced from now on hold its kernels as constants."""
     for layer in model._flatten_layers():

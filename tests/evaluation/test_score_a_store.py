@@ -1,37 +1,18 @@
 """Scores of a real, tiny network over a real, tiny clip store."""
 
 import numpy as np
-import pandas as pd
 import pytest
+from tiny_store import bright_and_dark
 
 from harlib.data import sampling
-from harlib.data.catalog import Catalog
-from harlib.data.prepare import prepare
-from harlib.data.store import ClipStore
-from harlib.data.video import encode
-from harlib.evaluation import metrics
+from harlib.evaluation import metrics, predict
+from harlib.evaluation import score as scoring
 from harlib.evaluation.score import Scores, score
 
 
 @pytest.fixture(scope="module")
 def listed_and_store(tmp_path_factory):
-    """Nine videos of two categories, dark and bright; one of them is no video."""
-    root = tmp_path_factory.mktemp("store")
-    rows = []
-    for number in range(9):
-        category = ("bright", "dark")[number % 2]
-        path = root / f"v{number}.mp4"
-        level = 200 if category == "bright" else 40
-        clip = np.full((6 + number, 32, 48, 3), level + number, np.uint8)
-        if number == 8:
-            path.write_bytes(b"no video")
-        else:
-            encode(path, clip, 10.0)
-        rows.append((f"v{number}", str(path), category, "val", f"g{number}", np.nan, np.nan))
-    columns = ["video_id", "path", "category", "split", "group", "start_s", "end_s"]
-    catalog = Catalog(pd.DataFrame(rows, columns=columns), "tiny")
-    prepare(catalog, root / "store", codec="raw", size=32, workers=1, progress=False)
-    return catalog, ClipStore(root / "store")
+    return bright_and_dark(tmp_path_factory.mktemp("store"))
 
 
 def test_views_of_a_store(listed_and_store, tmp_path):
@@ -71,3 +52,69 @@ def test_windows_give_longer_videos_more_views(listed_and_store):
     lengths = store.videos["frames"].to_numpy()
     assert views.tolist() == [len(sampling.windows(length, 4, 1)) for length in lengths]
     assert len(set(views)) > 1
+
+
+def trained_like(name, policy="float32"):
+    """A slim network whose batch norms are not those of a new one."""
+    import keras
+
+    from harlib import models
+
+    before = keras.mixed_precision.dtype_policy()
+    keras.mixed_precision.set_dtype_policy(policy)
+    keras.utils.set_random_seed(0)
+    try:
+        options = {"backbone": "small", "width": 0.5} if name == "frame_cnn" else {"width": 0.125}
+        model = models.build(name, 2, frames=4, size=32, **options)
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+    rng = np.random.default_rng(0)
+    for weight in model.weights:
+        if weight.name in ("moving_mean", "beta"):
+            weight.assign(0.1 * rng.standard_normal(weight.shape))
+        elif weight.name in ("gamma", "moving_variance"):
+            weight.assign(rng.uniform(0.5, 1, weight.shape))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("name", "policy", "tolerance"),
+    [
+        ("c3d_bn", "float32", 1e-4),
+        ("frame_cnn", "float32", 1e-4),
+        # eight bits of mantissa, rounded at other places
+        ("c3d_bn", "mixed_bfloat16", 0.05),
+    ],
+)
+def test_a_network_scores_as_its_folded_copy(
+    listed_and_store, monkeypatch, name, policy, tolerance
+):
+    import keras
+
+    model = trained_like(name, policy)
+    options = dict(split="val", frames=4, size=32, clips=2, batch=5, progress=False)
+    used = []
+    made = predict.network
+    monkeypatch.setattr(scoring, "network", lambda given: used.append(made(given)) or used[0])
+    scores = score(model, listed_and_store[1], **options)
+    layers = used[0]._flatten_layers()
+    assert not [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
+    monkeypatch.setattr(scoring, "network", lambda given: given)
+    plain = score(model, listed_and_store[1], **options)
+    assert np.ptp(plain.video_scores, axis=0).max() > 1e-3  # the videos do differ
+    np.testing.assert_allclose(scores.video_scores, plain.video_scores, atol=tolerance)
+
+
+def test_what_cannot_be_folded_is_scored_as_it_is():
+    import keras
+
+    class Own(keras.Model):
+        def call(self, clips):
+            return clips
+
+    plain = keras.Sequential([keras.Input((4, 8, 8, 3)), keras.layers.Conv3D(2, 3)])
+    inputs = keras.Input((4, 8, 8, 3))
+    inside = keras.Model(inputs, keras.layers.BatchNormalization()(plain(inputs)))
+    dense = keras.Model(inputs, keras.layers.Dense(2)(inputs))
+    for model in (Own(), plain, inside, dense, object()):
+        assert predict.network(model) is model

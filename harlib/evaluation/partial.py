@@ -1,0 +1,101 @@
+"""What an interrupted scoring has done, so that the next one goes on from there."""
+
+import hashlib
+import shutil
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+NAME = "scoring.part"  # folder in the run's
+EVERY_S = 30.0
+
+
+def resumed(run_dir, key, compute, write, *, say=print):
+    """Yields the answers for all batches: those kept in `run_dir`, then the missing ones.
+
+    The order, and with it every sum over the answers, is that of an undisturbed scoring. Kept
+    answers of another `key` are thrown away, and `say` is told.
+
+    key: `mark` of the scoring. run_dir: None keeps nothing.
+    compute: called with the number of batches done; gives the answers for the others, tuples
+        (video int (n,), view int (n,), probabilities float32 (n, classes)).
+    write: `score.write_npz`.
+    """
+    folder = None if run_dir is None else Path(run_dir) / NAME
+    done = 0
+    if folder is not None and folder.is_dir():
+        for path in _kept(folder, key, say):
+            if (answer := _read(path, done)) is None:
+                say(f"{path} is damaged, or what came before it is: scored again from there")
+                break
+            yield answer
+            done = int(path.stem.partition("-")[2])
+        for path in _after(folder, done):
+            path.unlink()
+        if done:
+            say(f"scoring goes on after {done} batches, which an interrupted one left in {folder}")
+    answers, first, saved = [], done, time.monotonic()
+    try:
+        for answer in compute(done):
+            done += 1
+            if folder is not None:
+                answers.append(answer)
+                if time.monotonic() - saved >= EVERY_S:
+                    _save(folder, key, first, done, answers, write)
+                    answers, first, saved = [], done, time.monotonic()
+            yield answer
+    except BaseException:  # Ctrl-C, or whoever reads this gave up: keep the last seconds too
+        if answers:
+            _save(folder, key, first, done, answers, write)
+        raise
+
+
+def drop(run_dir):
+    """Removes what was kept: the scores themselves are saved."""
+    shutil.rmtree(Path(run_dir) / NAME, ignore_errors=True)
+
+
+def mark(model, store, **settings):
+    """Hex digits that change with the weights, the precision, the store and the settings."""
+    digest = hashlib.sha256(repr((store.hash, sorted(settings.items()))).encode())
+    layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else ()
+    digest.update(repr([(type(x).__name__, x.compute_dtype) for x in layers]).encode())
+    for weight in getattr(model, "weights", ()):
+        values = np.asarray(weight)
+        digest.update(repr((values.shape, str(values.dtype))).encode() + values.tobytes())
+    return digest.hexdigest()
+
+
+def _save(folder, key, first, end, answers, write):
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "key").write_text(key)
+    video, view, probabilities = (np.concatenate(part) for part in zip(*answers, strict=True))
+    # the batches it holds: names sort by number
+    path = folder / f"{first:012d}-{end:012d}.npz"
+    write(path, video=video, view=view, probabilities=probabilities)
+
+
+def _kept(folder, key, say):
+    """The files of kept answers in order; none, and the folder is gone, when of another key."""
+    file = folder / "key"
+    if not file.is_file() or file.read_text() != key:
+        say(f"{folder} holds scores of other weights, videos or settings: scored from the start")
+        shutil.rmtree(folder)
+    return sorted(folder.glob("*.npz"))
+
+
+def _after(folder, done):
+    return [path for path in folder.glob("*.npz") if int(path.stem.partition("-")[0]) >= done]
+
+
+def _read(path, done):
+    """The answers of a file that begins with batch `done`; None of another or a damaged one."""
+    if int(path.stem.partition("-")[0]) != done:
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return file["video"], file["view"], file["probabilities"]
+    except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
+        return None

@@ -1,0 +1,66 @@
+"""Clips -> a network's probabilities, batch by batch."""
+
+import numpy as np
+
+from harlib.data import loader
+
+
+class ScoreError(ValueError):
+    """Scores that cannot be right: views lost or counted twice, or no probabilities."""
+
+
+def network(model):
+    """What scores as `model` does, faster: a Keras network's folded copy, else `model` itself.
+
+    The copy takes about a second to make and as much memory again as the weights.
+    """
+    if not hasattr(model, "_flatten_layers"):
+        return model
+    import keras
+
+    from harlib.models import folding
+
+    if not folding.can_fold(model):
+        return model
+    folded = folding.fold(model, constant=True)
+    # as in training: XLA makes these networks slower on TensorFlow
+    folded.compile(jit_compile=keras.backend.backend() == "jax")
+    return folded
+
+
+def answers(model, dataset, store, batch, start=0, threads=2):
+    """Yields (video int (n,), view int (n,), float32 (n, classes)) for the batches from `start` on.
+
+    dataset: `loader.evaluation_batches` of `batch` clips; the last, partial one is padded, so that
+    the graph is traced once, and cut after. video: rows of the store.
+
+    Raises: ScoreError when the outputs are no probabilities of the store's categories.
+    """
+    if start == len(dataset):
+        return
+    for element in loader.iterate(dataset, start=start, threads=threads):
+        clips, video = np.asarray(element["clips"]), np.asarray(element["video"])
+        count = len(clips)
+        if count < batch:
+            clips = np.concatenate([clips, np.repeat(clips[-1:], batch - count, axis=0)])
+        probabilities = np.asarray(model.predict_on_batch(clips), dtype=np.float32)[:count]
+        _check(probabilities, store, video)
+        yield video, np.asarray(element["view"]), probabilities
+
+
+def _check(probabilities, store, video):
+    if probabilities.ndim != 2 or probabilities.shape[1] != len(store.categories):
+        raise ScoreError(
+            f"the model gives outputs of the shape {probabilities.shape[1:]}, "
+            f"the store has {len(store.categories)} categories"
+        )
+    sums = probabilities.sum(axis=1)
+    # half-precision softmax outputs sum to 1 within about 1e-3 per class that matters
+    wrong = ~(np.isfinite(sums) & (np.abs(sums - 1) < 0.02) & (probabilities.min(axis=1) >= 0))
+    if wrong.any():
+        first = int(np.flatnonzero(wrong)[0])
+        name = store.videos["video_id"].iloc[int(video[first])]
+        raise ScoreError(
+            f"the model's outputs for video {name!r} are no probabilities: sum {sums[first]:.4g}, "
+            f"least {probabilities[first].min():.4g}; build it with classifier_activation='softmax'"
+        )
