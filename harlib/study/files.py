@@ -31,7 +31,7 @@ class Run:
 
 def needs(notebook: str) -> tuple[str, ...]:
     """Prefixes of the runs that a notebook builds on: models on the data, evaluation on all."""
-    return {"01": (), "05": ("01", "02", "03", "04")}.get(notebook[:2], ("01",))
+    return {"01": (), "05": ("01", "02", "03", "04"), "06": ()}.get(notebook[:2], ("01",))
 
 
 def notebook_path(notebook: str) -> Path:

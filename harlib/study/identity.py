@@ -23,11 +23,14 @@ from harlib.study.params import NOTEBOOKS, Common
 _ROOMS = {
     "01_data_prep": ("data",),
     "05_evaluation": ("data", "evaluation"),
+    "06_performance": ("bench", "data", "models", "training", "evaluation"),
 }
 _MODEL_ROOMS = ("data", "models", "training", "evaluation")
 _STUDY_CODE = tuple(
-    f"study/{name}.py" for name in ("data_steps", "inputs", "model_steps", "results", "params")
+    f"study/{name}.py"
+    for name in ("common", "data_steps", "inputs", "model_steps", "results", "params")
 )
+_OWN_CODE = {"06_performance": ("study/performance.py",)}
 
 
 _PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "opencv-python",
@@ -56,10 +59,13 @@ def fingerprint(params: Common) -> str:
     package = Path(__file__).resolve().parents[1]
     rooms = _ROOMS.get(notebook, _MODEL_ROOMS)
     sources = sorted(path for room in rooms for path in (package / room).rglob("*.py"))
-    for path in (*sources, *(package / name for name in _STUDY_CODE)):
+    own = (*_STUDY_CODE, *_OWN_CODE.get(notebook, ()))
+    for path in (*sources, *(package / name for name in own)):
         digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
     for cell in json.loads(files.notebook_path(notebook).read_text())["cells"]:
         digest.update("".join(cell["source"]).encode())
+    for path in params.reads:
+        digest.update(path.read_bytes())
     for upstream in upstream_runs(params):
         digest.update(f"{upstream.name}:{read_state(upstream)['fingerprint']}".encode())
     return digest.hexdigest()[:16]

@@ -61,6 +61,13 @@ _COLUMNS = (
 )
 
 
+# what a run without scores of its own is for, by the number of its notebook
+_PURPOSES = {
+    "05": "compares the runs, in figures",
+    "06": "how fast this machine reads and computes, and what Kinetics-600 would take",
+}
+
+
 def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("video_top1", ascending=False, kind="stable")
 
@@ -112,7 +119,7 @@ def _data_row(run_dir: Path) -> dict[str, str]:
 def _other_row(run_dir: Path) -> dict[str, str]:
     state = identity.read_state(run_dir)
     failed = state.get("status") == "failed"
-    text = "compares the runs, in figures" if run_dir.name.startswith("05") else ""
+    text = _PURPOSES.get(run_dir.name[:2], "")
     has_page = (run_dir / f"{run_dir.name}.ipynb").is_file()
     return {
         "name": run_dir.name,

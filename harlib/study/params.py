@@ -1,62 +1,17 @@
 """The parameters of a notebook: one pydantic model per notebook, one error line per mistake."""
 
 import difflib
-import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, lt=1)]
-Size = Count | tuple[Count, Count]
+from harlib.study.common import Common, Count, Name, ParamsError, Share, Size, project_root
 
 # YAML 1.1 reads `1e-3` (no point) as text; people mean a number.
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
-
-
-class ParamsError(ValueError):
-    """A parameter that cannot be used; the message names where it was set, the key and a remedy."""
-
-
-class Common(BaseModel):
-    """What every notebook takes, so what a study's ``common.yaml`` may hold."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    study: Name
-    run: Name
-    seed: Annotated[int, Field(ge=0)]
-    data_root: str  # folder with one's own videos; relative to the project
-    store: str  # clip store; empty = data/<study>/store
-    threads: Count  # reading threads of the loader
-
-    @property
-    def root(self) -> Path:
-        """The folder that holds params/, data/, runs/ and reports/."""
-        return project_root()
-
-    @property
-    def run_dir(self) -> Path:
-        return self.root / "runs" / self.study / self.run
-
-    @property
-    def data_dir(self) -> Path:
-        return self.root / "data" / self.study
-
-    @property
-    def store_dir(self) -> Path:
-        return self.root / self.store if self.store else self.data_dir / "store"
-
-    @field_validator("data_root")
-    @classmethod
-    def _exists(cls, value: str) -> str:
-        if value and not (project_root() / value).is_dir():
-            raise ValueError(f"no folder {value!r} (relative paths start at the project's folder)")
-        return value
 
 
 class DataPrep(Common):
@@ -211,21 +166,38 @@ class Evaluation(Common):
     confused: Count  # how many confused pairs to list
 
 
+class Performance(Common):
+    """Notebook 06: what `har bench` measured, beside the study's own figures."""
+
+    results: list[str]  # JSON files of `har bench`; what they lack is measured here, small
+    models: Annotated[list[Name], Field(min_length=1)]  # to measure here
+    frames: Count
+    size: Count
+    batch: Count
+    most: Count  # batch at which the search for the largest one stops
+    seconds: Annotated[float, Field(gt=0)]  # of one measurement of reading
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        return tuple(self.root / name for name in self.results)
+
+    @field_validator("results")
+    @classmethod
+    def _results_exist(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not (project_root() / name).is_file():
+                raise ValueError(f"names {name!r}, which is not there (har bench … --json {name})")
+        return value
+
+
 NOTEBOOKS: dict[str, type[Common]] = {
     "01_data_prep": DataPrep,
     "02_frame_cnn": FrameCNN,
     "03_c3d": C3D,
     "04_resnext101": ResNeXt101,
     "05_evaluation": Evaluation,
+    "06_performance": Performance,
 }
-
-
-def project_root() -> Path:
-    """``HARLIB_ROOT``, else the nearest folder upwards with ``params/``, else the current one."""
-    if os.environ.get("HARLIB_ROOT"):
-        return Path(os.environ["HARLIB_ROOT"]).resolve()
-    here = Path.cwd()
-    return next((folder for folder in (here, *here.parents) if (folder / "params").is_dir()), here)
 
 
 def validate(
