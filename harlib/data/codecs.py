@@ -11,6 +11,8 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from harlib.data import memory
+
 KEYFRAME = 16  # frames from one H.264 keyframe to the next: a clip of 16 costs at most 31 decodes
 
 
@@ -50,7 +52,7 @@ class Jpeg:
 
     @staticmethod
     def decode(payload, offsets, frames, height, width) -> np.ndarray:
-        clip = np.empty((len(frames), height, width, 3), np.uint8)
+        clip = memory.empty((len(frames), height, width, 3))
         done = {}
         for place, number in enumerate(frames.tolist()):
             if number in done:  # a short video is looped: decode each of its frames once
@@ -95,7 +97,7 @@ class H264:
 
     @staticmethod
     def decode(payload, offsets, frames, height, width) -> np.ndarray:
-        clip = np.empty((len(frames), height, width, 3), np.uint8)
+        clip = memory.empty((len(frames), height, width, 3))
         places = {}
         for place, number in enumerate(frames.tolist()):
             places.setdefault(number, []).append(place)

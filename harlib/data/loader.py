@@ -15,7 +15,7 @@ import cv2
 import grain
 import numpy as np
 
-from harlib.data import sampling
+from harlib.data import memory, sampling
 from harlib.data.augment import CROPS, MIXES, augment, cut, mix
 from harlib.data.reading import iterate
 
@@ -149,7 +149,7 @@ class _Clips:
             self.strides = videos["fps"].to_numpy(float) / fps
 
     def empty(self, count):
-        return np.empty((count, self.frames, *self.size, 3), np.uint8)
+        return memory.empty((count, self.frames, *self.size, 3))
 
 
 class _Training(_Clips):
