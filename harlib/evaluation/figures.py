@@ -16,6 +16,7 @@ from harlib.evaluation.dots import pairs, per_category
 from harlib.evaluation.matrices import confusion, top_confusions
 from harlib.evaluation.network import network
 from harlib.evaluation.sheets import contact_sheet
+from harlib.evaluation.spread import seed_spread
 from harlib.evaluation.style import PALETTE, RIGHT, WRONG, alt, describe, png, show, style
 
 __all__ = [
@@ -37,6 +38,7 @@ __all__ = [
     "png",
     "reliability",
     "schedule",
+    "seed_spread",
     "show",
     "store_sizes",
     "style",

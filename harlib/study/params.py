@@ -89,6 +89,11 @@ class Trained(Common):
     freeze_bn: bool  # keep every batch norm as it is
     lr_multipliers: dict[str, Annotated[float, Field(gt=0)]]  # by stage; 1 where none is given
 
+    @property
+    def most_devices(self) -> int:
+        """The largest number of devices that share a batch in this run."""
+        return self.devices
+
     @field_validator("class_weights")
     @classmethod
     def _one_balance(cls, value: str, info: ValidationInfo) -> str:
@@ -152,6 +157,29 @@ class C3D(Network3D):
     dense: Count
 
 
+class Ablations(C3D):
+    """Notebook 07: the C3D of notebook 03, and variants of it that change a few parameters."""
+
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    variants: dict[Name, dict[str, Any]]  # the parameters that each changes; at least one
+
+    @property
+    def most_devices(self) -> int:
+        return max([self.devices, *(v.get("devices", 1) for v in self.variants.values())])
+
+    @field_validator("variants")
+    @classmethod
+    def _known(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        if not value:
+            raise ValueError("names no variant; give {name: {parameter: value}}")
+        for name, changes in value.items():
+            for key in changes:
+                if key not in C3D.model_fields or key in Common.model_fields:
+                    near = _nearest(key, C3D.model_fields)
+                    raise ValueError(f"{name} changes {key!r}, no parameter of a C3D's run{near}")
+        return value
+
+
 class ResNeXt101(Network3D):
     """Notebook 04."""
 
@@ -197,6 +225,7 @@ NOTEBOOKS: dict[str, type[Common]] = {
     "04_resnext101": ResNeXt101,
     "05_evaluation": Evaluation,
     "06_performance": Performance,
+    "07_ablations": Ablations,
 }
 
 

@@ -21,8 +21,9 @@ def start(p: Common) -> tell.Sentence:
     if isinstance(p, Trained):
         import keras
 
-        from harlib.training import precision
+        from harlib.training import devices, precision
 
+        devices.prepare(p.most_devices)
         keras.utils.set_random_seed(p.seed)
         policy = precision.use(p.precision)
         identity.write_state(p.run_dir, precision=policy)

@@ -11,6 +11,39 @@ import keras
 import numpy as np
 
 
+def prepare(count: int) -> None:
+    """Where there is no GPU, let the CPU count as `count` devices (TensorFlow, JAX).
+
+    They share its cores: that tries what several devices do, and is no faster. To be called
+    before anything computes.
+
+    Raises:
+        ValueError: something has computed, on fewer devices.
+    """
+    backend = keras.backend.backend()
+    if count == 1 or backend not in ("tensorflow", "jax"):
+        return
+    try:
+        if backend == "jax":
+            import jax
+
+            jax.config.update("jax_num_cpu_devices", count)  # no matter where there is a GPU
+        else:
+            import tensorflow as tf
+
+            if tf.config.list_physical_devices("GPU"):
+                return
+            cpu = tf.config.list_physical_devices("CPU")[0]
+            if len(tf.config.get_logical_device_configuration(cpu) or [0]) < count:
+                tf.config.set_logical_device_configuration(
+                    cpu, [tf.config.LogicalDeviceConfiguration()] * count
+                )
+    except RuntimeError as error:
+        raise ValueError(
+            f"devices={count}, but something has already computed on fewer: start a fresh kernel"
+        ) from error
+
+
 @contextlib.contextmanager
 def scope(count: int):
     """Build a model in it, and `fit` trains that model on `count` devices of this machine.

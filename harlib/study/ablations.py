@@ -1,0 +1,124 @@
+"""The steps of notebook 07: the same training with one thing changed, several seeds each."""
+
+import contextlib
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from harlib.data.store import ClipStore
+from harlib.study import identity, model_steps, tell
+from harlib.study.params import C3D, Ablations, validate
+
+
+def plans(p: Ablations) -> list[tuple[str, int, C3D]]:
+    """(variant, seed, parameters) of every training, in order.
+
+    Raises: ParamsError for a variant whose parameters do not go together.
+    """
+    base = p.model_dump(include=set(C3D.model_fields))
+    found = []
+    for variant, changes in p.variants.items():
+        values = base | changes | {"store": str(p.store_dir)}
+        whole = validate("03_c3d", values, dict.fromkeys(values, f"variant {variant}"))
+        for seed in p.seeds:
+            # A folder inside this run's: other notebooks do not take it for a run of the study.
+            own = {"seed": seed, "run": f"{p.run}/{variant}-seed{seed}"}
+            found.append((variant, seed, whole.model_copy(update=own)))
+    return found
+
+
+def train(p: Ablations, store: ClipStore) -> pd.DataFrame:
+    """Trains and scores what is not complete yet; a row a training, from its `metrics.json`.
+
+    Columns: `variant, seed, video_top1, clip_top1, minutes`; fractions in 0..1. What a training
+    prints goes to `logs/` in this run's folder.
+    """
+    import keras
+
+    rows, todo = [], plans(p)
+    for number, (variant, seed, own) in enumerate(todo, 1):
+        if not identity.is_complete(own):
+            keras.utils.clear_session()
+            log = p.run_dir / "logs" / f"{variant}-seed{seed}.log"
+            log.parent.mkdir(exist_ok=True)
+            with log.open("a") as file, contextlib.redirect_stdout(file):
+                model_steps.run(own)
+        row = {"variant": variant, "seed": seed} | _measured(own.run_dir)
+        rows.append(row)
+        print(
+            f"[{number}/{len(todo)}] {variant}, seed {seed}: {row['video_top1']:.1%} of the "
+            f"videos, {row['minutes']:.1f} min"
+        )
+    table = pd.DataFrame(rows)
+    table.to_csv(p.run_dir / "ablations.csv", index=False)
+    return table
+
+
+def _measured(folder: Path) -> dict[str, float]:
+    metrics = json.loads((folder / "metrics.json").read_text())
+    return {
+        "video_top1": metrics["video"]["top1"],
+        "clip_top1": metrics["clip"]["top1"],
+        "minutes": metrics["minutes"],
+    }
+
+
+def changes(p: Ablations) -> tell.Table:
+    """What each variant changes."""
+    rows = [(name, _said(changed)) for name, changed in p.variants.items()]
+    return tell.Table(pd.DataFrame(rows, columns=["variant", "changes"]))
+
+
+def _said(changed: dict) -> str:
+    return ", ".join(f"{key}: {value}" for key, value in changed.items()) or "nothing"
+
+
+def summary(table: pd.DataFrame) -> pd.DataFrame:
+    """A row a variant of `train`'s table, in its order: mean and range over the seeds.
+
+    Columns: `variant, seeds, video_top1` (mean), `low, high` (the range), `difference` of the
+    mean to the first variant's, `clip_top1` and `minutes` (means).
+    """
+    grouped = table.groupby("variant", sort=False)
+    means = grouped[["video_top1", "clip_top1", "minutes"]].mean()
+    made = pd.DataFrame(
+        {
+            "seeds": grouped.size(),
+            "video_top1": means["video_top1"],
+            "low": grouped["video_top1"].min(),
+            "high": grouped["video_top1"].max(),
+            "difference": means["video_top1"] - means["video_top1"].iloc[0],
+            "clip_top1": means["clip_top1"],
+            "minutes": means["minutes"],
+        }
+    )
+    return made.reset_index()
+
+
+def reading(summed: pd.DataFrame) -> tell.Sentence:
+    """Which variants stand apart from the first one, and which do not."""
+    first, others = summed.iloc[0], summed.iloc[1:]
+    said = [
+        f"{first['variant']} names {tell.percent(first['video_top1'])} of the videos right "
+        f"(mean of {tell.count(int(first['seeds']), 'seed')}, {tell.percent(first['low'])} to "
+        f"{tell.percent(first['high'])})"
+    ]
+    for row in others.itertuples():
+        apart = row.low > first["high"] or row.high < first["low"]
+        said.append(
+            f"{row.variant} {100 * row.difference:+.1f} points"
+            + ("" if apart else ", but the ranges overlap")
+        )
+    return tell.Sentence("; ".join(said) + ".")
+
+
+def devices() -> tell.Sentence:
+    """What the devices of this machine are, for a comparison over their number."""
+    accelerators = identity.environment()["accelerators"]
+    if accelerators:
+        return tell.Sentence(f"The devices are {', '.join(accelerators)}.")
+    return tell.Sentence(
+        "This machine has no GPU: its devices are halves of one CPU, which share its cores. They "
+        "show that a batch means the same on two devices, and nothing about speed."
+    )
