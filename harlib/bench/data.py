@@ -3,14 +3,12 @@
 Every reader gives the same thing: 16 neighbouring frames at a random place of a random video,
 short side 128, a random crop of 112 x 112. "Clips/s a core" are clips a second of CPU time of one
 process, so that other programs on the machine change them little; the scaling rows are wall time
-and need a quiet machine.
+and need a quiet machine, see `harlib.bench.scaling`.
 """
 
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
 from pathlib import Path
@@ -19,11 +17,11 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from harlib.bench import decoding, files, study_layout
+from harlib.bench import decoding, files, scaling, study_layout
 from harlib.data import actions, sampling
 from harlib.data.catalog import COLUMNS, Catalog
 from harlib.data.codecs import CODECS
-from harlib.data.loader import iterate, training_batches
+from harlib.data.loader import training_batches
 from harlib.data.prepare import prepare
 from harlib.data.store import ClipStore
 
@@ -70,7 +68,8 @@ def run(
             stores[codec] = ClipStore(folder / codec)
         paths = _paths(catalog, stores["raw"])
         rows = _reading(stores, paths, folder, seconds, say)
-        rows += _scaling(stores, folder, seconds, say)
+        batches = {codec: _batches(store) for codec, store in stores.items()}
+        rows += scaling.rows(batches, folder / "study.h5", seconds, FRAMES, SIZE, say)
         say("decoding and encoding whole videos")
         spent, pixels = decoding.preparing_cpu(paths, SHORT_SIDE)
         rows += _preparing(spent, paths)
@@ -178,55 +177,6 @@ def _rate(read, seconds) -> float:
         number += 1
         clips += len(read(number))
     return clips / spent
-
-
-def _scaling(stores, folder: Path, seconds, say) -> list[dict]:
-    """Clips/s of wall time of one reader and of two, and of the study's way with its workers."""
-    rows = []
-    for codec, kind in (("jpeg", "threads"), ("jpeg", "workers"), ("h264", "workers")):
-        say(f"reading {codec} with 1 and 2 {kind}")
-        speeds = [_wall_rate(stores[codec], kind, count, seconds) for count in (1, 2)]
-        for count, speed in zip((1, 2), speeds, strict=True):
-            rows.append(
-                {
-                    **{"task": "scaling", "engine": "harlib", "codec": codec, "readers": kind},
-                    **{"count": count, "clips_per_s": round(speed, 2)},
-                    "times_one": round(speed / speeds[0], 3),
-                }
-            )
-    for workers in (1, 2):
-        say(f"reading raw HDF5 by a Keras PyDataset with {workers} workers")
-        row = {"task": "scaling", "engine": "study-layout", "codec": "raw", "readers": "workers"}
-        rows.append(row | {"count": workers} | _study_rate(folder / "study.h5", seconds, workers))
-    return rows
-
-
-def _wall_rate(store, kind, count, seconds) -> float:
-    options = {"threads": 0, "workers": 0} | {kind: count}
-    batches = iterate(_batches(store), **options)
-    for _ in range(4 * count):  # the readers start, and what is read ahead is used up
-        next(batches)
-    clips, begin = 0, time.perf_counter()
-    while (spent := time.perf_counter() - begin) < seconds:
-        clips += len(next(batches)[0])
-    batches.close()
-    return clips / spent
-
-
-def _study_rate(path: Path, seconds, workers) -> dict:
-    """In a program of its own with a time limit: Keras's forked workers are known to hang."""
-    command = [sys.executable, "-m", "harlib.bench.study_layout", str(path)]
-    arguments = [FRAMES, SIZE, seconds, workers]
-    limit = 120 + 10 * seconds
-    try:
-        done = subprocess.run(
-            [*command, *map(str, arguments)], capture_output=True, text=True, timeout=limit
-        )
-    except subprocess.TimeoutExpired:
-        return {"failed": f"no end after {limit:.0f} s"}
-    if done.returncode:
-        return {"failed": (done.stderr.strip().splitlines() or ["no message"])[-1][:200]}
-    return {"clips_per_s": round(json.loads(done.stdout.splitlines()[-1])["clips_per_s"], 2)}
 
 
 def _preparing(spent: dict, paths) -> list[dict]:

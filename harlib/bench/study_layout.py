@@ -64,7 +64,7 @@ def measure(path: str, frames: int, size: int, seconds: float, workers: int) -> 
 
     inputs = keras.Input((frames, size, size, 3), dtype="uint8")
     model = keras.Model(inputs, inputs[:, 0, 0, 0, :1])  # nothing to compute but one pixel
-    data = Clips(workers=workers, use_multiprocessing=workers > 0, max_queue_size=2 * workers)
+    data = Clips(workers=workers, use_multiprocessing=workers > 0, max_queue_size=2 * workers or 1)
     try:
         model.predict(data, verbose=0, callbacks=[Count()])
     except _Enough as enough:

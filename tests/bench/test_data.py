@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from harlib.bench import data, decoding, drawing, files, study_layout
+from harlib.bench import data, decoding, drawing, files, scaling, study_layout
 from harlib.data.prepare import prepare
 from harlib.data.store import ClipStore
 from harlib.data.video import decode, encode, probe
@@ -49,7 +49,7 @@ def test_the_studys_layout_holds_the_same_frames(raw, tmp_path):
 
 
 def test_rows_table_and_figure(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(data, "_study_rate", lambda *_: {"failed": "not asked"})
+    monkeypatch.setattr(scaling, "_study", lambda *_: {"failed": "not asked"})
     written = {"json_file": tmp_path / "rows.json", "figure": tmp_path / "rows.png"}
     rows = data.run(folder, **written, seconds=0.05, say=lambda _: None)
     assert json.loads(written["json_file"].read_text()) == rows
@@ -61,8 +61,13 @@ def test_rows_table_and_figure(folder, tmp_path, monkeypatch):
     assert all(row["clips_per_s"] > 0 and row["bytes_per_video"] > 0 for row in read.values())
     assert read["harlib", "raw"]["bytes_per_video"] > 40 * 128 * 170 * 3
     assert read["harlib", "h264"]["share_of_raw_bytes"] < 0.1
-    scaling = [row for row in rows if row["task"] == "scaling" and row["engine"] == "harlib"]
-    assert [row["count"] for row in scaling] == [1, 2] * 3
+    scaled = [row for row in rows if row["task"] == "scaling" and row["engine"] == "harlib"]
+    assert [row["cores"] for row in scaled] == [1, 2, 2] * 3
+    for one, *two in zip(*[iter(scaled)] * 3, strict=True):
+        assert {row["codec"] for row in two} == {one["codec"]} and one["times_one_core"] == 1
+        for row in two:
+            ratio = row["clips_per_s"] / one["clips_per_s"]
+            assert row["times_one_core"] == pytest.approx(ratio, abs=0.01)
     (raw_row,) = (r for r in rows if r["task"] == "kinetics-600" and r["codec"] == "raw")
     # 377,000 videos of 300 frames of 128 x 170
     assert raw_row["disk_gb"] == pytest.approx(377_000 * 300 * 128 * 170 * 3 / 1e9, rel=0.02)
@@ -88,6 +93,6 @@ def test_a_folder_without_videos(tmp_path):
 @pytest.mark.soak
 def test_the_studys_loader_runs_with_workers(raw, tmp_path):
     study_layout.write(raw[0], tmp_path / "a.h5")
-    rate = data._study_rate(tmp_path / "a.h5", 0.5, 2)
-    assert rate["clips_per_s"] > 0
-    assert "failed" in data._study_rate(tmp_path / "none.h5", 0.5, 1)
+    for cores in (1, 2):
+        assert scaling._study(tmp_path / "a.h5", 0.5, cores, 16, 112)["clips_per_s"] > 0
+    assert "failed" in scaling._study(tmp_path / "none.h5", 0.5, 1, 16, 112)

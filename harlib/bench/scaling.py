@@ -1,0 +1,121 @@
+"""What a second core is worth: clips a second of wall time on one core and on two.
+
+A core is a real one: the readers, and the program that takes their batches, may run on no other.
+One core reads in the program itself, two by threads or by worker processes. The ways take turns,
+so that a change of the machine's speed meets all of them; other programs must be idle, which
+`cores_busy` shows: less than 0.95 or 1.9 means that somebody else had the cores, or that readers
+waited for each other.
+"""
+
+import contextlib
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+
+from harlib.data.loader import iterate
+
+WAYS = (("none", 1), ("threads", 2), ("workers", 2))  # readers beside the program, and cores
+TURNS = 5
+
+
+def rows(datasets: dict, study_file: Path, seconds, frames, size, say) -> list[dict]:
+    """A row a way: of every codec's dataset of batches, and of the study's file by a PyDataset."""
+    result = []
+    for codec, dataset in datasets.items():
+        say(f"reading {codec} on 1 and 2 cores")
+        result += _compared("harlib", codec, _turns(dataset, seconds))
+    speeds = {}
+    for readers, cores in (("none", 1), ("workers", 2)):
+        say(f"reading raw HDF5 by a Keras PyDataset on {cores} of the cores")
+        speeds[readers, cores] = _study(study_file, seconds, cores, frames, size)
+    return result + _compared("study-layout", "raw", speeds)
+
+
+def _compared(engine, codec, speeds: dict) -> list[dict]:
+    one = speeds["none", 1].get("clips_per_s")
+    return [
+        {"task": "scaling", "engine": engine, "codec": codec, "readers": readers, "cores": cores}
+        | measured
+        | (
+            {"times_one_core": round(measured["clips_per_s"] / one, 3)}
+            if one and measured.get("clips_per_s")
+            else {}
+        )
+        for (readers, cores), measured in speeds.items()
+    ]
+
+
+def _turns(dataset, seconds) -> dict:
+    """Clips/s and busy cores of every way."""
+    clips, wall, busy = ({way: 0.0 for way in WAYS} for _ in range(3))
+    with contextlib.ExitStack() as stack:
+        readers = {}
+        for turn in range(TURNS):
+            for way in WAYS:
+                with _cores(way[1]):  # readers start in the first turn and stay on these
+                    if not turn:
+                        options = {"threads": 0} | ({way[0]: 2} if way[1] == 2 else {})
+                        readers[way] = iterate(dataset, **options)
+                        stack.callback(readers[way].close)
+                    for _ in range(8):  # what was read ahead while others were measured
+                        next(readers[way])
+                    done, spent, used = _turn(readers[way], seconds / TURNS)
+                clips[way] += done
+                wall[way] += spent
+                busy[way] += used
+    return {
+        way: {
+            "clips_per_s": round(clips[way] / wall[way], 2),
+            "cores_busy": round(busy[way] / wall[way], 2),
+        }
+        for way in WAYS
+    }
+
+
+def _turn(batches, seconds) -> tuple[int, float, float]:
+    """Clips, seconds, and CPU seconds of this process and its children."""
+    processes = [psutil.Process(), *psutil.Process().children()]
+
+    def used():
+        return sum(sum(process.cpu_times()[:2]) for process in processes)
+
+    clips, before, begin = 0, used(), time.perf_counter()
+    while (spent := time.perf_counter() - begin) < seconds:
+        clips += len(next(batches)[0])
+    return clips, spent, used() - before
+
+
+@contextlib.contextmanager
+def _cores(count):
+    """What starts inside runs on so many cores; where a system cannot say so, on any."""
+    if not hasattr(os, "sched_setaffinity"):
+        yield
+        return
+    every = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(every)[:count])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, every)
+
+
+def _study(path: Path, seconds, cores, frames, size) -> dict:
+    """In a program of its own with a time limit: Keras's forked workers are known to hang."""
+    command = [sys.executable, "-m", "harlib.bench.study_layout", str(path)]
+    arguments = [frames, size, seconds, cores if cores > 1 else 0]
+    limit = 60 + 5 * seconds
+    try:
+        with _cores(cores):
+            done = subprocess.run(
+                [*command, *map(str, arguments)], capture_output=True, text=True, timeout=limit
+            )
+    except subprocess.TimeoutExpired:
+        return {"failed": f"no end after {limit:.0f} s"}
+    if done.returncode:
+        return {"failed": (done.stderr.strip().splitlines() or ["no message"])[-1][:200]}
+    return {"clips_per_s": round(json.loads(done.stdout.splitlines()[-1])["clips_per_s"], 2)}
