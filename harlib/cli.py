@@ -242,6 +242,17 @@ def evaluate(run, checkpoint):
     click.echo(evaluate_run(run, checkpoint))
 
 
+@main.command()
+@click.argument("study")
+@click.option("--out", type=_FOLDER, help="Folder for the pages; without it reports/STUDY.")
+def report(study, out):
+    """Write the pages of STUDY again from what its runs left in runs/STUDY."""
+    from harlib.study.files import project_root
+    from harlib.study.index import write_study
+
+    click.echo(write_study(project_root() / "runs" / study, out))
+
+
 @main.command("export")
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option(

@@ -13,7 +13,7 @@ from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.font_manager import fontManager
+from matplotlib.font_manager import findfont, fontManager, get_font
 from PIL import Image
 
 # Okabe and Ito, Color Universal Design (2008), in an order whose neighbours differ in lightness
@@ -23,18 +23,19 @@ RIGHT, WRONG, QUIET = "#0072B2", "#D55E00", "#6B7280"
 DPI = 110
 LISTED = 60  # above so many categories a figure shows curves and rasters, not names
 
-# the first font with a character draws it: category names are not all Latin
+# the first installed font with a character draws it: category names are not all Latin
 _FONTS = (
-    "DejaVu Sans",
-    "Noto Sans CJK JP",
-    "Noto Sans CJK SC",
-    "Noto Sans Arabic",
-    "Noto Sans Devanagari",
-    "WenQuanYi Zen Hei",
-    "Arial Unicode MS",
-)
+    *("DejaVu Sans", "Noto Sans", "FreeSans"),
+    *("Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "PingFang SC",
+      "Microsoft YaHei", "Hiragino Sans"),
+    *("Noto Sans Arabic", "Noto Sans Hebrew", "Noto Sans Thai"),
+    *("Noto Sans Devanagari", "Lohit Devanagari", "Kohinoor Devanagari", "Nirmala UI"),
+    *("Noto Sans Bengali", "Noto Sans Tamil", "Noto Sans Telugu"),
+    *("Arial Unicode MS", "Unifont"),
+)  # fmt: skip
 _INSTALLED = {font.name for font in fontManager.ttflist}
 FONTS = [name for name in _FONTS if name in _INSTALLED]
+_BOX = "□"  # stands for a character that none of the fonts has
 
 STYLE = {
     "figure.facecolor": "white",  # opaque: readable on a dark page
@@ -153,11 +154,25 @@ def show(drawn, alt_text=None, *, dpi=DPI):
 
 
 def short(name, length=32):
-    """A name for an axis: at most `length` characters, on one line, its dollars no formula."""
+    """A name for an axis: at most `length` characters, on one line, its dollars no formula.
+
+    A character that no installed font of `FONTS` has becomes a box, □: the figure's alt text and
+    the tables beside it hold the name itself, and a font for its script (Debian: fonts-noto)
+    brings it into the figure.
+    """
     name = " ".join(str(name).split())
     if len(name) > length:
         name = name[: length - 1].rstrip() + "…"
+    if not name.isascii():
+        drawn = _drawn_characters()
+        name = "".join(character if ord(character) in drawn else _BOX for character in name)
     return name.replace("$", r"\$")
+
+
+@functools.cache
+def _drawn_characters():
+    """Code points that at least one of `FONTS` can draw."""
+    return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in FONTS))
 
 
 def quantity(value, unit=""):

@@ -8,13 +8,23 @@ import pandas as pd
 
 from harlib.evaluation import metrics as metrics_of
 from harlib.study import card, identity, tell
-from harlib.study.report import TEMPLATE, protocol, read_json, style, write_page
+from harlib.study.report import (
+    TEMPLATE,
+    protocol,
+    read_json,
+    reports_folder,
+    style,
+    write_page,
+    write_report,
+)
 
 
-def write_index(runs_dir: Path) -> Path:
-    """Writes ``reports/<study>/index.html`` from ``runs/<study>/*/``.
+def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
+    """Writes ``index.html`` from ``runs/<study>/*/``.
 
     With a scored run, the best model's card goes beside it, as ``MODEL_CARD.md``.
+
+    folder: where to; ``reports/<study>`` beside ``runs`` by default.
     """
     runs_dir = Path(runs_dir)
     study = runs_dir.name
@@ -22,7 +32,7 @@ def write_index(runs_dir: Path) -> Path:
     scored = [folder for folder in run_dirs if (folder / "metrics.json").is_file()]
     data = [folder for folder in run_dirs if (folder / "data.json").is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
-    folder = runs_dir.parents[1] / "reports" / study
+    folder = folder or reports_folder(runs_dir)
     best = card.facts(runs_dir / _ranked(table).iloc[0]["run"]) if scored else None
     if best:
         write_page(folder / "MODEL_CARD.md", card.markdown(best))
@@ -42,6 +52,19 @@ def write_index(runs_dir: Path) -> Path:
         quoted=_quoted(study),
     )
     return write_page(folder / "index.html", page)
+
+
+def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
+    """Writes all pages of a study again from ``runs/<study>``; returns its index.
+
+    Raises: FileNotFoundError when no run there has left a notebook.
+    """
+    notebooks = sorted(Path(runs_dir).glob("[0-9][0-9]_*/*.ipynb"))
+    if not notebooks:
+        raise FileNotFoundError(f"{runs_dir} holds no run with a notebook: har study STUDY")
+    for notebook in notebooks:
+        write_report(notebook.parent, folder)
+    return write_index(runs_dir, folder)
 
 
 # name of the column, key of metrics.table, kind; the interval stands behind the video top-1

@@ -1,5 +1,7 @@
 """A run's files -> one self-contained HTML page."""
 
+import base64
+import io
 import json
 import re
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import Any
 import nbformat
 import yaml
 from nbconvert import HTMLExporter
+from PIL import Image
 
 from harlib.study import identity, tell
 from harlib.study.files import CHECKOUT
@@ -18,13 +21,18 @@ _WEB_ADDRESSES = ("require_js_url", "mathjax_url", "jquery_url", "jupyter_widget
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _PICTURES = ("image/png", "image/jpeg")
+_LARGE = 60_000  # bytes above which a photograph is worth compressing
+_QUALITY = 85  # of its WebP: what is lost cannot be seen beside the PNG
 _CHATTER = re.compile(r"^(WARNING: All log messages before absl::|[IWE]\d{4} [\d:.]+ ).*\n?", re.M)
 
 
-def write_report(run_dir: Path) -> Path:
-    """Writes ``reports/<study>/<run>.html`` from the files of ``runs/<study>/<run>/``.
+def write_report(run_dir: Path, folder: Path | None = None) -> Path:
+    """Writes ``<run>.html`` from the files of ``runs/<study>/<run>/``.
 
-    The page loads nothing from elsewhere, and the same files give the same bytes.
+    The page loads nothing from elsewhere, and the same files give the same bytes. Photographs are
+    in it as lossy WebP, an eighth of the notebook's PNG; line art stays as it is.
+
+    folder: where to; ``reports/<study>`` beside ``runs`` by default.
     """
     run_dir = Path(run_dir)
     notebook = nbformat.read(run_dir / f"{run_dir.name}.ipynb", as_version=4)
@@ -33,6 +41,7 @@ def write_report(run_dir: Path) -> Path:
     title = _take_title(notebook) or run_dir.name
     _drop_chatter(notebook)
     _drop_widgets(notebook)
+    _compress_photographs(notebook)
     exporter = HTMLExporter(
         template_name=TEMPLATE.name, extra_template_basedirs=[str(TEMPLATE.parent)]
     )
@@ -44,7 +53,7 @@ def write_report(run_dir: Path) -> Path:
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
-    return write_page(_page(run_dir), page)
+    return write_page((folder or reports_folder(run_dir.parent)) / f"{run_dir.name}.html", page)
 
 
 def protocol(metrics: dict[str, Any]) -> str:
@@ -141,6 +150,22 @@ def _drop_widgets(notebook: nbformat.NotebookNode) -> None:
             cell.outputs = [o for o in cell.outputs if o.get("data", None) != {}]
 
 
+def _compress_photographs(notebook: nbformat.NotebookNode) -> None:
+    """Makes WebP of the large PNGs in full colour; the template reads their kind."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if len(data.get("image/png", "")) < _LARGE:
+                continue
+            picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+            if picture.mode == "P":
+                continue  # line art, a few colours
+            buffer = io.BytesIO()
+            picture.convert("RGB").save(buffer, "WEBP", quality=_QUALITY, method=4)
+            data["image/png"] = base64.b64encode(buffer.getvalue()).decode()
+            output.metadata.setdefault("image/png", {})["kind"] = "image/webp"
+
+
 def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
     joined = []
     for output in outputs:
@@ -152,8 +177,9 @@ def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]
     return joined
 
 
-def _page(run_dir: Path) -> Path:
-    return run_dir.parents[2] / "reports" / run_dir.parent.name / f"{run_dir.name}.html"
+def reports_folder(runs_dir: Path) -> Path:
+    """Where the pages of the study in ``runs/<study>`` go."""
+    return runs_dir.parents[1] / "reports" / runs_dir.name
 
 
 def style() -> str:

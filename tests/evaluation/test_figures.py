@@ -243,3 +243,17 @@ def test_palette_stays_apart_without_colour_vision():
 
     values = [lightness(color) for color in PALETTE]
     assert all(abs(a - b) > 6 for a, b in zip(values, values[1:], strict=False))
+
+
+def test_a_character_without_a_font_is_a_box_and_no_warning(recwarn):
+    missing = "\U0001b170"  # Nüshu: no font of the list has it
+    names = [f"wave {missing}", "naïve καφέ", "walk $x$"]
+    table = pd.DataFrame(
+        {"category": names, "support": 3, "accuracy": [0.2, 0.5, 0.9], "low": 0.1, "high": 0.95}
+    )
+    drawn = figures.per_category(table)
+    labels = [label.get_text() for label in drawn.get_yticklabels()]
+    assert sorted(labels) == ["naïve καφέ (3)", r"walk \$x\$ (3)", "wave □ (3)"]
+    figures.png(drawn)
+    assert not [w for w in recwarn if "Glyph" in str(w.message)]
+    assert missing in figures.alt(drawn)
