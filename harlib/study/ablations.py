@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import logging
 from pathlib import Path
 
 import pandas as pd
@@ -36,6 +37,8 @@ def train(p: Ablations, store: ClipStore) -> pd.DataFrame:
     """
     import keras
 
+    # Of every graph traced anew and every reduction over devices it would tell in the report.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     rows, todo = [], plans(p)
     for number, (variant, seed, own) in enumerate(todo, 1):
         if not identity.is_complete(own):

@@ -30,7 +30,10 @@ _STUDY_CODE = tuple(
     f"study/{name}.py"
     for name in ("common", "data_steps", "inputs", "model_steps", "results", "params")
 )
-_OWN_CODE = {"06_performance": ("study/performance.py",)}
+_OWN_CODE = {
+    "06_performance": ("study/performance.py",),
+    "07_ablations": ("study/ablations.py",),
+}
 
 
 _PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "opencv-python",

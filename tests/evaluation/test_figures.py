@@ -98,6 +98,9 @@ CASES = {
         {"a": metrics.reliability(six()), "b": metrics.reliability(many())}
     ),
     "contact sheet": lambda: figures.contact_sheet(CLIPS, ["bow", "clap\n→ bow"], fps=8.0),
+    "seed spread": lambda: figures.seed_spread(
+        pd.DataFrame({"variant": ["a", "a", "b"], "seed": [0, 1, 0], "video_top1": [0.5, 0.7, 0.9]})
+    ),
     "network": lambda: figures.network(NETWORK, title="resnext3d_26"),
     "schedule": lambda: figures.schedule(Recipe()),
     "schedule, a function": lambda: figures.schedule(lambda step: 0.1**step, steps=5),
