@@ -7,7 +7,7 @@ import jinja2
 import pandas as pd
 
 from harlib.evaluation import metrics as metrics_of
-from harlib.study import card, identity, tell
+from harlib.study import card, identity, quoted, tell
 from harlib.study.report import (
     TEMPLATE,
     protocol,
@@ -36,6 +36,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     best = card.facts(runs_dir / _ranked(table).iloc[0]["run"]) if scored else None
     if best:
         write_page(folder / "MODEL_CARD.md", card.markdown(best))
+    pages = {folder.name for folder in run_dirs if _has_page(folder)}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
     )
@@ -46,10 +47,11 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         card=best,
         protocols=_protocols(scored),
         columns=[(name, kind) for name, _, kind in _COLUMNS],
-        rows=_rows(table),
+        pages=pages,
+        rows=_rows(table, pages),
         data=[_data_row(folder) for folder in data],
         others=[_other_row(folder) for folder in run_dirs if folder not in scored + data],
-        quoted=_quoted(study),
+        quoted=quoted.tables(study),
     )
     return write_page(folder / "index.html", page)
 
@@ -88,6 +90,7 @@ _COLUMNS = (
 _PURPOSES = {
     "05": "compares the runs, in figures",
     "06": "how fast this machine reads and computes, and what Kinetics-600 would take",
+    "07": "what one change is worth, over several seeds",
 }
 
 
@@ -95,7 +98,7 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("video_top1", ascending=False, kind="stable")
 
 
-def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
+def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
     if not len(table):
         return []
     rows = []
@@ -105,7 +108,7 @@ def _rows(table: pd.DataFrame) -> list[dict[str, Any]]:
             text = tell.cell(key, row[key]) if key != "minutes" else f"{row[key]:.1f}"
             if key == "video_top1":
                 text += f" ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
-            link = f"{row['run']}.html" if key == "run" else ""
+            link = f"{row['run']}.html" if key == "run" and row["run"] in pages else ""
             value = "" if pd.isna(row[key]) else row[key]
             cells.append({"text": text, "value": value, "kind": kind, "link": link})
         rows.append({"cells": cells, "best": place == 0})
@@ -143,24 +146,14 @@ def _other_row(run_dir: Path) -> dict[str, str]:
     state = identity.read_state(run_dir)
     failed = state.get("status") == "failed"
     text = _PURPOSES.get(run_dir.name[:2], "")
-    has_page = (run_dir / f"{run_dir.name}.ipynb").is_file()
     return {
         "name": run_dir.name,
-        "link": f"{run_dir.name}.html" if has_page else "",
+        "link": f"{run_dir.name}.html" if _has_page(run_dir) else "",
         "text": f"failed: {state['problem']}" if failed else text,
         "kind": "failed" if failed else "",
     }
 
 
-def _quoted(study: str) -> dict[str, Any] | None:
-    table = pd.read_csv(Path(__file__).with_name("published.csv"))
-    rows = table[table["study"] == study]
-    if not len(rows):
-        return None
-    return {
-        "caption": "The original study's own figures; its choice of categories is not published, "
-        "so they stand beside the measured ones, not among them."
-        if study.startswith("kinetics400")
-        else "The original study's own figures for the 600 categories.",
-        "rows": [(row.model, tell.percent(row.top1)) for row in rows.itertuples()],
-    }
+def _has_page(run_dir: Path) -> bool:
+    """Whether a notebook made the run: `har train` leaves none, so no page either."""
+    return (run_dir / f"{run_dir.name}.ipynb").is_file()

@@ -65,10 +65,33 @@ def accuracy_table(table: pd.DataFrame) -> tell.Table:
 
 def protocol_table(runs: dict[str, Path]) -> tell.Table:
     """How each run was scored."""
+    names = {"split": "split", "clips": "clips a video", "crops": "crops a clip",
+             "crop_scale": "crop, share of the frame", "frames": "frames a clip",
+             "stride": "stride, frames", "size": "pixels a side"}  # fmt: skip
     rows = []
     for name, folder in runs.items():
         measured = json.loads((folder / "metrics.json").read_text())
-        rows.append({"run": name, "videos": measured["video"]["n"]} | measured["protocol"])
+        how = {said: measured["protocol"].get(key) for key, said in names.items()}
+        rows.append({"run": name, "videos": measured["video"]["n"]} | how)
+    return tell.Table(pd.DataFrame(rows))
+
+
+def comparison_table(compared: pd.DataFrame) -> tell.Table:
+    """`comparison.compare_all`, a row a pair of runs, as a reader wants it."""
+    rows = [
+        {
+            "run A": row.a,
+            "run B": row.b,
+            "A − B, points": f"{100 * row.difference:+.1f}",
+            "95 % interval, points": f"{100 * row.low:+.1f} to {100 * row.high:+.1f}",
+            "only A right": row.only_a,
+            "only B right": row.only_b,
+            "both right": row.both,
+            "neither right": row.neither,
+            "p (McNemar)": f"{row.p:.2g}",
+        }
+        for row in compared.itertuples()
+    ]
     return tell.Table(pd.DataFrame(rows))
 
 

@@ -11,6 +11,22 @@ PERCENT = {"top1", "top5", "accuracy", "low", "high", "share", "clip_top1", "cli
            "difference"}  # fmt: skip
 
 
+# columns whose own name a reader would stumble over; others lose their underscores
+NAMES = {
+    "video_top1": "video top-1",
+    "video_top5": "video top-5",
+    "clip_top1": "clip top-1",
+    "clip_top5": "clip top-5",
+    "mean_class": "video mean class",
+    "gmacs": "GMACs a clip",
+    "low": "95 % from",
+    "high": "95 % to",
+    "true": "true category",
+    "predicted": "called",
+    "share": "share of the category",
+}
+
+
 class Sentence(str):
     """Text that a notebook shows as a paragraph."""
 
@@ -30,7 +46,9 @@ class Table:
     def _text(self) -> pd.DataFrame:
         return pd.DataFrame(
             {
-                str(name).replace("_", " "): [cell(name, value) for value in column]
+                NAMES.get(name, str(name).replace("_", " ")): [
+                    cell(name, value) for value in column
+                ]
                 for name, column in self.frame.items()
             }
         )

@@ -139,7 +139,7 @@ def test_a_widget_leaves_its_picture_or_nothing(opened):
 def test_the_index_tells_quoted_from_measured_and_holds_the_card(opened, reports):
     page = opened("index")
     text = page.inner_text("main")
-    assert "Quoted from the study, not measured here" in text
+    assert "Quoted, not measured here" in text
     assert page.locator("#runs tbody tr").count() == len(hand_made_study.RUNS)
     assert "59.0" not in page.inner_text("#runs")
     written = (reports / "MODEL_CARD.md").read_text()
