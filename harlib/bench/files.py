@@ -7,7 +7,7 @@ import av
 import joblib
 import numpy as np
 
-from harlib.data import listings
+from harlib.data import listings, processes
 from harlib.data.video import decode
 
 VIDEOS = 32  # so many of a folder's videos are measured, evenly chosen
@@ -28,7 +28,8 @@ def as_kinetics(paths: list[Path], folder: Path) -> list[Path]:
     x264's own defaults, whose keyframes lie 250 frames apart. Short ones run there and back."""
     folder.mkdir()
     jobs = (joblib.delayed(_written)(path, folder / f"{path.stem}.mp4") for path in paths)
-    return joblib.Parallel(n_jobs=-1)(jobs)
+    with processes.parallel(-1) as parallel:
+        return parallel(jobs)
 
 
 def _written(source: Path, target: Path) -> Path:

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from joblib import Parallel, cpu_count, delayed
+from joblib import cpu_count, delayed
 from tqdm import tqdm
 
-from harlib.data import motions
+from harlib.data import motions, processes
 from harlib.data.recordings import plan, record
 from harlib.data.video import encode
 
@@ -152,9 +152,10 @@ def write_dataset(
                     )
     if stills:
         tasks += _still_tasks(root / "stills", stills, seed, difficulty)
-    jobs = Parallel(n_jobs=workers or cpu_count(), return_as="generator_unordered")(tasks)
-    for _ in tqdm(jobs, total=len(tasks), desc="drawing", unit="file", disable=not progress):
-        pass
+    with processes.parallel(workers or cpu_count(), return_as="generator_unordered") as parallel:
+        jobs = parallel(tasks)
+        for _ in tqdm(jobs, total=len(tasks), desc="drawing", unit="file", disable=not progress):
+            pass
     lines = [("label", "youtube_id", "time_start", "time_end", "split"), *sorted(rows)]
     _write(table, "".join(",".join(map(str, line)) + "\n" for line in lines))
     _write(made, json.dumps(dict(settings=settings, complete=True), indent=1))

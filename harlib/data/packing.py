@@ -12,7 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from harlib.data import parts, shards
+from harlib.data import parts, processes, shards
 from harlib.data.category_file import hasher
 from harlib.data.codecs import CODECS, CodecError
 from harlib.data.container import VideoError
@@ -88,7 +88,7 @@ def _pack_apart(row: dict, content, settings: Settings, payload) -> dict:
     receiver, sender = multiprocessing.Pipe(duplex=False)
     # forked: what was imported stays, and the child has the open file
     child = multiprocessing.get_context("fork").Process(
-        target=_send_packed, args=(sender, row, content, settings, payload)
+        target=_send_packed, args=(os.getpid(), sender, row, content, settings, payload)
     )
     child.start()
     sender.close()
@@ -111,7 +111,8 @@ def _pack_apart(row: dict, content, settings: Settings, payload) -> dict:
     return _record(row) | {"status": "unreadable", "reason": f"the decoder crashed ({how})"}
 
 
-def _send_packed(sender, row, content, settings, payload) -> None:
+def _send_packed(parent, sender, row, content, settings, payload) -> None:
+    processes.follow(parent)
     try:
         record = _pack(row, content, settings, payload)
         payload.flush()

@@ -21,7 +21,7 @@ from typing import NamedTuple
 import joblib
 from tqdm import tqdm
 
-from harlib.data import category_file, shards, store
+from harlib.data import category_file, processes, shards, store
 from harlib.data.audit import Audit
 from harlib.data.catalog import SPLITS, Catalog
 from harlib.data.finishing import finish
@@ -186,13 +186,9 @@ def _assemble(group: Group, parts: Parts, key: str) -> None:
 @contextmanager
 def _workers(workers: int | None, scheduler: str | None):
     """A joblib.Parallel whose results come in order, as soon as they are there."""
-    options = {"n_jobs": workers or joblib.cpu_count(), "return_as": "generator"}
     if scheduler is None:
-        # idle workers hold memory that training wants
-        with (
-            joblib.parallel_config(backend="loky", idle_worker_timeout=5),
-            joblib.Parallel(**options) as parallel,
-        ):
+        count = workers or joblib.cpu_count()
+        with processes.parallel(count, return_as="generator") as parallel:
             yield parallel
         return
     try:
@@ -202,7 +198,7 @@ def _workers(workers: int | None, scheduler: str | None):
     with (
         Client(scheduler),
         joblib.parallel_config(backend="dask"),
-        joblib.Parallel(**options | {"n_jobs": -1}) as parallel,
+        joblib.Parallel(n_jobs=-1, return_as="generator") as parallel,
     ):
         yield parallel
 

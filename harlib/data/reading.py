@@ -6,8 +6,6 @@ import os
 import pickle
 import shutil
 import signal
-import threading
-import time
 import weakref
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +13,8 @@ from multiprocessing import get_context, parent_process
 from multiprocessing.shared_memory import SharedMemory
 
 import grain
+
+from harlib.data import processes
 
 
 def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None):
@@ -124,15 +124,7 @@ def _unlink(slots):
 def _start_worker(dataset):
     global _dataset, _attached
     _dataset, _attached = dataset, {}
-    threading.Thread(target=_follow_parent, daemon=True).start()
-
-
-def _follow_parent():
-    """A killed parent cannot stop its workers: they end themselves within a second."""
-    parent = parent_process().pid
-    while os.getppid() == parent:
-        time.sleep(1)
-    os._exit(1)
+    processes.follow(parent_process().pid)
 
 
 def _read(i, slot):

@@ -1,0 +1,37 @@
+"""Worker processes that end with their work, and with the program that started them."""
+
+import os
+import threading
+import time
+from contextlib import contextmanager
+
+import joblib
+from joblib.externals.loky import get_reusable_executor
+
+
+@contextmanager
+def parallel(count: int, **options):
+    """A joblib.Parallel on `count` processes, which are gone at the end of the block."""
+    workers = joblib.parallel_config("loky", initializer=follow, initargs=(os.getpid(),))
+    try:
+        with workers, joblib.Parallel(n_jobs=count, **options) as calls:
+            yield calls
+    finally:
+        if joblib.effective_n_jobs(count) > 1:
+            # joblib would keep them for its next call, with the memory that training wants;
+            # after an error they may be in the middle of a minute's task
+            get_reusable_executor(kill_workers=True).shutdown(kill_workers=True)
+
+
+def follow(parent: int) -> None:
+    """Called in a worker: end it within a second of its parent's end.
+
+    A killed parent cannot stop its workers.
+    """
+    threading.Thread(target=_follow, args=(parent,), daemon=True).start()
+
+
+def _follow(parent):
+    while os.getppid() == parent:
+        time.sleep(1)
+    os._exit(1)
