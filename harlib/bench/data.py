@@ -28,6 +28,12 @@ from harlib.data.store import ClipStore
 FRAMES, SIZE, SHORT_SIDE, BATCH = 16, 112, 128, 8
 # Kinetics-600: 350,000 training and 27,000 validation videos
 KINETICS = {"videos": 377_000, "train": 350_000, "frames": files.SECONDS * files.FPS}
+TITLES = {
+    "read": "read: clips a second of one core's CPU time",
+    "scaling": "scaling: clips a second of wall time, on a quiet machine only",
+    "prepare": "prepare: CPU seconds a video",
+    "kinetics-600": "kinetics-600: what it costs, were its videos like these",
+}
 STUDY_EPOCH_H = 3.0  # the study's GPU trained one epoch of Kinetics-600 in so many hours
 
 
@@ -92,7 +98,9 @@ def table(rows: list[dict]) -> str:
     texts = []
     for task, own in pd.DataFrame(rows).groupby("task", sort=False):
         own = own.drop(columns=["bench", "task", "videos", "device"]).dropna(axis=1, how="all")
-        texts.append(f"{task}\n" + own.to_string(index=False, na_rep="", float_format=_digits))
+        texts.append(
+            f"{TITLES[task]}\n" + own.to_string(index=False, na_rep="", float_format=_digits)
+        )
     return "\n\n".join(texts) + f"\n\n{rows[0]['videos']}, on {rows[0]['device']}"
 
 

@@ -20,7 +20,8 @@ def bytes_and_speed(rows, *, ax=None):
         ax.loglog(*place, "o" if ours else "s", ms=9 if ours else 7, color=color)
         if row["codec"] != "original":
             left = row["bytes_per_video"] > most / 2
-            _label(ax, f"{row['engine']}, {row['codec']}", place, left=left)
+            whose = "harlib" if ours else "the study's layout"
+            _label(ax, f"{whose}, {row['codec']}", place, left=left)
     peers = sorted(
         (row for row in read if row["codec"] == "original"), key=lambda row: -row["clips_per_s"]
     )
@@ -29,6 +30,8 @@ def bytes_and_speed(rows, *, ax=None):
         place = peers[-1]["bytes_per_video"] / 1e6, peers[-1]["clips_per_s"]
         _label(ax, "files decoded on the fly:\n" + ", ".join(lines), place, drop=-26)
     ax.margins(0.22)
+    for axis in (ax.xaxis, ax.yaxis):
+        axis.set_major_formatter("{x:,g}")
     ax.set_title("What a video costs and how fast its clips come")
     ax.set_xlabel("megabytes a video on disk")
     ax.set_ylabel("clips of 16 × 112 × 112 a second and core")
