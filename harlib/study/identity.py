@@ -31,7 +31,7 @@ _STUDY_CODE = tuple(
     for name in ("common", "data_steps", "inputs", "model_steps", "results", "params")
 )
 _OWN_CODE = {
-    "06_performance": ("study/performance.py",),
+    "06_performance": ("study/measurements.py", "study/performance.py"),
     "07_ablations": ("study/ablations.py",),
 }
 

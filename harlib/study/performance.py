@@ -1,46 +1,22 @@
 """The steps of notebook 06: what this machine reads and computes, and Kinetics-600 by it."""
 
-import json
-import subprocess
-import sys
-import tempfile
-from pathlib import Path
-
 import pandas as pd
 
 from harlib.bench.data import KINETICS
 from harlib.bench.drawing import batches, bytes_and_speed, speeds
 from harlib.evaluation import figures
-from harlib.study import identity, tell
+from harlib.study import tell
+from harlib.study.measurements import Rows, measured, names
 from harlib.study.params import Performance
 
-Rows = dict[str, list[dict]]
+__all__ = ["batch_table", "beside_the_study", "measured", "projected", "projection",
+           "projection_table", "reading_table", "show_batches", "show_reading", "show_speeds",
+           "source_table", "speed_table"]  # fmt: skip
 
-KINDS = ("data", "train", "batch")  # the commands of `har bench`
 NETWORK = {"model": "resnext3d_101", "frames": 16, "size": 112}  # what an epoch is told for
 # The study's own figures: ResNeXt-101 on one 24 GB Titan RTX, float32 then mixed float16.
 STUDY = {"batch": (37, 80), "epoch_h": (11.0, 3.0), "clips_per_s": 32.0, "disk_tb": 4.0}
 _HALF = ("mixed_bfloat16", "mixed_float16")
-_LIMIT_S = 3600
-
-
-def measured(p: Performance) -> Rows:
-    """Rows of `har bench data`, `train` and `batch`: from ``results``, else measured here, small.
-
-    All of them go to ``measured.json`` in the run's folder; ``small`` tells those measured here.
-
-    Raises: ValueError for a file that holds no rows of `har bench`; RuntimeError with its last
-        words when a measurement fails.
-    """
-    rows: Rows = {kind: [] for kind in KINDS}
-    for path, name in zip(p.reads, p.results, strict=True):
-        for row in _rows(path, name):
-            rows[row["bench"]].append(row | {"small": False})
-    for kind in KINDS:
-        if not rows[kind]:
-            rows[kind] = [row | {"small": True} for row in _measure(p, kind)]
-    identity.write_json(p.run_dir / "measured.json", rows)
-    return rows
 
 
 def source_table(p: Performance, rows: Rows) -> tell.Table:
@@ -50,7 +26,7 @@ def source_table(p: Performance, rows: Rows) -> tell.Table:
             [
                 {
                     "measured by": f"har bench {kind}",
-                    "from": "this run, at a small size" if own[0]["small"] else _names(p, kind),
+                    "from": "this run, at a small size" if own[0]["small"] else names(p, kind),
                     "rows": len(own),
                     "machine": next((row["device"] for row in own if "device" in row), "–"),
                 }
@@ -101,17 +77,37 @@ def speed_table(rows: Rows) -> tell.Table:
                     "clips/s": row.get("clips_per_s"),
                     "GB": row["memory_bytes"] / 1e9 if "memory_bytes" in row else None,
                     "first step, s": row.get("first_step_s"),
-                    "failed": row.get("note", ""),
+                    "failed": row.get("note"),
                 }
                 for row in rows["train"]
             ]
-        )
+        ).dropna(axis=1, how="all")
     )
 
 
 def show_batches(rows: Rows) -> None:
     """Shows the largest batch by network and precision."""
     figures.show(batches(rows["batch"]))
+
+
+def batch_table(rows: Rows) -> tell.Table:
+    """The largest batches, what they take, and what ended each search."""
+    return tell.Table(
+        pd.DataFrame(
+            [
+                {
+                    "network": row["model"],
+                    "clip": _clip(row),
+                    "precision": row["policy"],
+                    "largest batch": row["batch"],
+                    "clips/s": row.get("clips_per_s"),
+                    "GB": row["memory_bytes"] / 1e9 if "memory_bytes" in row else None,
+                    "the search ended": row["limit"],
+                }
+                for row in rows["batch"]
+            ]
+        )
+    )
 
 
 def beside_the_study(rows: Rows) -> tell.Table:
@@ -194,52 +190,6 @@ def projected(table: pd.DataFrame) -> tell.Sentence:
         f"sets the pace; an epoch in {STUDY['epoch_h'][1]:.0f} hours, as the study's, needs "
         f"{KINETICS['train'] / STUDY['epoch_h'][1] / 3600:.0f} clips/s of both."
     )
-
-
-def _rows(path: Path, name: str) -> list[dict]:
-    try:
-        rows = json.loads(path.read_text())
-    except ValueError as error:
-        raise ValueError(f"results: {name} is no JSON: {error}") from None
-    kinds = [row.get("bench") if isinstance(row, dict) else None for row in rows] or [None]
-    if unknown := set(kinds) - set(KINDS):
-        raise ValueError(
-            f"results: {name} holds rows of {unknown.pop()!r}; har bench writes rows of "
-            f"{', '.join(KINDS)}"
-        )
-    return rows
-
-
-def _names(p: Performance, kind: str) -> str:
-    return ", ".join(
-        name
-        for path, name in zip(p.reads, p.results, strict=True)
-        if any(row["bench"] == kind for row in _rows(path, name))
-    )
-
-
-def _measure(p: Performance, kind: str) -> list[dict]:
-    """The rows of one `har bench` command, run in a process of its own."""
-    clip = ["--models", ",".join(p.models), "--frames", p.frames, "--size", p.size, "--steps", 2]
-    with tempfile.TemporaryDirectory(prefix="har-performance-") as folder:
-        videos, file = Path(folder) / "videos", Path(folder) / "rows.json"
-        options = {
-            "data": ["--videos", videos, "--seconds", p.seconds],
-            "train": [*clip, "--batch", p.batch, "--engines", "harlib"],
-            "batch": [*clip, "--most", p.most],
-        }
-        if kind == "data":
-            _har("demo-data", videos, "--train", 1, "--val", 1, "--stills", 0)
-        _har("bench", kind, "--json", file, *options[kind])
-        return _rows(file, file.name)
-
-
-def _har(*arguments) -> None:
-    command = [sys.executable, "-m", "harlib.cli", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S)
-    if done.returncode:
-        words = done.stderr.strip().splitlines() or ["without a word"]
-        raise RuntimeError(f"har {arguments[0]} {arguments[1]} failed: {words[-1]}")
 
 
 def _clip(row: dict) -> str:

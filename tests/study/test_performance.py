@@ -1,0 +1,185 @@
+"""Notebook 06: rows of `har bench`, the study's figures beside them, Kinetics-600 by them."""
+
+import json
+
+import pandas as pd
+import pytest
+from tiny_study import har, write_study
+
+from harlib.study import files, identity, measurements, performance
+from harlib.study.params import ParamsError, validate
+
+DEVICE = {"device": "a desk, 4 cores"}
+
+
+def data_rows():
+    rows = []
+    for codec, speed, size, disk in (
+        ("raw", 5000.0, 20_000_000, 7200.0),
+        ("jpeg", 500.0, 1_400_000, 500.0),
+        ("h264", 10.0, 120_000, 45.0),
+    ):
+        read = {"task": "read", "engine": "harlib", "codec": codec, "clips_per_s": speed}
+        rows.append(read | {"bytes_per_video": size, "times_on_the_fly": speed / 25})
+        rows.append(
+            {"task": "kinetics-600", "engine": "harlib", "codec": codec, "disk_gb": disk,
+             "cores": 4, "prepare_h": 12.0, "clips_per_s_needed": 32.4, "cores_needed": 0.1}
+        )  # fmt: skip
+    rows.append(
+        {"task": "read", "engine": "pyav", "codec": "original", "clips_per_s": 25.0,
+         "bytes_per_video": 200_000, "times_on_the_fly": 1.0}
+    )  # fmt: skip
+    return [{"bench": "data"} | row | DEVICE for row in rows]
+
+
+def model_row(bench, policy, **changes):
+    row = {"bench": bench, "model": "resnext3d_101", "mode": "train", "engine": "harlib",
+           "policy": policy, "frames": 16, "size": 112, "batch": 4, "memory_bytes": 3e9,
+           "first_step_s": 20.0}  # fmt: skip
+    return row | DEVICE | changes
+
+
+def model_rows():
+    failed = model_row("train", "float32", engine="torch", note="over 600 s")
+    del failed["memory_bytes"], failed["first_step_s"]
+    return [
+        model_row("train", "float32", clips_per_s=25.0),
+        model_row("train", "mixed_bfloat16", clips_per_s=50.0),
+        model_row("train", "mixed_bfloat16", mode="infer", clips_per_s=900.0),
+        failed,
+        model_row("batch", "float32", batch=40, clips_per_s=24.0, limit="batch 44 took 8.1 GB"),
+        model_row("batch", "mixed_bfloat16", batch=90, clips_per_s=49.0, limit="stopped"),
+    ]
+
+
+def write_rows(root):
+    (root / "data.json").write_text(json.dumps(data_rows()))
+    (root / "models.json").write_text(json.dumps(model_rows()))
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    """The notebook's parameters in a project of their own, with two files of results."""
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    write_rows(tmp_path)
+    given = files.defaults("06_performance") | {"results": ["data.json", "models.json"]}
+
+    def run(**changes):
+        p = validate("06_performance", given | changes)
+        p.run_dir.mkdir(parents=True, exist_ok=True)
+        return p
+
+    return run
+
+
+def column(table, name):
+    return table.frame.set_index(table.frame.columns[0])[name]
+
+
+@pytest.mark.quick
+def test_rows_of_all_files_and_nothing_measured(run, monkeypatch):
+    monkeypatch.setattr(measurements, "_measure", lambda *_: pytest.fail("measured"))
+    p = run()
+    rows = performance.measured(p)
+    assert {kind: len(own) for kind, own in rows.items()} == {"data": 7, "train": 4, "batch": 2}
+    assert json.loads((p.run_dir / "measured.json").read_text()) == rows
+    sources = performance.source_table(p, rows).frame
+    assert sources["from"].tolist() == ["data.json", "models.json", "models.json"]
+    assert set(sources["machine"]) == {"a desk, 4 cores"}
+
+
+@pytest.mark.quick
+def test_the_study_is_quoted_and_this_machine_measured(run):
+    table = performance.beside_the_study(performance.measured(run()))
+    quoted, here = column(table, "the study, Titan RTX (quoted)"), column(table, "here (measured)")
+    assert (quoted["largest batch, float32"], here["largest batch, float32"]) == (37, 40)
+    assert here["half precision fits, times as many"] == "2.25"
+    assert quoted["half precision fits, times as many"] == "2.16"
+    # 350,000 clips at 25 and at 50 a second
+    assert here["epoch of Kinetics-600, float32"] == "3.9 h"
+    assert here["epoch of Kinetics-600, half precision"] == "1.9 h"
+    assert here["Kinetics-600 on disk"] == "7.2 TB as raw, 0.5 TB as jpeg, 0.045 TB as h264"
+
+
+@pytest.mark.quick
+def test_the_slower_of_loader_and_network_sets_the_epoch(run):
+    table = performance.projection(performance.measured(run())).set_index("codec")
+    assert table["limited_by"].tolist() == ["model", "model", "loader"]
+    assert table["loader_clips_per_s"].tolist() == [20_000, 2000, 40]
+    assert table.loc["raw", "epoch_h"] == pytest.approx(350_000 / 50 / 3600)
+    assert table.loc["h264", "epoch_h"] == pytest.approx(350_000 / 40 / 3600)
+    said = performance.projected(table.reset_index())
+    assert "0.045 TB as h264" in said and "1.9 hours" in said and "the model sets the pace" in said
+
+
+@pytest.mark.quick
+def test_without_the_studys_network_there_is_no_epoch(run):
+    rows = performance.measured(run())
+    for row in (*rows["train"], *rows["batch"]):
+        row["size"] = 48
+    assert performance.projection(rows)["epoch_h"].isna().all()
+    assert "at 16 × 112 × 112" in performance.projected(performance.projection(rows))
+    here = column(performance.beside_the_study(rows), "here (measured)")
+    assert pd.isna(here.iloc[:6]).all()
+
+
+@pytest.mark.quick
+def test_what_no_file_holds_is_measured_in_a_process_of_its_own(run, monkeypatch):
+    called = []
+
+    def fake(*arguments):
+        called.append([str(argument) for argument in arguments])
+        if arguments[0] == "bench":
+            rows = [row for row in model_rows() if row["bench"] == arguments[1]]
+            arguments[3].write_text(json.dumps(rows))
+
+    monkeypatch.setattr(measurements, "_har", fake)
+    rows = performance.measured(run(results=["data.json"], models=["c3d"], most=8))
+    assert [call[:2] for call in called] == [["bench", "train"], ["bench", "batch"]]
+    assert "c3d" in called[0] and called[1][-2:] == ["--most", "8"]
+    assert [rows[kind][0]["small"] for kind in rows] == [False, True, True]
+
+
+@pytest.mark.quick
+def test_wrong_results_are_named(run, tmp_path):
+    with pytest.raises(ParamsError, match="'results': names 'none.json', which is not there"):
+        run(results=["none.json"])
+    (tmp_path / "odd.json").write_text('[{"bench": "tea"}]')
+    with pytest.raises(ValueError, match="odd.json holds rows of 'tea'; har bench writes rows of"):
+        performance.measured(run(results=["odd.json"]))
+    (tmp_path / "odd.json").write_text("no")
+    with pytest.raises(ValueError, match="odd.json is no JSON"):
+        performance.measured(run(results=["odd.json"]))
+
+
+def test_a_measurement_that_fails_says_why():
+    with pytest.raises(RuntimeError, match="har bench train failed: .*unknown"):
+        measurements._har("bench", "train", "--engines", "unknown")
+
+
+def test_the_notebook_and_its_page(tmp_path, monkeypatch):
+    study = {"06_performance": "results: [data.json, models.json]"}
+    folder = write_study(tmp_path, "machine", study)
+    write_rows(tmp_path)
+    done = har(tmp_path, "study", "machine")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "reports" / "machine" / "06_performance.html").read_text()
+    for said in ("Bytes a video and clips a second", "resnext3d_101 training", "37", "over 600 s",
+                 "the model sets the pace", "The largest batch that trains"):  # fmt: skip
+        assert said in page
+    assert "how fast this machine" in (tmp_path / "reports" / "machine" / "index.html").read_text()
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    (kept,) = files.load_study(folder)
+    assert identity.is_complete(kept.params)
+    (tmp_path / "models.json").write_text(json.dumps(model_rows()[:-1]))
+    assert not identity.is_complete(kept.params)  # other results, another run
+
+
+@pytest.mark.soak
+def test_the_notebook_measures_by_itself(tmp_path):
+    small = "models: [r3d_18]\nframes: 8\nsize: 32\nbatch: 2\nmost: 2\nseconds: 0.1"
+    write_study(tmp_path, "machine", {"06_performance": small})
+    done = har(tmp_path, "study", "machine")
+    assert done.returncode == 0, done.stdout + done.stderr
+    page = (tmp_path / "reports" / "machine" / "06_performance.html").read_text()
+    assert page.count("this run, at a small size") == 3
