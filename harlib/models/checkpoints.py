@@ -1,4 +1,4 @@
-"""Published PyTorch weights of C3D and 3D ResNeXt, into the networks built here."""
+"""Published PyTorch weights of C3D, 3D ResNeXt and 18-layer 3D ResNets, into the networks here."""
 
 import pickle
 import re
@@ -17,7 +17,8 @@ def load_published(model, path):
     """Set every weight of `model` from a published `.pth` file (needs PyTorch).
 
     Args:
-        model: a `c3d` or `resnext3d_*` network at the published width.
+        model: a `c3d`, `resnext3d_*`, `r3d_18` or `r2plus1d_18` network at the published width;
+            torchvision's r3d_18 is the one with `stem="tran"`.
         path: a state dict, or a dict that holds one under "state_dict"; names may start with
             "module.". Only tensors are unpickled.
 
@@ -97,6 +98,11 @@ def _published(model):
 
 def _prefix(layer, model):
     """The published name of a layer."""
+    names = {one.name for one in model.layers}
+    # Hara's 18-layer network pools in its stem, torchvision's two do not.
+    torchvision = names & {"stem_conv", "stem_space"} and "stem_pool" not in names
+    if torchvision and (prefix := _torchvision(layer)):
+        return prefix
     if found := re.fullmatch(r"stage(\d)_block(\d+)_(conv|bn)(\d)", layer):
         stage, block, kind, number = found.groups()
         return f"layer{stage}.{int(block) - 1}.{kind}{number}"
@@ -106,20 +112,34 @@ def _prefix(layer, model):
     if found := re.fullmatch(r"stage(\d)_conv(\d)", layer):
         stage, number = found.groups()
         return f"conv{stage}" + ("ab"[int(number) - 1] if int(stage) > 2 else "")
-    is_c3d = any(name.name == "head_fc6" for name in model.layers)
-    names = {
+    known = {
         "stem_conv": "conv1",
         "stem_bn": "bn1",
         "head_fc6": "fc6",
         "head_fc7": "fc7",
-        "classifier": "fc8" if is_c3d else "fc",
+        "classifier": "fc8" if "head_fc6" in names else "fc",
     }
-    if layer not in names:
+    if layer not in known:
         raise ValueError(
             f"{model.name} has no published PyTorch weights (its layer {layer} has none); "
-            "c3d and resnext3d_* have."
+            "c3d, resnext3d_*, r3d_18 and r2plus1d_18 have."
         )
-    return names[layer]
+    return known[layer]
+
+
+def _torchvision(layer):
+    """torchvision's name of a layer of `r3d_18` or `r2plus1d_18`, "" where it is as Hara's."""
+    stem = {"stem_conv": 0, "stem_bn": 1, "stem_space": 0, "stem_space_bn": 1,
+            "stem_time": 3, "stem_time_bn": 4}  # fmt: skip
+    if layer in stem:
+        return f"stem.{stem[layer]}"
+    found = re.fullmatch(r"stage(\d)_block(\d+)_(conv|bn|space|time)(\d)(_bn)?", layer)
+    if not found:
+        return ""
+    stage, block, kind, number, norm = found.groups()
+    place = {"conv": "0", "bn": "1", "space": "0.0", "space_bn": "0.1",
+             "time": "0.3", "time_bn": "1"}  # fmt: skip
+    return f"layer{stage}.{int(block) - 1}.conv{number}.{place[kind + (norm or '')]}"
 
 
 def _classes_differ(model, wanted, arrays):

@@ -123,6 +123,53 @@ def test_weights_that_do_not_fit_are_named_and_none_is_set(slim):
     assert np.array_equal(before, slim.get_layer("stem_bn").gamma)
 
 
+# torchvision 0.21, models/video/resnet.py: a block's `conv1` holds convolution, norm, ReLU; in
+# R(2+1)D the convolution itself is (1x3x3, norm, ReLU, 3x1x1).
+TORCHVISION = {
+    "r3d_18": (
+        {"stem": "tran"},
+        {
+            "stem.0.weight": (8, 3, 3, 7, 7),
+            "stem.1.running_mean": (8,),
+            "layer1.0.conv1.0.weight": (8, 8, 3, 3, 3),
+            "layer4.1.conv2.1.running_var": (64,),
+            "layer2.0.downsample.0.weight": (16, 8, 1, 1, 1),
+            "layer2.0.downsample.1.bias": (16,),
+            "fc.weight": (5, 64),
+        },
+    ),
+    "r2plus1d_18": (
+        {},
+        {
+            "stem.0.weight": (8, 3, 1, 7, 7),
+            "stem.1.weight": (8,),
+            "stem.3.weight": (8, 8, 3, 1, 1),
+            "stem.4.weight": (8,),
+            "layer1.0.conv1.0.0.weight": (18, 8, 1, 3, 3),
+            "layer1.0.conv1.0.1.running_var": (18,),
+            "layer1.0.conv1.0.3.weight": (8, 18, 3, 1, 1),
+            "layer1.0.conv1.1.bias": (8,),
+            "layer3.0.downsample.0.weight": (32, 16, 1, 1, 1),
+            "fc.bias": (5,),
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("name", TORCHVISION)
+def test_torchvision_names_of_the_18_layer_networks(name):
+    options, shapes = TORCHVISION[name]
+    model = models.build(name, 5, frames=4, size=32, width=0.125, **options)
+    weights = arrays_of(model)
+    assert {key: weights[key].shape for key in shapes} == shapes
+    # a weight and a bias of fc; a weight of every convolution and four arrays of its norm
+    convolutions = {"r3d_18": 1 + 16 + 3, "r2plus1d_18": 2 + 32 + 3}[name]
+    assert len(weights) == 2 + 5 * convolutions
+    assert checkpoints.load_arrays(model, weights) == []
+    hara = models.build("r3d_18", 5, frames=4, size=32, width=0.125)
+    assert "layer1.0.bn1.weight" in arrays_of(hara) and "conv1.weight" in arrays_of(hara)
+
+
 @pytest.mark.quick
 def test_networks_without_published_weights_say_so():
     with pytest.raises(ValueError, match="c3d_bn has no published PyTorch weights"):
