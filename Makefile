@@ -5,11 +5,11 @@ BASE := .venv/.base
 DEV := .venv/.dev
 INPUTS := pyproject.toml constraints.txt setup.sh
 
-.PHONY: help setup setup-dev study lab test quick soak lint constraints clean
+.PHONY: help setup setup-dev study sample-report lab test quick soak lint constraints clean
 
 help:
 	@echo "make study      the whole study on the embedded videos; ends with the report's path"
-	@echo "make lab        JupyterLab on the notebooks"
+	@echo "make lab        JupyterLab on the notebooks        make sample-report   the study's pages into docs/"
 	@echo "make test       every test CI runs     make quick   those under a minute     make soak   the long ones"
 	@echo "make setup      .venv for study and lab            make setup-dev   .venv for the tests too"
 
@@ -24,6 +24,11 @@ setup-dev: $(DEV)
 
 study: $(BASE)
 	$(BIN)/har study demo
+
+# The pages of the last `make study`, for the README: at most 3 MB, see tests/study.
+sample-report: $(BASE)
+	rm -rf docs/sample-report
+	$(BIN)/har report demo --out docs/sample-report
 
 lab: $(BASE)
 	$(BIN)/jupyter lab notebooks

@@ -39,7 +39,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # papermill draws a random one for the cell it injects
     title = _take_title(notebook) or run_dir.name
-    _drop_chatter(notebook)
+    _drop_chatter(notebook, root=run_dir.resolve().parents[2])
     _drop_widgets(notebook)
     _compress_photographs(notebook)
     exporter = HTMLExporter(
@@ -130,12 +130,15 @@ def _take_title(notebook: nbformat.NotebookNode) -> str:
     return ""
 
 
-def _drop_chatter(notebook: nbformat.NotebookNode) -> None:
-    """Joins what a cell printed in pieces, without what TensorFlow's C++ side logs at its start."""
+def _drop_chatter(notebook: nbformat.NotebookNode, root: Path) -> None:
+    """Joins what a cell printed in pieces, without what TensorFlow's C++ side logs at its start
+    and without where on this machine the project lies."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
-            if output.output_type == "stream" and output.name == "stderr":
-                output.text = _CHATTER.sub("", output.text)
+            if output.output_type == "stream":
+                output.text = output.text.replace(f"{root}/", "")
+                if output.name == "stderr":
+                    output.text = _CHATTER.sub("", output.text)
         if "outputs" in cell:
             cell.outputs = _joined([o for o in cell.outputs if o.get("text", None) != ""])
 
