@@ -112,7 +112,8 @@ def _scaled(kind):
                 super()._apply_weight_decay([variables[i] for i in places])
             self.weight_decay = decay
 
-    Scaled.__name__ = kind.__name__
+    # A copy of the model made from its configuration, as for scoring, gets the plain optimiser.
+    Scaled.__name__, Scaled.__module__ = kind.__name__, kind.__module__
     return Scaled
 
 

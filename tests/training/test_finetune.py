@@ -96,6 +96,15 @@ def test_float16_scales_its_loss_around_the_slower_stages():
     assert len(model.optimizer.inner_optimizer.factors) == 3  # kernel, gamma, beta
 
 
+def test_a_compiled_network_is_copied_from_its_configuration():
+    model = build()
+    plain = recipes.build("modern", steps_per_epoch=2, epochs=2, warmup_epochs=0.0)
+    finetune.slower(plain, {"stage1": 0.1}).compile(model)
+    copy = keras.models.Model.from_config(model.get_config())
+    copy.compile_from_config(model.get_compile_config())
+    assert type(copy.optimizer) is keras.optimizers.AdamW
+
+
 def test_the_factors_are_part_of_the_recipe():
     plain = recipes.build("hara-sgd", steps_per_epoch=2, epochs=2)
     tuned = finetune.slower(plain, {"stem": 0.1, "stage1": 0.2})

@@ -1,0 +1,102 @@
+"""What parameters add to a training: checks before it, weights to start from, frozen stages."""
+
+import keras
+import numpy as np
+import pytest
+from tiny_study import FILES, har, write_study
+
+from harlib import models
+from harlib.data.store import ClipStore
+from harlib.models import checkpoints
+from harlib.study import files, model_steps
+from harlib.study.params import ParamsError
+
+
+def arrays(model):
+    """The model's weights by PyTorch's names and in its layout, for a file of published weights."""
+    rng = np.random.default_rng(0)
+    return {
+        name: rng.normal(0, 0.05, checkpoints._torch_shape(variable, before)).astype(np.float32)
+        for name, (_, variable, before) in checkpoints._published(model)
+    }
+
+
+def weights(model, layer):
+    return keras.ops.convert_to_numpy(model.get_layer(layer).kernel)
+
+
+def test_har_train_starts_from_published_weights_and_keeps_the_frozen_stages(tiny_study, tmp_path):
+    torch = pytest.importorskip("torch")
+    store = tiny_study[0] / "data" / "tiny" / "store"
+    folder = write_study(tmp_path, "tiny", FILES)
+    model = models.build("c3d", 3, frames=8, size=32, width=0.125, dense=8)
+    published = arrays(model)
+    torch.save({k: torch.tensor(v) for k, v in published.items()}, tmp_path / "published.pth")
+    options = {"store": store, "weights": "published.pth", "freeze_below": "stage3",
+               "lr_multipliers": "{stage3: 0.01, head: 2.0}"}  # fmt: skip
+    chosen = [part for key, value in options.items() for part in ("--set", f"{key}={value}")]
+    done = har(tmp_path, "train", str(folder / "common.yaml"), str(folder / "03_c3d.yaml"), *chosen)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert "stages stage3,head, factors (0.01, 2.0)" in done.stdout
+    checkpoints.load_arrays(model, published)
+    trained = keras.saving.load_model(tmp_path / "runs" / "tiny" / "03_c3d" / "model.keras")
+    moved = {
+        layer: np.abs(weights(trained, layer) - weights(model, layer)).max()
+        for layer in ("stage1_conv1", "stage2_conv1", "stage3_conv1", "stage4_conv1")
+    }
+    assert moved["stage1_conv1"] == moved["stage2_conv1"] == 0
+    assert 0 < moved["stage3_conv1"] < 0.1 * moved["stage4_conv1"]
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"weights": "gone.pth"}, "key 'weights': no file 'gone.pth'"),
+        ({"lr_multipliers": {"stage1": 0}}, "key 'lr_multipliers': .*greater than 0"),
+        ({"preflight": "maybe"}, "key 'preflight'"),
+    ],
+)
+def test_wrong_values_are_named(tmp_path, monkeypatch, changes, words):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = write_study(tmp_path, "tiny", FILES)
+    with pytest.raises(ParamsError, match=words):
+        files.load_run([folder / "03_c3d.yaml"], changes)
+
+
+def test_the_checks_leave_the_network_that_comes_after_them_as_it_would_be(
+    tiny_study, tmp_path, monkeypatch
+):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = write_study(tmp_path, "tiny", FILES)
+    root = tiny_study[0] / "data" / "tiny" / "store"
+    store, built = ClipStore(root), []
+    for preflight in ("off", "show"):
+        run = files.load_run([folder / "02_frame_cnn.yaml"], {"preflight": preflight})
+        keras.utils.set_random_seed(1)
+        table = model_steps.preflight(
+            run.params, None, model_steps.recipe(run.params, store), store
+        )
+        built.append(model_steps.build(run.params, store))
+    assert "estimated end" in repr(table) and "majority class" in repr(table)
+    for a, b in zip(*(model.get_weights() for model in built), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_a_failed_check_stops_the_run_unless_it_is_only_shown(tiny_study, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = write_study(tmp_path, "tiny", FILES)
+    store = ClipStore(tiny_study[0] / "data" / "tiny" / "store")
+    store.videos["group"] = "everybody"
+    for preflight in ("show", "stop"):
+        p = files.load_run([folder / "02_frame_cnn.yaml"], {"preflight": preflight}).params
+        if preflight == "show":
+            assert "1 in train and val" in repr(checked(p, store))
+        else:
+            with pytest.raises(ValueError, match=r"shared groups: 1 in train and val.*show"):
+                checked(p, store)
+
+
+def checked(p, store):
+    return model_steps.preflight(p, None, model_steps.recipe(p, store), store)
