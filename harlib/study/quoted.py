@@ -23,7 +23,8 @@ def tables(study: str) -> list[dict[str, Any]]:
 
     Only a study of all categories of Kinetics-400 or Kinetics-600 has a table of the literature:
     on a choice of 15 or 27 categories an accuracy means something else. ``published.csv`` holds
-    the original study's figures, ``literature.csv`` those of others with their sources.
+    the original study's figures (shares), ``literature.csv`` those of others with their sources
+    (percent, with the digits that were printed).
     """
     found = []
     rows = _rows("published.csv", study)
@@ -36,7 +37,7 @@ def tables(study: str) -> list[dict[str, Any]]:
                 "rows": [[row.model, tell.percent(row.top1)] for row in rows.itertuples()],
             }
         )
-    rows = _rows("literature.csv", study)
+    rows = _rows("literature.csv", study, dtype=str, keep_default_na=False)
     if len(rows):
         numbers = ["clip_top1", "video_top1", "video_top5"]
         found.append(
@@ -53,7 +54,7 @@ def tables(study: str) -> list[dict[str, Any]]:
                     [
                         row["network"],
                         row["frames_size"],
-                        *(tell.cell(name, row[name]) for name in numbers),
+                        *(f"{row[name]} %" if row[name] else "–" for name in numbers),
                         row["source"],
                     ]
                     for _, row in rows.iterrows()
@@ -63,6 +64,6 @@ def tables(study: str) -> list[dict[str, Any]]:
     return found
 
 
-def _rows(file: str, study: str) -> pd.DataFrame:
-    table = pd.read_csv(Path(__file__).with_name(file))
+def _rows(file: str, study: str, **options) -> pd.DataFrame:
+    table = pd.read_csv(Path(__file__).with_name(file), **options)
     return table[table["study"] == study]

@@ -32,13 +32,16 @@ def test_every_row_has_a_source_a_protocol_and_a_cell_a_column():
             assert row[1] == "16 × 112 × 112"
             assert any(value.endswith("%") for value in row[2:-1])
     resnext = next(row for row in table["rows"] if row[0] == "3D ResNeXt-101")
-    assert resnext[2:5] == ["–", "68.3 %", "–"]
+    assert resnext[2:5] == ["–", "68.30 %", "–"]
 
 
-def test_a_printed_accuracy_is_a_share():
-    for file in ("published.csv", "literature.csv"):
-        numbers = quoted._rows(file, "kinetics600").select_dtypes("number")
-        assert len(numbers) and ((numbers > 0.2) & (numbers < 0.9) | numbers.isna()).all(axis=None)
+def test_a_printed_accuracy_is_no_typing_error():
+    shares = quoted._rows("published.csv", "kinetics600")["top1"]
+    assert shares.between(0.2, 0.9).all()
+    for study in ("kinetics400", "kinetics600"):
+        table = quoted._rows("literature.csv", study)
+        assert table["video_top1"].between(55, 80).all()
+        assert (table["clip_top1"].dropna() < table["video_top1"][table["clip_top1"].notna()]).all()
 
 
 def test_the_index_quotes_apart_from_what_was_measured(tmp_path):
@@ -47,6 +50,6 @@ def test_the_index_quotes_apart_from_what_was_measured(tmp_path):
     runs = tmp_path / "runs" / "kinetics600"
     runs.mkdir(parents=True)
     page = index.write_index(runs).read_text()
-    assert "68.3 %" in page and "28.7 %" in page and "Efficient-3DCNNs" in page
+    assert "68.30 %" in page and "28.7 %" in page and "Efficient-3DCNNs" in page
     measured = page[: page.index("Quoted, not measured here")]
     assert "68.3" not in measured and "28.7" not in measured
