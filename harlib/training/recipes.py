@@ -1,4 +1,10 @@
-"""Training recipes by name, each with its source."""
+"""Training recipes by name, each with its source.
+
+Whether two things help depends on the data and the length of a run, so they are no part of a recipe
+but chosen beside it: an average of the weights by the number `ema` (in a run's parameters
+`recipe_options: {ema: 0.999}`), and mixup or cutmix, which blend clips as they are read (the run's
+parameter `mix`, that of `harlib.data.loader.training_batches`).
+"""
 
 import dataclasses
 import difflib
@@ -52,6 +58,7 @@ _RECIPES = {
         "momentum": 0.9,
     },
     "modern": {
+        # Mixup and the weights' average are switched on beside it: see the module's docstring.
         "source": "AdamW (Loshchilov & Hutter, arXiv:1711.05101) with warm-up, cosine "
         "(arXiv:1608.03983) and label smoothing (arXiv:1512.00567)",
         "optimizer": "adamw",
