@@ -59,7 +59,7 @@ def _turns(dataset, seconds) -> dict:
                         options = {"threads": 0} | ({way[0]: 2} if way[1] == 2 else {})
                         readers[way] = iterate(dataset, **options)
                         stack.callback(readers[way].close)
-                    for _ in range(8):  # what was read ahead while others were measured
+                    for _ in range(4):  # what was read ahead while others were measured
                         next(readers[way])
                     done, spent, used = _turn(readers[way], seconds / TURNS)
                 clips[way] += done

@@ -49,6 +49,7 @@ def test_the_studys_layout_holds_the_same_frames(raw, tmp_path):
 
 
 def test_rows_table_and_figure(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(scaling, "TURNS", 2)
     monkeypatch.setattr(scaling, "_study", lambda *_: {"failed": "not asked"})
     written = {"json_file": tmp_path / "rows.json", "figure": tmp_path / "rows.png"}
     rows = data.run(folder, **written, seconds=0.05, say=lambda _: None)

@@ -11,9 +11,17 @@ import numpy as np
 import psutil
 import pytest
 from fake_store import FakeStore
+from stores import make
 
 from harlib.data import reading
-from harlib.data.loader import ReadError, evaluation_batches, iterate, training_batches
+from harlib.data.loader import (
+    ReadError,
+    evaluation_batches,
+    iterate,
+    steps_per_epoch,
+    training_batches,
+)
+from harlib.data.store import ClipStore
 
 LENGTHS = [20, 5, 40, 17, 30, 16, 50]
 
@@ -88,6 +96,7 @@ from harlib.data.loader import iterate, training_batches
 
 sys.path.insert(0, {folder!r})
 from fake_store import FakeStore
+from stores import make
 
 if __name__ == "__main__":
     make = reading.SharedMemory
@@ -158,12 +167,17 @@ def tree_memory():
 
 
 @pytest.mark.soak
-def test_fifty_epochs_with_workers_keep_their_memory(shared):
-    store = FakeStore([40] * 60, height=128, width=171)
+@pytest.mark.parametrize("readers", [{"workers": 2}, {"threads": 2}])
+@pytest.mark.parametrize("codec", ["raw", "jpeg", "h264"])
+def test_fifty_epochs_keep_their_memory(write_videos, tmp_path, shared, codec, readers):
+    make(write_videos(count=60), tmp_path, codec=codec, size=128)
+    store = ClipStore(tmp_path)
+    steps = steps_per_epoch(store, "train", 20)
     dataset = training_batches(store, batch=20, size=112, color=0.2)
     memory = []
-    for i, _ in enumerate(iterate(dataset, stop=55 * 3, workers=2)):
-        if i >= 15:  # after five epochs everything is imported, mapped and cached
+    for i, _ in enumerate(iterate(dataset, stop=60 * steps, **readers)):
+        if i >= 10 * steps:  # after ten epochs everything is imported, mapped and cached
             memory.append(tree_memory())
-    assert len(memory) == 150
-    assert np.median(memory[-30:]) < 1.02 * np.median(memory[:30])
+    tenth = len(memory) // 10
+    assert len(memory) == 50 * steps
+    assert np.median(memory[-tenth:]) < 1.02 * np.median(memory[:tenth])
