@@ -20,7 +20,7 @@ import psutil
 from harlib.data.loader import iterate
 
 WAYS = (("none", 1), ("threads", 2), ("workers", 2))  # readers beside the program, and cores
-TURNS = 5
+TURNS = 3
 
 
 def rows(datasets: dict, study_file: Path, seconds, frames, size, say) -> list[dict]:
@@ -61,6 +61,7 @@ def _turns(dataset, seconds) -> dict:
                         stack.callback(readers[way].close)
                     for _ in range(4):  # what was read ahead while others were measured
                         next(readers[way])
+                    _turn(readers[way], seconds / TURNS / 3)  # others still read ahead
                     done, spent, used = _turn(readers[way], seconds / TURNS)
                 clips[way] += done
                 wall[way] += spent
