@@ -20,7 +20,7 @@ def plans(p: Ablations) -> list[tuple[str, int, C3D]]:
     base = p.model_dump(include=set(C3D.model_fields))
     found = []
     for variant, changes in p.variants.items():
-        values = base | changes | {"store": str(p.store_dir)}
+        values = base | changes
         whole = validate("03_c3d", values, dict.fromkeys(values, f"variant {variant}"))
         for seed in p.seeds:
             # A folder inside this run's: other notebooks do not take it for a run of the study.
