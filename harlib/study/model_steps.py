@@ -161,7 +161,6 @@ def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None)
         model = load_model(p, "best")
     elif p.devices > 1 and checkpoint is None:
         model = load_model(p)  # scores on one device
-    listed = session.catalog_file(p)
     return scoring.score(
         model,
         store,
@@ -174,7 +173,7 @@ def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None)
         scale=p.crop_scale,
         batch=p.score_batch,
         run_dir=p.run_dir,
-        listed=Catalog.from_csv(listed).frame if listed.is_file() else None,
+        listed=session.listed(p),
         threads=p.threads,
         progress=False,
     )

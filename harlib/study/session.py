@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from harlib.data.audit import Audit
+from harlib.data.catalog import Catalog
 from harlib.data.store import ClipStore
 from harlib.study import identity, tell
 from harlib.study.params import Common, Trained
@@ -76,6 +78,26 @@ def sample(
 def catalog_file(p: Common) -> Path:
     """Where notebook 01 leaves what was listed, found or not."""
     return p.store_dir.with_name(f"{p.store_dir.name}-catalog.csv")
+
+
+def listed(p: Common) -> pd.DataFrame:
+    """What was listed, found or not: `video_id, category, split, group`, a row a video.
+
+    From notebook 01's catalog; for a store of `har prepare`, from the store's own audit, which
+    knows no groups: there every video is its own.
+
+    Raises: FileNotFoundError when neither is there: lost videos could not be counted.
+    """
+    if catalog_file(p).is_file():
+        return Catalog.from_csv(catalog_file(p)).frame
+    if not (p.store_dir / "audit.csv").is_file():
+        raise FileNotFoundError(
+            f"neither {from_root(p, catalog_file(p))} nor {from_root(p, p.store_dir)}/audit.csv "
+            "is there, so unreadable videos could not be counted as wrong: finish the store with "
+            "har prepare"
+        )
+    videos = Audit.load(p.store_dir).videos
+    return videos.assign(group=videos["video_id"])
 
 
 def from_root(p: Common, path: Path) -> str:

@@ -1,0 +1,52 @@
+"""What scoring, training and scoring again leave, without a study around them."""
+
+import keras
+import pytest
+from tiny_study import FILES, write_study
+
+from harlib.data.prepare import prepare
+from harlib.data.store import ClipStore
+from harlib.study import files, model_steps, session
+
+CATEGORIES = ["a", "b"]
+
+
+@pytest.fixture
+def own_store(write_videos, tmp_path, monkeypatch):
+    """(parameters of a C3D, its store): a store of `har prepare` one of whose videos is broken."""
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    listed = write_videos(4, CATEGORIES)
+    broken = listed.frame[listed.frame["split"] == "val"].iloc[0]
+    listed.frame.loc[broken.name, "path"] = str(tmp_path / "broken.mp4")
+    (tmp_path / "broken.mp4").write_bytes(b"no video")
+    prepare(listed, tmp_path / "own", size=32, workers=1, progress=False)
+    folder = write_study(tmp_path, "tiny", FILES)
+    run = files.load_run([folder / "common.yaml", folder / "03_c3d.yaml"], {"store": "own"})
+    run.params.run_dir.mkdir(parents=True)
+    return run.params, ClipStore(tmp_path / "own"), broken["video_id"]
+
+
+def guesser():
+    """A network that knows nothing."""
+    return keras.Sequential(
+        [
+            keras.Input((8, 32, 32, 3), dtype="uint8"),
+            keras.layers.Rescaling(1 / 255),
+            keras.layers.GlobalAveragePooling3D(),
+            keras.layers.Dense(len(CATEGORIES), "softmax"),
+        ]
+    )
+
+
+def test_unreadable_videos_of_a_store_without_catalog_count_as_wrong(own_store):
+    p, store, broken = own_store
+    scores = model_steps.score(p, guesser(), store)
+    assert scores.missing_id.tolist() == [broken]
+    assert scores.missing_group.tolist() == [broken]
+
+
+def test_without_catalog_and_audit_nothing_is_scored(own_store):
+    p, store, _ = own_store
+    (p.store_dir / "audit.csv").unlink()
+    with pytest.raises(FileNotFoundError, match="neither own-catalog.csv nor own/audit.csv"):
+        session.listed(p)
