@@ -25,7 +25,9 @@ _ROOMS = {
     "05_evaluation": ("data", "evaluation"),
     "06_performance": ("bench", "data", "models", "training", "evaluation"),
 }
-_MODEL_ROOMS = ("data", "models", "training", "evaluation")
+# Of the evaluation only what a model run's scores and metrics depend on, none of its figures.
+_SCORING = ("score", "predict", "partial", "metrics", "hits", "intervals", "calibration")
+_MODEL_ROOMS = ("data", "models", "training", *(f"evaluation/{name}.py" for name in _SCORING))
 _STUDY_CODE = tuple(
     f"study/{name}.py"
     for name in ("common", "data_steps", "inputs", "model_steps", "results", "params")
@@ -50,18 +52,18 @@ def notebook_of(params: Common) -> str:
 
 
 def fingerprint(params: Common) -> str:
-    """16 hex digits that change with the parameters, the code or an upstream run.
+    """16 hex digits that change with the parameters, the code, the clip store or an upstream run.
 
     How many threads read and devices share a batch does not change what is computed, so it does
     not count.
     """
     notebook = notebook_of(params)
     digest = hashlib.sha256()
-    settings = params.model_dump(mode="json", exclude=_HOW)
-    digest.update(json.dumps(settings, sort_keys=True).encode())
+    digest.update(json.dumps(settings(params), sort_keys=True).encode())
+    digest.update(_store_hash(params).encode())
     package = Path(__file__).resolve().parents[1]
     rooms = _ROOMS.get(notebook, _MODEL_ROOMS)
-    sources = sorted(path for room in rooms for path in (package / room).rglob("*.py"))
+    sources = sorted(path for room in rooms for path in _sources(package / room))
     own = (*_STUDY_CODE, *_OWN_CODE.get(notebook, ()))
     for path in (*sources, *(package / name for name in own)):
         digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
@@ -72,6 +74,22 @@ def fingerprint(params: Common) -> str:
     for upstream in upstream_runs(params):
         digest.update(f"{upstream.name}:{read_state(upstream)['fingerprint']}".encode())
     return digest.hexdigest()[:16]
+
+
+def settings(params: Common) -> dict[str, Any]:
+    """The parameters that decide the result (JSON types)."""
+    return params.model_dump(mode="json", exclude=_HOW)
+
+
+def _sources(room: Path) -> list[Path]:
+    return [room] if room.suffix else list(room.rglob("*.py"))
+
+
+def _store_hash(params: Common) -> str:
+    """The hash of the clip store that the run reads; empty when it reads none, or none is there."""
+    about = params.store_dir / "store.json"
+    reads = "01" in files.needs(notebook_of(params)) and about.is_file()
+    return json.loads(about.read_text())["hash"] if reads else ""
 
 
 def upstream_runs(params: Common) -> list[Path]:
@@ -114,15 +132,17 @@ def claim(params: Common) -> None:
     """Makes the run's folder this run's own.
 
     What an earlier run with other parameters or code left is moved to ``before/`` beside it (a
-    training may have cost days); what this very run left is kept, so that it resumes.
+    training may have cost days), numbered, and a line says so; what this very run left is kept,
+    so that it resumes.
     """
     run_dir, mark = params.run_dir, fingerprint(params)
     state = read_state(run_dir)
     if run_dir.exists() and state.get("fingerprint") != mark:
-        before = run_dir.parent / "before" / run_dir.name
-        shutil.rmtree(before, ignore_errors=True)
+        before = _free(run_dir.parent / "before" / run_dir.name)
         before.parent.mkdir(parents=True, exist_ok=True)
+        changed = difference(params)
         run_dir.rename(before)
+        print(f"{params.run} starts anew ({changed}); what it had left is now in {before}")
         state = {}
     run_dir.mkdir(parents=True, exist_ok=True)
     if state.get("status") != "started":
@@ -137,6 +157,31 @@ def claim(params: Common) -> None:
         yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     )
     write_json(run_dir / "environment.json", environment())
+
+
+def difference(params: Common) -> str:
+    """What makes these parameters another run than the one in their folder."""
+    run_dir, now = params.run_dir, settings(params)
+    file = run_dir / "params.yaml"
+    then = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    lines = [
+        f"{key}: {then.get(key, 'absent')} then, {value} now"
+        for key, value in now.items()
+        if then and then.get(key, "absent") != value
+    ]
+    stores = read_state(run_dir).get("store_hash", ""), _store_hash(params)
+    if all(stores) and stores[0] != stores[1]:
+        lines.append(f"clip store {stores[0]} then, {stores[1]} now")
+    return "; ".join(lines) or "the code, or a run it builds on, changed"
+
+
+def _free(folder: Path) -> Path:
+    """The folder's own name, or the first numbered one that nothing has."""
+    number, free = 1, folder
+    while free.exists():
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free
 
 
 def environment() -> dict[str, Any]:

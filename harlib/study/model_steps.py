@@ -105,6 +105,8 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Se
 
 
 def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataFrame:
+    import keras
+
     from harlib.training.fit import fit
 
     batches = inputs.batches(p, store, frames)
@@ -116,6 +118,11 @@ def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataF
         run_dir=folder,
         validation=validation,
         threads=p.threads,
+        identity={
+            "clip store": store.hash,
+            "precision": keras.config.dtype_policy().name,
+            "parameters": identity.settings(p),
+        },
         watchers=inputs.watchers(p, plan, folder),
     )
 

@@ -50,3 +50,15 @@ def test_without_catalog_and_audit_nothing_is_scored(own_store):
     (p.store_dir / "audit.csv").unlink()
     with pytest.raises(FileNotFoundError, match="neither own-catalog.csv nor own/audit.csv"):
         session.listed(p)
+
+
+def test_a_checkpoint_of_another_store_or_precision_is_refused(own_store, monkeypatch):
+    p, store, _ = own_store
+    taken = []
+    monkeypatch.setattr("harlib.training.fit.fit", lambda *_, **given: taken.append(given))
+    plan = model_steps.recipe(p, store)
+    model_steps.train(p, guesser(), plan, store)
+    identity = taken[0]["identity"]
+    assert (identity["clip store"], identity["precision"]) == (store.hash, "float32")
+    assert identity["parameters"]["epochs"] == p.epochs
+    assert "threads" not in identity["parameters"]

@@ -1,5 +1,7 @@
 """Which runs a study makes, keeps or leaves out; no notebook is run here."""
 
+import json
+
 import pytest
 
 from harlib.study import files, identity, run
@@ -85,3 +87,35 @@ def test_results_of_other_parameters_are_moved_aside(study, tmp_path):
     study(overrides={"epochs": 3})
     assert not (runs / "03_c3d" / "model.keras").exists()
     assert (runs / "before" / "03_c3d" / "model.keras").read_text() == "weeks of training"
+
+
+def test_each_of_several_unfinished_runs_is_kept_and_the_difference_told(study, tmp_path, capsys):
+    study()
+    runs = tmp_path / "runs" / "tiny"
+    for epochs in (3, 4):
+        (runs / "03_c3d" / "left").write_text(f"before {epochs}")
+        identity.write_state(runs / "03_c3d", status="started")
+        study(overrides={"epochs": epochs}, only=("03_c3d",))
+    said = capsys.readouterr().out
+    assert "03_c3d starts anew (epochs: 3 then, 4 now); what it had left is now in " in said
+    assert (runs / "before" / "03_c3d" / "left").read_text() == "before 3"
+    assert (runs / "before" / "03_c3d-2" / "left").read_text() == "before 4"
+
+
+def test_a_replaced_store_makes_another_run(study, tmp_path):
+    study()
+    store = tmp_path / "data" / "tiny" / "store"
+    store.mkdir(parents=True)
+    for content in ("a", "b"):
+        (store / "store.json").write_text(json.dumps({"hash": content}))
+        assert study()[0] == NAMES[1:]
+
+
+def test_a_better_figure_costs_no_training(study, tmp_path, monkeypatch):
+    params = files.load_run([tmp_path / "params" / "tiny" / "03_c3d.yaml"]).params
+    read, before = identity.Path.read_bytes, identity.fingerprint(params)
+    for name, same in (("bars", True), ("metrics", False)):
+        monkeypatch.setattr(
+            identity.Path, "read_bytes", lambda path, n=name: read(path) + b"#" * (path.stem == n)
+        )
+        assert (identity.fingerprint(params) == before) == same
