@@ -22,7 +22,8 @@ def empty(shape):
         buffer = _dropped[bits].pop()
     except IndexError:
         # no array: views of the array then keep the array itself, whose end is waited for
-        buffer = mmap.mmap(-1, 1 << bits)
+        # private, or a forked process would write into the same
+        buffer = mmap.mmap(-1, 1 << bits, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
     array = np.ndarray(shape, np.uint8, buffer)
     weakref.finalize(array, _dropped[bits].append, buffer).atexit = False
     return array

@@ -1,3 +1,4 @@
+import os
 import threading
 
 import numpy as np
@@ -63,3 +64,13 @@ def test_threads_never_share_memory():
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+def test_a_forked_process_has_memory_of_its_own():
+    memory.empty(SHAPE)[:] = 1  # dropped: both processes take it again
+    child = os.fork()
+    if not child:
+        memory.empty(SHAPE)[:] = 2
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert (memory.empty(SHAPE) == 1).all()
