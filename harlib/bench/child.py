@@ -1,6 +1,7 @@
 """A measuring child process, seen from its parent: turns, a time limit and a memory limit."""
 
 import json
+import os
 import queue
 import subprocess
 import sys
@@ -12,6 +13,8 @@ import psutil
 
 # How often a child's memory is looked at.
 _POLL_S = 0.05
+# A GPU is shared: frameworks would take all of its memory at once.
+_ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
 class ChildError(RuntimeError):
@@ -40,6 +43,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
+            env=_ENVIRONMENT | os.environ,
         )
         self._lines = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)

@@ -143,3 +143,17 @@ def test_pytorchs_networks_have_the_published_counts():
                 k: tuple(v) for k, v in published.items() if not k.endswith("tracked")
             }
             assert network(torch.zeros(1, 3, 16, 112, 112)).shape == (1, classes)
+
+
+@pytest.mark.quick
+def test_a_child_takes_gpu_memory_as_it_needs_it(monkeypatch):
+    says = "import json, os; print(json.dumps({'memory_bytes': 0, 'environ': dict(os.environ)}))"
+    monkeypatch.setattr(Child, "command", (sys.executable, "-c", says))
+    monkeypatch.setenv("XLA_PYTHON_CLIENT_PREALLOCATE", "true")
+    with Child({}, limit_s=60) as child:
+        environ = child.facts["environ"]
+    assert environ["TF_FORCE_GPU_ALLOW_GROWTH"] == "true"
+    assert environ["XLA_PYTHON_CLIENT_PREALLOCATE"] == "true"  # the user's own word counts
+    monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE")
+    with Child({}, limit_s=60) as child:
+        assert child.facts["environ"]["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
