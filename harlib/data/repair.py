@@ -32,11 +32,11 @@ def repair(catalog: Catalog, root: str | os.PathLike, **options) -> Audit:
     settings = Settings(**{name: value for name, value in options.items() if name in names})
     key = preparation_key(catalog, settings)
     try:
-        if not is_complete(root, key):
-            return prepare(catalog, root, **options)
+        is_complete(root, key)  # refuses a store of something else
         about = store.read_about(root)
         index = store.read_index(root, about, checksums=True)
-    except StoreError:  # the category files know all that these two say
+    except StoreError:
+        # the category files know all that these two say; a killed repair leaves neither
         (root / "store.json").unlink(missing_ok=True)
         prepare(catalog, root, **options)
         about = store.read_about(root)
@@ -54,9 +54,9 @@ def repair(catalog: Catalog, root: str | os.PathLike, **options) -> Audit:
     audit = root / "audit.csv"
     if not damaged and audit.is_file() and store.short_hash(audit.read_bytes()) == about["audit"]:
         return Audit.load(root)
+    (root / "store.json").unlink()  # first: a store that names it lacks no file
     for file in damaged:
         file.unlink(missing_ok=True)
-    (root / "store.json").unlink()
     return prepare(catalog, root, **options)
 
 

@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -128,3 +129,32 @@ def test_the_commands_repair_what_verify_finds(tiny_catalog, tiny_store, tmp_pat
     assert code == 0 and "listed 8, found 8, decoded 8" in said
     assert har("verify", tmp_path / "store")[0] == 0
     assert digests(tmp_path / "store") == digests(tiny_store.root)
+
+
+@quick
+def test_a_repair_killed_in_between_leaves_no_complete_store(
+    tiny_catalog, tiny_store, tmp_path, monkeypatch
+):
+    root, options = tmp_path / "store", {"size": 32, "workers": 1, "progress": False}
+    shutil.copytree(tiny_store.root, root)
+    wanted = digests(root)
+    files = json.loads((root / "store.json").read_text())["files"]
+    with open(root / "train" / "run.h5", "r+b") as file:
+        file.seek(files[0]["payload"][0] + 5)
+        file.write(b"damage")
+    unlink = Path.unlink
+
+    def killed(path, **options):
+        unlink(path, **options)
+        if path.name in ("run.h5", "store.json"):
+            raise KeyboardInterrupt
+
+    for _ in range(2):
+        with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+            patch.setattr(Path, "unlink", killed)
+            repair(tiny_catalog, root, **options)
+        assert not (root / "store.json").exists()
+        repair(tiny_catalog, root, **options)
+        assert digests(root) == wanted
+        file = root / "train" / "run.h5"
+        file.write_bytes(file.read_bytes()[:-9])
