@@ -1,8 +1,11 @@
 """Published lists of videos -> rows of a catalog. Called through `Catalog.from_…`."""
 
+import itertools
 import os
 import re
+import warnings
 from collections import defaultdict
+from fractions import Fraction
 from pathlib import Path
 
 import joblib
@@ -23,7 +26,7 @@ SPLIT_NAMES = {
     "testing": "test",
 }
 # the default groups: a Kinetics name's YouTube id, a UCF101 name's category and number
-KINETICS_NAME = re.compile(r"(.{11})_\d{6}_\d{6}")
+KINETICS_NAME = re.compile(r"(.{11})_(\d{6})_(\d{6})")
 UCF101_NAME = re.compile(r"v_(.+_g\d+)_c\d+")
 
 
@@ -107,11 +110,9 @@ def _members(shard: str) -> list[str]:
 
 def rows(videos: list[tuple]) -> pd.DataFrame:
     """A catalog table of (video_id, path, category, split, group[, start_s, end_s])."""
-    table = pd.DataFrame(
-        [video if len(video) == 7 else (*video, np.nan, np.nan) for video in videos],
-        columns=["video_id", "path", "category", "split", "group", "start_s", "end_s"],
-    )
-    return table
+    columns = ["video_id", "path", "category", "split", "group", "start_s", "end_s"]
+    full = [video if len(video) == 7 else (*video, np.nan, np.nan) for video in videos]
+    return pd.DataFrame(full, columns=columns)
 
 
 def kinetics(paths: list[Path], videos: Path) -> pd.DataFrame:
@@ -208,6 +209,12 @@ def hmdb51(videos: Path, lists: Path, split: int) -> pd.DataFrame:
     table = rows(listed)
     # the lists decide: clips of a source that they put on both sides are groups of their own
     both = table.groupby("group")["split"].transform("nunique") > 1
+    if both.any():
+        warnings.warn(
+            f"HMDB51's split {split} puts clips of {table['group'][both].nunique()} sources into "
+            f"training and test: these {both.sum()} clips are groups of their own",
+            stacklevel=3,
+        )
     table["group"] = table["group"].where(~both, table["video_id"])
     table["video_id"] = table["video_id"].str.partition("/")[2]
     return table
@@ -223,9 +230,8 @@ def stanford40(root: Path) -> pd.DataFrame:
             category = action.replace("_", " ")
             for line in read_lines(path):
                 stem = os.path.splitext(line)[0]
-                listed.append(
-                    (stem, _best(found.get(stem, []), category, side), category, side, stem)
-                )
+                file = _best(found.get(stem, []), category, side)
+                listed.append((stem, file, category, side, stem))
     if not listed:
         raise CatalogError(
             f"{root}/ImageSplits has no lists <action>_train.txt or <action>_test.txt"
@@ -234,11 +240,8 @@ def stanford40(root: Path) -> pd.DataFrame:
 
 
 def folder(root: Path, val: float, seed: int, group: str | None) -> pd.DataFrame:
-    files = [
-        path
-        for paths in find_files(root, VIDEO_SUFFIXES | STILL_SUFFIXES).values()
-        for path in paths
-    ]
+    found = find_files(root, VIDEO_SUFFIXES | STILL_SUFFIXES)
+    files = [path for paths in found.values() for path in paths]
     base = root.absolute()
     parts = {path: Path(shards.place(path)).relative_to(base).parts for path in sorted(files)}
     depths = {len(p) for p in parts.values()}
@@ -278,15 +281,18 @@ def _held_out(table: pd.DataFrame, val: float, seed: int) -> np.ndarray:
 
     if not 0 < val <= 0.5:
         raise CatalogError(f"val is {val}: the share of groups held out must be in (0, 0.5]")
-    folds = round(1 / val)
+    # of so many folds, so many are held out: of 3 one for val=0.33, of 5 two for 0.4
+    share = Fraction(val).limit_denominator(max(20, round(1 / val)))
+    held_out, folds = share.as_integer_ratio()
     fewest = table.groupby("category")["group"].nunique()
     if fewest.min() < folds:
         raise CatalogError(
             f"category {fewest.idxmin()!r} has {fewest.min()} groups; holding out {val:g} needs "
-            f"at least {folds}"
+            f"at least {folds}, {held_out} of every {folds}"
         )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    _, held = next(splitter.split(table, table["category"], table["group"]))
     split = np.full(len(table), "train", dtype=object)
-    split[held] = "val"
+    parts = splitter.split(table, table["category"], table["group"])
+    for _, held in itertools.islice(parts, held_out):
+        split[held] = "val"
     return split

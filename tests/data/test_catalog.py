@@ -224,7 +224,8 @@ def test_hmdb51(tmp_path):
     )
     (lists / "run_test_split2.txt").write_text("Film_run_f_cm_np1_ba_med_0.avi 2\n")
     touch(tmp_path, "videos/brush_hair/April_09_brush_hair_u_nm_np1_ba_goo_0.avi")
-    catalog = Catalog.from_hmdb51(tmp_path / "videos", lists)
+    with pytest.warns(UserWarning, match="clips of 1 sources .* these 2 clips are groups of their"):
+        catalog = Catalog.from_hmdb51(tmp_path / "videos", lists)
     frame = catalog.frame.set_index("video_id")
     assert catalog.categories == ["brush hair", "run"] and len(catalog) == 6
     assert frame["split"].value_counts().to_dict() == {"train": 3, "test": 3}
@@ -311,6 +312,11 @@ def test_folder_without_splits_holds_out_whole_groups(tmp_path):
     actors = Catalog.from_folder(tmp_path, val=0.2, group=r"_g(\d\d)").frame
     assert actors["group"].nunique() == 10
     assert actors.loc[actors["split"] == "val", "group"].nunique() == 2
+    for val, videos in ((0.4, 12), (0.3, 9), (1 / 3, 12), (0.5, 15)):  # of 30, whole groups
+        held = Catalog.from_folder(tmp_path, val=val).frame.query("split == 'val'")
+        assert abs(held["category"].value_counts() - videos).max() <= 3 * (val == 1 / 3), val
+    with pytest.raises(CatalogError, match="holding out 0.35 needs at least 20, 7 of every 20"):
+        Catalog.from_folder(tmp_path, val=0.35)
     with pytest.raises(CatalogError, match="10 groups; holding out 0.05 needs at least 20"):
         Catalog.from_folder(tmp_path, val=0.05)
     with pytest.raises(CatalogError, match="finds no group in"):
