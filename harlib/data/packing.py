@@ -16,6 +16,7 @@ from harlib.data import parts, processes, shards
 from harlib.data.category_file import hasher
 from harlib.data.codecs import CODECS, CodecError
 from harlib.data.container import VideoError
+from harlib.data.listings import KINETICS_NAME
 from harlib.data.video_reader import VideoReader
 
 SHORT = 0.9  # decoded time below this share of what the file or the list promises is "short"
@@ -187,8 +188,11 @@ def _shortness(reader: VideoReader, row: dict) -> str:
     """In what the decoded video falls short of its promise, or ""."""
     whole = math.isnan(row["end_s"])
     promised = reader.info.duration_s if whole else row["end_s"] - reader.start_s
+    by = "file" if whole else "list"
+    if whole and (trimmed := KINETICS_NAME.fullmatch(row["video_id"])):
+        listed = int(trimmed[3]) - int(trimmed[2])  # such a file holds this part alone
+        promised, by = max((promised, by), (listed, "list"))
     if reader.span_s < SHORT * promised:
-        by = "file" if whole else "list"
         return f"{reader.span_s:.2f} s decoded of {promised:.2f} s that the {by} promises"
     if reader.damage:
         return f"{reader.damage} damaged packets, {reader.decoded} frames decoded"

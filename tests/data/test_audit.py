@@ -145,6 +145,15 @@ def test_duplicates_are_found_across_splits(mixed_catalog, tmp_path):
 
 
 @quick
+def test_a_trimmed_file_shorter_than_its_listed_part_is_short(tiny_catalog, tmp_path):
+    frame = tiny_catalog.frame.copy()
+    frame.loc[0, "video_id"] = "abcdefghijk_000010_000020"
+    videos = make(Catalog(frame, "squares"), tmp_path).videos
+    assert videos["status"].tolist() == ["short", *["ok"] * 7]
+    assert videos["reason"][0] == "0.80 s decoded of 10.00 s that the list promises"
+
+
+@quick
 def test_nothing_decodable_is_an_error(mixed_catalog, tmp_path):
     frame = mixed_catalog.frame
     only = Catalog(frame[frame["video_id"].isin(["text", "gone"])], "bad")
