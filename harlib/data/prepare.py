@@ -135,7 +135,8 @@ def _pack(catalog, root, every, settings, key, bar, workers, scheduler, apart=Fa
     tasks = _tasks(catalog, root / ".parts", todo, parts)
     place = {row: number for number, group in enumerate(todo) for row in group.rows}
     missing = Counter(place[row] for _, rows in tasks for row in rows)
-    bar.n = len(catalog) - missing.total()
+    # what is done already counts neither as speed nor in the time left
+    bar.initial = bar.n = bar.last_print_n = len(catalog) - missing.total()
     bar.refresh()
     for number, group in enumerate(todo):
         if not missing[number]:

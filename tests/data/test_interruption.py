@@ -11,8 +11,10 @@ import numpy as np
 import psutil
 import pytest
 from stores import digests, make
+from tqdm import tqdm
 
 from harlib.data import parts
+from harlib.data import prepare as preparing
 from harlib.data.category_file import StoreError
 from harlib.data.prepare import PrepareError
 from harlib.data.store import ClipStore
@@ -37,6 +39,18 @@ def test_a_full_disk_keeps_what_is_done(tiny_catalog, tiny_store, tmp_path, monk
     monkeypatch.undo()
     make(tiny_catalog, tmp_path)
     assert digests(tmp_path) == digests(tiny_store.root)
+
+
+@quick
+def test_what_a_resumed_preparation_finds_is_no_speed(tiny_catalog, tmp_path, monkeypatch):
+    bars = []
+    monkeypatch.setattr(preparing, "tqdm", lambda **o: bars.append(tqdm(**o)) or bars[-1])
+    make(tiny_catalog, tmp_path)
+    (tmp_path / "store.json").unlink()
+    (tmp_path / "train/run.h5").unlink()
+    make(tiny_catalog, tmp_path, progress=True)
+    first, second = bars
+    assert (first.initial, second.initial, second.n) == (0, 5, 8)
 
 
 @quick
