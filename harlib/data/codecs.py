@@ -131,6 +131,8 @@ def _decode_runs(payload, offsets, runs: dict[int, int]):
             packet = av.Packet(payload[offsets[number] : offsets[number + 1]].tobytes())
             # without B-frames and with one thread every packet gives its frame at once
             for frame in decoder.decode(packet):
+                if frame.is_corrupt:
+                    raise CodecError(f"frame {number} is damaged")
                 yield number, frame
 
 
