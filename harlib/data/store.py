@@ -20,6 +20,7 @@ import pandas as pd
 from harlib.data import category_file
 from harlib.data.category_file import FORMAT, VERSION, StoreError
 from harlib.data.codecs import CODECS, CodecError
+from harlib.data.container import MAX_PIXELS
 
 INDEX_TYPES = {
     "video_id": str,
@@ -122,16 +123,16 @@ class ClipStore:
 
     def _mapped(self, number: int) -> tuple[np.ndarray, np.ndarray]:
         """(payload, offsets) of a category file, mapped when first used."""
-        maps = self._maps.get(number)
-        if maps is not None:
-            return maps
         with self._lock:
-            file = self._files[number]
-            maps = self._maps[number] = category_file.mapped(self.root / file["path"], file)
-            while len(self._maps) > MAPS:
-                # readers in other threads keep the arrays they hold; the last one unmaps
-                self._maps.popitem(last=False)
-        return maps
+            if number not in self._maps:
+                file = self._files[number]
+                self._maps[number] = category_file.mapped(self.root / file["path"], file)
+                if len(self._maps) > MAPS:
+                    # the file that was read longest ago; readers in other threads keep the arrays
+                    # they hold, and the last one unmaps
+                    self._maps.popitem(last=False)
+            self._maps.move_to_end(number)
+            return self._maps[number]
 
 
 def read_about(root: Path) -> dict:
@@ -182,9 +183,37 @@ def read_index(root: Path, about: dict, *, checksums: bool = False) -> pd.DataFr
     if short_hash(data) != about["hash"]:
         raise StoreError(f"{root}/index.csv is not the one store.json names ({about['hash']})")
     columns = [name for name in INDEX_TYPES if checksums or name != "checksum"]
-    index = pd.read_csv(
-        root / "index.csv", usecols=columns, dtype=INDEX_TYPES, keep_default_na=False
-    )[columns]
+    try:
+        index = pd.read_csv(
+            root / "index.csv", usecols=columns, dtype=INDEX_TYPES, keep_default_na=False
+        )[columns]
+    except (ValueError, OverflowError) as error:
+        line = str(error).strip().splitlines()[-1]
+        raise StoreError(f"{root}/index.csv is no index of a store: {line}") from error
+    _check_ranges(root, index, about)
     for name in ("category", "split"):  # read as codes for memory, handed out as plain text
         index[name] = index[name].astype(str)
     return index
+
+
+def _check_ranges(root: Path, index: pd.DataFrame, about: dict) -> None:
+    """Refuse videos that lie outside their files or categories, or are of absurd sizes."""
+    frames, first = (index[name].to_numpy(np.int64) for name in ("frames", "first"))
+    sides = index[["height", "width"]].to_numpy(np.int64)
+    numbers = {"file": len(about["files"]), "label": len(about["categories"])}
+    right = (frames > 0) & (first >= 0) & (sides > 0).all(1) & (sides.prod(1) <= MAX_PIXELS)
+    for name, count in numbers.items():
+        right &= ((index[name] >= 0) & (index[name] < count)).to_numpy()
+    # a file has an offset more than frames
+    offsets = np.array([file["offsets"][1] for file in about["files"]], np.int64)
+    inside = np.flatnonzero(right)
+    right[inside] = first[inside] < offsets[index["file"].to_numpy()[inside]] - frames[inside]
+    if not right.all():
+        row = index.iloc[int(right.argmin())]
+        values = ", ".join(
+            f"{name} {row[name]}"
+            for name in ("file", "label", "first", "frames", "height", "width")
+        )
+        raise StoreError(
+            f"{root}/index.csv: impossible entry for video {row['video_id']!r}: {values}"
+        )
