@@ -276,7 +276,8 @@ def test_opening_350000_videos(large_index):
 @pytest.mark.parametrize(
     "column, value",
     [("file", 9), ("file", -1), ("label", 2), ("first", -1), ("first", 10**12),
-     ("frames", 2**31 - 1), ("frames", -5), ("height", 0), ("width", 2**31 - 1), ("height", 2**40), ("fps", "many")],
+     ("frames", 2**31 - 1), ("frames", -5), ("height", 0), ("width", 2**31 - 1),
+     ("height", 2**40), ("fps", "many")],
 )  # fmt: skip
 def test_an_index_with_impossible_numbers_is_refused(copied_store, column, value):
     index = pd.read_csv(copied_store / "index.csv", dtype=str)
