@@ -234,12 +234,20 @@ def preflight(params, overrides):
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
-@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last")
-def evaluate(run, checkpoint):
-    """Score the trained RUN (a folder of runs/) again, without training."""
+@click.option("--checkpoint", type=click.Choice(["best", "last"]), help="Which weights.")
+@click.option("--clips", metavar="N|windows", help="Clips a video; windows: all, side by side.")
+@click.option("--crops", type=int, help="Crops a clip.")
+def evaluate(run, **changes):
+    """Score the trained RUN (a folder of runs/) again, without training.
+
+    Options that are not given are the run's own.
+    """
     from harlib.study.model_steps import evaluate as evaluate_run
 
-    click.echo(evaluate_run(run, checkpoint))
+    given = {key: value for key, value in changes.items() if value is not None}
+    if given.get("clips", "").isdigit():
+        given["clips"] = int(given["clips"])
+    click.echo(evaluate_run(run, given))
 
 
 @main.command()

@@ -1,6 +1,8 @@
 """The steps of notebooks 02 to 04, and of `har train` and `har evaluate`: build, train, score."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import yaml
@@ -186,19 +188,25 @@ def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None)
     )
 
 
-def measure(p: Trained, model, scores: scoring.Scores) -> tell.Sentence:
-    """Writes ``metrics.json`` and says the result in one sentence."""
+def measure(
+    p: Trained, model, scores: scoring.Scores, *, minutes: float | None = None
+) -> tell.Sentence:
+    """Writes ``metrics.json`` and says the result in one sentence.
+
+    minutes: of the run; by default until now.
+    """
     from harlib import models
 
     protocol = p.model_dump(
-        include={"split", "clips", "crops", "crop_scale", "frames", "stride", "size"}
+        include={"split", "clips", "crops", "crop_scale", "frames", "stride", "size", "checkpoint"}
     )
     network = {
         "name": p.model if not isinstance(p, FrameCNN) else f"{p.model} ({p.backbone})",
         "parameters": models.parameters(model),
         "gmacs": models.gmacs(model),
     }
-    return tell.answer(metrics.write(p.run_dir, scores, protocol, network, session.minutes(p)))
+    taken = session.minutes(p) if minutes is None else minutes
+    return tell.answer(metrics.write(p.run_dir, scores, protocol, network, taken))
 
 
 def load_model(p: Trained, checkpoint: str = "last"):
@@ -244,7 +252,7 @@ def preflight_run(p: Trained) -> tell.Table | tell.Sentence:
     """`har preflight`: the checks of a model run, without leaving anything behind."""
     import keras
 
-    from harlib.training import precision
+    from harlib.training import devices, precision
 
     if not isinstance(p, Trained):
         raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
@@ -253,14 +261,17 @@ def preflight_run(p: Trained) -> tell.Table | tell.Sentence:
             f"no clip store at {session.from_root(p, p.store_dir)}: make it first (har study "
             f"{p.study} --only 01_data_prep)"
         )
+    devices.prepare(p.most_devices)
     keras.utils.set_random_seed(p.seed)
     precision.use(p.precision)
     store = ClipStore(p.store_dir)
     return preflight(p, None, recipe(p, store), store)
 
 
-def evaluate(run_dir: Path, checkpoint: str) -> tell.Sentence:
+def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tell.Sentence:
     """Scores a trained run again from its own files: `har evaluate`.
+
+    changes: `checkpoint`, `clips` or `crops` that replace the run's own.
 
     Raises: FileNotFoundError when the folder holds no run.
     """
@@ -269,7 +280,9 @@ def evaluate(run_dir: Path, checkpoint: str) -> tell.Sentence:
         raise FileNotFoundError(f"{run_dir} holds no params.yaml: give a folder of runs/<study>/")
     values = yaml.safe_load(file.read_text())
     notebook = identity.read_state(Path(run_dir))["notebook"]
-    p = validate(notebook, values, dict.fromkeys(values, str(file)))
+    origins = dict.fromkeys(values, str(file)) | {key: f"--{key}" for key in changes or {}}
+    p = validate(notebook, values | dict(changes or {}), origins)
     store = ClipStore(p.store_dir)
-    model = load_model(p, checkpoint)
-    return measure(p, model, score(p, model, store, checkpoint="last"))
+    model = load_model(p, p.checkpoint)
+    scores = score(p, model, store, checkpoint="last")
+    return measure(p, model, scores, minutes=session.worked(p))

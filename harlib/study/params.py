@@ -74,7 +74,7 @@ class Trained(Common):
     train_split: Name
     validate_split: str  # scored after each epoch; empty = not at all
     split: Name  # scored at the end
-    clips: Count
+    clips: Count | Literal["windows"]  # of a video; windows: all that fit, side by side
     crops: Count
     crop_scale: Annotated[float, Field(gt=0, le=1)] | None
     score_batch: Count

@@ -66,6 +66,7 @@ def protocol(metrics: dict[str, Any]) -> str:
         f"{clips} × {tell.count(how['crops'], 'crop')}, "
         f"{tell.count(how['frames'], 'frame')} × stride {how['stride']}, "
         f"{_pixels(how['size'])} pixels"
+        + (", weights of the best epoch" if how.get("checkpoint") == "best" else "")
     )
 
 

@@ -16,9 +16,7 @@ from harlib.study.params import Common, Trained
 def start(p: Common) -> tell.Sentence:
     """Begins a run: its folder, its seed, its precision."""
     identity.claim(p)
-    earlier = p.run_dir / "history.csv"
-    trained = float(pd.read_csv(earlier)["seconds"].sum()) if earlier.is_file() else 0.0
-    identity.write_state(p.run_dir, begun=time.time(), seconds_before=trained)
+    identity.write_state(p.run_dir, begun=time.time(), seconds_before=_trained(p))
     said = f"Run {p.run} of the study {p.study}, seed {p.seed}"
     if isinstance(p, Trained):
         import keras
@@ -46,6 +44,18 @@ def minutes(p: Common) -> float:
     if state["status"] == "complete":
         return state["minutes"]
     return (time.time() - state["begun"] + state["seconds_before"]) / 60
+
+
+def worked(p: Common) -> float:
+    """Minutes of a run that is not going on: the complete run's, else its epochs' alone."""
+    state = identity.read_state(p.run_dir)
+    return state["minutes"] if state["status"] == "complete" else _trained(p) / 60
+
+
+def _trained(p: Common) -> float:
+    """Seconds of the epochs that the run's folder tells of."""
+    history = p.run_dir / "history.csv"
+    return float(pd.read_csv(history)["seconds"].sum()) if history.is_file() else 0.0
 
 
 def open_store(p: Common) -> ClipStore:
