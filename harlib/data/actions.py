@@ -57,6 +57,10 @@ STILLS = {
 _VERSION = 3  # of the drawing: raise it when the same arguments give other frames
 
 
+class AnotherDataset(ValueError):
+    """The folder holds videos that were drawn with other settings."""
+
+
 def tape(split, number, seed=0):
     """{category: (start, end)} in whole seconds: an actor's recordings, as cut from one tape."""
     ends = np.cumsum(
@@ -129,7 +133,7 @@ def write_dataset(
                 for key, value in settings.items()
                 if known["settings"].get(key) != value
             ]
-            raise ValueError(
+            raise AnotherDataset(
                 f"{root} holds another dataset ({'; '.join(changed)}): "
                 "remove that folder or choose another root"
             )

@@ -62,9 +62,7 @@ def _draw(p: DataPrep) -> Catalog:
 
     try:
         table = write()
-    except ValueError:
-        if not (folder / "dataset.json").is_file():
-            raise
+    except actions.AnotherDataset:
         # Videos drawn with other settings: these cost a minute and come back the same, so they
         # are replaced; what is made of a person's own videos is never removed.
         for left in (folder, p.data_dir / "store", *p.data_dir.glob("stills-store*")):

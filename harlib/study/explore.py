@@ -20,19 +20,27 @@ ALL = "all"
 def open_study(study: str) -> tuple[ClipStore, dict[str, Scores]]:
     """A study's clip store, and the scores of its scored runs by name.
 
+    Of a study with several stores (folds) the first scored run's, and the runs that share it.
+
     Raises: FileNotFoundError when the study has no clip store yet.
     """
     runs = project_root() / "runs" / study
-    folder = project_root() / "data" / study / "store"
-    for file in sorted(runs.glob("01_*/params.yaml")):
-        if own := yaml.safe_load(file.read_text())["store"]:
-            folder = project_root() / own
+    found = sorted(file.parent for file in runs.glob("[0-9][0-9]_*/scores.npz"))
+    # Before any run is scored, notebook 01 tells where the store is.
+    stores = {run: _store_of(run) for run in found or sorted(runs.glob("01_*"))}
+    own = next(iter(stores.values()), "")
+    found = [run for run in found if stores[run] == own]
+    folder = project_root() / own if own else project_root() / "data" / study / "store"
     if not (folder / "store.json").is_file():
         raise FileNotFoundError(
             f"the study {study!r} has no clip store at {folder}: run it first (har study {study})"
         )
-    found = sorted(file.parent for file in runs.glob("[0-9][0-9]_*/scores.npz"))
     return ClipStore(folder), {run.name: Scores.load(run) for run in found}
+
+
+def _store_of(run) -> str:
+    file = run / "params.yaml"
+    return yaml.safe_load(file.read_text())["store"] if file.is_file() else ""
 
 
 def browse(store: ClipStore, *, split: str | None = None, height: int = 224) -> controls.Control:

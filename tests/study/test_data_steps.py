@@ -2,6 +2,7 @@
 
 import pytest
 
+from harlib.data import actions
 from harlib.study import data_steps, files
 
 pytestmark = pytest.mark.quick
@@ -43,3 +44,28 @@ def test_the_three_folds_hold_out_each_actor_once():
         path = files.study_folder("weizmann9") / f"01_data_prep.fold{fold}.yaml"
         held += files._mapping(path)["held_out"]
     assert len(held) == len(set(held)) == 9
+
+
+@pytest.mark.parametrize(
+    ("error", "removed"),
+    [(actions.AnotherDataset("other seed"), True), (ValueError("no such categories: x"), False)],
+)
+def test_drawn_videos_are_replaced_for_other_settings_alone(tmp_path, monkeypatch, error, removed):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = files.study_folder("demo")
+    p = files.load_run([folder / "common.yaml", folder / "01_data_prep.yaml"]).params
+    left = p.data_dir / "source" / "dataset.json"
+    left.parent.mkdir(parents=True)
+    left.touch()
+    answers = [error, tmp_path / "none.csv"]
+
+    def write_dataset(*_, **__):
+        answer = answers.pop(0)
+        if isinstance(answer, ValueError):
+            raise answer
+        return answer
+
+    monkeypatch.setattr(actions, "write_dataset", write_dataset)
+    with pytest.raises((ValueError, OSError)):  # there is no CSV in the end
+        data_steps.catalog(p)
+    assert left.exists() != removed

@@ -123,9 +123,12 @@ def test_mistakes_are_named(store, tmp_path, monkeypatch):
 def test_a_study_is_opened_with_its_scores(store, tmp_path, monkeypatch):
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
     runs = tmp_path / "runs" / "tiny"
-    (runs / "01_data_prep").mkdir(parents=True)
-    (runs / "01_data_prep" / "params.yaml").write_text(yaml.safe_dump({"store": str(store.root)}))
-    scores(store).save(runs / "03_c3d")
+    places = {"01_data_prep": "gone", "03_c3d": str(store.root), "03_c3d.fold2": "gone"}
+    for name, place in places.items():
+        (runs / name).mkdir(parents=True)
+        (runs / name / "params.yaml").write_text(yaml.safe_dump({"store": place}))
+    for name in ("03_c3d", "03_c3d.fold2"):
+        scores(store).save(runs / name)
     opened, found = explore.open_study("tiny")
     assert list(found) == ["03_c3d"]
     assert len(opened.videos) == 12
