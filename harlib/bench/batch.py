@@ -1,8 +1,11 @@
 """The largest training batch that fits into memory, and its clips/s, by policy and model."""
 
+import psutil
+
 from harlib.bench.child import Child, ChildError
 from harlib.bench.train import POLICIES, write
 
+_SHARE = 0.9  # of the free memory, for a try that is given no limit
 _UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
@@ -25,8 +28,8 @@ def run(
     not fit, then the gap is halved down to an eighth of the batch.
 
     Args:
-        memory: bytes of main memory that a try may hold; None leaves the limit to the device,
-            as on a GPU, whose memory this does not count.
+        memory: bytes of main memory that a try may hold; None for nine tenths of what is free. A
+            GPU's memory, which this does not count, limits itself.
         most: batch to stop at.
 
     Returns:
@@ -34,6 +37,9 @@ def run(
         memory_bytes, device, limit`; `limit` says what ended the search. `batch` is 0 where not
         even one clip fits.
     """
+    if memory is None:
+        memory = int(_SHARE * psutil.virtual_memory().available)
+        say(f"a try may hold {memory / 1e9:.2f} GB of main memory, {_SHARE:.0%} of what is free")
     rows = []
     for model in models:
         for policy in policies:

@@ -25,7 +25,10 @@ _json = click.option(
 @click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write a PNG.")
 @click.option("--seconds", default=5.0, show_default=True, help="Time a measurement.")
 def bench_data(json_file, videos, as_kinetics, figure, seconds):
-    """Clips/s a core and bytes a video: every codec, on-the-fly decoding, the study's layout."""
+    """Clips/s a core and bytes a video: every codec, on-the-fly decoding, the study's layout.
+
+    All files are read from the page cache: the disk's speed is not measured.
+    """
     from harlib.bench import data
 
     rows = data.run(
@@ -87,7 +90,7 @@ def bench_train(json_file, models, policies, engines, modes, batch, frames, size
 @_json
 @_bench_models
 @_bench_policies
-@click.option("--memory", help="Main memory a try may hold, as 8GB; without it the device's.")
+@click.option("--memory", help="Main memory a try may hold, as 8GB; else 90% of what is free.")
 @click.option("--most", default=256, show_default=True, help="Batch to stop at.")
 @_bench_frames
 @_bench_size

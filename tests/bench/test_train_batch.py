@@ -54,7 +54,7 @@ def test_rows_tables_and_failures_of_a_comparison(fake, tmp_path):
 
 
 @pytest.mark.quick
-def test_the_largest_batch_is_found_between_two_powers(fake, tmp_path):
+def test_the_largest_batch_is_found_between_two_powers(fake, tmp_path, monkeypatch):
     said = []
     rows = batch.run(
         ["c3d"], policies=["float32"], memory=batch.parse_memory("2.35 GB"),
@@ -64,6 +64,10 @@ def test_the_largest_batch_is_found_between_two_powers(fake, tmp_path):
     assert row["batch"] in (22, 23) and "took 2.4" in row["limit"]
     assert row["clips_per_s"] == pytest.approx(1000)
     assert json.loads((tmp_path / "rows.json").read_text()) == rows
+    free = psutil.virtual_memory()._replace(available=10**9)
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: free)
+    (row,) = batch.run(["c3d"], policies=["float32"], say=said.append)
+    assert row["batch"] == 9 and "may hold 0.90 GB of main memory, 90% of" in " ".join(said)
     (row,) = batch.run(["c3d"], policies=["broken"], say=said.append)
     assert row["batch"] == 0 and "this engine is broken" in batch.line(row)
     (row,) = batch.run(["c3d"], policies=["float32"], most=5, say=said.append)
