@@ -3,7 +3,8 @@
 Every reader gives the same thing: 16 neighbouring frames at a random place of a random video,
 short side 128, a random crop of 112 x 112. "Clips/s a core" are clips a second of CPU time of one
 process, so that other programs on the machine change them little; the scaling rows are wall time
-and need a quiet machine, see `harlib.bench.scaling`.
+and need a quiet machine, see `harlib.bench.scaling`. All files are read from the page cache: a
+disk's speed is not measured.
 """
 
 import json
@@ -77,8 +78,8 @@ def run(
         batches = {codec: _batches(store) for codec, store in stores.items()}
         rows += scaling.rows(batches, folder / "study.h5", seconds, FRAMES, SIZE, say)
         say("decoding and encoding whole videos")
-        spent, pixels = decoding.preparing_cpu(paths, SHORT_SIDE)
-        rows += _preparing(spent, paths)
+        spent, pixels, notes = decoding.preparing_cpu(paths, SHORT_SIDE)
+        rows += _preparing(spent, notes, paths)
         rows += _kinetics(stores["raw"], rows, spent, pixels)
     like = ", as Kinetics' files" if as_kinetics else ""
     device = {"videos": f"{len(paths)} videos{like}", "device": _device()}
@@ -121,8 +122,11 @@ def _paths(catalog: Catalog, store: ClipStore) -> list[str]:
 
 
 def _reading(stores, paths, folder: Path, seconds, say) -> list[dict]:
-    """Clips/s of CPU time of one reader, and bytes a video, of every codec and peer."""
-    rows, videos = [], stores["raw"].videos
+    """Clips/s of CPU time of one reader, and bytes a video, of every codec and peer.
+
+    A peer that cannot read a file has a `note` in the place of figures.
+    """
+    rows, failed, videos = [], [], stores["raw"].videos
     long = np.flatnonzero(videos["frames"] >= FRAMES)
     if not len(long):
         raise ValueError(f"no video has the {FRAMES} frames of a clip")
@@ -145,7 +149,12 @@ def _reading(stores, paths, folder: Path, seconds, say) -> list[dict]:
             inside = clip[:, box.top : box.top + SIZE, box.left : box.left + SIZE]
             return np.ascontiguousarray(inside)[None]
 
-        rows.append(_read(name, "original", _rate(read, seconds), size))
+        try:
+            rows.append(_read(name, "original", _rate(read, seconds), size))
+        except Exception as error:  # whatever a foreign decoder raises
+            row = {"task": "read", "engine": name, "codec": "original"}
+            failed.append(row | {"bytes_per_video": round(size), "note": decoding.note(error)})
+            say(f"  {failed[-1]['note']}")
     say("reading raw HDF5 through h5py")
     path = folder / "study.h5"
     study_layout.write(stores["raw"], path)
@@ -158,12 +167,12 @@ def _reading(stores, paths, folder: Path, seconds, say) -> list[dict]:
 
     speed = _rate(read_hdf5, seconds)
     rows.append(_read("study-layout", "raw", speed, path.stat().st_size / len(videos)))
-    fastest = max(row["clips_per_s"] for row in rows if row["codec"] == "original")
+    fastest = max((r["clips_per_s"] for r in rows if r["codec"] == "original"), default=None)
     raw = rows[0]["bytes_per_video"]
     for row in rows:
-        row["times_on_the_fly"] = round(row["clips_per_s"] / fastest, 2)
+        row["times_on_the_fly"] = round(row["clips_per_s"] / fastest, 2) if fastest else None
         row["share_of_raw_bytes"] = round(row["bytes_per_video"] / raw, 4)
-    return rows
+    return rows + failed
 
 
 def _read(engine, codec, speed, size) -> dict:
@@ -187,15 +196,18 @@ def _rate(read, seconds) -> float:
     return clips / spent
 
 
-def _preparing(spent: dict, paths) -> list[dict]:
+def _preparing(spent: dict, notes: dict, paths) -> list[dict]:
     """CPU seconds a video: decoding and scaling beside libav alone, then encoding."""
-    floor = min(spent[name] for name in ("libav", "ffmpeg") if name in spent)
+    floor = min((spent[name] for name in ("libav", "ffmpeg") if name in spent), default=None)
     rows = []
     for name in ("harlib", "libav", "ffmpeg"):
+        row = {"task": "prepare", "engine": name, "step": "decode and scale"}
         if name in spent:
-            row = {"task": "prepare", "engine": name, "step": "decode and scale"}
             row["cpu_s_per_video"] = round(spent[name] / len(paths), 4)
-            rows.append(row | {"times_the_fastest_libav": round(spent[name] / floor, 3)})
+            row["times_the_fastest_libav"] = round(spent[name] / floor, 3) if floor else None
+            rows.append(row)
+        elif name in notes:
+            rows.append(row | {"note": notes[name]})
     for codec in CODECS:
         row = {"task": "prepare", "engine": "harlib", "step": "encode", "codec": codec}
         rows.append(row | {"cpu_s_per_video": round(spent[codec] / len(paths), 4)})

@@ -71,15 +71,20 @@ def peers() -> dict:
     return readers
 
 
-def preparing_cpu(paths, size) -> tuple[dict[str, float], int]:
-    """CPU seconds of decoding and scaling whole videos, and of encoding them by codec; and the
-    number of pixels that were decoded.
+def note(error: Exception) -> str:
+    """Why a peer has no figures, in a line."""
+    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"
+
+
+def preparing_cpu(paths, size) -> tuple[dict[str, float], int, dict[str, str]]:
+    """CPU seconds of decoding and scaling whole videos, and of encoding them by codec; the number
+    of pixels that were decoded; and of a peer that cannot read one of the files why.
 
     "harlib" is what `har prepare` decodes with; "libav" only decodes and scales with the same
     library; "ffmpeg" is the program, where there is one, less what starting it costs.
     """
     spent = {"harlib": 0.0, "libav": 0.0} | {codec: 0.0 for codec in CODECS}
-    pixels, shapes = 0, []
+    pixels, shapes, notes = 0, [], {}
     for path in paths:
         with _cpu(spent, "harlib"), VideoReader(path, size=size) as reader:
             for _ in reader:
@@ -87,12 +92,13 @@ def preparing_cpu(paths, size) -> tuple[dict[str, float], int]:
             shape = reader.shape
         shapes.append(shape)
         pixels += reader.decoded * reader.info.height * reader.info.width
-        with _cpu(spent, "libav"), av.open(path) as container:
-            container.streams.video[0].codec_context.thread_count = 1
-            scaler = VideoReformatter()
-            for frame in container.decode(video=0):
-                area = Interpolation.AREA
-                scaler.reformat(frame, *shape[::-1], "rgb24", interpolation=area).to_ndarray()
+        if "libav" not in notes:
+            try:
+                with _cpu(spent, "libav"):
+                    _libav(path, shape)
+            except av.FFmpegError as error:
+                notes["libav"] = note(error)
+                del spent["libav"]
         with VideoReader(path, size=size) as reader:
             frames = list(reader)
         for name, codec in CODECS.items():
@@ -100,8 +106,20 @@ def preparing_cpu(paths, size) -> tuple[dict[str, float], int]:
                 for _ in codec.encode(iter(frames), 90):
                     pass
     if shutil.which("ffmpeg"):
-        spent["ffmpeg"] = sum(map(_ffmpeg_cpu, paths, shapes))
-    return spent, pixels
+        try:
+            spent["ffmpeg"] = sum(map(_ffmpeg_cpu, paths, shapes))
+        except subprocess.CalledProcessError as error:
+            notes["ffmpeg"] = f"ffmpeg ended with exit status {error.returncode}"
+    return spent, pixels, notes
+
+
+def _libav(path, shape) -> None:
+    with av.open(path) as container:
+        container.streams.video[0].codec_context.thread_count = 1
+        scaler = VideoReformatter()
+        for frame in container.decode(video=0):
+            area = Interpolation.AREA
+            scaler.reformat(frame, *shape[::-1], "rgb24", interpolation=area).to_ndarray()
 
 
 @contextlib.contextmanager

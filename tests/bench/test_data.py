@@ -1,5 +1,6 @@
 import json
 
+import av
 import numpy as np
 import pytest
 
@@ -97,3 +98,26 @@ def test_the_studys_loader_runs_with_workers(raw, tmp_path):
     for cores in (1, 2):
         assert scaling._study(tmp_path / "a.h5", 0.5, cores, 16, 112)["clips_per_s"] > 0
     assert "failed" in scaling._study(tmp_path / "none.h5", 0.5, 1, 16, 112)
+
+
+def test_a_peer_that_cannot_read_a_file_has_a_note(raw, tmp_path, monkeypatch):
+    def broken(path, *_):
+        raise OSError(f"no codec for {path}\nat all")
+
+    store, paths = raw
+    monkeypatch.setattr(decoding, "peers", lambda: {"pyav": decoding.pyav, "broken": broken})
+    rows = data._reading({"raw": store}, paths, tmp_path, 0.01, lambda _: None)
+    by_engine = {row["engine"]: row for row in rows}
+    note = by_engine["broken"]["note"]
+    assert note.startswith("OSError: no codec for ") and note.endswith(".mp4 at all")
+    assert "clips_per_s" not in by_engine["broken"] and by_engine["pyav"]["clips_per_s"] > 0
+    assert "broken" not in alt(drawing.bytes_and_speed(rows))
+
+    def refused(path, shape):
+        raise av.FFmpegError(1, "refused")
+
+    monkeypatch.setattr(decoding, "_libav", refused)
+    spent, _, notes = decoding.preparing_cpu(paths[:1], 32)
+    assert "libav" not in spent and "refused" in notes["libav"]
+    (row,) = (row for row in data._preparing(spent, notes, paths) if row["engine"] == "libav")
+    assert row["note"] == notes["libav"]
