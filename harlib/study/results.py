@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from harlib.data import actions
-from harlib.evaluation import figures, metrics
+from harlib.evaluation import comparison, figures, hits, intervals, metrics
 from harlib.evaluation import score as scoring
 from harlib.study import identity, session, tell
 from harlib.study.params import Evaluation
@@ -67,7 +67,8 @@ def protocol_table(runs: dict[str, Path]) -> tell.Table:
     """How each run was scored."""
     names = {"split": "split", "clips": "clips a video", "crops": "crops a clip",
              "crop_scale": "crop, share of the frame", "frames": "frames a clip",
-             "stride": "stride, frames", "size": "pixels a side"}  # fmt: skip
+             "stride": "stride, frames", "size": "pixels a side",
+             "checkpoint": "weights"}  # fmt: skip
     rows = []
     for name, folder in runs.items():
         measured = json.loads((folder / "metrics.json").read_text())
@@ -106,6 +107,49 @@ def confused_table(scores: dict[str, scoring.Scores], n: int) -> tell.Table:
     """The most frequent confusions of each run."""
     tables = [metrics.most_confused(own, n=n).assign(run=name) for name, own in scores.items()]
     return tell.Table(pd.concat(tables)[["run", "true", "predicted", "videos", "share"]])
+
+
+def show_most_confused(scores: scoring.Scores, name: str, n: int) -> tell.Sentence | None:
+    """Shows one run's most frequent confusions; says so when it has none."""
+    table = metrics.most_confused(scores, n=n)
+    table = table[table["videos"] > 0]
+    if not len(table):
+        return tell.Sentence(f"{name} confuses no two categories.")
+    figures.show(figures.top_confusions(table))
+    return None
+
+
+def show_difference(scores: dict[str, scoring.Scores], table: pd.DataFrame) -> tell.Sentence | None:
+    """Shows on which categories the two best runs of ``metrics.table`` differ."""
+    ranked = table.sort_values("video_top1", ascending=False, kind="stable")["run"]
+    if len(ranked) < 2:
+        return tell.Sentence("There is one run: nothing to compare it with.")
+    first, second = ranked.iloc[:2]
+    apart = comparison.category_difference(scores[first], scores[second])
+    figures.show(figures.category_difference(apart, names=(first, second)))
+    return None
+
+
+def show_reliability(scores: dict[str, scoring.Scores]) -> None:
+    """Shows how often each run is right when it is so sure, with its calibration error."""
+    bins = {name: metrics.reliability(own) for name, own in scores.items()}
+    errors = {name: metrics.calibration_error(own) for name, own in scores.items()}
+    figures.show(figures.reliability(bins, error=errors))
+
+
+def ensemble(scores: dict[str, scoring.Scores], best: str) -> tell.Sentence:
+    """What the mean of all runs' scores reaches, beside the best run alone."""
+    if len(scores) < 2:
+        return tell.Sentence("There is one run: no ensemble to make.")
+    together = comparison.ensemble(scores)
+    right, apart = hits.right_videos(together), comparison.compare(together, scores[best])
+    low, high = intervals.bootstrap_interval(right, hits.all_groups(together))
+    return tell.Sentence(
+        f"The mean of the scores of all {len(scores)} runs names the action in "
+        f"{tell.percent(right.mean())} of the videos (95 % interval {100 * low:.1f} to "
+        f"{100 * high:.1f} %): {100 * apart['difference']:+.1f} points against {best} alone (95 % "
+        f"interval {100 * apart['low']:+.1f} to {100 * apart['high']:+.1f})."
+    )
 
 
 def show_pairs(scores: dict[str, scoring.Scores]) -> tell.Sentence | None:

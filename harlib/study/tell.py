@@ -143,6 +143,12 @@ def training(history: pd.DataFrame) -> Sentence:
         )
     if "wait_share" in history:
         text += f". It waited for data {percent(history['wait_share'].mean())} of the time"
+    if "memory_bytes" in history and history["memory_bytes"].notna().any():
+        taken = history["memory_bytes"].dropna()
+        text += (
+            f". Its processes held {size(taken.iloc[0])} of memory after the first epoch, "
+            f"{size(taken.iloc[-1])} after the last and {size(taken.max())} at most"
+        )
     return Sentence(text + ".")
 
 

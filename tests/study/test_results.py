@@ -1,0 +1,56 @@
+"""What notebook 05 says about several runs, from scores made by hand."""
+
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harlib.evaluation import comparison, figures
+from harlib.study import results, tell
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+import hand_made_study
+
+pytestmark = pytest.mark.quick
+TABLE = pd.DataFrame({"run": ["a", "b", "c"], "video_top1": [0.5, 0.9, 0.8]})
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    """The alt texts of what was shown."""
+    texts = []
+    monkeypatch.setattr(figures, "show", lambda drawn: texts.append(figures.alt(drawn)))
+    return texts
+
+
+@pytest.fixture
+def scores():
+    return {name: hand_made_study.scores(n, 1.0 + n) for n, name in enumerate("abc")}
+
+
+def test_the_two_best_runs_are_compared_by_category(scores, shown):
+    assert results.show_difference(scores, TABLE) is None
+    assert "b" in shown[0] and "c" in shown[0]
+    assert "one run" in results.show_difference({"a": scores["a"]}, TABLE[:1])
+
+
+def test_calibration_and_mistakes_are_shown(scores, shown):
+    results.show_reliability(scores)
+    results.show_most_confused(scores["a"], "a", 4)
+    assert shown[0].startswith("Reliability diagram") and len(shown) == 2
+
+
+def test_the_ensemble_is_told_beside_the_best_run(scores):
+    said = results.ensemble(scores, "c")
+    right = comparison.right_videos(comparison.ensemble(scores)).mean()
+    assert f"all 3 runs names the action in {tell.percent(right)}" in said
+    assert "against c alone" in said
+    assert "one run" in results.ensemble({"c": scores["c"]}, "c")
+
+
+def test_a_training_tells_its_memory():
+    history = pd.DataFrame({"loss": [2.0, 1.0, 0.5], "seconds": [1.0] * 3,
+                            "memory_bytes": [2e9, 2.2e9, 2.1e9]})  # fmt: skip
+    said = "2.0 GB of memory after the first epoch, 2.1 GB after the last and 2.2 GB at most"
+    assert said in tell.training(history)
