@@ -20,7 +20,7 @@ from harlib.study.report import (
 
 
 def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
-    """Writes ``index.html`` from ``runs/<study>/*/``.
+    """Writes ``index.html`` from ``runs/<study>/*/``; complete runs alone are ranked.
 
     With a scored run, the best model's card goes beside it, as ``MODEL_CARD.md``.
 
@@ -29,7 +29,12 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     runs_dir = Path(runs_dir)
     study = runs_dir.name
     run_dirs = [folder for folder in sorted(runs_dir.glob("[0-9][0-9]_*")) if folder.is_dir()]
-    scored = [folder for folder in run_dirs if (folder / "metrics.json").is_file()]
+    scored = [
+        folder
+        for folder in run_dirs
+        if (folder / "metrics.json").is_file()
+        and identity.read_state(folder).get("status") == "complete"
+    ]
     data = [folder for folder in run_dirs if (folder / "data.json").is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
     folder = folder or reports_folder(runs_dir)
@@ -146,6 +151,8 @@ def _other_row(run_dir: Path) -> dict[str, str]:
     state = identity.read_state(run_dir)
     failed = state.get("status") == "failed"
     text = _PURPOSES.get(run_dir.name[:2], "")
+    if not failed and state.get("status") != "complete":
+        text = "not complete, so not among the models above"
     return {
         "name": run_dir.name,
         "link": f"{run_dir.name}.html" if _has_page(run_dir) else "",
