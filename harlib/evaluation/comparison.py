@@ -5,7 +5,7 @@ import pandas as pd
 from scipy import stats
 
 from harlib.evaluation.hits import all_groups, all_labels, right_videos
-from harlib.evaluation.intervals import group_sums, resampled_means
+from harlib.evaluation.intervals import group_sums, variance_of_mean
 from harlib.evaluation.score import Scores
 
 
@@ -39,22 +39,25 @@ def same_videos(a, b):
 def compare(a, b, *, resamples=2000, seed=0):
     """Paired comparison of the top-1 accuracy of two runs on the same videos.
 
-    Returns a dict: `difference` (a - b, -1..1), `low`, `high` (95 % interval, paired bootstrap
-    over groups), `only_a`, `only_b`, `both`, `neither` (videos right), and `p` (exact McNemar
-    test, two-sided). McNemar takes videos as independent; where groups hold several videos the
-    interval is the one to trust.
+    Returns a dict: `difference` (a - b, -1..1), `low`, `high` (95 % interval: standard error by
+    paired bootstrap over groups, times Student's t for the number of groups; one group alone tells
+    nothing about others: -1, 1), `only_a`, `only_b`, `both`, `neither` (videos right), and `p`
+    (exact McNemar test, two-sided). McNemar takes videos as independent; where groups hold several
+    videos the interval is the one to trust.
     """
     order = same_videos(a, b)
     right_a, right_b = right_videos(a), right_videos(b)[order]
     difference = right_a.astype(float) - right_b
     sums, sizes = group_sums(all_groups(a), difference, np.ones(len(difference)))
-    means = resampled_means(sums, sizes, resamples=resamples, seed=seed)
-    low, high = np.quantile(means, [0.025, 0.975])
+    mean, half = difference.mean(), np.inf
+    if len(sums) > 1:
+        error = np.sqrt(variance_of_mean(sums, sizes, resamples=resamples, seed=seed))
+        half = error * stats.t.ppf(0.975, len(sums) - 1)
     only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
     return {
-        "difference": float(difference.mean()),
-        "low": float(low),
-        "high": float(high),
+        "difference": float(mean),
+        "low": float(max(mean - half, -1.0)),
+        "high": float(min(mean + half, 1.0)),
         "only_a": only_a,
         "only_b": only_b,
         "both": int((right_a & right_b).sum()),

@@ -36,6 +36,13 @@ def resampled_means(sums, sizes, *, resamples=1000, seed=0):
     return means
 
 
+def variance_of_mean(sums, sizes, *, resamples=1000, seed=0):
+    """Bootstrap variance of the mean over groups (at least 2), arguments of `resampled_means`."""
+    means = resampled_means(sums, sizes, resamples=resamples, seed=seed)
+    # drawing from the sample itself understates the variance by (groups - 1) / groups
+    return means.var() * len(sums) / (len(sums) - 1)
+
+
 def bootstrap_interval(right, groups=None, *, resamples=1000, seed=0, level=0.95):
     """Interval (low, high) of an accuracy, both in 0..1.
 
@@ -62,9 +69,7 @@ def bootstrap_interval(right, groups=None, *, resamples=1000, seed=0, level=0.95
     spread = mean * (1 - mean)
     effective = len(right)
     if 0 < mean < 1:
-        means = resampled_means(sums, sizes, resamples=resamples, seed=seed)
-        # drawing from the sample itself understates the variance by (groups - 1) / groups
-        variance = means.var() * len(sums) / (len(sums) - 1)
+        variance = variance_of_mean(sums, sizes, resamples=resamples, seed=seed)
         effective = min(effective, spread / max(variance, 1e-12))
     return wilson(mean, effective, stats.t.ppf(0.5 + level / 2, len(sums) - 1))
 

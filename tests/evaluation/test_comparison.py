@@ -78,17 +78,25 @@ def test_runs_on_other_videos_are_refused(changes, message):
         comparison.compare(six(), six(**changes))
 
 
-def test_the_paired_interval_covers_the_difference():
+@pytest.mark.quick
+def test_one_group_tells_nothing_about_others():
+    group = ["g"] * 6
+    found = comparison.compare(six(video_scores=RIGHT, group=group), six(group=group))
+    assert (found["low"], found["high"]) == (-1, 1)
+
+
+@pytest.mark.parametrize(("groups", "least"), [(60, 180), (15, 182)])
+def test_the_paired_interval_covers_the_difference(groups, least):
     """Two models at 70 and 60 %, partly on the same videos, groups of two: nominal 95 %."""
-    rng, covered = np.random.default_rng(0), 0
+    rng, covered, videos = np.random.default_rng(0), 0, 2 * groups
     shared = {
-        "label": np.zeros(120, int),
+        "label": np.zeros(videos, int),
         "categories": ("x", "y"),
-        "group": np.arange(120) // 2,
-        "video_id": np.arange(120),
+        "group": np.arange(videos) // 2,
+        "video_id": np.arange(videos),
     }
     for _ in range(200):
-        luck = rng.random(120) * 0.6 + rng.random(60).repeat(2) * 0.4
+        luck = rng.random(videos) * 0.6 + rng.random(groups).repeat(2) * 0.4
         edges = [np.quantile(SUMS, share) for share in (0.7, 0.6)]
         runs = []
         for edge in edges:
@@ -99,7 +107,7 @@ def test_the_paired_interval_covers_the_difference():
             )
         found = comparison.compare(*runs, resamples=300)
         covered += found["low"] <= 0.1 <= found["high"]
-    assert covered >= 180
+    assert covered >= least
 
 
 SUMS = np.random.default_rng(1).random((2, 200_000)).T @ [0.6, 0.4]
