@@ -59,7 +59,7 @@ def run(p: Trained, place) -> tell.Sentence | None:
 def launch(arguments: Sequence[str], processes: int, say: Callable[[str], None] = print) -> int:
     """Runs ``har train`` with `arguments` in so many processes here; returns the exit status.
 
-    Ctrl-C reaches all of them: they stop after their step, with a checkpoint.
+    Ctrl-C and SIGTERM reach all of them: they stop after a step, with its checkpoint.
     """
     coordinator = f"127.0.0.1:{_free_ports()}"
     command = [sys.executable, "-m", "harlib.cli", "train", *arguments]
@@ -70,7 +70,7 @@ def launch(arguments: Sequence[str], processes: int, say: Callable[[str], None] 
         "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
     }
     say(f"{processes} processes on this machine, coordinator {coordinator}")
-    started = []
+    started, before = [], signal.signal(signal.SIGTERM, _terminated)
     try:
         for number in range(processes):
             started.append(
@@ -79,13 +79,19 @@ def launch(arguments: Sequence[str], processes: int, say: Callable[[str], None] 
                 )
             )
         _until_one_fails(started)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, SystemExit) as error:
+        sent = signal.SIGTERM if isinstance(error, SystemExit) else signal.SIGINT
         for process in started:
             with contextlib.suppress(ProcessLookupError):
-                process.send_signal(signal.SIGINT)
+                process.send_signal(sent)
     finally:
         _end(started)
+        signal.signal(signal.SIGTERM, before)
     return next((process.returncode for process in started if process.returncode), 0)
+
+
+def _terminated(number, frame):
+    raise SystemExit(128 + number)
 
 
 def _until_one_fails(started) -> None:

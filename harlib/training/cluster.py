@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harlib.training.interrupt import Stopped
 from harlib.training.peers import Peers
 
 PORT = 29_400  # of the coordinator, where nothing else is given; the next one is for `Peers`
@@ -130,7 +131,8 @@ def join(place: Cluster, wait_s: float = 300.0):
 
     To be entered before anything computes. When a process dies, the others say its name and end
     with status `peers.EXIT_STATUS` within `peers.PATIENCE_S` seconds. An error inside is told and
-    ends this process, and with it the others.
+    ends this process, and with it the others; a stop that all agreed on (`interrupt.Stopped`)
+    lets each leave with the signal's own status.
 
     Raises:
         ClusterError: another backend than JAX.
@@ -146,13 +148,21 @@ def join(place: Cluster, wait_s: float = 300.0):
 
     # Without accelerators JAX computes on the CPU, whose processes talk through Gloo.
     jax.config.update("jax_cpu_collectives_implementation", "gloo")
-    host = place.host if place.process else ""
+    # Process 0 listens to its own machine alone where all are on it; a host's name may stand for
+    # another of its addresses than the one that the others reach.
+    local = place.host == "localhost" or place.host.startswith("127.")
+    host = place.host if place.process or local else ""
+    stopped = None
     peers = Peers(host, place.port + 1, place.processes, place.process, wait_s)
     try:
         keras.distribution.initialize(place.coordinator, place.processes, place.process)
         yield peers
+    except Stopped as error:  # in all processes, so they can leave as at a planned end
+        stopped = error
     except BaseException as error:
         # Not by raising: at its exit, Python would wait for processes that may be gone.
         peers.abandon(error)
     peers.leave()
     jax.distributed.shutdown()
+    if stopped is not None:
+        raise stopped

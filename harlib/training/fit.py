@@ -16,10 +16,14 @@ import pandas as pd
 from harlib.training import devices
 from harlib.training.batches import read
 from harlib.training.divergence import TrainingDiverged
-from harlib.training.interrupt import Interrupt
+from harlib.training.interrupt import Interrupt, leave
 from harlib.training.progress import table
 from harlib.training.recipe import Recipe
 from harlib.training.run import Run
+
+# Steps between two questions to the other processes whether one of them was told to stop: each is
+# an exchange over the network, and a scheduler waits 30 s after SIGTERM.
+AGREE_EVERY = 4
 
 
 def fit(
@@ -60,12 +64,12 @@ def fit(
     one of `watchers` is called with the table so far (see `training.watch`).
 
     Checkpoints go to `run_dir/checkpoints` at the start, every `checkpoint_every_s` seconds and
-    `checkpoint_every_steps` steps, before an error in the data or Ctrl-C leaves this function,
-    and at the end. With `resume`, a run goes on from its newest one if `identity` (JSON types:
-    whatever decides the data and the model), recipe and shapes are the same; otherwise the old
-    ones are removed. With validation, the model of the best epoch by `monitor` is
-    `run_dir/checkpoints/best.keras`. At the end `run_dir/model.keras` holds the model, without
-    optimiser.
+    `checkpoint_every_steps` steps, before an error in the data, Ctrl-C or SIGTERM leaves this
+    function (of several processes, all at the same step), and at the end. With `resume`, a run goes
+    on from its newest one if `identity` (JSON types: whatever decides the data and the model),
+    recipe and shapes are the same; otherwise the old ones are removed. With validation, the model
+    of the best epoch by `monitor` is `run_dir/checkpoints/best.keras`. At the end
+    `run_dir/model.keras` holds the model, without optimiser.
 
     A model that was built for several devices (`training.devices`) is trained on all of them. Of
     several processes (`training.cluster`) each gives its own part of every batch, equally large
@@ -118,13 +122,15 @@ def _steps(run, batches, validation, threads, workers, every, monitor, watchers)
                 for watcher in watchers:
                     watcher(table(run.history))
             due = checkpoint_every_steps and run.step % checkpoint_every_steps == 0
-            if due or interrupt.signal or time.monotonic() - saved >= checkpoint_every_s:
+            asked = run.group.processes == 1 or run.step % AGREE_EVERY == 0
+            stop = interrupt.agreed(run.group) if asked else 0
+            if due or stop or time.monotonic() - saved >= checkpoint_every_s:
                 run.save()
                 saved = time.monotonic()
-            if interrupt.signal:
-                name = signal.Signals(interrupt.signal).name
+            if stop:
+                name = signal.Signals(stop).name
                 report(f"stopped by {name}; checkpoint of step {run.step} of {run.total} saved")
-                interrupt.leave(f"stopped at step {run.step}; run again to go on from there")
+                leave(stop, run.group, f"stopped at step {run.step}; run again to go on from there")
 
 
 def _check(model, recipe, epochs, steps_per_epoch, validation, monitor) -> None:

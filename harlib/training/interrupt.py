@@ -4,6 +4,12 @@ import signal
 import threading
 from collections.abc import Callable
 
+_SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+class Stopped(SystemExit):
+    """All processes of a training have stopped after the same step, its checkpoint is saved."""
+
 
 class Interrupt:
     """Inside `with Interrupt(report) as interrupt`, a first signal only sets `interrupt.signal`.
@@ -20,7 +26,7 @@ class Interrupt:
 
     def __enter__(self):
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in _SIGNALS:
                 self._before[number] = signal.signal(number, self._receive)
         return self
 
@@ -34,8 +40,22 @@ class Interrupt:
         for number, handler in self._before.items():
             signal.signal(number, handler)
 
-    def leave(self, message: str) -> None:
-        """Raise what the signal would have raised: KeyboardInterrupt, or exit status 143."""
-        if self.signal == signal.SIGTERM:
-            raise SystemExit(128 + signal.SIGTERM)
-        raise KeyboardInterrupt(message)
+    def agreed(self, group) -> int:
+        """The signal that any process of `group` has got, the same answer in all; 0 for none."""
+        if group.processes == 1:
+            return self.signal or 0
+        term, interrupted = group.total([self.signal == number for number in _SIGNALS])
+        return int(signal.SIGTERM if term else signal.SIGINT if interrupted else 0)
+
+
+def leave(number: int, group, message: str) -> None:
+    """Raise what the signal would have raised: KeyboardInterrupt, or exit status 143.
+
+    Of several processes, each raises Stopped once all are here.
+    """
+    if group.processes > 1:
+        group.meet("stopped")
+        raise Stopped(128 + number)
+    if number == signal.SIGTERM:
+        raise SystemExit(128 + signal.SIGTERM)
+    raise KeyboardInterrupt(message)

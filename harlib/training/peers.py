@@ -6,6 +6,7 @@ word about who is missing.
 
 import contextlib
 import os
+import re
 import socket
 import sys
 import threading
@@ -15,13 +16,17 @@ import traceback
 BEAT_S = 1.0  # between two signs of life
 PATIENCE_S = 30.0  # without one, a process (or its machine, or the network) is taken for dead
 EXIT_STATUS = 70
+_GREETING_S = 10.0  # within which a process says its name
+_GREETING = re.compile(r"process (\d{1,6}) \([^\n]*\)")
+_LONGEST = 400  # bytes of a greeting
 
 
 class Peers:
     """Connections of process 0 with each other process; a broken one ends this process.
 
-    Process 0 listens on `port` of the coordinator's `host`, the others connect to it. A process
-    that ends as planned says so with `leave`.
+    Process 0 listens on `port` of its address `host` ("": of all of them), the others connect to
+    it; who does not greet as one of them is not listened to. A process that ends as planned says
+    so with `leave`.
 
     Raises:
         TimeoutError: not all processes came within `wait_s` seconds; the message names them.
@@ -37,18 +42,20 @@ class Peers:
         if process:
             self._links[0] = _connect(host, port, deadline, f"process {process}")
             self._links[0].sendall(f"{self.names[process]}\n".encode())
+            self._links[0].settimeout(max(_GREETING_S, deadline - time.monotonic()))
             self.names[0] = _line(self._links[0])
         else:
-            self._accept(port, processes, deadline)
+            self._accept(host, port, processes, deadline)
         self._lock = threading.Lock()
         parent = os.getppid()
         for number, link in self._links.items():
-            link.settimeout(PATIENCE_S)
+            # Process 0 beats once all have come, which may take the last one as long as allowed.
+            link.settimeout(max(PATIENCE_S, deadline - time.monotonic()) if process else PATIENCE_S)
             threading.Thread(target=self._listen, args=(number, link), daemon=True).start()
         threading.Thread(target=self._beat, args=(parent,), daemon=True).start()
 
-    def _accept(self, port, processes, deadline):
-        with socket.create_server(("", port)) as server:
+    def _accept(self, host, port, processes, deadline):
+        with socket.create_server((host, port)) as server:
             while len(self._links) < processes - 1:
                 server.settimeout(max(0.1, deadline - time.monotonic()))
                 try:
@@ -57,10 +64,16 @@ class Peers:
                     here = set(self._links) | {0}
                     absent = ", ".join(str(n) for n in range(processes) if n not in here)
                     raise TimeoutError(f"these processes did not come: {absent}") from None
-                link.settimeout(10)
-                name = _line(link)
-                number = int(name.split()[1])
-                link.sendall(f"{self.names[0]}\n".encode())
+                link.settimeout(_GREETING_S)
+                try:
+                    name = _line(link)
+                    number = int(_GREETING.fullmatch(name).group(1))
+                    if not 0 < number < processes or number in self._links:
+                        raise ValueError(name)
+                    link.sendall(f"{self.names[0]}\n".encode())
+                except (OSError, ValueError, AttributeError):  # none of ours
+                    link.close()
+                    continue
                 self._links[number], self.names[number] = link, name
 
     def _beat(self, parent):
@@ -81,8 +94,9 @@ class Peers:
         while not self._over.is_set():
             try:
                 got = link.recv(4096)
+                link.settimeout(PATIENCE_S)
             except TimeoutError:
-                self._lost(number, f"gave no sign of life for {PATIENCE_S:.0f} s")
+                self._lost(number, f"gave no sign of life for {link.gettimeout():.0f} s")
             except OSError:
                 got = b""
             if not got:
@@ -155,4 +169,6 @@ def _line(link) -> str:
         if not got:
             raise ConnectionError("a process ended while the training was being set up")
         text += got
+        if len(text) > _LONGEST:
+            raise ConnectionError(f"{len(text)} bytes without an end, expected a greeting")
     return text.decode().strip()

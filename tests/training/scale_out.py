@@ -1,7 +1,7 @@
 """As a script: one training on some devices of this machine, or as one of several processes.
 
     python scale_out.py devices NETWORK RUN_DIR          (into RUN_DIR/one, two and moved)
-    python scale_out.py process NETWORK RUN_DIR PROCESSES NUMBER COORDINATOR [KILL_AT]
+    python scale_out.py process NETWORK RUN_DIR PROCESSES NUMBER COORDINATOR [KILL_AT [TERM_AT]]
 
 NETWORK is tiny, c3d or c3d_bn; KERAS_BACKEND chooses the backend.
 """
@@ -43,16 +43,19 @@ class HeldOut(Clips):
 class Part:
     """One process' part of every batch; before number `kill_at` is read, the process is killed.
 
-    With `stop_at` it is told there that the data are at their end.
+    With `stop_at` it is told there that the data are at their end, with `term_at` that the
+    scheduler wants the machine back.
     """
 
-    def __init__(self, batches, process=0, processes=1, kill_at=None, stop_at=None):
+    def __init__(self, batches, process=0, processes=1, kill_at=None, stop_at=None, term_at=None):
         self.batches, self.process, self.processes = batches, process, processes
-        self.kill_at, self.stop_at = kill_at, stop_at
+        self.kill_at, self.stop_at, self.term_at = kill_at, stop_at, term_at
 
     def __getitem__(self, i):
         if i == self.stop_at:
             raise EOFError
+        if i == self.term_at:
+            os.kill(os.getpid(), signal.SIGTERM)
         if i == self.kill_at:
             os.kill(os.getpid(), signal.SIGKILL)
         clips, labels = self.batches[i]
@@ -91,11 +94,12 @@ def on_devices(network, run_dir):
         train(network, f"{run_dir}/moved")
 
 
-def as_process(network, run_dir, processes, number, coordinator, kill_at=None):
+def as_process(network, run_dir, processes, number, coordinator, kill_at=0, term_at=0):
     place = cluster.Cluster(coordinator, int(processes), int(number))
     with cluster.join(place), devices.all_processes():
-        kill_at = int(kill_at) if kill_at else None
-        train(network, run_dir, place.process, place.processes, kill_at, checkpoint_every_steps=4)
+        at = int(kill_at) or None, None, int(term_at) or None
+        every = 16 if term_at else 4
+        train(network, run_dir, place.process, place.processes, *at, checkpoint_every_steps=every)
 
 
 if __name__ == "__main__":

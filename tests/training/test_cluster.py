@@ -106,15 +106,16 @@ link.leave()
 """
 
 
+def start(port, number, seconds):
+    return subprocess.Popen(
+        [sys.executable, "-c", PROCESS, str(number), str(port), str(seconds)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+
+
 def three(port, seconds):
     """Three processes that are busy for so many seconds each, once all have met."""
-    started = [
-        subprocess.Popen(
-            [sys.executable, "-c", PROCESS, str(n), str(port), str(s)],
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-        )
-        for n, s in enumerate(seconds)
-    ]  # fmt: skip
+    started = [start(port, number, busy) for number, busy in enumerate(seconds)]
     for process in started:
         assert process.stdout.readline() == "here\n"
     return started
@@ -127,6 +128,20 @@ def ends(started):
     finally:
         for process in started:
             process.kill()
+
+
+def test_who_comes_early_waits_for_the_last_and_strangers_are_not_let_in():
+    port = cluster.PORT + 76
+    started = [start(port, number, 0.1) for number in (0, 1)]
+    strangers = []
+    for greeting in (b"GET / HTTP/1.1\n", b"process 7 (x)\n", b"x" * 1000, b"\xff\n"):
+        strangers.append(peers._connect("127.0.0.1", port, time.monotonic() + 60, "a stranger"))
+        strangers[-1].sendall(greeting)
+    time.sleep(5)  # longer than PATIENCE_S
+    started.append(start(port, 2, 0.1))
+    for stranger in strangers:
+        stranger.close()
+    assert ends(started) == [("", 0)] * 3
 
 
 def test_an_error_in_one_ends_all():

@@ -94,8 +94,9 @@ def free_port():
             return port
 
 
-def as_processes(network, run_dir, count, kill=None, timeout=300):
-    """Runs all processes to their end; `kill`: (number, step). Returns (status, stderr) of each."""
+def as_processes(network, run_dir, count, kill=None, term=None, timeout=300):
+    """Runs all processes to their end; `kill`, `term`: (number, step), where it is
+    sent SIGKILL or SIGTERM. Returns (status, stderr) of each."""
     coordinator = f"127.0.0.1:{free_port()}"
     started = []
     try:
@@ -103,6 +104,7 @@ def as_processes(network, run_dir, count, kill=None, timeout=300):
             command = [sys.executable, SCRIPT, "process", network, run_dir, str(count)]
             command += [str(number), coordinator]
             command += [str(kill[1])] if kill and kill[0] == number else []
+            command += ["0", str(term[1])] if term and term[0] == number else []
             variables = environment("jax") | {"XLA_FLAGS": ""}
             started.append(
                 subprocess.Popen(
@@ -153,6 +155,18 @@ def two_processes_equal_one(network, tmp_path, kill, alone):
 
 def test_two_processes_train_as_one_does_though_one_was_killed(tmp_path, jax_tiny):
     two_processes_equal_one("tiny", tmp_path, kill=(1, 9), alone=jax_tiny[0] / "one")
+
+
+@pytest.mark.soak
+def test_one_that_is_told_to_stop_stops_all_at_the_same_step(tmp_path, jax_tiny):
+    """Of SIGTERM, as of a scheduler that wants one machine back, nothing trained is lost."""
+    ends = as_processes("tiny", tmp_path / "two", 2, term=(0, 5))
+    assert [status for status, _ in ends] == [128 + signal.SIGTERM] * 2, ends
+    assert not any("training stops here" in said for _, said in ends)
+    steps = [int(p.name.split("-")[1]) for p in (tmp_path / "two").glob("checkpoints/step-*.npz")]
+    assert 5 < max(steps) < 16, "no checkpoint where they stopped"
+    assert [status for status, _ in as_processes("tiny", tmp_path / "two", 2)] == [0, 0]
+    assert apart(weights(jax_tiny[0] / "one"), weights(tmp_path / "two")) < 1e-4
 
 
 @pytest.mark.soak
