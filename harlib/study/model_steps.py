@@ -33,6 +33,8 @@ def build(p: Trained, store: ClipStore, *, frames: int | None = None):
         options = {"backbone": p.backbone, "weights": p.weights, "width": p.width}
     elif isinstance(p, C3D):
         options = {"width": p.width, "dense": p.dense}
+        if p.weights:  # they were trained on differently scaled pixels
+            options["preprocessing"] = "c3d_port"
     else:
         options = {"width": p.width, "cardinality": p.cardinality}
     with devices.scope(p.devices):
@@ -45,7 +47,9 @@ def build(p: Trained, store: ClipStore, *, frames: int | None = None):
             **options,
         )
         if not isinstance(p, FrameCNN) and p.weights:
-            checkpoints.load_published(model, p.root / p.weights)
+            kept = checkpoints.load_published(model, p.root / p.weights)
+            new = f" but {', '.join(kept)}, new for these categories" if kept else ""
+            print(f"weights of {p.weights}: every layer is set{new}")
     if p.freeze_below or p.freeze_bn:
         finetune.freeze(model, p.freeze_below or None, batch_norm=p.freeze_bn)
     return model

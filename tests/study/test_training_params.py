@@ -1,5 +1,7 @@
 """What parameters add to a training: checks before it, weights to start from, frozen stages."""
 
+from types import SimpleNamespace
+
 import keras
 import numpy as np
 import pytest
@@ -8,8 +10,9 @@ from tiny_study import FILES, har, write_study
 from harlib import models
 from harlib.data.store import ClipStore
 from harlib.models import checkpoints
+from harlib.models.layers import PREPROCESSING
 from harlib.study import files, model_steps
-from harlib.study.params import ParamsError
+from harlib.study.params import C3D, ParamsError
 
 
 def arrays(model):
@@ -46,6 +49,31 @@ def test_har_train_starts_from_published_weights_and_keeps_the_frozen_stages(tin
     }
     assert moved["stage1_conv1"] == moved["stage2_conv1"] == 0
     assert 0 < moved["stage3_conv1"] < 0.1 * moved["stage4_conv1"]
+
+
+@pytest.mark.quick
+def test_published_c3d_gets_pixels_as_its_weights_know_them(monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    values = {"model": "c3d", "frames": 4, "size": 16, "width": 0.125, "dense": 8, "devices": 1,
+              "dropout": 0.0, "freeze_below": "", "freeze_bn": False}  # fmt: skip
+    store = SimpleNamespace(categories=["a", "b"])
+    set_from = []
+
+    def load(model, path):
+        set_from.append(path.name)
+        return ["classifier"]
+
+    monkeypatch.setattr(checkpoints, "load_published", load)
+    scratch, tuned = (
+        model_steps.build(C3D.model_construct(**values, weights=weights), store)
+        for weights in ("", "c3d.pth")
+    )
+    for model, name in ((scratch, "scaled"), (tuned, "c3d_port")):
+        assert model.get_layer("preprocess").get_config()["mean"] == list(PREPROCESSING[name][0])
+    assert set_from == ["c3d.pth"]
+    assert capsys.readouterr().out == (
+        "weights of c3d.pth: every layer is set but classifier, new for these categories\n"
+    )
 
 
 @pytest.mark.quick
