@@ -7,6 +7,7 @@ import time
 import keras
 import numpy as np
 
+from harlib.training import precision
 from harlib.training.batches import read, validate
 from harlib.training.checkpoint import Checkpoints, as_numpy, capture, restore, write_atomically
 from harlib.training.divergence import TrainingDiverged, advice, first_layer, first_nonfinite
@@ -22,6 +23,7 @@ class Run:
         self.classes = model.output_shape[-1]
         self.total = recipe.epochs * recipe.steps_per_epoch
         recipe.compile(model)
+        precision.check(model)
         # A float16 policy wraps the optimiser for loss scaling; rate and averages are inside.
         self.optimizer = getattr(model.optimizer, "inner_optimizer", model.optimizer)
         self.step = 0

@@ -4,7 +4,8 @@ import keras
 import pytest
 
 from harlib import models
-from harlib.training import precision
+from harlib.training import precision, recipes
+from harlib.training.fit import fit
 
 
 @pytest.fixture(autouse=True)
@@ -77,3 +78,14 @@ def test_float16_without_loss_scaling_is_refused():
     model.compile("sgd", "sparse_categorical_crossentropy", auto_scale_loss=False)
     with pytest.raises(ValueError, match="loss scaling is off"):
         precision.check(model)
+
+
+@pytest.mark.quick
+def test_training_refuses_a_wrong_policy(tmp_path):
+    precision.use("mixed_bfloat16")
+    inputs = keras.Input((4, 8, 8, 3), dtype="uint8")
+    hidden = keras.layers.GlobalAveragePooling3D()(keras.layers.Rescaling(1 / 255)(inputs))
+    scores = keras.layers.Dense(3, activation="softmax", name="classifier")(hidden)
+    plan = recipes.build("study-sgd", steps_per_epoch=1, epochs=1)
+    with pytest.raises(ValueError, match="classifier: computes in bfloat16"):
+        fit(keras.Model(inputs, scores), [], plan, run_dir=tmp_path, report=lambda line: None)
