@@ -1,5 +1,6 @@
 """Published PyTorch weights of C3D, 3D ResNeXt and 18-layer 3D ResNets, into the networks here."""
 
+import os
 import pickle
 import re
 
@@ -26,7 +27,7 @@ def load_published(model, path):
         Names of layers left as they were: the classifier, if the file's has other classes.
     Raises:
         ModuleNotFoundError: without PyTorch.
-        ValueError: if the file holds more than tensors, or as `load_arrays`.
+        ValueError: if the file is damaged or holds more than tensors, or as `load_arrays`.
     """
     try:
         import torch
@@ -42,6 +43,11 @@ def load_published(model, path):
             f"{path} is refused: it is not a file of tensors alone, and anything else in a "
             "pickle can run code."
         ) from error
+    except OSError:
+        raise
+    except Exception as error:  # a damaged file makes PyTorch raise anything
+        what = "empty" if not os.path.getsize(path) else "cut short or damaged"
+        raise ValueError(f"{path} is {what}: PyTorch reads no weights from it.") from error
     if isinstance(content, dict):
         content = content.get("state_dict", content)
     if not isinstance(content, dict) or not all(hasattr(v, "numpy") for v in content.values()):

@@ -203,3 +203,23 @@ def test_hostile_pickle_is_refused(slim, tmp_path):
     with pytest.raises(ValueError, match="refused"):
         checkpoints.load_published(slim, tmp_path / "weights.pth")
     assert not hostile.path.exists()
+
+
+def test_damaged_files_are_named(slim, tmp_path):
+    torch = pytest.importorskip("torch")
+    path = tmp_path / "weights.pth"
+    torch.save({k: torch.tensor(v) for k, v in arrays_of(slim).items()}, path)
+    whole = path.read_bytes()
+    old = tmp_path / "old.pth"
+    torch.save({"a": torch.zeros(500)}, old, _use_new_zipfile_serialization=False)
+    for data, what in (
+        (b"", "empty"),
+        (whole[: len(whole) // 2], "cut short or damaged"),
+        (whole[:40], "cut short or damaged"),
+        (old.read_bytes()[:1500], "cut short or damaged"),
+        (b"a page that says 404", "refused|cut short or damaged"),
+    ):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=what) as error:
+            checkpoints.load_published(slim, path)
+        assert "\n" not in str(error.value)
