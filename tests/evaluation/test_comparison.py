@@ -85,22 +85,46 @@ def test_one_group_tells_nothing_about_others():
     assert (found["low"], found["high"]) == (-1, 1)
 
 
-@pytest.mark.parametrize(("groups", "least"), [(60, 180), (15, 182)])
-def test_the_paired_interval_covers_the_difference(groups, least):
+def test_the_paired_interval_covers_the_difference():
     """Two models at 70 and 60 %, partly on the same videos, groups of two: nominal 95 %."""
-    rng, covered, videos = np.random.default_rng(0), 0, 2 * groups
+    rng, covered = np.random.default_rng(0), 0
     shared = {
-        "label": np.zeros(videos, int),
+        "label": np.zeros(120, int),
         "categories": ("x", "y"),
-        "group": np.arange(videos) // 2,
-        "video_id": np.arange(videos),
+        "group": np.arange(120) // 2,
+        "video_id": np.arange(120),
     }
     for _ in range(200):
-        luck = rng.random(videos) * 0.6 + rng.random(groups).repeat(2) * 0.4
+        luck = rng.random(120) * 0.6 + rng.random(60).repeat(2) * 0.4
         edges = [np.quantile(SUMS, share) for share in (0.7, 0.6)]
         runs = []
         for edge in edges:
             first = np.where(luck < edge, 0.9, 0.1)
+            scores = np.stack([first, 1 - first], axis=1)
+            runs.append(
+                comparison.Scores(video_scores=scores, view_scores=scores[:, None], **shared)
+            )
+        found = comparison.compare(*runs, resamples=300)
+        covered += found["low"] <= 0.1 <= found["high"]
+    assert covered >= 180
+
+
+@pytest.mark.parametrize(("groups", "least"), [(15, 185), (6, 184)])
+def test_the_paired_interval_covers_the_difference_of_few_groups(groups, least):
+    """Groups of eight videos that are easy or hard together; bare percentiles: 182 and 178."""
+    rng, covered = np.random.default_rng(0), 0
+    videos = 8 * groups
+    shared = {
+        "label": np.zeros(videos, int),
+        "categories": ("x", "y"),
+        "group": np.arange(videos) // 8,
+        "video_id": np.arange(videos),
+    }
+    for _ in range(200):
+        runs = []
+        for mean in (0.7, 0.6):
+            share = rng.beta(3 * mean, 3 * (1 - mean), groups).repeat(8)
+            first = np.where(rng.random(videos) < share, 0.9, 0.1)
             scores = np.stack([first, 1 - first], axis=1)
             runs.append(
                 comparison.Scores(video_scores=scores, view_scores=scores[:, None], **shared)
