@@ -142,7 +142,8 @@ def claim(params: Common) -> None:
         before.parent.mkdir(parents=True, exist_ok=True)
         changed = difference(params)
         run_dir.rename(before)
-        print(f"{params.run} starts anew ({changed}); what it had left is now in {before}")
+        kept = before.relative_to(params.root)
+        print(f"{params.run} starts anew ({changed}); what it had left is now in {kept}")
         state = {}
     run_dir.mkdir(parents=True, exist_ok=True)
     if state.get("status") != "started":

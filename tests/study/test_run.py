@@ -97,7 +97,7 @@ def test_each_of_several_unfinished_runs_is_kept_and_the_difference_told(study, 
         identity.write_state(runs / "03_c3d", status="started")
         study(overrides={"epochs": epochs}, only=("03_c3d",))
     said = capsys.readouterr().out
-    assert "03_c3d starts anew (epochs: 3 then, 4 now); what it had left is now in " in said
+    assert "03_c3d starts anew (epochs: 3 then, 4 now); what it had left is now in runs/" in said
     assert (runs / "before" / "03_c3d" / "left").read_text() == "before 3"
     assert (runs / "before" / "03_c3d-2" / "left").read_text() == "before 4"
 
