@@ -2,6 +2,7 @@
 
 import ast
 import json
+import subprocess
 import sys
 from pathlib import Path
 
@@ -161,3 +162,25 @@ def test_a_child_takes_gpu_memory_as_it_needs_it(monkeypatch):
     monkeypatch.delenv("XLA_PYTHON_CLIENT_PREALLOCATE")
     with Child({}, limit_s=60) as child:
         assert child.facts["environ"]["XLA_PYTHON_CLIENT_PREALLOCATE"] == "false"
+
+
+def test_pytorch_is_measured_in_its_faster_format_alone():
+    pytest.importorskip("torch")
+    spec = {"engine": "torch", "model": "resnext3d_101", "mode": "infer", "policy": "float32",
+            "batch": 1, "frames": 2, "size": 16, "reference": str(train._REFERENCE)}  # fmt: skip
+    with Child(spec, limit_s=200) as child:
+        assert child.facts["format"] in ("contiguous_format", "channels_last_3d")
+        assert "began" not in child.facts and 0 < child.facts["first_step_s"] < 60
+    with pytest.raises(ChildError, match="no PyTorch reference of r3d_18"):
+        Child(spec | {"model": "r3d_18"}, limit_s=200)
+
+
+def test_a_peak_is_the_processs_own_and_begins_anew():
+    code = (
+        "from harlib.bench import worker\n"
+        "a = bytearray(3 * 10**8); before = worker.peak(); del a; worker.forget_peak()\n"
+        "assert before > 3e8 > worker.peak() > 1e6, (before, worker.peak())"
+    )
+    held = bytearray(4 * 10**8)  # the parent's
+    subprocess.run([sys.executable, "-c", f"{code}\nassert before < 4e8, before"], check=True)
+    assert held
