@@ -137,3 +137,19 @@ def test_har_export_of_a_run(tmp_path):
     assert "loaded and run" in done.output
     loaded = keras.saving.load_model(tmp_path / "export" / "model.keras", compile=False)
     assert np.allclose(np.asarray(loaded(clips())).sum(1), 1, atol=1e-5)
+
+
+def test_a_small_probability_that_differs_is_found(tmp_path, monkeypatch):
+    names = [f"class {number}" for number in range(3)]
+    model = build(activation="softmax")
+    model.get_layer("classifier").bias.assign([15.0, 0.0, 0.0])  # of these two some 1e-7 each
+    write = export._write_keras
+
+    def write_wrong(network, path):
+        network.get_layer("classifier").bias.assign([15.0, 3.0, 0.0])
+        write(network, path)
+
+    assert export.export(model, tmp_path / "model.keras", "keras", names) <= 1e-4
+    monkeypatch.setattr(export, "_write_keras", write_wrong)
+    with pytest.raises(ValueError, match="differ from the network's by .*removed"):
+        export.export(model, tmp_path / "model.keras", "keras", names)
