@@ -122,6 +122,13 @@ def test_a_page_prints_whole(opened, name):
     pdf = page.pdf(format="A4")
     assert pdf.startswith(b"%PDF")
     page.emulate_media(media="print")
+    # what is folded on the screen takes room on paper
+    closed = page.eval_on_selector_all(
+        "details:not(.code):not([open])",
+        "folds => folds.filter(fold => fold.getBoundingClientRect().height"
+        " < fold.querySelector('summary').getBoundingClientRect().height + 8).length",
+    )
+    assert closed == 0
     page.set_viewport_size({"width": 700, "height": 900})
     cut = page.eval_on_selector_all(
         ".scroll, pre", "boxes => boxes.filter(b => getComputedStyle(b).overflowX != 'visible')"
