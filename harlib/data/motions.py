@@ -10,15 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from harlib.data.poses import (
-    SIDES,
-    Skeleton,
-    arm_direction,
-    skeleton,
-    spine,
-    unit,
-    vector,
-)
+from harlib.data.poses import SIDES, Skeleton, arm_direction, skeleton, spine, unit, vector
 
 
 @dataclass

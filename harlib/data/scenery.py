@@ -280,16 +280,8 @@ def occluders(camera, size, rng, difficulty):
             at, (rng.uniform(0.4, 1.3) * width / reach, 0.2, (depth + 16) / reach), color, bias=-9.0
         )
     if kind == "pole":
-        return [
-            limb(
-                world(left, -20),
-                world(left, height + 20),
-                0.5 * depth / reach,
-                0.5 * depth / reach,
-                color,
-                bias=-9.0,
-            )
-        ]
+        thick = 0.5 * depth / reach
+        return [limb(world(left, -20), world(left, height + 20), thick, thick, color, bias=-9.0)]
     leaves = []
     for _ in range(8):
         tip = world(left + rng.normal(0, 1.2) * depth, height - abs(rng.normal(2.0, 1.0)) * depth)
