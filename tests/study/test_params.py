@@ -17,7 +17,7 @@ def own_data(tmp_path):
     """A data_root with everything that the studies of own videos ask for."""
     for name in ("videos", "clips_80x64"):
         (tmp_path / name).mkdir()
-    for name in ("train.csv", "val.csv"):
+    for name in ("train.csv", "val.csv", "validate.csv"):
         (tmp_path / name).touch()
     return {"data_root": str(tmp_path)}
 
