@@ -102,7 +102,8 @@ def table(rows: list[dict]) -> str:
         texts.append(
             f"{TITLES[task]}\n" + own.to_string(index=False, na_rep="", float_format=_digits)
         )
-    return "\n\n".join(texts) + f"\n\n{rows[0]['videos']}, on {rows[0]['device']}"
+    end = f"{rows[0]['videos']}, read from the page cache, on {rows[0]['device']}"
+    return "\n\n".join([*texts, end])
 
 
 def _digits(value: float) -> str:
