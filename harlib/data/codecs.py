@@ -111,7 +111,9 @@ class H264:
                 if number in places:
                     if (frame.height, frame.width) != (height, width):
                         raise CodecError(f"frame {number} is not {height} x {width}")
-                    clip[places[number]] = scaler.reformat(frame, format="rgb24").to_ndarray()
+                    # more threads for so small a frame cost more than they save
+                    image = scaler.reformat(frame, format="rgb24", threads=1)
+                    clip[places[number]] = image.to_ndarray()
                     found += 1
         except av.FFmpegError as error:
             raise CodecError(f"a frame is not H.264 ({error})") from error

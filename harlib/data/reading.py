@@ -1,7 +1,6 @@
 """Reading ahead: a dataset's elements from threads or processes, always in the dataset's order."""
 
 import collections
-import itertools
 import os
 import pickle
 import shutil
@@ -14,7 +13,7 @@ from multiprocessing.shared_memory import SharedMemory
 
 import grain
 
-from harlib.data import processes
+from harlib.data import memory, processes
 
 
 def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None):
@@ -110,8 +109,11 @@ def _slots(count, size):
 
 
 def _taken(slot, lengths):
-    ends = list(itertools.accumulate(lengths, initial=0))
-    return [bytearray(slot.buf[start:end]) for start, end in itertools.pairwise(ends)]
+    arrays, end = [memory.empty((length,)) for length in lengths], 0
+    for array in arrays:
+        array[:] = slot.buf[end : end + len(array)]
+        end += len(array)
+    return arrays
 
 
 def _unlink(slots):

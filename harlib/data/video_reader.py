@@ -230,7 +230,8 @@ class VideoReader:
         shrinks = high <= frame.height and wide <= frame.width
         way = Interpolation.AREA if shrinks else Interpolation.BICUBIC
         try:
-            small = scaler.reformat(frame, wide, high, "rgb24", interpolation=way)
+            # one thread: the other cores have other videos
+            small = scaler.reformat(frame, wide, high, "rgb24", interpolation=way, threads=1)
         except (av.FFmpegError, ValueError) as error:
             raise VideoError(
                 self.path, f"frames cannot be converted to RGB ({reason(error)})"

@@ -95,10 +95,10 @@ def packed(tmp_path, moving_square):
     for number in range(8):
         youtube, split = f"video_{number:05d}", "val" if number % 4 == 3 else "train"
         label = ("run", "sit down")[number // 4]
-        lines.append(f"{label},{youtube},5,15,{split}\n")
-        path = tmp_path / "loose" / f"{youtube}_000005_000015.mp4"
+        lines.append(f"{label},{youtube},5,6,{split}\n")
+        path = tmp_path / "loose" / f"{youtube}_000005_000006.mp4"
         path.parent.mkdir(exist_ok=True)
-        encode(path, moving_square(frames=16 + number, seed=number), fps=25)
+        encode(path, moving_square(frames=24 + number, seed=number), fps=25)
         files.append(path)
     (tmp_path / "list.csv").write_text(LIST + "".join(lines))
     for number, chosen in enumerate((files[::2], files[1::2])):
@@ -171,14 +171,14 @@ def test_repair_reads_only_the_damaged_members(packed, tmp_path, monkeypatch):
 
     monkeypatch.setattr(shards, "stream", recorded)
     repair(listed, tmp_path / "store", size=32, workers=1, progress=False)
-    assert asked == ["video_00000_000005_000015.mp4"]
+    assert asked == ["video_00000_000005_000006.mp4"]
     assert file.read_bytes() == good and verify(tmp_path / "store").empty
 
 
 def test_of_a_damaged_video_and_its_replacement_the_replacement_is_taken(packed):
     table, _, folder = packed
     (folder / "replacement").mkdir()
-    pack(folder / "replacement" / "more.tgz", ("x/video_00000_000005_000015.mp4", b"1"))
+    pack(folder / "replacement" / "more.tgz", ("x/video_00000_000005_000006.mp4", b"1"))
     frame = Catalog.from_kinetics_csv(table, folder).frame.set_index("group")
     assert "/replacement/more.tgz!/" in frame.loc["video_00000", "path"]
     assert "/train/part_1.tar!/" in frame.loc["video_00001", "path"]
