@@ -37,6 +37,7 @@ class Peers:
         self.names = {process: f"process {process} ({socket.gethostname()}, pid {os.getpid()})"}
         self._over = threading.Event()
         self._left: set[int] = set()
+        self._closed = threading.Semaphore(0)  # one for each peer whose connection ended as planned
         self._links: dict[int, socket.socket] = {}
         deadline = time.monotonic() + wait_s
         if process:
@@ -100,16 +101,15 @@ class Peers:
             except OSError:
                 got = b""
             if not got:
-                return None if self._over.is_set() else self._lost(number, "ended")
+                planned = self._over.is_set() or number in self._left
+                return self._closed.release() if planned else self._lost(number, "ended")
             *lines, text = (text + got.replace(b".", b"")).split(b"\n")
             for line in map(bytes.decode, lines):
-                if line == "leave":
-                    self._left.add(number)
-                    if self.process:  # process 0 is the last to leave
-                        self._over.set()
-                    return None
-                else:
+                if line != "leave":
                     self._end(line)
+                self._left.add(number)
+                if self.process:  # process 0 is the last to leave
+                    self._over.set()
 
     def _lost(self, number, how):
         message = f"{self.names[number]} {how}"
@@ -133,6 +133,13 @@ class Peers:
             self._send(link, b"leave\n")
         if self.process:
             self._over.wait()  # process 0 may have much to do: scores, files
+        for link in self._links.values():
+            with contextlib.suppress(OSError):
+                link.shutdown(socket.SHUT_WR)
+        if not self.process:
+            # A socket closed over unread beats resets the connection, and "leave" is lost with it.
+            for _ in self._links:
+                self._closed.acquire(timeout=PATIENCE_S)
         self._over.set()
 
     def abandon(self, error: BaseException) -> None:

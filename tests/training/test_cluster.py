@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -155,6 +156,24 @@ def test_all_leave_together_when_the_last_is_done():
     began = time.monotonic()
     assert ends(three(cluster.PORT + 80, (0.1, 1.0, 0.1))) == [("", 0)] * 3
     assert time.monotonic() - began >= 1
+
+
+def test_the_last_word_is_not_lost_behind_unread_beats():
+    """A connection closed over unread bytes is reset, and what it brought may be thrown away."""
+    port = cluster.PORT + 78
+    started = [start(port, number, 0.1) for number in (0, 1)]
+    with peers._connect("127.0.0.1", port, time.monotonic() + 60, "process 2") as link:
+        link.sendall(b"process 2 (by hand)\nleave\n")
+        heard = b""
+        while b"leave\n" not in heard:
+            heard += link.recv(100)
+            link.sendall(b"." * 1000)
+        time.sleep(0.5)
+        link.sendall(b"." * 1000)
+        link.shutdown(socket.SHUT_WR)
+        while more := link.recv(100):  # to its end, without a reset
+            heard += more
+    assert heard.endswith(b"leave\n") and ends(started) == [("", 0)] * 2
 
 
 @pytest.mark.parametrize(("victim", "how"), [(1, signal.SIGKILL), (0, signal.SIGKILL),
