@@ -47,10 +47,7 @@ def pyav(path, first, count, fps, size):
         for frame in container.decode(stream):
             clock = frame.dts if frame.pts is None else frame.pts
             if (clock * stream.time_base - start) * fps > first - 0.5:
-                image = scaler.reformat(
-                    frame, size[1], size[0], "rgb24", interpolation=Interpolation.AREA
-                )
-                clip.append(image.to_ndarray())
+                clip.append(_small(scaler, frame, size))
                 if len(clip) == count:
                     return np.stack(clip)
     raise RuntimeError(f"PyAV reads no frames {first} + {count} of {path}")
@@ -61,6 +58,13 @@ def decord(path, first, count, fps, size):
 
     reader = library.VideoReader(path, width=size[1], height=size[0], num_threads=1)
     return reader.get_batch(range(first, first + count)).asnumpy()
+
+
+def _small(scaler, frame, size) -> np.ndarray:
+    # one thread, as for decoding: the automatic number costs more CPU time
+    area = Interpolation.AREA
+    image = scaler.reformat(frame, *size[::-1], "rgb24", interpolation=area, threads=1)
+    return image.to_ndarray()
 
 
 def peers() -> dict:
@@ -118,8 +122,7 @@ def _libav(path, shape) -> None:
         container.streams.video[0].codec_context.thread_count = 1
         scaler = VideoReformatter()
         for frame in container.decode(video=0):
-            area = Interpolation.AREA
-            scaler.reformat(frame, *shape[::-1], "rgb24", interpolation=area).to_ndarray()
+            _small(scaler, frame, shape)
 
 
 @contextlib.contextmanager
