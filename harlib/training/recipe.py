@@ -186,8 +186,6 @@ class Recipe:
             for f in dataclasses.fields(self)[5:]
             if getattr(self, f.name) != f.default and f.name not in ("lr", "levels", "drop_epochs")
         ]
-        if self.optimizer == "adamw" and not self.ema:
-            parts.append("no ema (chosen like mix: mixup, by parameter)")
         marks = sorted({0, 1, self.epochs // 4, self.epochs // 2, self.epochs - 1})
         rates = [
             f"epoch {e + 1}: {self.lr_at(e * self.steps_per_epoch):.3g}"
