@@ -58,7 +58,6 @@ def check_pages(folder, budget):
 
 
 @pytest.mark.quick
-@pytest.mark.skipif(not SAMPLE.is_dir(), reason="no sample in docs/: make sample-report")
 def test_the_sample_is_small_and_its_links_resolve():
     check_pages(SAMPLE, BUDGET)
 
