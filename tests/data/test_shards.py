@@ -5,11 +5,12 @@ import tarfile
 
 import numpy as np
 import pytest
+from stores import make
 
 from harlib.data import category_file, shards
 from harlib.data.catalog import Catalog
 from harlib.data.listings import CatalogError
-from harlib.data.prepare import prepare, verify
+from harlib.data.prepare import verify
 from harlib.data.repair import repair
 from harlib.data.store import ClipStore
 from harlib.data.video import VideoError, decode, encode, probe
@@ -30,10 +31,6 @@ def pack(path, *members, mode="w"):
                     setattr(info, attribute, value)
                 tar.addfile(info)
     return path
-
-
-def make(catalog, root, **options):
-    return prepare(catalog, root, **{"size": 32, "workers": 1, "progress": False} | options)
 
 
 @pytest.fixture(scope="module")
