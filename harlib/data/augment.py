@@ -106,19 +106,22 @@ def color_jitter(clip, rng, strength, out=None):
     return out
 
 
-def mix(clips, labels, classes, rng, *, kind, alpha=None):
-    """Blend every clip of a batch with its neighbour, and their labels in the same proportion.
+def mix(clips, labels, classes, rng, *, kind, alpha=None, part=None):
+    """Blend every clip of a batch with the one before it, and their labels in the same proportion.
 
-    The own share of a clip is drawn from Beta(alpha, alpha), each clip its own.
+    The one before the first is the last. The own share of a clip is drawn from Beta(alpha, alpha),
+    each clip its own.
 
     Args:
         clips: uint8 (batch, frames, height, width, 3).
         labels: int (batch,) in 0..classes - 1.
         kind: "mixup" averages the pixels, "cutmix" pastes one box through all frames.
         alpha: 0.8 for mixup and 1 for cutmix by default.
+        part: None, or (first, batch): of a batch of `batch` clips, those from number `first` on
+            are blended; `clips` and `labels` begin with the one before it.
 
     Returns:
-        uint8 clips of the same shape, float32 labels (batch, classes) whose rows sum to 1.
+        uint8 clips of the same size, float32 labels (batch, classes) whose rows sum to 1.
 
     Reference:
         Zhang et al., "mixup", ICLR 2018; Yun et al., "CutMix", ICCV 2019.
@@ -128,28 +131,34 @@ def mix(clips, labels, classes, rng, *, kind, alpha=None):
     if alpha is None:
         alpha = 0.8 if kind == "mixup" else 1.0
     height, width = clips.shape[2:4]
-    own = rng.beta(alpha, alpha, len(clips))
-    partners = np.roll(np.arange(len(clips)), 1)
-    mixed = np.empty_like(clips)
-    for i, partner in enumerate(partners):
+    places = np.arange(len(clips))
+    partners = np.roll(places, 1)
+    if part:
+        places, partners = places[1:], places[:-1]
+    first, batch = part or (0, len(clips))
+    # Drawn for the whole batch, so that a part of it is blended as the whole would be.
+    own = rng.beta(alpha, alpha, batch)[first : first + len(places)]
+    centers = rng.random((batch, 2))[first : first + len(places)]
+    mixed = np.empty((len(places), *clips.shape[1:]), np.uint8)
+    for i, (place, partner) in enumerate(zip(places, partners, strict=True)):
         if kind == "mixup":
-            a, b, target = _tall(clips[i]), _tall(clips[partner]), _tall(mixed[i])
+            a, b, target = _tall(clips[place]), _tall(clips[partner]), _tall(mixed[i])
             cv2.addWeighted(a, own[i], b, 1 - own[i], 0, dst=target)
         else:
             side = (1 - own[i]) ** 0.5
-            top, bottom = _span(height, side, rng)
-            left, right = _span(width, side, rng)
-            mixed[i] = clips[i]
+            top, bottom = _span(height, side, centers[i, 0])
+            left, right = _span(width, side, centers[i, 1])
+            mixed[i] = clips[place]
             mixed[i, :, top:bottom, left:right] = clips[partner, :, top:bottom, left:right]
             own[i] = 1 - (bottom - top) * (right - left) / (height * width)
     one_hot = np.eye(classes, dtype=np.float32)[labels]
     share = own.astype(np.float32)[:, None]
-    return mixed, share * one_hot + (1 - share) * one_hot[partners]
+    return mixed, share * one_hot[places] + (1 - share) * one_hot[partners]
 
 
-def _span(length, share, rng):
-    """First and last + 1 of `share` of `length`, centred anywhere and cut at the border."""
-    center, half = rng.random() * length, share * length / 2
+def _span(length, share, center):
+    """First and last + 1 of `share` of `length` around `center` (0..1), cut at the border."""
+    center, half = center * length, share * length / 2
     return max(0, round(center - half)), min(length, round(center + half))
 
 

@@ -48,6 +48,7 @@ def training_batches(
     balanced=False,
     mix=None,
     shuffle_labels=False,
+    part=(0, 1),
 ):
     """An endless dataset of augmented training batches, one random clip of a video at a time.
 
@@ -72,6 +73,7 @@ def training_batches(
         mix: None, "mixup" or "cutmix", see `augment.mix`.
         shuffle_labels: permute the labels among the videos, once for all epochs: a network trained
             on them that does better than chance on other videos reveals a leak.
+        part: (number, parts): of several processes, this one's equal part of every batch.
 
     Returns:
         grain.MapDataset of (clips, labels): uint8 (batch, frames, height, width, 3) and int32
@@ -80,7 +82,7 @@ def training_batches(
     return grain.MapDataset.source(
         _Training(
             store, split, batch, frames, stride, size, seed, crop, flip, color, jitter, fps,
-            sampling, balanced, mix, shuffle_labels,
+            sampling, balanced, mix, shuffle_labels, part,
         )
     )  # fmt: skip
 
@@ -155,16 +157,25 @@ class _Clips:
 class _Training(_Clips):
     def __init__(
         self, store, split, batch, frames, stride, size, seed, crop, flip, color, jitter, fps,
-        sampling_, balanced, mix_, shuffle_labels,
+        sampling_, balanced, mix_, shuffle_labels, part,
     ):  # fmt: skip
         super().__init__(store, split, batch, frames, stride, size, fps, sampling_)
         if crop not in CROPS:
             raise ValueError(f"crop must be one of {', '.join(CROPS)}, received {crop!r}")
         if mix_ not in (None, *MIXES):
             raise ValueError(f"mix must be one of {', '.join(MIXES)} or None, received {mix_!r}")
+        if mix_ and batch == 1:
+            raise ValueError(f"{mix_} blends two clips of a batch, received batch=1")
+        number, parts = part
+        if not 0 <= number < parts or batch % parts:
+            raise ValueError(
+                f"part {number} of {parts}: a batch of {batch} clips is cut into equal parts, "
+                f"numbered from 0"
+            )
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, received {seed}")
         self.seed, self.jitter, self.mix, self.classes = seed, jitter, mix_, len(store.categories)
+        self.own = range(number * batch // parts, (number + 1) * batch // parts)
         self.augment = functools.partial(augment, size=self.size, crop=crop, flip=flip, color=color)
         self.by_category = np.argsort(self.labels, kind="stable")
         # Without balance all videos are one category.
@@ -179,9 +190,13 @@ class _Training(_Clips):
 
     def __getitem__(self, i):
         _single_threaded_opencv()
-        clips, labels = self.empty(self.batch), np.empty(self.batch, np.int32)
-        for j in range(self.batch):
-            position = i * self.batch + j
+        places, part = self.own, None
+        if self.mix and len(places) < self.batch:  # blending also needs the clip before the part
+            part = places.start, self.batch
+            places = ((places.start - 1) % self.batch, *places)
+        clips, labels = self.empty(len(places)), np.empty(len(places), np.int32)
+        for j, place in enumerate(places):
+            position = i * self.batch + place
             k = self.video_at(position)
             with _naming(self.store, self.rows[k]):
                 rng = _rng(self.seed, _CLIP, position)
@@ -189,7 +204,8 @@ class _Training(_Clips):
                 self.augment(clip, rng, out=clips[j])
             labels[j] = self.labels[k]
         if self.mix:
-            return mix(clips, labels, self.classes, _rng(self.seed, _MIX, i), kind=self.mix)
+            rng = _rng(self.seed, _MIX, i)
+            return mix(clips, labels, self.classes, rng, kind=self.mix, part=part)
         return clips, labels
 
     def video_at(self, position):

@@ -155,6 +155,16 @@ def test_mix_gives_soft_labels_that_follow_position():
     assert same(dataset[4], training(mix="mixup")[4])
 
 
+@pytest.mark.parametrize("mix", [None, "mixup", "cutmix"])
+def test_parts_of_a_batch_are_the_whole(mix):
+    whole = training(batch=6, color=0.2, mix=mix)
+    parts = [training(batch=6, color=0.2, mix=mix, part=(number, 3)) for number in range(3)]
+    for i in (0, 5):
+        clips, labels = zip(*(part[i] for part in parts), strict=True)
+        assert [len(c) for c in clips] == [2, 2, 2]
+        assert same((np.concatenate(clips), np.concatenate(labels)), whole[i])
+
+
 @pytest.mark.parametrize(
     "options, message",
     [
@@ -164,6 +174,9 @@ def test_mix_gives_soft_labels_that_follow_position():
         (dict(crop="corner"), "crop must be one of hara"),
         (dict(sampling="dense"), "sampling must be one of clip, segments, received 'dense'"),
         (dict(mix="blend"), "received 'blend'"),
+        (dict(mix="mixup", batch=1), "blends two clips of a batch, received batch=1"),
+        (dict(batch=3, part=(0, 2)), "part 0 of 2: a batch of 3 clips"),
+        (dict(batch=4, part=(2, 2)), "part 2 of 2"),
         (dict(split="val"), "no video of split 'val'; its splits: train"),
     ],
 )
