@@ -31,7 +31,7 @@ def gradcam(model, clip, *, label=None, layer=None):
         )
     import tensorflow as tf
 
-    chosen, last = _map_layer(model, layer), model.layers[-1]
+    chosen, last = map_layer(model, layer), model.layers[-1]
     dense = isinstance(last, keras.layers.Dense)
     inner = keras.Model(model.inputs, [chosen.output, last.input if dense else model.outputs[0]])
     with tf.GradientTape() as tape:
@@ -72,8 +72,11 @@ def maps(model):
     }
 
 
-def _map_layer(model, name):
-    """The layer `name`, or the last whose maps have enough places to point."""
+def map_layer(model, name=None):
+    """The layer `name`, or the last whose maps have at least 5 × 5 places.
+
+    Raises: ValueError for a model without maps over time, and for a layer that has none.
+    """
     found = maps(model)
     if not found:
         raise ValueError(

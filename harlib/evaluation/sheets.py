@@ -6,16 +6,20 @@ import numpy as np
 from harlib.evaluation.style import QUIET, describe, new_axes, short, styled
 
 _GAP = 4  # white pixels between tiles
+_WIDTH = 880  # pixels of a row at most: on a page, a wider figure would shrink its titles
 
 
 @styled
-def contact_sheet(clips, titles=None, *, frames=8, height=96, colors=None, fps=None, ax=None):
+def contact_sheet(
+    clips, titles=None, *, frames=8, height=96, colors=None, fps=None, title=None, ax=None
+):
     """A row a clip: `frames` evenly spaced frames, first and last among them, titles at the left.
 
     clips: uint8 arrays (frames, height, width, 3) RGB; their sizes and lengths may differ.
-    titles: one a clip. height: pixels of a tile; tiles are as wide as the widest clip needs.
+    titles: one a clip. height: pixels of a tile, less where a row would be wider than a page;
+    tiles are as wide as the widest clip needs.
     colors: one a clip, of its title (such as right and wrong answers). fps: of the clips, to print
-    the time they span.
+    the time they span. title: of the whole sheet.
 
     Raises: ValueError for no clips, a clip of another shape or kind, or too few titles.
     """
@@ -29,7 +33,9 @@ def contact_sheet(clips, titles=None, *, frames=8, height=96, colors=None, fps=N
                 f"a clip is {clip.dtype} {clip.shape}, expected uint8 (frames, height, width, 3)"
             )
     widths = [round(height * clip.shape[2] / clip.shape[1]) for clip in clips]
-    width = min(max(widths), 2 * height)
+    width, room = min(max(widths), 2 * height), _WIDTH // frames - _GAP
+    if width > room:
+        height, width = max(1, round(height * room / width)), room
     sheet = np.full(
         (len(clips) * (height + _GAP) - _GAP, frames * (width + _GAP) - _GAP, 3), 255, np.uint8
     )
@@ -45,6 +51,7 @@ def contact_sheet(clips, titles=None, *, frames=8, height=96, colors=None, fps=N
     ax.imshow(sheet, interpolation="antialiased")
     ax.figure.photographs = True  # keep their colours in the PNG
     ax.grid(False)
+    ax.set_title(short(title or "", 80))
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     ax.set_xticks([])

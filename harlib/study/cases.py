@@ -17,8 +17,13 @@ from harlib.study.report import read_json
 _GONE = "The clip store is no longer there, so no video can be shown."
 
 
-def best_run(table: pd.DataFrame) -> str:
-    """The run of `metrics.table` with the highest video top-1; the first of equals."""
+def best_run(table: pd.DataFrame, *, over_time: bool = False) -> str:
+    """The run of `metrics.table` with the highest video top-1; the first of equals.
+
+    over_time: of those whose network sees several frames at once, where there is one.
+    """
+    seen = ~table["model"].str.startswith("frame_cnn") if over_time else pd.Series(False)
+    table = table[seen] if seen.any() else table
     return str(table.sort_values("video_top1", ascending=False, kind="stable").iloc[0]["run"])
 
 
@@ -60,11 +65,15 @@ def show(p: Common, scores: Scores, run_dir: Path, *, videos: int = 4) -> tell.S
 
 
 def show_attention(
-    p: Common, scores: Scores, run_dir: Path, *, videos: int = 2, layer: str | None = None
+    p: Common, scores: Scores, run_dir: Path, *, videos: int = 2, layer: str = ""
 ) -> tell.Sentence | None:
     """Shows what in the chosen videos spoke for the category that the run named (Grad-CAM).
 
+    layer: whose maps; empty = the last that has at least 5 × 5 places.
+
     Says why not for a network of single frames, or for a run whose weights are not kept.
+
+    Raises: ValueError for a layer that the network lacks, with the names it has.
     """
     from harlib.evaluation import gradcam  # needs Keras, and with it seconds
 
@@ -77,6 +86,7 @@ def show_attention(
         return tell.Sentence(
             f"The network of {run_dir.name} sees one frame at a time: there is no map over time."
         )
+    layer = gradcam.map_layer(model, layer or None).name
     table = chosen(scores, videos)
     dataset, order = _middle_clips(store, run_dir), _store_rows(store, scores, run_dir)
     split = read_json(run_dir / "metrics.json")["protocol"]["split"]
@@ -87,13 +97,15 @@ def show_attention(
         label = list(scores.categories).index(case.predicted)
         heat = gradcam.gradcam(model, clip, label=label, layer=layer)
         clips += [clip, gradcam.overlay(clip, heat)]
-        titles += [case.title, f"what spoke for\n{case.predicted}"]
+        what = "what" if heat.max() > 0 else "nothing"
+        titles += [case.title, f"{what} spoke for\n{case.predicted}"]
     colors = [color for color in _colors(table) for _ in range(2)]
     names = ", ".join(" ".join(title.split()) for title in titles[::2])
+    title = f"{run_dir.name}: Grad-CAM, maps of {layer}"
     figures.show(
-        figures.contact_sheet(clips, titles, colors=colors),
+        figures.contact_sheet(clips, titles, colors=colors, title=title),
         "Frames of one clip a video, and below them the same frames with the places marked that "
-        f"spoke for the named category: {names}",
+        f"spoke for the named category, by the maps of the layer {layer}: {names}",
     )
     return None
 

@@ -80,7 +80,7 @@ class Trained(Common):
     score_batch: Count
     checkpoint: Literal["last", "best"]
     balanced: bool  # show every category equally often
-    mix: Literal["", "mixup", "cutmix"]  # blend the clips of a batch, and their labels
+    mix: Literal["", "none", "mixup", "cutmix"]  # of a batch's clips; empty = as the recipe says
     class_weights: Literal["", "balanced"]  # rare categories weigh more in the loss
     tensorboard: bool  # logs for TensorBoard in the run's folder
     devices: Count  # of one machine, which share each batch
@@ -112,6 +112,8 @@ class Trained(Common):
     @field_validator("recipe_options")
     @classmethod
     def _numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
+        if "mix" in value:
+            raise ValueError("holds 'mix', a parameter of its own: mix: mixup, cutmix or none")
         return {key: _number(item) for key, item in value.items()}
 
 
@@ -192,6 +194,7 @@ class Evaluation(Common):
 
     runs: list[Name]  # empty = every scored run of the study
     confused: Count  # how many confused pairs to list
+    layer: str  # whose maps show where the best 3D network looked; empty = the last that can point
 
 
 class Performance(Common):

@@ -4,12 +4,13 @@ import json
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 import yaml
 
 from harlib.data.prepare import prepare
 from harlib.data.store import ClipStore
-from harlib.evaluation import figures
+from harlib.evaluation import figures, gradcam
 from harlib.evaluation.score import Scores
 from harlib.study import cases
 
@@ -66,12 +67,50 @@ def test_the_videos_are_shown_still_and_moving(run, monkeypatch):
     assert moving[0].count("<img") == 3
 
 
+def test_the_best_run_over_time_is_no_frame_cnn():
+    table = pd.DataFrame({"run": ["02", "03", "04"], "video_top1": [0.9, 0.5, 0.7],
+                          "model": ["frame_cnn (small)", "c3d", "resnext3d_26"]})  # fmt: skip
+    assert cases.best_run(table) == "02"
+    assert cases.best_run(table, over_time=True) == "04"
+    assert cases.best_run(table[:1], over_time=True) == "02"
+
+
 def test_what_cannot_be_shown_is_said(run, tmp_path):
     p, scores, folder = run
     assert "no longer there" in cases.show(SimpleNamespace(store_dir=tmp_path), scores, folder)
     other = Scores(["x", "y", "z"], [0, 1, 2], CATEGORIES, np.eye(3), np.eye(3)[:, None])
     with pytest.raises(ValueError, match="'x' is not among the val videos"):
         cases.show(p, other, folder)
+
+
+def test_where_it_looked_is_shown_for_the_chosen_layer(run, monkeypatch):
+    import keras
+
+    p, scores, folder = run
+    clips = keras.Input((8, 32, 32, 3), dtype="uint8")
+    x = keras.layers.Rescaling(1 / 255, name="preprocess")(clips)
+    for name in ("early", "late"):
+        x = keras.layers.Conv3D(4, 3, activation="relu", name=name)(x)
+    x = keras.layers.GlobalAveragePooling3D()(x)
+    keras.Model(clips, keras.layers.Dense(3)(x), name="small").save(folder / "model.keras")
+    shown, asked, look = [], [], gradcam.gradcam
+
+    def asking(*given, layer, **options):
+        asked.append(layer)
+        return look(*given, layer=layer, **options)
+
+    monkeypatch.setattr(gradcam, "gradcam", asking)
+    monkeypatch.setattr(figures, "show", lambda drawn, text: shown.append((drawn, text)))
+    assert cases.show_attention(p, scores, folder, layer="early") is None
+    assert cases.show_attention(p, scores, folder) is None
+    assert [text.count("by the maps of the layer early") for _, text in shown] == [1, 0]
+    assert [drawn.get_title(loc="left") for drawn, _ in shown] == [
+        f"03_c3d: Grad-CAM, maps of {name}" for name in ("early", "late")
+    ]
+    assert list(dict.fromkeys(asked)) == ["early", "late"]
+    with pytest.raises(ValueError, match="'lat' has no such maps in small; expected one of early, "
+                       "late"):  # fmt: skip
+        cases.show_attention(p, scores, folder, layer="lat")
 
 
 def test_a_run_without_weights_says_so(run):
