@@ -94,6 +94,7 @@ def accuracy_compute(table, *, x="gmacs", ax=None):
         "minutes": "minutes of the run",
         "parameters": "trainable parameters",
     }
+    nouns = {"gmacs": "arithmetic", "minutes": "time", "parameters": "size"}
     if x not in units:
         raise ValueError(f"x={x!r}, expected one of {sorted(units)}")
     ax = ax or new_axes(8.2, 4.2)
@@ -120,7 +121,7 @@ def accuracy_compute(table, *, x="gmacs", ax=None):
         xlabel=units[x],
         ylabel="video top-1 accuracy",
         ylim=(0, 1.04),
-        title="Accuracy against cost",
+        title=f"Accuracy against {nouns[x]}",
     )
     in_percent(ax.yaxis)
     said = [

@@ -43,7 +43,8 @@ def confusion(matrix, categories, *, clustered=None, title=None, ax=None):
         _cells(ax, share, names)
     else:
         _raster(ax, share)
-    ax.set(title=title or "Confusion matrix" + (", similar ones side by side" * clustered))
+    heading = "Confusion matrix" if title is None else short(title, 60)
+    ax.set_title(heading + ", similar ones side by side" * clustered)
     ax.set_ylabel("true category", labelpad=8)
     return describe(ax, _text(matrix, categories))
 
