@@ -50,8 +50,6 @@ def facts(run_dir: Path) -> dict[str, Any]:
             f"Its confidence is off by {tell.percent(metrics['calibration_error'])} on average "
             f"(expected calibration error)."
         )
-    if metrics.get("missing"):
-        good.append(f"{metrics['missing']:,} listed videos could not be read and count as wrong.")
     limits = [
         "It knows only its own categories and answers with one of them whatever it is shown.",
         "Measured on videos of the kind it was trained on; one training run, one seed. Do not "

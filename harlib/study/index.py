@@ -45,6 +45,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
     )
+    environment.filters["unbroken"] = tell.unbroken
     page = environment.get_template("study.html.j2").render(
         study=study,
         style=style(),
@@ -110,7 +111,7 @@ def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
     for place, (_, row) in enumerate(_ranked(table).iterrows()):
         cells = []
         for _, key, kind in _COLUMNS:
-            text = tell.cell(key, row[key]) if key != "minutes" else f"{row[key]:.1f}"
+            text = tell.cell(key, row[key])
             if key == "video_top1":
                 text += f" ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
             link = f"{row['run']}.html" if key == "run" and row["run"] in pages else ""

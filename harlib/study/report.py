@@ -39,6 +39,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # papermill draws a random one for the cell it injects
     title = _take_title(notebook) or run_dir.name
+    said = _answer(notebook)
     _drop_chatter(notebook, root=run_dir.resolve().parents[2])
     _drop_widgets(notebook)
     _compress_photographs(notebook)
@@ -49,7 +50,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     for name in _WEB_ADDRESSES:
         if exporter.has_trait(name):
             setattr(exporter, name, "")
-    context = {"title": title, "style": style()} | _run_facts(run_dir)
+    context = {"title": title, "style": style()} | _run_facts(run_dir, said)
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
@@ -74,15 +75,18 @@ def _pixels(size: int | list[int]) -> str:
     return " × ".join(map(str, size)) if isinstance(size, (list, tuple)) else f"{size} × {size}"
 
 
-def _run_facts(run_dir: Path) -> dict[str, Any]:
-    """What the head of a run's page says, all from its files."""
+def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
+    """What the head of a run's page says, all from its files; `said`: by its notebook."""
     state = identity.read_state(run_dir)
     params = yaml.safe_load((run_dir / "params.yaml").read_text())
     where = read_json(run_dir / "environment.json")
     scored = (run_dir / "metrics.json").is_file()
     metrics = read_json(run_dir / "metrics.json") if scored else {}
     card = []
+    if (run_dir / "data.json").is_file():
+        said = read_json(run_dir / "data.json")["summary"]
     if scored:
+        said = tell.answer(metrics)
         card += [
             ("video top-1", tell.percent(metrics["video"]["top1"]), True),
             ("clip top-1", tell.percent(metrics["clip"]["top1"]), True),
@@ -109,7 +113,7 @@ def _run_facts(run_dir: Path) -> dict[str, Any]:
         "study": run_dir.parent.name,
         "run": run_dir.name,
         "failed": state.get("problem", "") if state.get("status") == "failed" else "",
-        "answer": tell.answer(metrics) if scored else "",
+        "answer": tell.unbroken(said),
         "card": card,
         "parameters": [(name, _value(value)) for name, value in params.items()],
         "environment": [*where["versions"].items(), *rows],
@@ -128,6 +132,16 @@ def _take_title(notebook: nbformat.NotebookNode) -> str:
         if cell.cell_type == "markdown" and (found := re.match(r"# (.+)\n*", cell.source)):
             cell.source = cell.source[found.end() :]
             return found[1].strip()
+    return ""
+
+
+def _answer(notebook: nbformat.NotebookNode) -> str:
+    """What the cell with the tag `answer` shows: the result in a sentence; empty without one."""
+    for cell in notebook.cells:
+        if "answer" in cell.metadata.get("tags", []):
+            for output in cell.get("outputs", []):
+                if text := output.get("data", {}).get("text/plain"):
+                    return text
     return ""
 
 

@@ -15,6 +15,8 @@ from harlib.study.params import Evaluation
 def scored_runs(p: Evaluation) -> dict[str, Path]:
     """The study's scored runs by name, in order: those in ``runs``, else all complete ones.
 
+    Keeps for the run's card which clip stores they were scored on.
+
     Raises: FileNotFoundError when a named run has no scores, or when there is none at all.
     """
     folder = p.run_dir.parent
@@ -32,7 +34,10 @@ def scored_runs(p: Evaluation) -> dict[str, Path]:
         raise FileNotFoundError(
             f"no scored run in {session.from_root(p, folder)}: run a model notebook first"
         )
-    return {name: found[name] for name in p.runs} if p.runs else found
+    chosen = {name: found[name] for name in p.runs} if p.runs else found
+    stores = {identity.read_state(folder).get("store_hash", "–") for folder in chosen.values()}
+    identity.write_state(p.run_dir, store_hash=", ".join(sorted(stores)))
+    return chosen
 
 
 def load_scores(runs: dict[str, Path]) -> dict[str, scoring.Scores]:

@@ -1,7 +1,8 @@
 """Sentences and tables of a report, made from numbers; everything is escaped."""
 
 import html
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import pandas as pd
@@ -10,6 +11,9 @@ PERCENT = {"top1", "top5", "accuracy", "low", "high", "share", "clip_top1", "cli
            "clip_mean_class", "video_top1", "video_top5", "mean_class", "majority",
            "difference"}  # fmt: skip
 
+
+# a cell of a column that reads better aligned at the right
+_NUMBER = re.compile(r"–|[+-]?[\d,.]+(e[+-]\d+)?( %)?( to [+-]?[\d,.]+( %)?)?")
 
 # columns whose own name a reader would stumble over; others lose their underscores
 NAMES = {
@@ -31,7 +35,7 @@ class Sentence(str):
     """Text that a notebook shows as a paragraph."""
 
     def _repr_html_(self) -> str:
-        return f'<p class="reading">{html.escape(self)}</p>'
+        return f'<p class="reading">{unbroken(html.escape(self))}</p>'
 
     def __repr__(self) -> str:
         return str(self)
@@ -56,10 +60,23 @@ class Table:
     def _repr_html_(self) -> str:
         if not len(self.frame):
             return ""
-        return self._text().to_html(index=False, escape=True, border=0)
+        text = self._text()
+        kinds = ["number" if all(map(_NUMBER.fullmatch, values)) else "text"
+                 for _, values in text.items()]  # fmt: skip
+        head = _row('th scope="col"', text.columns, kinds)
+        body = "\n".join(_row("td", cells, kinds) for cells in text.itertuples(index=False))
+        return f"<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
     def __repr__(self) -> str:
         return self._text().to_string(index=False)
+
+
+def _row(tag: str, texts: Iterable[str], kinds: list[str]) -> str:
+    cells = (
+        f'<{tag} class="{kind}">{html.escape(text)}</{tag[:2]}>'
+        for kind, text in zip(kinds, texts, strict=True)
+    )
+    return f"<tr>{''.join(cells)}</tr>"
 
 
 def cell(name: str, value: Any) -> str:
@@ -70,9 +87,16 @@ def cell(name: str, value: Any) -> str:
         return percent(value)
     if name == "bytes" or str(name).endswith("_bytes"):
         return size(value)
+    if name == "minutes":
+        return f"{value:,.1f}"
     if isinstance(value, float):
         return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
     return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def unbroken(text: str) -> str:
+    """The text with its percent signs on the line of their numbers."""
+    return text.replace(" %", "\u00a0%")
 
 
 def percent(value: float) -> str:
@@ -181,12 +205,17 @@ def answer(metrics: Mapping[str, Any]) -> Sentence:
     if metrics.get("majority") is not None:
         least = percent(metrics["majority"])
         chance = f" Always naming the most frequent category would give {least}."
+    lost = ""
+    if metrics.get("missing"):
+        lost = (
+            f" {count(metrics['missing'], 'listed video')} could not be read and counted as wrong."
+        )
     return Sentence(
         f"{metrics['model']['name']} names the action in {percent(video['top1'])} of "
         f"{video['n']:,} {how['split']} videos (95 % interval {100 * low:.1f} to "
         f"{100 * high:.1f} %), from {said} a video of "
         f"{count(how['frames'], 'frame')} × stride {how['stride']}; a single view is right "
-        f"{percent(clip['top1'])} of the time.{chance}"
+        f"{percent(clip['top1'])} of the time.{lost}{chance}"
     )
 
 
