@@ -7,12 +7,23 @@ when several threads ask for it at once.
 import collections
 import math
 import mmap
+import os
+import tempfile
 import weakref
 
 import numpy as np
 
 KEPT = 16  # dropped buffers of a size that wait to be used again
-_dropped = collections.defaultdict(lambda: collections.deque(maxlen=KEPT))  # size -> buffers
+_shared = {}  # file -> (first address, size) of its buffer
+_sharing = False
+
+
+def _waiting():
+    # a buffer that another process maps stays
+    return collections.deque(maxlen=None if _sharing else KEPT)
+
+
+_dropped = collections.defaultdict(_waiting)  # size -> buffers
 
 
 def empty(shape):
@@ -22,8 +33,42 @@ def empty(shape):
         buffer = _dropped[bits].pop()
     except IndexError:
         # no array: views of the array then keep the array itself, whose end is waited for
-        # private, or a forked process would write into the same
-        buffer = mmap.mmap(-1, 1 << bits, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        buffer = _new_shared(1 << bits) if _sharing else _new(1 << bits)
     array = np.ndarray(shape, np.uint8, buffer)
     weakref.finalize(array, _dropped[bits].append, buffer).atexit = False
     return array
+
+
+def share():
+    """From now on, memory that `empty` gives lies in files that another process can map."""
+    global _sharing
+    _sharing = True
+    _dropped.clear()
+
+
+def place(array):
+    """(file descriptor, first byte there) of a contiguous array in shared memory, else None."""
+    address = array.__array_interface__["data"][0]
+    for file, (first, size) in _shared.items():
+        if first <= address < first + size:
+            return file, address - first
+    return None
+
+
+def _new(size):
+    # private, or a forked process would write into the same
+    return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+
+
+def _new_shared(size):
+    """In a file without a name, which nobody has to remove."""
+    if hasattr(os, "memfd_create"):  # not limited as /dev/shm is, to 64 MB in a container
+        file = os.memfd_create("har")
+    else:
+        file, path = tempfile.mkstemp()
+        os.unlink(path)
+    os.ftruncate(file, size)
+    buffer = mmap.mmap(file, size)
+    first = np.frombuffer(buffer, np.uint8).__array_interface__["data"][0]
+    _shared[file] = first, size
+    return buffer

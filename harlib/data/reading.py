@@ -1,19 +1,23 @@
 """Reading ahead: a dataset's elements from threads or processes, always in the dataset's order."""
 
 import collections
+import contextlib
+import io
+import mmap
 import os
 import pickle
-import shutil
 import signal
+import traceback
 import weakref
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context, parent_process
-from multiprocessing.shared_memory import SharedMemory
+from multiprocessing import get_context, reduction, resource_tracker
 
 import grain
+import numpy as np
 
 from harlib.data import memory, processes
+
+HELD = 8  # arrays of one worker that the program may keep in shared memory; it gets copies of more
+SMALL = 1 << 14  # bytes of an array that go through the pipe
 
 
 def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None):
@@ -54,93 +58,138 @@ def _from_threads(dataset):
 def _from_processes(dataset, workers, ahead):
     # Not Grain's mp_prefetch: 0.2.18 keeps each worker's last elements in shared memory, prints
     # errors when the interpreter ends before the iterator does, and maps new memory for every one.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _start_worker, (dataset,))
-    slots, pending = [], collections.deque()
-    free = weakref.finalize(pool, _unlink, slots)  # also when the interpreter ends first
     count = len(dataset)
-    try:
-        for i in range(min(ahead, count)):
-            pending.append(_submit(pool, i, None))
+    with contextlib.ExitStack() as stack:
+        readers = []
+        for first in range(min(workers, count)):
+            numbers = range(first, count, workers)
+            readers.append(_Worker(dataset, numbers, len(range(first, ahead, workers))))
+            stack.callback(readers[-1].end)
         for i in range(count):
-            shell, parts = _result(pending.popleft())
-            if parts and isinstance(parts[0], int):
-                arrays = _taken(slots[i % ahead], parts)
-            else:
-                arrays = [bytearray(part) for part in parts]
-                if not slots:
-                    slots.extend(_slots(ahead, sum(map(len, parts))))
-            if i + ahead < count:
-                slot = slots[i % ahead].name if slots else None
-                pending.append(_submit(pool, i + ahead, slot))
-            yield pickle.loads(shell, buffers=arrays)
-    finally:
-        pool.shutdown(cancel_futures=True)
-        free()
+            yield readers[i % workers].take()
 
 
-def _submit(pool, i, slot):
-    # It may start a process, which inherits what is blocked: Ctrl-C reaches the whole group, but
-    # the parent decides when its workers stop.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        return pool.submit(_read, i, slot)
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+class _Worker:
+    """A process that reads the elements of these numbers, at most `ahead` before they are taken.
 
-
-def _result(future):
-    try:
-        return future.result()
-    except BrokenProcessPool as error:
-        raise RuntimeError(
-            "a reading process was killed, perhaps for memory: fewer workers need less"
-        ) from error
-
-
-def _slots(count, size):
-    """Shared memory for `count` elements of `size` bytes.
-
-    None where there is too little (64 MB in a container by default), as writing beyond its end
-    kills a process: elements then come through a pipe, five times slower.
+    Arrays come as views of memory that both share, and that the process writes to again when no
+    view is left. The memory has no name: it is gone when nobody maps it.
     """
-    if os.path.isdir("/dev/shm") and shutil.disk_usage("/dev/shm").free < 2 * count * size:
-        return []
-    return [SharedMemory(create=True, size=max(1, size)) for _ in range(count)]
+
+    def __init__(self, dataset, numbers, ahead):
+        spawn = get_context("spawn")
+        self._link, link = spawn.Pipe()
+        arguments = (dataset, numbers, ahead, link, os.getpid())
+        process = spawn.Process(target=_work, args=arguments, daemon=True)
+        # It inherits what is blocked: Ctrl-C reaches the whole group, but the parent decides when
+        # its workers stop.
+        resource_tracker.ensure_running()  # its start would unblock it
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            link.close()  # or the process's end would not be noticed
+        self.end = weakref.finalize(self, _end, process)  # also when the interpreter ends first
+        self._maps = {}  # file descriptor in the process -> its memory
+        self._dropped = collections.deque()  # numbers of arrays of which no view is left
+        self._lent, self._taken, self._ahead = 0, 0, ahead
+
+    def take(self):
+        """The next element."""
+        try:
+            message = io.BytesIO(self._link.recv_bytes())
+            arrays = [self._array(*place) for place in pickle.load(message)]
+            self._taken += 1
+            if 2 * self._taken >= self._ahead:  # fewer messages where more is read ahead
+                dropped = [self._dropped.popleft() for _ in range(len(self._dropped))]
+                self._lent -= len(dropped)
+                self._link.send((self._taken, dropped))
+                self._taken = 0
+        except (EOFError, ConnectionError) as error:
+            raise RuntimeError(
+                "a reading process was killed, perhaps for memory: fewer workers need less"
+            ) from error
+        element = pickle.load(message, buffers=arrays)
+        if isinstance(element, Exception):
+            raise element
+        return element
+
+    def _array(self, number, file, begin, length):
+        if file not in self._maps:
+            received = reduction.recv_handle(self._link)
+            self._maps[file] = mmap.mmap(received, 0)
+            os.close(received)
+        array = np.ndarray(length, np.uint8, self._maps[file], begin)
+        self._lent += 1
+        if self._lent - len(self._dropped) > HELD:
+            copy = memory.empty((length,))
+            copy[:] = array
+            self._dropped.append(number)
+            return copy
+        weakref.finalize(array, self._dropped.append, number).atexit = False
+        return array
 
 
-def _taken(slot, lengths):
-    arrays, end = [memory.empty((length,)) for length in lengths], 0
-    for array in arrays:
-        array[:] = slot.buf[end : end + len(array)]
-        end += len(array)
-    return arrays
+def _end(process):
+    process.kill()  # it holds nothing that would outlive it
+    process.join()
 
 
-def _unlink(slots):
-    for slot in slots:
-        slot.close()
-        slot.unlink()
-    slots.clear()
+def _work(dataset, numbers, ahead, link, parent):
+    """The process of a `_Worker`."""
+    processes.follow(parent)
+    memory.share()
+    sent, kept, files = 0, {}, set()  # kept: arrays that the parent may still show, by number
+    with contextlib.suppress(EOFError, ConnectionError):  # the parent has enough
+        for number in numbers:
+            while not ahead:
+                ahead, dropped = link.recv()
+                for array in dropped:
+                    del kept[array]
+            ahead -= 1
+            try:
+                element, arrays = _apart(dataset[number])
+            except Exception as error:
+                link.send_bytes(pickle.dumps([]) + pickle.dumps(_portable(error)))
+                break
+            places = []
+            for array in arrays:
+                places.append((sent, *memory.place(array), len(array)))
+                kept[sent] = array
+                sent += 1
+            link.send_bytes(pickle.dumps(places) + element)
+            for _, file, *_ in places:
+                if file not in files:
+                    files.add(file)
+                    reduction.send_handle(link, file, parent)
+        while True:  # until the parent, which may still take what was sent, ends it
+            link.recv()
 
 
-def _start_worker(dataset):
-    global _dataset, _attached
-    _dataset, _attached = dataset, {}
-    processes.follow(parent_process().pid)
+def _apart(element):
+    """Its pickle, and its large arrays' bytes, uint8 (bytes,), in memory that is shared."""
+    arrays = []
+
+    def inside(buffer):
+        array = np.frombuffer(buffer.raw(), np.uint8)
+        if memory.place(array) is None:
+            if len(array) <= SMALL:
+                return True
+            array, source = memory.empty(array.shape), array
+            array[:] = source
+        arrays.append(array)
+        return False
+
+    return pickle.dumps(element, protocol=5, buffer_callback=inside), arrays
 
 
-def _read(i, slot):
-    """In a worker: element i as (its pickle, its arrays' bytes), or, where these fit into the slot
-    of shared memory and are written there, (its pickle, their lengths)."""
-    buffers = []
-    shell = pickle.dumps(_dataset[i], protocol=5, buffer_callback=buffers.append)
-    parts = [buffer.raw() for buffer in buffers]
-    if slot is not None and slot not in _attached:
-        _attached[slot] = SharedMemory(slot)
-    if slot is None or sum(map(len, parts)) > _attached[slot].size:
-        return shell, [bytes(part) for part in parts]
-    end = 0
-    for part in parts:
-        _attached[slot].buf[end : end + len(part)] = part
-        end += len(part)
-    return shell, [len(part) for part in parts]
+def _portable(error):
+    """The error as the parent may have it, with where it arose."""
+    note = "in a reading process:\n" + traceback.format_exc()
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        error = RuntimeError(f"{type(error).__name__}: {error}")
+    error.add_note(note)
+    return error

@@ -74,3 +74,38 @@ def test_a_forked_process_has_memory_of_its_own():
         os._exit(0)
     os.waitpid(child, 0)
     assert (memory.empty(SHAPE) == 1).all()
+
+
+@pytest.mark.parametrize("system", ["linux", "another"])
+def test_shared_memory_is_a_file_without_a_name(monkeypatch, system):
+    if system == "another":
+        monkeypatch.delattr(os, "memfd_create")
+    alone = memory.empty(SHAPE)
+    for name, value in {"_sharing": False, "_shared": {}}.items():
+        monkeypatch.setattr(memory, name, value)
+    memory.share()
+    try:
+        array = memory.empty(SHAPE)
+        array[:] = 7
+        file, begin = memory.place(array[1:])
+        assert begin == array[0].size and memory.place(alone) is None
+        assert os.pread(file, 3, begin) == b"\7\7\7" and os.fstat(file).st_nlink == 0
+        os.pwrite(file, b"\1", begin)
+        assert array[1, 0, 0] == 1
+    finally:
+        os.close(file)
+        memory._dropped.clear()
+
+
+def test_all_shared_memory_waits(monkeypatch):
+    for name, value in {"_sharing": False, "_shared": {}}.items():
+        monkeypatch.setattr(memory, name, value)
+    memory.share()
+    try:
+        arrays = [memory.empty(SHAPE) for _ in range(3 * memory.KEPT)]
+        arrays.clear()
+        assert len(memory._shared) == len(memory._dropped[7]) == 3 * memory.KEPT
+    finally:
+        for file in memory._shared:
+            os.close(file)
+        memory._dropped.clear()

@@ -1,19 +1,19 @@
+import gc
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
-import time
-from multiprocessing.shared_memory import SharedMemory
 from pathlib import Path
 
+import grain
 import numpy as np
 import psutil
 import pytest
 from fake_store import FakeStore
 from stores import make
 
-from harlib.data import reading
+from harlib.data import memory, reading
 from harlib.data.loader import (
     ReadError,
     evaluation_batches,
@@ -30,20 +30,12 @@ def training(**options):
     return training_batches(FakeStore(LENGTHS, **options), batch=3, frames=4, size=8)
 
 
-@pytest.fixture
-def shared(monkeypatch):
-    """Names of the shared memory that was made; at the end of the test none may exist."""
-    names = []
-
-    def recorded(*args, **options):
-        memory = SharedMemory(*args, **options)
-        names.append(memory.name)
-        return memory
-
-    monkeypatch.setattr(reading, "SharedMemory", recorded)
-    yield names
-    assert not readers()
-    assert not existing(names)
+@pytest.fixture(autouse=True)
+def nothing_left():
+    """At the end of a test no worker may run and no memory of one be mapped."""
+    yield
+    gc.collect()
+    assert not readers() and not shared_maps()
 
 
 def readers():
@@ -52,35 +44,116 @@ def readers():
     return [child for child in children if not child.name.startswith("Loky")]
 
 
-def existing(names):
-    return [name for name in names if os.path.exists(f"/dev/shm/{name}")]
+def shared_maps(pid="self"):
+    return [line for line in Path(f"/proc/{pid}/maps").open() if "/memfd:har" in line]
 
 
-@pytest.mark.parametrize("workers, start, stop", [(1, 0, 5), (2, 7, 20)])
-def test_workers_and_resuming_do_not_change_the_order(shared, workers, start, stop):
+@pytest.mark.parametrize("workers, start, stop", [(1, 0, 5), (2, 7, 20), (3, 0, 2)])
+def test_workers_and_resuming_do_not_change_the_order(workers, start, stop):
     dataset = training()
     read = list(iterate(dataset, start=start, stop=stop, workers=workers))
-    assert len(read) == stop - start and len(shared) == 2 * workers
+    assert len(read) == stop - start
     for i, (clips, labels) in enumerate(read, start):
         assert np.array_equal(clips, dataset[i][0]) and np.array_equal(labels, dataset[i][1])
         assert clips.flags.writeable
 
 
-def test_elements_come_through_the_pipe_where_shared_memory_is_too_small(monkeypatch, shared):
-    assert reading._slots(2, 10**15) == []
-    monkeypatch.setattr(reading, "_slots", lambda count, size: [])
-    dataset = evaluation_batches(FakeStore(LENGTHS), split="train", batch=4, size=8, crops=3)
-    for i, element in enumerate(iterate(dataset, workers=1)):
+@pytest.mark.parametrize("prefetch", [1, 5, 700])
+def test_what_is_read_ahead_does_not_change_the_order(prefetch):
+    dataset = evaluation_batches(FakeStore(LENGTHS * 90), split="train", batch=1, size=8, crops=1)
+    for i, element in enumerate(iterate(dataset, workers=2, prefetch=prefetch)):
         assert all(np.array_equal(element[name], dataset[i][name]) for name in element)
-    assert i == 5 and not shared
+    assert i == 629
 
 
-def test_an_error_in_a_worker_names_the_video_and_stops_the_workers(shared):
+def large(number):
+    return np.random.default_rng(number).integers(0, 256, (200, 300), np.uint8)
+
+
+class Arrays:
+    """Arrays that are not the loader's: large, small, empty, turned, with steps, read-only."""
+
+    def __len__(self):
+        return 30
+
+    def __getitem__(self, i):
+        whole = large(i)
+        fixed = whole.copy()
+        fixed.flags.writeable = False
+        return whole, whole.astype(np.float32).T, whole[::2, ::3], fixed, whole[:0], str(i)
+
+
+def test_any_arrays_come_as_they_are():
+    dataset = grain.MapDataset.source(Arrays())
+    kept = list(iterate(dataset, workers=2))  # also what is kept to the end
+    for i, (*arrays, name) in enumerate(kept):
+        for one, other in zip(arrays, dataset[i], strict=False):
+            assert one.dtype == other.dtype and np.array_equal(one, other)
+        assert name == str(i)
+    assert len(kept) == 30
+
+
+class Marked:
+    """A batch of the loader's memory, with the number of its element."""
+
+    def __len__(self):
+        return 100
+
+    def __getitem__(self, i):
+        array = memory.empty((400, 300))
+        array[:] = i
+        return array
+
+
+def test_memory_is_used_again_once_no_view_is_left():
+    places, maps = [], []
+    for i, array in enumerate(iterate(grain.MapDataset.source(Marked()), workers=2)):
+        assert (array == i).all() and array.flags.writeable
+        places.append(array.__array_interface__["data"][0])
+        maps.append(len(shared_maps()))
+        array[:] = 0  # it is the reader's own
+    assert 2 <= len(set(places)) <= 12 and maps[20] == maps[99] == len(set(places))
+    del array
+
+
+def test_what_is_kept_stays_and_stops_nobody():
+    iterator = iterate(grain.MapDataset.source(Marked()), workers=2)
+    views = [array[::7, 5:] for array in iterator]
+    assert len(views) == 100 and all((view == i).all() for i, view in enumerate(views))
+    # few in the workers' memory, the others copies of this process's own
+    assert len(shared_maps()) <= 2 * (reading.HELD + 6)
+
+
+def test_an_error_in_a_worker_names_the_video_and_stops_the_workers():
     with pytest.raises(ReadError, match="video 'video_4' .* OSError: 12 bytes missing"):
         list(iterate(training(broken=[4]), stop=30, workers=2))
 
 
-def test_a_killed_worker_is_an_error_not_a_hang(shared):
+class NotPortable(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
+
+
+class Failing:
+    def __len__(self):
+        return 9
+
+    def __getitem__(self, i):
+        if i == 5:
+            raise NotPortable("this", "that")
+        return np.full(3, i)
+
+
+def test_an_error_of_any_kind_comes_after_what_was_read_before_it():
+    read = []
+    with pytest.raises(RuntimeError, match="NotPortable: this and that") as error:
+        for array in iterate(grain.MapDataset.source(Failing()), workers=2):
+            read.append(array[0])
+    assert read == [0, 1, 2, 3, 4]
+    assert "in a reading process" in error.value.__notes__[0]
+
+
+def test_a_killed_worker_is_an_error_not_a_hang():
     iterator = iterate(training(), workers=1)
     next(iterator)
     for child in readers():
@@ -91,30 +164,24 @@ def test_a_killed_worker_is_an_error_not_a_hang(shared):
 
 SCRIPT = """
 import sys, time
-from harlib.data import reading
 from harlib.data.loader import iterate, training_batches
 
 sys.path.insert(0, {folder!r})
 from fake_store import FakeStore
-from stores import make
 
 if __name__ == "__main__":
-    make = reading.SharedMemory
-    made = []
-    reading.SharedMemory = lambda **options: made.append(make(**options)) or made[-1]
     dataset = training_batches(FakeStore([20, 5, 40]), batch=3, frames=4, size=8)
     iterator = iterate(dataset, workers=2)
     for _ in range(6):
         clips, labels = next(iterator)
-    print(*(memory.name for memory in made), flush=True)
-    made.clear()
+    print("read", flush=True)
     {end}
 """
 
 
 @pytest.fixture
 def script(tmp_path):
-    """Starts a script that reads with two workers; gives its process and shared memory's names."""
+    """Starts a script that reads with two workers; gives its process."""
 
     def start(end):
         path = tmp_path / "script.py"
@@ -126,37 +193,34 @@ def script(tmp_path):
             text=True,
             start_new_session=True,
         )
-        names = process.stdout.readline().split()
-        assert len(names) == 4, process.stderr.read()
-        return process, names
+        assert process.stdout.readline() == "read\n", process.stderr.read()
+        return process
 
     return start
 
 
 def test_an_iterator_left_open_at_the_end_leaves_nothing_and_says_nothing(script):
-    process, names = script("pass")
-    _, errors = process.communicate(timeout=60)
+    process = script("pass")
+    _, errors = process.communicate(timeout=60)  # also until its children closed the pipe
     assert process.returncode == 0 and errors == ""
-    assert not existing(names)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
 def test_no_worker_survives_a_killed_or_interrupted_parent(script, how):
-    process, names = script("time.sleep(60)")
-    readers = psutil.Process(process.pid).children(recursive=True)
-    assert len(readers) >= 2 and existing(names) == names
+    process = script("time.sleep(60)")
+    children = psutil.Process(process.pid).children(recursive=True)
+    sharing = [child for child in children if shared_maps(child.pid)]
+    # memory without a name: when nobody maps it any more it is gone
+    assert len(sharing) == 2 and shared_maps(process.pid)
+    assert all("(deleted)" in line for line in shared_maps(process.pid))
     if how == signal.SIGINT:
         os.killpg(process.pid, how)  # as the terminal's Ctrl-C does
         assert process.communicate(timeout=60)[1].count("Traceback") == 1
     else:
         process.kill()
         process.communicate(timeout=60)
-    _, alive = psutil.wait_procs(readers, timeout=10)
+    _, alive = psutil.wait_procs(children, timeout=10)
     assert not alive
-    deadline = time.monotonic() + 10  # the tracker frees the memory when the last one is gone
-    while existing(names) and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert not existing(names)
 
 
 def tree_memory():
@@ -169,15 +233,15 @@ def tree_memory():
 @pytest.mark.soak
 @pytest.mark.parametrize("readers", [{"workers": 2}, {"threads": 2}])
 @pytest.mark.parametrize("codec", ["raw", "jpeg", "h264"])
-def test_fifty_epochs_keep_their_memory(write_videos, tmp_path, shared, codec, readers):
+def test_fifty_epochs_keep_their_memory(write_videos, tmp_path, codec, readers):
     make(write_videos(count=60), tmp_path, codec=codec, size=128)
     store = ClipStore(tmp_path)
     steps = steps_per_epoch(store, "train", 20)
     dataset = training_batches(store, batch=20, size=112, color=0.2)
-    memory = []
+    resident = []
     for i, _ in enumerate(iterate(dataset, stop=60 * steps, **readers)):
         if i >= 10 * steps:  # after ten epochs everything is imported, mapped and cached
-            memory.append(tree_memory())
-    tenth = len(memory) // 10
-    assert len(memory) == 50 * steps
-    assert np.median(memory[-tenth:]) < 1.02 * np.median(memory[:tenth])
+            resident.append(tree_memory())
+    tenth = len(resident) // 10
+    assert len(resident) == 50 * steps
+    assert np.median(resident[-tenth:]) < 1.02 * np.median(resident[:tenth])
