@@ -25,10 +25,12 @@ setup-dev: $(DEV)
 study: $(BASE)
 	$(BIN)/har study demo
 
-# The pages of the last `make study`, for the README: at most 3 MB, see tests/study.
-sample-report: $(BASE)
+# The pages of the last `make study`, for the README: at most 3 MB, see tests/study. Its pictures
+# are taken by Chromium.
+sample-report: $(DEV)
 	rm -rf docs/sample-report
 	$(BIN)/har report demo --out docs/sample-report
+	$(BIN)/python docs/screenshots.py
 
 lab: $(BASE)
 	$(BIN)/jupyter lab notebooks

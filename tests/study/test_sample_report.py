@@ -62,6 +62,17 @@ def test_the_sample_is_small_and_its_links_resolve():
     check_pages(SAMPLE, BUDGET)
 
 
+@pytest.mark.quick
+def test_the_readme_shows_pictures_of_the_sample():
+    readme, script = ((files.CHECKOUT / name).read_text()
+                      for name in ("README.md", "docs/screenshots.py"))  # fmt: skip
+    pictures = re.findall(r"docs/(report[\w-]*\.jpg)", readme)
+    assert pictures == re.findall(r'"(report[\w-]*\.jpg)"', script) and len(pictures) == 2
+    for picture in pictures:
+        width, height = Image.open(SAMPLE.with_name(picture)).size
+        assert width == 1100 and 500 < height < 2500
+
+
 def test_har_report_writes_the_pages_into_any_folder(tmp_path, monkeypatch):
     written = hand_made_study.write(tmp_path)
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
