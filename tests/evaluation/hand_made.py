@@ -1,6 +1,7 @@
 """Scores small enough to work out by hand."""
 
 import numpy as np
+import pandas as pd
 
 from harlib.evaluation.score import Scores
 
@@ -25,6 +26,30 @@ VIEWS = [
     [[0.5, 0.4, 0.1], [0.5, 0.4, 0.1]],
 ]
 LABELS = [0, 0, 1, 1, 1, 2]
+HISTORY = pd.DataFrame(
+    {
+        "epoch": [1, 2, 3, 4],
+        "loss": [2.0, 1.2, 0.8, 0.5],
+        "accuracy": [0.3, 0.6, 0.7, 0.9],
+        "val_loss": [1.9, 1.4, 1.2, 1.5],
+        "val_accuracy": [0.3, 0.55, 0.7, 0.65],
+    }
+)
+RUNS = pd.DataFrame(
+    {
+        "run": ["02_frame_cnn", "03_c3d"],
+        "video_top1": [0.5, 0.9],
+        "low": [0.4, 0.8],
+        "high": [0.6, 0.95],
+        "clip_top1": [0.45, 0.8],
+        "majority": [0.1, 0.1],
+        "gmacs": [0.5, 2.0],
+        "views": [5, 5],
+        "minutes": [2.0, 3.0],
+        "parameters": [1e5, 2e6],
+    }
+)
+CLIPS = [np.full((9, 24, 32, 3), 90, np.uint8), np.full((3, 40, 24, 3), 200, np.uint8)]
 
 
 def six(**changes):

@@ -4,7 +4,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
-from hand_made import many, six
+from hand_made import CLIPS, HISTORY, RUNS, many, six
 from matplotlib import pyplot as plt
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -14,29 +14,6 @@ from harlib.evaluation import figures, metrics
 from harlib.evaluation.matrices import cluster_order
 from harlib.evaluation.style import PALETTE, figure_of, short
 
-HISTORY = pd.DataFrame(
-    {
-        "epoch": [1, 2, 3, 4],
-        "loss": [2.0, 1.2, 0.8, 0.5],
-        "accuracy": [0.3, 0.6, 0.7, 0.9],
-        "val_loss": [1.9, 1.4, 1.2, 1.5],
-        "val_accuracy": [0.3, 0.55, 0.7, 0.65],
-    }
-)
-RUNS = pd.DataFrame(
-    {
-        "run": ["02_frame_cnn", "03_c3d"],
-        "video_top1": [0.5, 0.9],
-        "low": [0.4, 0.8],
-        "high": [0.6, 0.95],
-        "clip_top1": [0.45, 0.8],
-        "majority": [0.1, 0.1],
-        "gmacs": [0.5, 2.0],
-        "views": [5, 5],
-        "minutes": [2.0, 3.0],
-        "parameters": [1e5, 2e6],
-    }
-)
 NETWORK = pd.DataFrame(
     [
         ("input", "preprocess", "", "16x112x112x3", 0),
@@ -51,7 +28,6 @@ NETWORK = pd.DataFrame(
     ],
     columns=["stage", "layer", "kernel", "output", "parameters"],
 )
-CLIPS = [np.full((9, 24, 32, 3), 90, np.uint8), np.full((3, 40, 24, 3), 200, np.uint8)]
 PAIRS = [("bow", "clap")]
 VIDEOS = pd.DataFrame({"category": ["bow", "clap", "bow"], "split": ["train", "train", "val"]})
 
