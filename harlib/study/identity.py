@@ -43,7 +43,8 @@ _PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "o
 
 
 # Parameters of how a run is computed, not of what.
-_HOW = {"threads", "workers", "devices", "tensorboard", "preflight"}
+_HOW = {"threads", "workers", "devices", "tensorboard", "preflight", "checkpoint_minutes",
+        "checkpoint_steps", "checkpoints_kept"}  # fmt: skip
 
 
 def notebook_of(params: Common) -> str:

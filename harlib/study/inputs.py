@@ -21,22 +21,17 @@ def watchers(p: Trained, plan, folder: Path) -> list:
     return found
 
 
-def batches(p: Trained, store: ClipStore, frames: int):
+def batches(p: Trained, plan, store: ClipStore, frames: int):
     """The endless training batches; of several processes, this one's part of each."""
     from harlib.training import devices
 
     process, processes = devices.place()
-    if p.batch % processes or (p.mix and processes > 1):
-        raise ValueError(
-            f"{processes} processes cannot share a batch of {p.batch} clips equally"
-            if p.batch % processes
-            else f"mix: {p.mix} blends any two clips of a batch, {processes} processes read parts"
-        )
-    # A clip depends on its position in the stream alone, so smaller batches cut the same stream.
-    stream = loader.training_batches(
+    if p.batch % processes:
+        raise ValueError(f"{processes} processes cannot share a batch of {p.batch} clips equally")
+    return loader.training_batches(
         store,
         split=p.train_split,
-        batch=p.batch // processes,
+        batch=p.batch,
         frames=frames,
         stride=p.stride,
         size=p.size,
@@ -46,9 +41,9 @@ def batches(p: Trained, store: ClipStore, frames: int):
         color=p.color,
         shuffle_labels=p.shuffle_labels,
         balanced=p.balanced,
-        mix=p.mix or None,
+        mix=plan.mix or None,
+        part=(process, processes),
     )
-    return stream[process::processes] if processes > 1 else stream
 
 
 def validation(p: Trained, store: ClipStore, frames: int, validate_split: str | None = None):

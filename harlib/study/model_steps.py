@@ -69,6 +69,8 @@ def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
 
     steps = loader.steps_per_epoch(store, p.train_split, p.batch)
     options = dict(p.recipe_options)
+    if p.mix:
+        options["mix"] = "" if p.mix == "none" else p.mix
     if p.class_weights:
         labels = store.videos["label"].to_numpy()[store.rows(p.train_split)]
         options["class_weight"] = recipes.balanced_weights(labels, len(store.categories))
@@ -97,11 +99,12 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Se
     with checks.same_random():
         trial = checks.check(
             model or build(p, store),
-            inputs.batches(p, store, p.frames),
+            inputs.batches(p, plan, store, p.frames),
             plan,
             run_dir=p.run_dir,
             validation=inputs.validation(p, store, p.frames),
             threads=p.threads,
+            keep=p.checkpoints_kept,
         )
     table = pd.concat([audit, trial], ignore_index=True)
     if p.preflight == "stop" and len(bad := table[table["verdict"] == "stop"]):
@@ -115,7 +118,7 @@ def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataF
 
     from harlib.training.fit import fit
 
-    batches = inputs.batches(p, store, frames)
+    batches = inputs.batches(p, plan, store, frames)
     validation = inputs.validation(p, store, frames, validate_split)
     return fit(
         model,
@@ -124,6 +127,9 @@ def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataF
         run_dir=folder,
         validation=validation,
         threads=p.threads,
+        checkpoint_every_s=60 * p.checkpoint_minutes,
+        checkpoint_every_steps=p.checkpoint_steps or None,
+        keep=p.checkpoints_kept,
         identity={
             "clip store": store.hash,
             "precision": keras.config.dtype_policy().name,

@@ -79,6 +79,9 @@ class Trained(Common):
     crop_scale: Annotated[float, Field(gt=0, le=1)] | None
     score_batch: Count
     checkpoint: Literal["last", "best"]
+    checkpoint_minutes: Annotated[float, Field(gt=0)]  # from one of the training to the next
+    checkpoint_steps: Annotated[int, Field(ge=0)]  # and after every so many steps; 0 = never
+    checkpoints_kept: Count  # the newest ones
     balanced: bool  # show every category equally often
     mix: Literal["", "none", "mixup", "cutmix"]  # of a batch's clips; empty = as the recipe says
     class_weights: Literal["", "balanced"]  # rare categories weigh more in the loss

@@ -130,7 +130,8 @@ class _Trial:
     def __init__(self, group, recipe, classes):
         self.group, self.classes = group, classes
         length = recipe.steps_per_epoch, recipe.epochs
-        self.recipe = Recipe("preflight", "", *length, optimizer="adam", lr=_RATE)
+        # The average's memory is the recipe's; it changes nothing here.
+        self.recipe = Recipe("preflight", "", *length, optimizer="adam", lr=_RATE, ema=recipe.ema)
         self.recipe.compile(group.model)
         self.losses: list[float] = []
         self.accuracy = 0.0

@@ -12,6 +12,9 @@ from numbers import Real
 import keras
 import numpy as np
 
+from harlib.data.augment import MIXES
+from harlib.training.checkpoint import as_numpy
+
 # A schedule that lowers the rate by itself looks at these columns of an epoch's history row.
 _MONITORS = ("loss", "val_loss")
 
@@ -32,6 +35,7 @@ class Recipe:
     optimizer: str  # "adam", "adamw" or "sgd"
     lr: float
     momentum: float = 0.0  # sgd only
+    rate_in_velocity: bool = True  # Caffe's and Keras' sgd; False is PyTorch's, see `set_rate`
     weight_decay: float = 0.0  # adamw only: decoupled, kernels only
     l2: float = 0.0  # penalty l2 · sum(w²) on every kernel; its gradient is 2 · l2 · w
     decay: float = 0.0  # tf.keras 2.1's time decay, per update
@@ -45,7 +49,8 @@ class Recipe:
     warmup_epochs: float = 0.0  # linear, from lr / steps to lr
     cosine: bool = False  # to zero at the end of the run
     label_smoothing: float = 0.0
-    ema: float = 0.0  # momentum of the weights' moving average; 0 keeps none
+    mix: str = ""  # "mixup" or "cutmix": how the batches' clips and labels have been blended
+    ema: float = 0.0  # a batch's momentum of the weights' moving average; 0 keeps none
     clip_norm: float = 0.0  # global norm of the gradients; 0 clips nothing
     accumulate: int = 1  # batches whose gradients are averaged into one update
     class_weight: tuple[float, ...] = ()  # weight of a video's loss by class index
@@ -69,6 +74,17 @@ class Recipe:
             total = self.steps_per_epoch * self.epochs
             lr *= 0.5 + 0.5 * math.cos(math.pi * (step - warmup) / (total - warmup))
         return lr
+
+    def set_rate(self, optimizer: keras.Optimizer, lr: float, before: float | None) -> None:
+        """Give the rate of the next step to the optimiser; `before` is that of the last step.
+
+        Keras' velocity holds past steps, with the rates that they had. PyTorch's holds gradients,
+        so that a lower rate shortens at once what is left of the past steps too.
+        """
+        optimizer.learning_rate = lr
+        if before and not self.rate_in_velocity:
+            for velocity in optimizer.momentums:
+                velocity.assign(as_numpy(velocity) * (lr / before))
 
     def after_epoch(self, state: Mapping, row: Mapping) -> dict:
         """The state after an epoch whose history row is `row`.
@@ -237,6 +253,7 @@ def _check(r: Recipe) -> None:
         (r.lr <= 0, "lr is above 0"),
         (not 0 <= r.momentum < 1, "momentum lies in [0, 1)"),
         (r.momentum and r.optimizer != "sgd", "momentum belongs to sgd; Adam has its own"),
+        (not r.rate_in_velocity and not r.momentum, "rate_in_velocity is of sgd with momentum"),
         (r.weight_decay < 0 or r.l2 < 0 or r.decay < 0, "weight_decay, l2 and decay are 0 or more"),
         (r.weight_decay and r.optimizer != "adamw",
          "weight_decay is adamw's; with sgd or adam give l2 = weight decay / 2"),
@@ -252,11 +269,10 @@ def _check(r: Recipe) -> None:
         (r.drop_factor <= 0, "drop_factor is above 0"),
         (not 0 <= r.warmup_epochs < r.epochs, f"warmup_epochs lies in [0, {r.epochs})"),
         (not 0 <= r.label_smoothing < 1, "label_smoothing lies in [0, 1)"),
+        (r.mix not in ("", *MIXES), f'mix is one of {", ".join(MIXES)} or ""'),
         (not 0 <= r.ema < 1, "ema lies in [0, 1)"),
         (r.clip_norm < 0, "clip_norm is 0 or more"),
         (r.accumulate < 1, "accumulate is at least 1"),
-        (r.ema and r.accumulate > 1, "ema with accumulate: Keras would average once a batch, "
-         "not once an update, so the average would forget faster than ema says"),
         (r.class_weight and min(r.class_weight) < 0, "class_weight holds numbers from 0"),
     ]  # fmt: skip
     for refused, why in refusals:

@@ -83,10 +83,15 @@ class Run:
         """One step; `began`: when its batch was asked for; `waited`: seconds until it came."""
         lr = self.recipe.lr_at(self.step, self.schedule)
         if lr != self.sums["lr"]:
-            self.optimizer.learning_rate = lr
+            self.recipe.set_rate(self.optimizer, lr, self.sums["lr"])
         targets = self.recipe.targets(labels, self.classes)
         if not self.told:
             self.told = True
+            if self.recipe.mix and np.ndim(labels) == 1:
+                raise ValueError(
+                    f"recipe {self.recipe.name} has {self.recipe.mix}, the batches have plain "
+                    'labels: read them with the same mix, or build the recipe with mix=""'
+                )
             if shared := self.group.describe(len(targets)):
                 self.report(shared)
         values = self.group.train(clips, targets, self.recipe.sample_weights(targets))
@@ -158,7 +163,7 @@ class Run:
         }
         self.history.append(row)
         self.schedule = self.recipe.after_epoch(self.schedule, row)
-        self.sums = self._zero()
+        self.sums = self._zero() | {"lr": sums["lr"]}
         self.progress.epoch_end(time.monotonic() - began)
         if self.group.process == 0:
             self.progress.epoch(self.history, self.step)

@@ -11,7 +11,7 @@ from harlib import models
 from harlib.data.store import ClipStore
 from harlib.models import checkpoints
 from harlib.models.layers import PREPROCESSING
-from harlib.study import files, model_steps
+from harlib.study import files, inputs, model_steps
 from harlib.study.params import C3D, ParamsError
 
 
@@ -36,11 +36,14 @@ def test_har_train_starts_from_published_weights_and_keeps_the_frozen_stages(tin
     published = arrays(model)
     torch.save({k: torch.tensor(v) for k, v in published.items()}, tmp_path / "published.pth")
     options = {"store": store, "weights": "published.pth", "freeze_below": "stage3",
-               "lr_multipliers": "{stage3: 0.01, head: 2.0}"}  # fmt: skip
+               "lr_multipliers": "{stage3: 0.01, head: 2.0}", "checkpoint_steps": 1,
+               "checkpoints_kept": 3}  # fmt: skip
     chosen = [part for key, value in options.items() for part in ("--set", f"{key}={value}")]
     done = har(tmp_path, "train", str(folder / "common.yaml"), str(folder / "03_c3d.yaml"), *chosen)
     assert done.returncode == 0, done.stderr[-2000:]
     assert "stages stage3,head, factors (0.01, 2.0)" in done.stdout
+    kept = (tmp_path / "runs" / "tiny" / "03_c3d" / "checkpoints").glob("step-*")
+    assert sorted(int(path.name.split("-")[1]) for path in kept) == [0, 1, 2]
     checkpoints.load_arrays(model, published)
     trained = keras.saving.load_model(tmp_path / "runs" / "tiny" / "03_c3d" / "model.keras")
     moved = {
@@ -49,6 +52,32 @@ def test_har_train_starts_from_published_weights_and_keeps_the_frozen_stages(tin
     }
     assert moved["stage1_conv1"] == moved["stage2_conv1"] == 0
     assert 0 < moved["stage3_conv1"] < 0.1 * moved["stage4_conv1"]
+
+
+def test_har_train_in_two_processes_ends_as_in_one(tiny_study, tmp_path, monkeypatch):
+    pytest.importorskip("jax")
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    folder = write_study(tmp_path, "tiny", FILES)
+    # Blended clips, whose partners another process reads; sgd, since Adam magnifies rounding.
+    options = {"store": tiny_study[0] / "data" / "tiny" / "store", "dropout": 0.0, "mix": "cutmix",
+               "recipe": "tran-sgd", "recipe_options": "{lr: 0.1}"}  # fmt: skip
+    chosen = [part for key, value in options.items() for part in ("--set", f"{key}={value}")]
+    given = [str(folder / "common.yaml"), str(folder / "03_c3d.yaml"), *chosen]
+    ends = []
+    for run, processes in (("one", "1"), ("two", "2")):
+        done = har(tmp_path, "train", *given, "--set", f"run={run}", "--processes", processes)
+        assert done.returncode == 0, done.stdout[-1000:] + done.stderr[-2000:]
+        assert ("global batch 8 = 2 processes" in done.stdout) == (run == "two")
+        paths = sorted((tmp_path / "runs" / "tiny" / run / "checkpoints").glob("step-*.npz"))
+        for path in paths if run == "one" else paths[-1:]:
+            with np.load(path) as file:
+                ends.append({n: file[n] for n in file.files if n.startswith("model.")})
+        assert (tmp_path / "runs" / "tiny" / run / "metrics.json").is_file()
+    moved, between = (
+        max(np.abs(a.astype(float) - other[name]).max() for name, a in ends[1].items())
+        for other in (ends[0], ends[2])
+    )
+    assert moved > 1e-3 and between < 1e-5
 
 
 @pytest.mark.quick
@@ -83,6 +112,8 @@ def test_published_c3d_gets_pixels_as_its_weights_know_them(monkeypatch, tmp_pat
         ({"weights": "gone.pth"}, "key 'weights': no file 'gone.pth'"),
         ({"lr_multipliers": {"stage1": 0}}, "key 'lr_multipliers': .*greater than 0"),
         ({"preflight": "maybe"}, "key 'preflight'"),
+        ({"recipe_options": {"mix": "mixup"}}, "key 'recipe_options': holds 'mix', a parameter of"),
+        ({"checkpoint_minutes": 0}, "key 'checkpoint_minutes': .*greater than 0"),
     ],
 )
 def test_wrong_values_are_named(tmp_path, monkeypatch, changes, words):
@@ -90,6 +121,24 @@ def test_wrong_values_are_named(tmp_path, monkeypatch, changes, words):
     folder = write_study(tmp_path, "tiny", FILES)
     with pytest.raises(ParamsError, match=words):
         files.load_run([folder / "03_c3d.yaml"], changes)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(
+    ("recipe", "mix", "found"),
+    [("modern", "", "mixup"), ("modern", "none", ""), ("modern", "cutmix", "cutmix"),
+     ("study-adam", "", ""), ("study-adam", "mixup", "mixup")],
+)  # fmt: skip
+def test_clips_are_blended_as_the_recipe_says_unless_told_otherwise(
+    tiny_study, tmp_path, monkeypatch, recipe, mix, found
+):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = write_study(tmp_path, "tiny", FILES)
+    store = ClipStore(tiny_study[0] / "data" / "tiny" / "store")
+    p = files.load_run([folder / "03_c3d.yaml"], {"recipe": recipe, "mix": mix}).params
+    plan = model_steps.recipe(p, store)
+    assert plan.mix == found
+    assert inputs.batches(p, plan, store, p.frames)[0][1].ndim == (2 if found else 1)
 
 
 def test_the_checks_leave_the_network_that_comes_after_them_as_it_would_be(

@@ -58,6 +58,22 @@ def test_report_is_one_line_an_epoch(done):
     assert len(lines) == EPOCHS + 2 and str(done[0] / "model.keras") in lines[-1]
 
 
+class Mixed(Batches):
+    """Shares instead of labels, as of blended clips."""
+
+    def __getitem__(self, i):
+        clips, labels = super().__getitem__(i)
+        return clips, 0.8 * np.eye(CLASSES)[labels] + 0.2 * np.eye(CLASSES)[np.roll(labels, 1)]
+
+
+@pytest.mark.quick
+def test_a_recipe_with_mixup_wants_mixed_batches(tmp_path):
+    recipe = tiny_recipe("modern", epochs=1, mix="mixup")
+    with pytest.raises(ValueError, match="modern has mixup, the batches have plain labels"):
+        run(tmp_path / "plain", recipe=recipe)
+    assert len(run(tmp_path / "mixed", Mixed(), recipe)) == 1
+
+
 @pytest.mark.quick
 def test_progress_tells_the_runner_where_it_is(done):
     progress = json.loads((done[0] / "progress.json").read_text())

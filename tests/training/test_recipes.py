@@ -139,6 +139,28 @@ def test_published_rates_of_the_study_sgd():
     assert after == pytest.approx(0.1 * before, rel=1e-4)
 
 
+def test_hara_feels_a_lower_rate_at_once_as_pytorch_does():
+    rule = Dampened(0.9, 1e-3)
+    recipe = build("hara-sgd")
+    model, state, before = linear(recipe), recipe.start(), None
+    w, b = (np.float64(x) for x in model.get_weights())
+    for step in range(9):
+        if step in (4, 7):  # the plateau rule's doing, after an epoch
+            state["level"] += 1
+        x, labels = data(step)
+        lr = recipe.lr_at(step, state)
+        recipe.set_rate(model.optimizer, lr, before)
+        before = lr
+        model.train_on_batch(x, recipe.targets(labels, CLASSES))
+        grads = gradients(w, b, x, np.eye(CLASSES)[labels])
+        rate = 0.1 * 0.1 ** state["level"]
+        last = w
+        w, b = (rule(i, v, g, rate) for i, (v, g) in enumerate(zip((w, b), grads, strict=True)))
+        moved = np.abs(w - last).max()
+        np.testing.assert_allclose(model.get_weights()[0], w, rtol=2e-5, atol=1e-3 * moved)
+    np.testing.assert_allclose(model.get_weights()[1], b, rtol=2e-4, atol=2e-6)
+
+
 def levels(recipe, values):
     """The level after each epoch."""
     state, taken = recipe.start(), []
@@ -223,15 +245,17 @@ def test_accumulated_batches_equal_one_large_batch():
     assert build("study-sgd", accumulate=2).lr_at(7) == build("study-sgd").lr_at(3)
 
 
-def test_average_of_the_weights():
-    recipe = build("study-sgd", ema=0.8)
+@pytest.mark.parametrize("accumulate", [1, 3])
+def test_average_of_the_weights(accumulate):
+    recipe = build("study-sgd", ema=0.8, accumulate=accumulate)
     model = linear(recipe)
     average = None
-    for step in range(5):
+    for step in range(8):
         x, labels = data(step)
         model.train_on_batch(x, recipe.targets(labels, CLASSES))
         kernel = model.get_weights()[0]
-        average = kernel if average is None else 0.8 * average + 0.2 * kernel
+        # Each batch counts, whether it ends an update or not; the first update begins it.
+        average = kernel if step < accumulate else 0.8 * average + 0.2 * kernel
     model.optimizer.finalize_variable_values(model.trainable_variables)
     np.testing.assert_allclose(model.get_weights()[0], average, rtol=1e-5)
 
@@ -274,7 +298,8 @@ def test_targets_and_weights():
         ("modern", {"level_rule": "best"}, "fight each other"),
         ("modern", {"warmup_epochs": 20}, r"lies in \[0, 20\)"),
         ("modern", {"label_smoothing": 1.0}, "label_smoothing"),
-        ("modern", {"ema": 0.9, "accumulate": 2}, "ema with accumulate"),
+        ("modern", {"mix": "blend"}, "mix is one of mixup, cutmix"),
+        ("modern", {"rate_in_velocity": False}, "rate_in_velocity is of sgd"),
         ("study-sgd", {"weight_decay": 1e-3}, "l2 = weight decay / 2"),
         ("study-sgd", {"optimizer": "lion"}, "optimizer is adam, adamw or sgd"),
         ("hara-sgd", {"decay": 1e-3}, "fight each other"),
@@ -306,6 +331,22 @@ def test_every_recipe_names_its_source_and_describes_itself():
             assert all(recipe.lr_at(t) > 0 for t in range(10 * epochs))
     assert build("tran-sgd", epochs=16).drop_epochs == (4, 8, 12)
     assert "5e-05, 1e-05" in build("study-adam").describe()
+
+
+def test_modern_is_all_that_its_name_says():
+    recipe = build("modern", epochs=20, steps=10)
+    assert (recipe.optimizer, recipe.weight_decay, recipe.cosine) == ("adamw", 0.05, True)
+    assert (recipe.warmup_epochs, recipe.label_smoothing, recipe.mix) == (2, 0.1, "mixup")
+    assert recipe.ema == pytest.approx(1 - 25 / 200)
+    # ImageNet for 600 epochs in batches of 1024, as torchvision does: its 2e-5 a clip and epoch.
+    steps = 1_281_167 // 1024
+    assert 1 - build("modern", epochs=600, steps=steps).ema == pytest.approx(
+        2e-5 * 1024 / 600, rel=0.03
+    )
+    assert build("modern", epochs=2, steps=10).ema == 0, "20 steps are too few for an average"
+    plain = build("modern", mix="", ema=0)
+    assert not plain.mix and not plain.ema
+    assert "mix mixup, ema 0.875" in recipe.describe()
 
 
 def test_config_knows_the_length_only_where_the_rate_does():

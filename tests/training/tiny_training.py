@@ -63,6 +63,8 @@ def tiny_recipe(name="study-adam", epochs=EPOCHS, **overrides):
     """Every part with a state moves in it: levels within the first epochs, Adam's moments."""
     if name == "study-adam":
         overrides = {"lr": 0.02, "patience": 1, "gain": 0.5} | overrides
+    if name == "modern":
+        overrides = {"mix": ""} | overrides  # `Batches` has plain labels
     return recipes.build(name, steps_per_epoch=STEPS, epochs=epochs, **overrides)
 
 
