@@ -94,7 +94,7 @@ def free_port():
             return port
 
 
-def as_processes(network, run_dir, count, kill=None, term=None, timeout=300):
+def as_processes(network, run_dir, count, kill=None, term=None, timeout=900):
     """Runs all processes to their end; `kill`, `term`: (number, step), where it is
     sent SIGKILL or SIGTERM. Returns (status, stderr) of each."""
     coordinator = f"127.0.0.1:{free_port()}"
