@@ -87,17 +87,21 @@ def _pack_apart(row: dict, content, settings: Settings, payload) -> dict:
     payload.flush()
     begin = payload.tell()
     receiver, sender = multiprocessing.Pipe(duplex=False)
-    # forked: what was imported stays, and the child has the open file
-    child = multiprocessing.get_context("fork").Process(
-        target=_send_packed, args=(os.getpid(), sender, row, content, settings, payload)
-    )
-    child.start()
+    parent = os.getpid()
+    # forked: what was imported stays, and the child has the open file; not by multiprocessing,
+    # which lets daemonic processes, such as Dask's workers, have no children
+    child = os.fork()
+    if not child:
+        try:
+            _send_packed(parent, sender, row, content, settings, payload)
+        finally:
+            os._exit(1)  # nobody asks how, once the record is sent
     sender.close()
     try:
         record = receiver.recv()
     except EOFError:
         record = None
-    child.join()
+    code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
     if isinstance(record, Exception):
         raise record
     if record is not None:
@@ -105,9 +109,8 @@ def _pack_apart(row: dict, content, settings: Settings, payload) -> dict:
         return record
     payload.seek(begin)
     payload.truncate()
-    if child.exitcode in (-signal.SIGKILL, -signal.SIGTERM):
+    if code in (-signal.SIGKILL, -signal.SIGTERM):
         raise PrepareError(f"{row['path']}: its decoder was killed, perhaps for want of memory")
-    code = child.exitcode
     how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
     return _record(row) | {"status": "unreadable", "reason": f"the decoder crashed ({how})"}
 

@@ -8,6 +8,7 @@ by running it again, and the bytes are those of an undisturbed run.
 
 import errno
 import fcntl
+import functools
 import hashlib
 import json
 import os
@@ -186,7 +187,7 @@ def _assemble(group: Group, parts: Parts, key: str) -> None:
 
 @contextmanager
 def _workers(workers: int | None, scheduler: str | None):
-    """A joblib.Parallel whose results come in order, as soon as they are there."""
+    """What runs joblib's delayed calls; results come in order, as soon as they are there."""
     if scheduler is None:
         count = workers or joblib.cpu_count()
         with processes.parallel(count, return_as="generator") as parallel:
@@ -196,12 +197,22 @@ def _workers(workers: int | None, scheduler: str | None):
         from dask.distributed import Client
     except ImportError:
         raise PrepareError("a scheduler needs Dask: pip install 'harlib[cluster]'") from None
-    with (
-        Client(scheduler),
-        joblib.parallel_config(backend="dask"),
-        joblib.Parallel(n_jobs=-1, return_as="generator") as parallel,
-    ):
-        yield parallel
+    with Client(scheduler) as client:
+        yield functools.partial(_on_cluster, client)
+
+
+def _on_cluster(client, jobs):
+    """Results of joblib's delayed calls, as its Dask backend gives them; that one (joblib 1.6)
+    waits for ever for a task that its workers died of."""
+    from dask.distributed import KilledWorker
+
+    # all at once: were they handed over as results come in, a slow one would hold up the others
+    futures = [client.submit(call, *args, pure=False, **named) for call, args, named in jobs]
+    try:
+        for future in futures:
+            yield future.result()
+    except KilledWorker as error:  # several workers died of one task
+        raise BrokenProcessPool(str(error)) from error
 
 
 @contextmanager
