@@ -83,6 +83,11 @@ def fit(
     """
     _check(model, recipe, epochs, steps_per_epoch, validation, monitor)
     group = devices.of(model)
+    if recipe.accumulate > 1 and isinstance(group, devices.Mirrored):
+        raise ValueError(
+            f"accumulate={recipe.accumulate}, but on several devices of TensorFlow Keras cannot "
+            "accumulate: give a larger batch, or set KERAS_BACKEND=jax"
+        )
     with group.scope():
         if group.process:  # process 0 speaks, draws and logs for all
             report, watchers = _silent, ()

@@ -58,6 +58,13 @@ def test_report_is_one_line_an_epoch(done):
     assert len(lines) == EPOCHS + 2 and str(done[0] / "model.keras") in lines[-1]
 
 
+@pytest.mark.quick
+def test_accumulating_on_mirrored_devices_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(fit.devices, "of", lambda model: object.__new__(fit.devices.Mirrored))
+    with pytest.raises(ValueError, match="accumulate=2, but on several devices of TensorFlow"):
+        run(tmp_path, recipe=tiny_recipe(accumulate=2))
+
+
 class Mixed(Batches):
     """Shares instead of labels, as of blended clips."""
 
