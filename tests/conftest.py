@@ -1,6 +1,7 @@
 """Fixtures that tests of several stages share."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,7 @@ from harlib.data.video import encode
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 REAL = os.environ.get("HARLIB_REAL_DATA")
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 def pytest_collection_modifyitems(items):
@@ -91,3 +93,19 @@ def tiny_store(tiny_catalog, tmp_path_factory) -> ClipStore:
     root = tmp_path_factory.mktemp("store")
     prepare(tiny_catalog, root, size=32, workers=1, progress=False)
     return ClipStore(root)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """Debian's Chromium, headless; without it its tests are skipped and say so, on CI they fail."""
+    if CHROMIUM is None:
+        stop = pytest.fail if os.environ.get("CI") else pytest.skip
+        stop("no chromium here; install it (Debian: sudo apt install chromium)")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--headless"]
+        )
+        yield started
+        started.close()

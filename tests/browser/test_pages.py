@@ -1,13 +1,12 @@
 """The reports in a real browser: offline, silent, narrow and wide, by keyboard, on paper."""
 
 import hand_made_study
+import page_checks
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 
 from harlib.study import index, report
 
 PAGES = ("index", "01_data_prep", *hand_made_study.RUNS)
-AA = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 
 
 @pytest.fixture(scope="module")
@@ -17,39 +16,17 @@ def reports(tmp_path_factory):
 
 @pytest.fixture
 def opened(browser, reports):
-    """Opens a page; what it asks for and what it says to the console are kept in its lists."""
-    contexts = []
-
-    def opened(name, *, width=1600, dark=False):
-        context = browser.new_context(
-            viewport={"width": width, "height": 900}, color_scheme="dark" if dark else "light"
-        )
-        contexts.append(context)
-        page = context.new_page()
-        page.asked, page.said = [], []
-        page.on("request", lambda request: page.asked.append(request.url))
-        page.on("console", lambda message: page.said.append(message.text))
-        page.on("pageerror", lambda error: page.said.append(str(error)))
-        page.goto((reports / f"{name}.html").as_uri())
-        return page
-
-    yield opened
-    for context in contexts:
-        context.close()
+    """Opens a page of the hand-made study by its name."""
+    with page_checks.opener(browser) as opened:
+        yield lambda name, **options: opened(reports / f"{name}.html", **options)
 
 
 @pytest.mark.parametrize("width", [400, 1600])
 @pytest.mark.parametrize("name", PAGES)
 def test_a_page_is_silent_alone_and_fits(opened, name, width):
     page = opened(name, width=width)
-    assert [url for url in page.asked if not url.startswith(("file:", "data:"))] == []
-    assert len([url for url in page.asked if url.startswith("file:")]) == 1
-    assert page.said == []
-    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    alts = page.eval_on_selector_all("img", "images => images.map(image => image.alt)")
-    assert all(len(alt) > 15 for alt in alts)
-    assert name == "index" or alts
+    page_checks.alone_and_silent(page)
+    assert page_checks.fits(page) or name == "index"
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -66,33 +43,11 @@ def test_hostile_names_are_text(opened, name):
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", ["index", "01_data_prep", "03_c3d"])
 def test_axe_finds_nothing_of_level_aa(opened, name, dark):
-    page = opened(name, dark=dark)
-    page.evaluate("document.querySelectorAll('details').forEach(fold => fold.open = true)")
-    found = Axe().run(page, options={"runOnly": {"type": "tag", "values": AA}})
-    found = [
-        f"{item['id']}: {node['html'][:120]}: {node['failureSummary']}"
-        for item in found.response["violations"]
-        for node in item["nodes"]
-    ]
-    assert found == []
+    page_checks.axe_finds_nothing(opened(name, dark=dark))
 
 
 def test_the_keyboard_reaches_the_folds(opened):
-    page = opened("03_c3d", width=400)
-    folds = page.locator("summary").count()
-    assert folds >= 4
-    reached = set()
-    for _ in range(60):
-        page.keyboard.press("Tab")
-        place = page.evaluate(
-            "[...document.querySelectorAll('summary')].indexOf(document.activeElement)"
-        )
-        if place >= 0 and place not in reached:
-            reached.add(place)
-            page.keyboard.press("Enter")
-            assert page.evaluate("document.activeElement.parentElement.open")
-            page.keyboard.press("Enter")
-    assert reached == set(range(folds))
+    assert page_checks.keyboard_reaches_the_folds(opened("03_c3d", width=400)) >= 4
 
 
 def test_the_keyboard_sorts_the_table(opened):
@@ -116,25 +71,9 @@ def test_the_keyboard_sorts_the_table(opened):
     assert page.get_attribute("#runs th:nth-child(3)", "aria-sort") is None
 
 
-@pytest.mark.parametrize("name", ["index", "03_c3d"])
+@pytest.mark.parametrize("name", ["index", "01_data_prep", "03_c3d"])
 def test_a_page_prints_whole(opened, name):
-    page = opened(name)
-    pdf = page.pdf(format="A4")
-    assert pdf.startswith(b"%PDF")
-    page.emulate_media(media="print")
-    # what is folded on the screen takes room on paper
-    closed = page.eval_on_selector_all(
-        "details:not(.code):not([open])",
-        "folds => folds.filter(fold => fold.getBoundingClientRect().height"
-        " < fold.querySelector('summary').getBoundingClientRect().height + 8).length",
-    )
-    assert closed == 0
-    page.set_viewport_size({"width": 700, "height": 900})
-    cut = page.eval_on_selector_all(
-        ".scroll, pre", "boxes => boxes.filter(b => getComputedStyle(b).overflowX != 'visible')"
-        ".filter(b => b.scrollWidth > b.clientWidth + 1).length"
-    )  # fmt: skip
-    assert cut == 0
+    page_checks.prints_whole(opened(name))
 
 
 def test_a_widget_leaves_its_picture_or_nothing(opened):
