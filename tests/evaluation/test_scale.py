@@ -38,6 +38,7 @@ print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_m
 def test_kinetics_600_takes_a_minute_and_two_gigabytes_at_most():
     out = subprocess.run([sys.executable, "-c", SCRIPT], check=True, capture_output=True, text=True)
     seconds, kilobytes, size = map(float, out.stdout.split())
+    print(f"{seconds:.1f} s, {kilobytes / 1e6:.2f} GB, figures of {size:,.0f} bytes")
     assert seconds <= 60
     assert kilobytes <= 2_000_000
     assert size <= 1_000_000
