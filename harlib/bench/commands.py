@@ -112,3 +112,13 @@ def bench_batch(json_file, models, policies, memory, most, frames, size, steps, 
         json_file=json_file,
         say=click.echo,
     )
+
+
+@bench.command("grouped")
+@_json
+@click.option("--turns", default=3, show_default=True, help="Of which the fastest counts.")
+def bench_grouped(json_file, turns):
+    """CPU time of every way to compute the ResNeXts' grouped convolutions (TensorFlow, CPU)."""
+    from harlib.bench import grouped
+
+    grouped.run(turns=turns, json_file=json_file, say=click.echo)

@@ -21,19 +21,28 @@ from harlib.models.convolution import convolve as convolve_dense
 from harlib.models.convolution import pad, padded_size
 
 METHODS = ("auto", "time", "packs", "native")
-# More channels than this in a group's folded frames waste more arithmetic than packs do.
+# More channels than this in a group's folded frames waste more arithmetic than packs do; twice as
+# many do not where the frames are so few that most of the Toeplitz matrix is kernel.
 MAX_TIME_CHANNELS = 64
-# oneDNN's dense convolution runs at full speed from about this many channels.
+FEW_FRAMES = 4
+# The fastest of 8, 16, 32 and 64, or within 2 % of it, wherever packs are the fastest way.
 PACK_CHANNELS = 16
 
 
 def choose(frames, channels, kernel_size):
-    """The fastest method for `frames` frames (None if unknown) and `channels` a group."""
+    """The fastest method for `frames` frames (None if unknown) and `channels` a group.
+
+    A rule, not a trial at run time: a resumed run must compute as the first did. For TensorFlow on
+    a CPU it is that of the rows of `har bench grouped` (`benchmarks/grouped.json`: the shipped
+    ResNeXts, float32 and bfloat16), which a test holds it to; in those rows size, stride and dtype
+    move no choice by more than 15 %. Not measured: `native` elsewhere, `packs` on a GPU.
+    """
     if keras.backend.backend() != "tensorflow":
         return "native"
     if _tensorflow_on_gpu():
         return "packs"
-    fits = frames is not None and frames * channels <= MAX_TIME_CHANNELS
+    most = MAX_TIME_CHANNELS * (2 if frames is not None and frames <= FEW_FRAMES else 1)
+    fits = frames is not None and frames * channels <= most
     return "time" if fits and kernel_size[0] > 1 else "packs"
 
 
@@ -43,11 +52,11 @@ def convolve(inputs, kernel, strides, groups, method):
     return convolve_laid(inputs, laid, tuple(kernel.shape), strides, groups, method)
 
 
-def lay(kernel, frames, strides, groups, method):
+def lay(kernel, frames, strides, groups, method, pack_channels=PACK_CHANNELS):
     """The kernel as `method` multiplies with it, to be given to `convolve_laid`."""
     if method == "time":
         return _over_time(kernel, frames, strides[0], groups)
-    return _packed(kernel, groups) if method == "packs" else kernel
+    return _packed(kernel, groups, pack_channels) if method == "packs" else kernel
 
 
 def convolve_laid(inputs, laid, shape, strides, groups, method):
@@ -71,15 +80,20 @@ def by_packs(inputs, laid, shape, strides, groups):
     return ops.concatenate(results, axis=-1)
 
 
-def _packed(kernel, groups):
+def pack_size(groups, channels, pack_channels=PACK_CHANNELS):
+    """Groups of `channels` in a pack of at most `pack_channels`; one group where it has more."""
+    return max(
+        n
+        for n in range(1, groups + 1)
+        if groups % n == 0 and (n == 1 or n * channels <= pack_channels)
+    )
+
+
+def _packed(kernel, groups, pack_channels):
     """`(kd, kh, kw, pack * in, packs, pack * out)`: block-diagonal in each pack."""
     *size, channels, filters = kernel.shape
     out = filters // groups
-    pack = max(
-        n
-        for n in range(1, groups + 1)
-        if groups % n == 0 and (n == 1 or n * channels <= PACK_CHANNELS)
-    )
+    pack = pack_size(groups, channels, pack_channels)
     packs = groups // pack
     # (..., in, packs, pack, out) times the identity over (pack, pack): block-diagonal.
     blocks = ops.reshape(kernel, (*size, 1, channels, packs, pack, out))
