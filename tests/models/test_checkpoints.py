@@ -190,6 +190,26 @@ def test_published_file_is_read(slim, wrapped, tmp_path):
     )
 
 
+def test_published_c3d_file_is_read_and_its_classifier_replaced(tmp_path):
+    torch = pytest.importorskip("torch")
+    slim = models.build("c3d", 5, size=32, width=0.125, dense=16)
+    weights = {k: torch.tensor(v) for k, v in arrays_of(slim).items()}
+    assert {"conv1.weight", "conv3b.bias", "conv5a.weight", "fc6.weight", "fc8.bias"} < set(weights)
+    weights["fc8.weight"], weights["fc8.bias"] = torch.ones(487, 16), torch.ones(487)
+    torch.save(weights, tmp_path / "c3d-pretrained.pth")
+    before = slim.get_layer("classifier").get_weights()
+    assert checkpoints.load_published(slim, tmp_path / "c3d-pretrained.pth") == ["classifier"]
+    after = slim.get_layer("classifier").get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+    kernel = weights["conv5a.weight"].numpy().transpose(2, 3, 4, 1, 0)
+    assert np.array_equal(slim.get_layer("stage5_conv1").kernel, kernel)
+    # fc6 reads (channels, frames, height, width) in the file, channels last here
+    channels = slim.get_layer("stage5_pool").output.shape[-1]
+    wanted = weights["fc6.weight"].numpy().reshape(16, channels, -1).transpose(2, 1, 0)
+    got = np.asarray(slim.get_layer("head_fc6").kernel).reshape(-1, channels, 16)
+    assert np.array_equal(got, wanted)
+
+
 class Hostile:
     def __reduce__(self):
         return os.mkdir, (str(self.path),)

@@ -1,8 +1,9 @@
-"""Layers against NumPy and against stock Keras; bfloat16 against float32."""
+"""Layers against NumPy and against stock Keras."""
 
 import keras
 import numpy as np
 import pytest
+from compare import error, gradients
 from keras import ops
 
 from harlib.models import grouped
@@ -30,26 +31,6 @@ def convolve(x, kernel, strides, groups):
         ]
         y += np.einsum("bdhwgi,igo->bdhwgo", part, kernel[index])
     return y.reshape(*y.shape[:4], filters)
-
-
-def error(got, wanted):
-    got, wanted = np.asarray(got, "float64"), np.asarray(wanted, "float64")
-    return np.abs(got - wanted).max() / np.abs(wanted).max()
-
-
-def gradients(layer, x, seed=1):
-    """Output and gradients to input and kernel, of a weighted sum of the output."""
-    x = tf.cast(x, layer.compute_dtype)
-
-    @tf.function(autograph=False)
-    def step():
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            y = tf.cast(layer(x, training=True), "float32")
-        weights = np.random.default_rng(seed).standard_normal(y.shape).astype("float32")
-        return y, *tape.gradient(y, [x, layer.trainable_variables[0]], output_gradients=weights)
-
-    return step
 
 
 SHAPES = [  # frames, height, width, channels, filters, groups, strides
@@ -118,75 +99,6 @@ def test_convolution_gradients_equal_explicit_padding(frames):
         gradients(layer, x)(), (y, to_x[:, 1:-1, 1:-1, 1:-1], to_kernel), strict=True
     ):
         assert error(got, want) < 1e-5
-
-
-# The sizes the shipped networks run their 3x3x3 convolutions at, in few channels: the wrong
-# bfloat16 gradient depends on frames alone. c3d, then resnext3d's groups, at 112 and 48 pixels.
-PLAIN = [(16, 12, 12), (8, 28, 28), (8, 12, 12), (4, 14, 14), (4, 6, 6), (2, 7, 7), (2, 3, 3)]
-GROUPED = [
-    (8, 28, 28, 4, 1),
-    (8, 28, 28, 8, 2),
-    (4, 14, 14, 8, 1),
-    (4, 14, 14, 16, 2),
-    (2, 7, 7, 16, 1),
-    (2, 7, 7, 32, 2),
-    (1, 4, 4, 32, 1),
-    (2, 3, 3, 16, 1),
-    (1, 2, 2, 32, 1),
-]
-
-
-@pytest.mark.parametrize("size", PLAIN + [(2, 7, 7, 1), (2, 3, 3, 1)], ids=str)
-def test_bfloat16_gradient_of_convolution(size):
-    assert_bfloat16_like_float32(Conv3D, size[:3], 16, calls=12 if size[0] < 3 else 2)
-
-
-# frames, height, width; kernel; strides: the stems, r2plus1d_18's pairs and r3d_18's strides.
-OTHERS = [
-    ((4, 16, 16), (7, 7, 7), (1, 2, 2)), ((4, 16, 16), (3, 7, 7), (1, 2, 2)),
-    ((2, 16, 16), (1, 7, 7), (1, 2, 2)), ((2, 7, 7), (1, 3, 3), (1, 1, 1)),
-    ((4, 14, 14), (1, 3, 3), (1, 2, 2)), ((16, 14, 14), (3, 1, 1), (1, 1, 1)),
-    ((4, 7, 7), (3, 1, 1), (1, 1, 1)), ((2, 7, 7), (3, 1, 1), (1, 1, 1)),
-    ((4, 7, 7), (3, 1, 1), (2, 1, 1)), ((2, 7, 7), (3, 1, 1), (2, 1, 1)),
-    ((4, 14, 14), (3, 3, 3), (2, 2, 2)), ((2, 7, 7), (3, 3, 3), (2, 2, 2)),
-    ((2, 7, 7), (1, 1, 1), (1, 1, 1)), ((4, 14, 14), (1, 1, 1), (2, 2, 2)),
-]  # fmt: skip
-
-
-@pytest.mark.parametrize(("size", "kernel", "strides"), OTHERS, ids=str)
-def test_bfloat16_gradient_of_other_kernels(size, kernel, strides):
-    assert_bfloat16_like_float32(
-        Conv3D, size, 16, strides=strides, kernel=kernel, calls=12 if size[0] < 3 else 2
-    )
-
-
-@pytest.mark.parametrize("method", ["time", "packs"])
-@pytest.mark.parametrize("size", GROUPED, ids=str)
-def test_bfloat16_gradient_of_grouped_convolution(size, method):
-    *size, channels, stride = size
-    assert_bfloat16_like_float32(
-        GroupedConv3D,
-        size,
-        4 * channels,
-        strides=stride,
-        groups=4,
-        method=method,
-        calls=12 if size[0] < 3 else 2,
-    )
-
-
-def assert_bfloat16_like_float32(layer, size, channels, calls, kernel=3, **options):
-    x = np.random.default_rng(0).standard_normal((2, *size, channels)).astype("float32")
-    exact = layer(channels, kernel, **options)
-    exact.build(x.shape)
-    half = layer(channels, kernel, dtype="mixed_bfloat16", **options)
-    half.build(x.shape)
-    half.kernel.assign(exact.kernel)
-    wanted = gradients(exact, x)()
-    step = gradients(half, x)
-    for _ in range(calls):  # the garbage is another one at every call
-        for got, want in zip(step(), wanted, strict=True):
-            assert error(tf.cast(got, "float32"), want) < 0.03
 
 
 @pytest.mark.quick
