@@ -163,13 +163,15 @@ def test_a_killed_worker_is_an_error_not_a_hang():
 
 
 SCRIPT = """
-import sys, time
+import signal, sys, time
 from harlib.data.loader import iterate, training_batches
 
 sys.path.insert(0, {folder!r})
 from fake_store import FakeStore
 
 if __name__ == "__main__":
+    # also where these tests run in a shell's background, which ignores it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     dataset = training_batches(FakeStore([20, 5, 40]), batch=3, frames=4, size=8)
     iterator = iterate(dataset, workers=2)
     for _ in range(6):
