@@ -123,7 +123,6 @@ def test_wrong_values_are_named(tmp_path, monkeypatch, changes, words):
         files.load_run([folder / "03_c3d.yaml"], changes)
 
 
-@pytest.mark.quick
 @pytest.mark.parametrize(
     ("recipe", "mix", "found"),
     [("modern", "", "mixup"), ("modern", "none", ""), ("modern", "cutmix", "cutmix"),
