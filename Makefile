@@ -32,8 +32,9 @@ sample-report: $(DEV)
 	$(BIN)/har report demo --out docs/sample-report
 	$(BIN)/python docs/screenshots.py
 
+# In a container one is root; the server listens to this machine alone and wants its token.
 lab: $(BASE)
-	$(BIN)/jupyter lab notebooks
+	$(BIN)/jupyter lab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
 test: $(DEV)
 	$(BIN)/pytest -m "not soak"
