@@ -30,7 +30,8 @@ def c3d(
         dense: units of fc6 and fc7.
         batch_norm: VMZ's variant: batch norm instead of biases, and pools round down; the plain
             network's pools round up at the end, as Caffe's, in which it was trained.
-        preprocessing: "scaled" from scratch; "c3d_port" for the published PyTorch weights.
+        preprocessing: "scaled" from scratch, or "residual" (what changes from frame to frame);
+            "c3d_port" for the published PyTorch weights.
 
     Reference: Tran et al., "Learning Spatiotemporal Features with 3D Convolutional Networks",
     ICCV 2015; with batch norm: github.com/facebookresearch/VMZ.

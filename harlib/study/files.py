@@ -9,7 +9,8 @@ from typing import Any
 
 import yaml
 
-from harlib.study.params import NOTEBOOKS, Common, ParamsError, _nearest, project_root, validate
+from harlib.study.mistakes import nearest
+from harlib.study.params import NOTEBOOKS, Common, ParamsError, project_root, validate
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 COMMON = "common.yaml"
@@ -65,7 +66,7 @@ def study_folder(study: str) -> Path:
         if any(folder.glob("[0-9][0-9]_*.yaml")):
             return folder.resolve()
     known = sorted({item.name for shelf in shelves for item in shelf.glob("*") if item.is_dir()})
-    raise ParamsError(f"no study {study!r}{_nearest(study, known)}; there are {', '.join(known)}")
+    raise ParamsError(f"no study {study!r}{nearest(study, known)}; there are {', '.join(known)}")
 
 
 def study_root(folder: Path) -> Path:
@@ -105,7 +106,7 @@ def load_study(folder: Path, overrides: Mapping[str, Any] | None = None) -> list
     valid = dict.fromkeys(key for run in runs for key in type(run.params).model_fields)
     if not mistakes:
         mistakes += [
-            f"--set {key}: no notebook of this study has this key{_nearest(key, valid)}"
+            f"--set {key}: no notebook of this study has this key{nearest(key, valid)}"
             for key in overrides
             if key not in used
         ]

@@ -1,6 +1,5 @@
 """The parameters of a notebook: one pydantic model per notebook, one error line per mistake."""
 
-import difflib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -8,7 +7,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
+from harlib.study import mistakes
 from harlib.study.common import Common, Count, Name, ParamsError, Share, Size, project_root
+from harlib.study.mistakes import nearest
 
 # YAML 1.1 reads `1e-3` (no point) as text; people mean a number.
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
@@ -146,12 +147,20 @@ class Network3D(Trained):
     width: Annotated[float, Field(gt=0)]
     dropout: Share
     weights: str  # a published PyTorch file; empty = from scratch
+    pixels: Literal["rgb", "residual"]  # residual: what changes from frame to frame
 
     @field_validator("weights")
     @classmethod
     def _is_file(cls, value: str) -> str:
         if value and not (project_root() / value).is_file():
             raise ValueError(f"no file {value!r} (relative paths start at the project's folder)")
+        return value
+
+    @field_validator("pixels")
+    @classmethod
+    def _as_trained(cls, value: str, info: ValidationInfo) -> str:
+        if value == "residual" and info.data.get("weights"):
+            raise ValueError("is 'residual', but the published weights know frames: give 'rgb'")
         return value
 
 
@@ -180,7 +189,7 @@ class Ablations(C3D):
         for name, changes in value.items():
             for key in changes:
                 if key not in C3D.model_fields or key in Common.model_fields:
-                    near = _nearest(key, C3D.model_fields)
+                    near = nearest(key, C3D.model_fields)
                     raise ValueError(f"{name} changes {key!r}, no parameter of a C3D's run{near}")
         return value
 
@@ -247,14 +256,14 @@ def validate(
     if notebook not in NOTEBOOKS:
         raise ParamsError(
             f"{(origins or {}).get('', 'parameters')}: no notebook {notebook!r}"
-            f"{_nearest(notebook, NOTEBOOKS)}; there are {', '.join(NOTEBOOKS)}"
+            f"{nearest(notebook, NOTEBOOKS)}; there are {', '.join(NOTEBOOKS)}"
         )
     model = NOTEBOOKS[notebook]
     try:
         return model(**values)
     except ValidationError as error:
         lines = dict.fromkeys(
-            _line(item, model, notebook, origins or {}) for item in error.errors()
+            mistakes.line(item, model, notebook, origins or {}) for item in error.errors()
         )
         raise ParamsError("\n".join(lines)) from None
 
@@ -283,21 +292,3 @@ def _plain(value: Any) -> bool:
 
 def _number(value: Any) -> Any:
     return float(value) if isinstance(value, str) and _NUMBER.match(value) else value
-
-
-def _nearest(key: str, valid) -> str:
-    near = difflib.get_close_matches(key, list(valid), n=1, cutoff=0.5)
-    return f"; nearest valid name: {near[0]!r}" if near else ""
-
-
-def _line(item: dict, model: type[Common], notebook: str, origins: Mapping[str, str]) -> str:
-    key = str(item["loc"][0])
-    where = origins.get(key, f"parameters of {notebook}")
-    if item["type"] == "extra_forbidden":
-        near = _nearest(key, model.model_fields)
-        return f"{where}: unknown key {key!r}{near or '; valid: ' + ', '.join(model.model_fields)}"
-    if item["type"] == "missing":
-        return f"{where}: key {key!r} is missing"
-    what = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    received = "" if item["type"] == "value_error" else f"; received {item['input']!r}"
-    return f"{where}: key {key!r}: {what}{received}"

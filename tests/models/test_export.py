@@ -17,7 +17,7 @@ if keras.backend.backend() != "tensorflow":
 NAMES = ["sit down", "stand up", "wave: left"]
 
 
-def build(policy="float32", activation=None):
+def build(policy="float32", activation=None, preprocessing="hara"):
     """A network with grouped convolutions of both strides, in logits unless told otherwise."""
     keras.utils.set_random_seed(0)
     before = keras.mixed_precision.dtype_policy()
@@ -31,6 +31,7 @@ def build(policy="float32", activation=None):
             width=0.125,
             cardinality=4,
             classifier_activation=activation,
+            preprocessing=preprocessing,
         )
     finally:
         keras.mixed_precision.set_dtype_policy(before)
@@ -89,6 +90,15 @@ def test_exported_network_scores_as_the_network(to, folded, policy, tmp_path):
     assert names == NAMES
     assert np.abs(got - wanted).max() <= 1e-4 * np.abs(wanted).max()
     assert [entry.name for entry in tmp_path.iterdir() if entry.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("to", ["keras", "onnx"])
+def test_a_network_on_residual_frames_is_exported(to, tmp_path):
+    if to == "onnx":
+        pytest.importorskip("tf2onnx")
+        pytest.importorskip("onnxruntime")
+    model = build("mixed_bfloat16", preprocessing="residual")
+    assert export.export(model, tmp_path / export.FORMATS[to], to, NAMES) <= 1e-4
 
 
 def test_a_file_that_scores_otherwise_is_refused_and_the_old_one_kept(tmp_path, monkeypatch):

@@ -7,7 +7,7 @@ from compare import error, gradients
 from keras import ops
 
 from harlib.models import grouped
-from harlib.models.layers import BatchNorm, Conv3D, GroupedConv3D, Preprocess
+from harlib.models.layers import BatchNorm, Conv3D, GroupedConv3D, Preprocess, ResidualFrames
 
 tf = pytest.importorskip("tensorflow")
 if keras.backend.backend() != "tensorflow":
@@ -136,6 +136,27 @@ def test_preprocess_subtracts_then_divides_and_may_reverse():
     pixels = np.array([[[10, 20, 30]]], "uint8")
     assert np.allclose(Preprocess((1, 2, 3), 2)(pixels), [[[4.5, 9, 13.5]]])
     assert np.allclose(Preprocess((1, 2, 3), 1, reverse=True)(pixels), [[[29, 18, 7]]])
+
+
+@pytest.mark.quick
+def test_residual_frames_are_the_standardised_differences():
+    clips = np.random.default_rng(3).integers(0, 256, (2, 5, 6, 7, 3), "uint8")
+    differences = np.diff(clips.astype("float64"), axis=1)
+    mean, std = (f(differences, (1, 2, 3, 4), keepdims=True) for f in (np.mean, np.std))
+    wanted = (differences - mean) / (std + 2)
+    found = np.asarray(ResidualFrames()(clips))
+    assert found.shape == clips.shape and found.dtype == np.float32
+    assert error(found[:, :-1], wanted) < 1e-5
+    assert np.array_equal(found[:, -1], found[:, -2])
+
+
+@pytest.mark.quick
+def test_residual_frames_do_not_see_what_stands_still():
+    still = np.random.default_rng(3).integers(0, 200, (1, 1, 6, 7, 3), "uint8")
+    assert not np.asarray(ResidualFrames()(still.repeat(4, 1))).any()
+    moving = np.random.default_rng(4).integers(0, 50, (1, 4, 6, 7, 3), "uint8")
+    alone, before = (np.asarray(ResidualFrames()(clip)) for clip in (moving, moving + still))
+    assert np.abs(alone).max() > 1 and np.allclose(alone, before)
 
 
 @pytest.mark.quick

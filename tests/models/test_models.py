@@ -181,6 +181,7 @@ def test_frame_cnn_goes_from_stills_to_videos(clips):
         ("c3dd", {}, "'c3dd' is unknown; it is one of frame_cnn, c3d,"),
         ("c3d", {"widht": 2}, "widht"),
         ("c3d", {"preprocessing": "none"}, "preprocessing='none' is unknown"),
+        ("c3d", {"preprocessing": "residual", "frames": 1}, "1 frame has no residual frames"),
         ("resnext3d_26", {"width": 0.25}, "does not divide .* filters of stage"),
         ("r3d_18", {"stem": "tram"}, "stem='tram' is unknown; it is one of hara, tran"),
         ("frame_cnn", {"backbone": "resnet51"}, "resnet50"),

@@ -10,7 +10,7 @@ from tiny_study import FILES, har, write_study
 from harlib import models
 from harlib.data.store import ClipStore
 from harlib.models import checkpoints
-from harlib.models.layers import PREPROCESSING
+from harlib.models.layers import PREPROCESSING, ResidualFrames
 from harlib.study import files, inputs, model_steps
 from harlib.study.params import C3D, ParamsError
 
@@ -84,7 +84,7 @@ def test_har_train_in_two_processes_ends_as_in_one(tiny_study, tmp_path, monkeyp
 def test_published_c3d_gets_pixels_as_its_weights_know_them(monkeypatch, tmp_path, capsys):
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
     values = {"model": "c3d", "frames": 4, "size": 16, "width": 0.125, "dense": 8, "devices": 1,
-              "dropout": 0.0, "freeze_below": "", "freeze_bn": False}  # fmt: skip
+              "pixels": "rgb", "dropout": 0.0, "freeze_below": "", "freeze_bn": False}  # fmt: skip
     store = SimpleNamespace(categories=["a", "b"])
     set_from = []
 
@@ -99,6 +99,10 @@ def test_published_c3d_gets_pixels_as_its_weights_know_them(monkeypatch, tmp_pat
     )
     for model, name in ((scratch, "scaled"), (tuned, "c3d_port")):
         assert model.get_layer("preprocess").get_config()["mean"] == list(PREPROCESSING[name][0])
+    moving = model_steps.build(
+        C3D.model_construct(**values | {"pixels": "residual"}, weights=""), store
+    )
+    assert isinstance(moving.get_layer("preprocess"), ResidualFrames)
     assert set_from == ["c3d.pth"]
     assert capsys.readouterr().out == (
         "weights of c3d.pth: every layer is set but classifier, new for these categories\n"
@@ -113,11 +117,13 @@ def test_published_c3d_gets_pixels_as_its_weights_know_them(monkeypatch, tmp_pat
         ({"lr_multipliers": {"stage1": 0}}, "key 'lr_multipliers': .*greater than 0"),
         ({"preflight": "maybe"}, "key 'preflight'"),
         ({"recipe_options": {"mix": "mixup"}}, "key 'recipe_options': holds 'mix', a parameter of"),
+        ({"pixels": "residual", "weights": "x.pth"}, "key 'pixels': is 'residual', but the publ"),
         ({"checkpoint_minutes": 0}, "key 'checkpoint_minutes': .*greater than 0"),
     ],
 )
 def test_wrong_values_are_named(tmp_path, monkeypatch, changes, words):
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    (tmp_path / "x.pth").touch()
     folder = write_study(tmp_path, "tiny", FILES)
     with pytest.raises(ParamsError, match=words):
         files.load_run([folder / "03_c3d.yaml"], changes)
