@@ -1,9 +1,9 @@
 """Catalog -> clip store: parallel, resumable, audited.
 
-The work is cut into tasks: at most 32 videos of one category and split, or all videos of one tar
-shard. Each task becomes a part file, the parts of a category its HDF5 file, and the index comes
-last. Every file is written aside, synced and renamed, so a run killed at any moment is finished
-by running it again, and the bytes are those of an undisturbed run.
+The work is cut into tasks: at most 32 videos of one category and split, at most 128 of one .tar
+shard, or all of one .tar.gz. Each task becomes a part file, the parts of a category its HDF5
+file, and the index comes last. Every file is written aside, synced and renamed, so a run killed
+at any moment is finished by running it again, and the bytes are those of an undisturbed run.
 """
 
 import errno
@@ -12,7 +12,7 @@ import functools
 import hashlib
 import json
 import os
-from collections import Counter, defaultdict
+from collections import Counter, defaultdict, deque
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -33,6 +33,7 @@ from harlib.data.verify import verify
 __all__ = ["Audit", "PrepareError", "prepare", "verify"]
 
 PIECE = 32  # videos a task: a minute of work at Kinetics' sizes, all that a kill can lose
+SHARD_PIECE = 4 * PIECE  # of a .tar, whose headers every task reads from the first one on
 
 
 class Group(NamedTuple):
@@ -174,8 +175,12 @@ def _tasks(catalog, folder: Path, todo: list[Group], parts: Parts) -> list[tuple
         for begin in range(0, len(plain), PIECE):
             rows = plain[begin : begin + PIECE]
             tasks.append((folder / f"{group.split}-{group.file.stem}-{rows[0]:08d}", rows))
-    # a shard is read once, whatever categories its videos are of
-    return [(folder / f"shard-{rows[0]:08d}", rows) for rows in by_shard.values()] + tasks
+    cut = []  # a shard's videos are read together, whatever categories they are of
+    for shard, rows in by_shard.items():
+        whole = not os.path.isfile(shard) or shards.is_packed(shard)
+        piece = len(rows) if whole else SHARD_PIECE
+        cut += [rows[begin : begin + piece] for begin in range(0, len(rows), piece)]
+    return [(folder / f"shard-{rows[0]:08d}", rows) for rows in cut] + tasks
 
 
 def _assemble(group: Group, parts: Parts, key: str) -> None:
@@ -207,10 +212,10 @@ def _on_cluster(client, jobs):
     from dask.distributed import KilledWorker
 
     # all at once: were they handed over as results come in, a slow one would hold up the others
-    futures = [client.submit(call, *args, pure=False, **named) for call, args, named in jobs]
+    futures = deque(client.submit(call, *args, pure=False, **named) for call, args, named in jobs)
     try:
-        for future in futures:
-            yield future.result()
+        while futures:
+            yield futures.popleft().result()
     except KilledWorker as error:  # several workers died of one task
         raise BrokenProcessPool(str(error)) from error
 

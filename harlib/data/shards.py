@@ -30,6 +30,12 @@ def is_shard(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
+def is_packed(shard: str | os.PathLike) -> bool:
+    """Whether it can only be read from its beginning on, whatever its name says."""
+    with open(shard, "rb") as handle:
+        return handle.read(2) == b"\x1f\x8b"
+
+
 def split(path: str | os.PathLike) -> tuple[str, str] | None:
     """(shard, member) of a member's address; None for the path of a file."""
     found = _ADDRESS.fullmatch(os.fspath(path))
@@ -58,8 +64,9 @@ def members(shard: str | os.PathLike) -> list[str]:
 def stream(shard: str | os.PathLike, wanted: set[str]) -> Iterator[tuple[str, bytes | ShardError]]:
     """(member, its content or why it has none) of the wanted members, in the shard's order.
 
-    One pass from the beginning to the last wanted member. Where the shard breaks off or lacks a
-    member, what is left of `wanted` comes last, each with the reason.
+    One pass from the beginning to the last wanted member; of a .tar only the headers and what is
+    wanted are read. Where the shard breaks off or lacks a member, what is left of `wanted` comes
+    last, each with the reason.
     """
     left = set(wanted)
     why = ShardError("the shard has no such member")
@@ -103,10 +110,8 @@ def _walk(shard) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     count = 0
     try:
         size = os.path.getsize(shard)
-        with open(shard, "rb") as handle:
-            packed = handle.read(2) == b"\x1f\x8b"  # whatever its name says
         # a .tar is walked by seeking, a .tar.gz is one stream
-        mode = "r|gz" if packed else "r:"
+        mode = "r|gz" if is_packed(shard) else "r:"
         with tarfile.open(shard, mode, bufsize=1 << 20, tarinfo=_Member) as tar:
             while (member := tar.next()) is not None:
                 if member.offset_data + member.size > MAX_RATIO * size + (1 << 26):

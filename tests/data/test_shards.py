@@ -125,6 +125,24 @@ def test_shards_and_loose_files_make_the_same_store(packed, tmp_path, workers):
     assert verify(tmp_path / "b").empty
 
 
+def test_a_tar_is_cut_into_tasks_and_a_packed_one_is_not(packed, tmp_path, monkeypatch):
+    table, _, folder = packed
+    listed = Catalog.from_kinetics_csv(table, folder)
+    make(listed, tmp_path / "a")
+    real, asked = shards.stream, []
+
+    def recorded(shard, wanted):
+        asked.append((os.path.splitext(shard)[1], len(wanted)))
+        return real(shard, wanted)
+
+    monkeypatch.setattr(shards, "stream", recorded)
+    monkeypatch.setattr("harlib.data.prepare.SHARD_PIECE", 3)
+    make(listed, tmp_path / "b")
+    assert sorted(asked) == [(".gz", 4), (".tar", 1), (".tar", 3)]
+    for name in FILES:
+        assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
+
+
 def test_killed_after_the_shards_were_read_and_resumed(packed, tmp_path, monkeypatch):
     table, loose, folder = packed
     listed = Catalog.from_kinetics_csv(table, folder)
