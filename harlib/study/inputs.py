@@ -39,6 +39,7 @@ def batches(p: Trained, plan, store: ClipStore, frames: int):
         crop=p.crop,
         flip=p.flip,
         color=p.color,
+        jitter=p.jitter,
         shuffle_labels=p.shuffle_labels,
         balanced=p.balanced,
         mix=plan.mix or None,

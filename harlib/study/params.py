@@ -71,6 +71,7 @@ class Trained(Common):
     crop: Literal["hara", "resized", "random", "center"]
     flip: bool
     color: Share
+    jitter: Annotated[float, Field(ge=0, le=1)]  # training strides: stride / (1 + j) to * (1 + j)
     shuffle_labels: bool  # a check: the result must then be chance
     train_split: Name
     validate_split: str  # scored after each epoch; empty = not at all
