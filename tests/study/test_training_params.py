@@ -146,6 +146,20 @@ def test_clips_are_blended_as_the_recipe_says_unless_told_otherwise(
     assert inputs.batches(p, plan, store, p.frames)[0][1].ndim == (2 if found else 1)
 
 
+@pytest.mark.parametrize("changes", [{"jitter": 0.9}, {"color": 0.5}, {"stride": 2}], ids=str)
+def test_what_changes_the_clips_reaches_the_loader(tiny_study, tmp_path, monkeypatch, changes):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = write_study(tmp_path, "tiny", FILES)
+    store = ClipStore(tiny_study[0] / "data" / "tiny" / "store")
+
+    def clips(changes):
+        p = files.load_run([folder / "03_c3d.yaml"], {"mix": "none", **changes}).params
+        return inputs.batches(p, model_steps.recipe(p, store), store, p.frames)[0][0]
+
+    assert np.array_equal(clips({}), clips({}))
+    assert not np.array_equal(clips({}), clips(changes))
+
+
 def test_the_checks_leave_the_network_that_comes_after_them_as_it_would_be(
     tiny_study, tmp_path, monkeypatch
 ):
