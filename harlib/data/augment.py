@@ -14,7 +14,7 @@ MIXES = ("mixup", "cutmix")
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, R G B
 
 
-def augment(clip, rng, *, size, crop="hara", flip=True, color=0.0, out=None):
+def augment(clip, rng, *, size, crop="hara", flip=True, color=0.0, grey=0.0, reverse=0.0, out=None):
     """The training augmentation of one clip.
 
     Args:
@@ -25,6 +25,8 @@ def augment(clip, rng, *, size, crop="hara", flip=True, color=0.0, out=None):
             "random" (`size` pixels anywhere, not resized), "center" (the largest box).
         flip: mirror left and right in half of the clips.
         color: strength c of the colour jitter, see `color_jitter`; 0 leaves colours alone.
+        grey: share of clips that lose their colours.
+        reverse: share of clips that run backwards; not for categories that would become others.
         out: uint8 array of the result's shape, C-contiguous.
 
     Returns:
@@ -41,11 +43,15 @@ def augment(clip, rng, *, size, crop="hara", flip=True, color=0.0, out=None):
         box = sampling.crops(height, width, size, 1)[0]
     else:
         raise ValueError(f"crop must be one of {', '.join(CROPS)}, received {crop!r}")
+    if reverse and rng.random() < reverse:
+        clip = clip[::-1]
     out = cut(clip, box, size, out)
     if flip and rng.random() < 0.5:
         mirror(out, out)
     if color:
         color_jitter(out, rng, color, out)
+    if grey and rng.random() < grey:
+        cv2.transform(_tall(out), np.tile(LUMA, (3, 1)).astype(np.float32), dst=_tall(out))
     return out
 
 

@@ -6,7 +6,6 @@ random_map are not used: its epoch e of seed s is its epoch e + 1 of seed s - 1,
 neighbouring seeds would see the same orders.
 """
 
-import contextlib
 import functools
 import math
 import sys
@@ -17,17 +16,13 @@ import numpy as np
 
 from harlib.data import memory, sampling
 from harlib.data.augment import CROPS, MIXES, augment, cut, mix
-from harlib.data.reading import iterate
+from harlib.data.reading import ReadError, iterate, naming
 
 __all__ = ["ReadError", "evaluation_batches", "iterate", "steps_per_epoch", "training_batches"]
 
 SAMPLINGS = ("clip", "segments")
 # Purposes of random numbers: each has its own stream for every (seed, number).
 _ORDER, _CLIP, _LABELS, _MIX = range(4)
-
-
-class ReadError(RuntimeError):
-    """A video of the store could not be made into a clip; the message names it."""
 
 
 def training_batches(
@@ -42,6 +37,8 @@ def training_batches(
     crop="hara",
     flip=True,
     color=0.0,
+    grey=0.0,
+    reverse=0.0,
     jitter=0.0,
     fps=None,
     sampling="clip",
@@ -64,7 +61,7 @@ def training_batches(
             rate / fps.
         size: int or (height, width) of the clips in pixels.
         seed: 0 or more; order, clips, crops and colours follow from it.
-        crop, flip, color: see `augment.augment`.
+        crop, flip, color, grey, reverse: see `augment.augment`.
         jitter: temporal jitter, see `sampling.random_clip`.
         sampling: "clip" takes neighbouring frames, "segments" one frame from each of `frames`
             equal parts of the video.
@@ -79,10 +76,15 @@ def training_batches(
         grain.MapDataset of (clips, labels): uint8 (batch, frames, height, width, 3) and int32
         (batch,), with `mix` float32 (batch, classes).
     """
+    if crop not in CROPS:
+        raise ValueError(f"crop must be one of {', '.join(CROPS)}, received {crop!r}")
+    change = functools.partial(
+        augment, crop=crop, flip=flip, color=color, grey=grey, reverse=reverse
+    )
     return grain.MapDataset.source(
         _Training(
-            store, split, batch, frames, stride, size, seed, crop, flip, color, jitter, fps,
-            sampling, balanced, mix, shuffle_labels, part,
+            store, split, batch, frames, stride, size, fps, sampling, seed, change, jitter,
+            balanced, mix, shuffle_labels, part,
         )
     )  # fmt: skip
 
@@ -156,12 +158,10 @@ class _Clips:
 
 class _Training(_Clips):
     def __init__(
-        self, store, split, batch, frames, stride, size, seed, crop, flip, color, jitter, fps,
-        sampling_, balanced, mix_, shuffle_labels, part,
+        self, store, split, batch, frames, stride, size, fps, sampling_, seed, change, jitter,
+        balanced, mix_, shuffle_labels, part,
     ):  # fmt: skip
         super().__init__(store, split, batch, frames, stride, size, fps, sampling_)
-        if crop not in CROPS:
-            raise ValueError(f"crop must be one of {', '.join(CROPS)}, received {crop!r}")
         if mix_ not in (None, *MIXES):
             raise ValueError(f"mix must be one of {', '.join(MIXES)} or None, received {mix_!r}")
         if mix_ and batch == 1:
@@ -176,7 +176,7 @@ class _Training(_Clips):
             raise ValueError(f"seed must be 0 or more, received {seed}")
         self.seed, self.jitter, self.mix, self.classes = seed, jitter, mix_, len(store.categories)
         self.own = range(number * batch // parts, (number + 1) * batch // parts)
-        self.augment = functools.partial(augment, size=self.size, crop=crop, flip=flip, color=color)
+        self.augment = functools.partial(change, size=self.size)
         self.by_category = np.argsort(self.labels, kind="stable")
         # Without balance all videos are one category.
         self.counts = (len(self.rows),)
@@ -198,7 +198,7 @@ class _Training(_Clips):
         for j, place in enumerate(places):
             position = i * self.batch + place
             k = self.video_at(position)
-            with _naming(self.store, self.rows[k]):
+            with naming(self.store, self.rows[k]):
                 rng = _rng(self.seed, _CLIP, position)
                 clip = self.store.read(self.rows[k], self.frame_numbers(k, rng))
                 self.augment(clip, rng, out=clips[j])
@@ -249,7 +249,7 @@ class _Evaluation(_Clips):
         clips, read = self.empty(len(numbers)), None
         for j, (k, view) in enumerate(zip(videos, views, strict=True)):
             number, crop = divmod(view, self.crops)
-            with _naming(self.store, self.rows[k]):
+            with naming(self.store, self.rows[k]):
                 if read != (k, number):  # the crops of one clip follow each other: read it once
                     clip = self.store.read(self.rows[k], self.frame_numbers(k)[number])
                     boxes = sampling.crops(*clip.shape[1:3], self.size, self.crops, self.scale)
@@ -268,19 +268,6 @@ class _Evaluation(_Clips):
         if self.clips == "windows":
             return sampling.windows(self.lengths[k], self.frames, self.strides[k])
         return sampling.uniform_clips(self.lengths[k], self.frames, self.strides[k], self.clips)
-
-
-@contextlib.contextmanager
-def _naming(store, row):
-    """Names the video in every error of its block."""
-    try:
-        yield
-    except Exception as error:
-        video = store.videos.iloc[row]
-        raise ReadError(
-            f"video {video['video_id']!r} ({video['split']}, {video['category']}, row {row}) "
-            f"cannot be made into a clip: {type(error).__name__}: {error}"
-        ) from error
 
 
 def _rows(store, split):

@@ -20,6 +20,23 @@ HELD = 8  # arrays of one worker that the program may keep in shared memory; it 
 SMALL = 1 << 14  # bytes of an array that go through the pipe
 
 
+class ReadError(RuntimeError):
+    """A video of the store could not be made into a clip; the message names it."""
+
+
+@contextlib.contextmanager
+def naming(store, row):
+    """Names the video in every error of its block."""
+    try:
+        yield
+    except Exception as error:
+        video = store.videos.iloc[row]
+        raise ReadError(
+            f"video {video['video_id']!r} ({video['split']}, {video['category']}, row {row}) "
+            f"cannot be made into a clip: {type(error).__name__}: {error}"
+        ) from error
+
+
 def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None):
     """Iterate over `dataset[start:stop]`, reading ahead; what comes never depends on how.
 

@@ -39,6 +39,8 @@ def batches(p: Trained, plan, store: ClipStore, frames: int):
         crop=p.crop,
         flip=p.flip,
         color=p.color,
+        grey=p.grey,
+        reverse=p.reverse,
         jitter=p.jitter,
         shuffle_labels=p.shuffle_labels,
         balanced=p.balanced,

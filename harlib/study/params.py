@@ -71,6 +71,8 @@ class Trained(Common):
     crop: Literal["hara", "resized", "random", "center"]
     flip: bool
     color: Share
+    grey: Share  # of the training clips lose their colours
+    reverse: Share  # of the training clips run backwards
     jitter: Annotated[float, Field(ge=0, le=1)]  # training strides: stride / (1 + j) to * (1 + j)
     shuffle_labels: bool  # a check: the result must then be chance
     train_split: Name

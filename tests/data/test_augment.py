@@ -115,6 +115,31 @@ def test_augment_mirrors_half_of_the_clips():
         assert clip[0, 0, 0, 0] < clip[0, 0, -1, 0]
 
 
+def test_augment_takes_the_colours_of_a_share_of_the_clips():
+    colours, random = noise(frames=2), rng()
+    wanted = np.rint(colours[..., :3] @ augmenting.LUMA)
+    options = {"size": colours.shape[1:3], "crop": "center", "flip": False}
+    grey = 0
+    for _ in range(1000):
+        clip = augment(colours, random, grey=0.3, **options)
+        if not np.array_equal(clip, colours):
+            grey += 1
+            assert np.abs(clip - wanted[..., None]).max() <= 1
+    assert 240 < grey < 360
+
+
+def test_augment_runs_a_share_of_the_clips_backwards():
+    clip, random = noise(frames=5), rng()
+    options = {"size": clip.shape[1:3], "crop": "center", "flip": False}
+    back = 0
+    for _ in range(1000):
+        result = augment(clip, random, reverse=0.4, **options)
+        if not np.array_equal(result, clip):
+            back += 1
+            assert np.array_equal(result, clip[::-1])
+    assert 340 < back < 460
+
+
 def test_augment_refuses_an_unknown_crop():
     with pytest.raises(ValueError, match="hara, resized, random, center, received 'corner'"):
         augment(noise(), rng(), size=8, crop="corner")

@@ -146,7 +146,11 @@ def test_clips_are_blended_as_the_recipe_says_unless_told_otherwise(
     assert inputs.batches(p, plan, store, p.frames)[0][1].ndim == (2 if found else 1)
 
 
-@pytest.mark.parametrize("changes", [{"jitter": 0.9}, {"color": 0.5}, {"stride": 2}], ids=str)
+@pytest.mark.parametrize(
+    "changes",
+    [{"jitter": 0.9}, {"color": 0.5}, {"grey": 0.9}, {"reverse": 0.9}, {"stride": 2}],
+    ids=str,
+)
 def test_what_changes_the_clips_reaches_the_loader(tiny_study, tmp_path, monkeypatch, changes):
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
     folder = write_study(tmp_path, "tiny", FILES)
