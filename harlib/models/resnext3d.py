@@ -34,6 +34,8 @@ def resnext3d(
         stem: filters of the first convolution at width 1 (128 in a later branch of the paper's
             code).
         dropout: rate before the classifier.
+        preprocessing: "hara", as the published weights know pixels, or "residual" (what changes
+            from frame to frame).
 
     Raises:
         ValueError: if a bottleneck's middle does not divide into `cardinality` groups.
