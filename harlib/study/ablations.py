@@ -80,7 +80,7 @@ def _said(changed: dict) -> str:
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """A row a variant of `train`'s table, in its order: mean and range over the seeds.
 
-    Columns: `variant, seeds, video_top1` (mean), `low, high` (the range), `difference` of the
+    Columns: `variant, seeds, video_top1` (mean), `lowest, highest` (seed), `difference` of the
     mean to the first variant's, `clip_top1` and `minutes` (means).
     """
     grouped = table.groupby("variant", sort=False)
@@ -89,8 +89,8 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
         {
             "seeds": grouped.size(),
             "video_top1": means["video_top1"],
-            "low": grouped["video_top1"].min(),
-            "high": grouped["video_top1"].max(),
+            "lowest": grouped["video_top1"].min(),
+            "highest": grouped["video_top1"].max(),
             "difference": means["video_top1"] - means["video_top1"].iloc[0],
             "clip_top1": means["clip_top1"],
             "minutes": means["minutes"],
@@ -104,11 +104,11 @@ def reading(summed: pd.DataFrame) -> tell.Sentence:
     first, others = summed.iloc[0], summed.iloc[1:]
     said = [
         f"{first['variant']} names {tell.percent(first['video_top1'])} of the videos right "
-        f"(mean of {tell.count(int(first['seeds']), 'seed')}, {tell.percent(first['low'])} to "
-        f"{tell.percent(first['high'])})"
+        f"(mean of {tell.count(int(first['seeds']), 'seed')}, {tell.percent(first['lowest'])} to "
+        f"{tell.percent(first['highest'])})"
     ]
     for row in others.itertuples():
-        apart = row.low > first["high"] or row.high < first["low"]
+        apart = row.lowest > first["highest"] or row.highest < first["lowest"]
         said.append(
             f"{row.variant} {100 * row.difference:+.1f} points"
             + ("" if apart else ", but the ranges overlap")

@@ -7,9 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-PERCENT = {"top1", "top5", "accuracy", "low", "high", "share", "clip_top1", "clip_top5",
-           "clip_mean_class", "video_top1", "video_top5", "mean_class", "majority",
-           "difference"}  # fmt: skip
+PERCENT = {"top1", "top5", "accuracy", "low", "high", "lowest", "highest", "share",
+           "clip_top1", "clip_top5", "clip_mean_class", "video_top1", "video_top5", "mean_class",
+           "majority", "difference"}  # fmt: skip
 
 
 # a cell of a column that reads better aligned at the right
