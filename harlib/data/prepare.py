@@ -177,8 +177,7 @@ def _tasks(catalog, folder: Path, todo: list[Group], parts: Parts) -> list[tuple
             tasks.append((folder / f"{group.split}-{group.file.stem}-{rows[0]:08d}", rows))
     cut = []  # a shard's videos are read together, whatever categories they are of
     for shard, rows in by_shard.items():
-        whole = not os.path.isfile(shard) or shards.is_packed(shard)
-        piece = len(rows) if whole else SHARD_PIECE
+        piece = SHARD_PIECE if shards.is_plain(shard) else len(rows)
         cut += [rows[begin : begin + piece] for begin in range(0, len(rows), piece)]
     return [(folder / f"shard-{rows[0]:08d}", rows) for rows in cut] + tasks
 

@@ -30,10 +30,14 @@ def is_shard(name: str) -> bool:
     return name.lower().endswith(SUFFIXES)
 
 
-def is_packed(shard: str | os.PathLike) -> bool:
-    """Whether it can only be read from its beginning on, whatever its name says."""
-    with open(shard, "rb") as handle:
-        return handle.read(2) == b"\x1f\x8b"
+def is_plain(shard: str | os.PathLike) -> bool:
+    """Whether it is a .tar, whatever its name says: one that is walked by seeking, where a .tar.gz
+    is read from its beginning on. False where it cannot be opened."""
+    try:
+        with open(shard, "rb") as handle:
+            return handle.read(2) != b"\x1f\x8b"
+    except OSError:  # whoever reads it says why
+        return False
 
 
 def split(path: str | os.PathLike) -> tuple[str, str] | None:
@@ -110,8 +114,7 @@ def _walk(shard) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     count = 0
     try:
         size = os.path.getsize(shard)
-        # a .tar is walked by seeking, a .tar.gz is one stream
-        mode = "r|gz" if is_packed(shard) else "r:"
+        mode = "r:" if is_plain(shard) else "r|gz"
         with tarfile.open(shard, mode, bufsize=1 << 20, tarinfo=_Member) as tar:
             while (member := tar.next()) is not None:
                 if member.offset_data + member.size > MAX_RATIO * size + (1 << 26):

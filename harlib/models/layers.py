@@ -1,5 +1,7 @@
 """The few layers the networks need and Keras lacks; all run on every Keras backend."""
 
+from functools import partial
+
 import keras
 import numpy as np
 from keras import ops
@@ -10,15 +12,6 @@ _register = keras.saving.register_keras_serializable(package="harlib")
 
 # RGB means of the training frames that Hara et al. subtract (no division), 0..255.
 HARA_MEAN = (114.7748, 107.7354, 99.4750)
-# mean, std, reverse: what a network's weights expect of a pixel.
-PREPROCESSING = {
-    "hara": (HARA_MEAN, 1.0, False),
-    "scaled": (HARA_MEAN, 64.0, False),  # about unit variance, for networks without batch norm
-    # torchvision's video networks: pixels over 255, less Kinetics' means, over its deviations
-    "torchvision": ((110.2008, 100.6398, 95.9948), (58.1477, 56.4698, 55.3322), False),
-    # The PyTorch ports of C3D read frames as BGR and subtract (90, 98, 102).
-    "c3d_port": ((90.0, 98.0, 102.0), 1.0, True),
-}
 
 
 @_register
@@ -79,23 +72,31 @@ class ResidualFrames(keras.layers.Layer):
         return keras.KerasTensor(clips.shape, dtype=self.compute_dtype)
 
 
+# what a network's weights expect of a pixel: mean, std, reverse of `Preprocess`
+PREPROCESSING = {
+    "hara": partial(Preprocess, HARA_MEAN),
+    "scaled": partial(Preprocess, HARA_MEAN, 64.0),  # about unit variance, without batch norm
+    # torchvision's video networks: pixels over 255, less Kinetics' means, over its deviations
+    "torchvision": partial(Preprocess, (110.2008, 100.6398, 95.9948), (58.1477, 56.4698, 55.3322)),
+    # The PyTorch ports of C3D read frames as BGR and subtract (90, 98, 102).
+    "c3d_port": partial(Preprocess, (90.0, 98.0, 102.0), reverse=True),
+    "residual": ResidualFrames,
+}
+
+
 def preprocess(name):
     """The layer "preprocess" of a network.
 
     Args:
-        name: a key of `PREPROCESSING`, or "residual" for `ResidualFrames`.
+        name: a key of `PREPROCESSING`.
     Raises:
         ValueError: for another name.
     """
-    if name == "residual":
-        return ResidualFrames(name="preprocess")
     if name not in PREPROCESSING:
         raise ValueError(
-            f"preprocessing={name!r} is unknown; it is one of "
-            f"{sorted([*PREPROCESSING, 'residual'])}."
+            f"preprocessing={name!r} is unknown; it is one of {sorted(PREPROCESSING)}."
         )
-    mean, std, reverse = PREPROCESSING[name]
-    return Preprocess(mean, std, reverse, name="preprocess")
+    return PREPROCESSING[name](name="preprocess")
 
 
 @_register

@@ -14,7 +14,7 @@ from harlib.data.store import ClipStore
 from harlib.evaluation import metrics
 from harlib.evaluation import score as scoring
 from harlib.study import identity, inputs, session, tell
-from harlib.study.params import C3D, FrameCNN, Network3D, Trained, validate
+from harlib.study.params import C3D, FrameCNN, Trained, validate
 
 # Models and training, and with them Keras, are imported where they are used: the command line
 # and the notebooks that work on files alone start in a second.
@@ -37,7 +37,7 @@ def build(p: Trained, store: ClipStore, *, frames: int | None = None):
             options["preprocessing"] = "c3d_port"
     else:
         options = {"width": p.width, "cardinality": p.cardinality}
-    if isinstance(p, Network3D) and p.pixels == "residual":
+    if not isinstance(p, FrameCNN) and p.pixels == "residual":
         options["preprocessing"] = "residual"
     with devices.scope(p.devices):
         model = models.build(

@@ -10,7 +10,7 @@ from tiny_study import FILES, har, write_study
 from harlib import models
 from harlib.data.store import ClipStore
 from harlib.models import checkpoints
-from harlib.models.layers import PREPROCESSING, ResidualFrames
+from harlib.models.layers import ResidualFrames, preprocess
 from harlib.study import files, inputs, model_steps
 from harlib.study.params import C3D, ParamsError
 
@@ -98,7 +98,7 @@ def test_published_c3d_gets_pixels_as_its_weights_know_them(monkeypatch, tmp_pat
         for weights in ("", "c3d.pth")
     )
     for model, name in ((scratch, "scaled"), (tuned, "c3d_port")):
-        assert model.get_layer("preprocess").get_config()["mean"] == list(PREPROCESSING[name][0])
+        assert model.get_layer("preprocess").get_config() == preprocess(name).get_config()
     moving = model_steps.build(
         C3D.model_construct(**values | {"pixels": "residual"}, weights=""), store
     )
