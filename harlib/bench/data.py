@@ -26,7 +26,7 @@ from harlib.data.loader import training_batches
 from harlib.data.prepare import prepare
 from harlib.data.store import ClipStore
 
-FRAMES, SIZE, SHORT_SIDE, BATCH = 16, 112, 128, 8
+FRAMES, SIZE, SHORT_SIDE, BATCH = 16, 112, 128, 32
 # Kinetics-600: 350,000 training and 27,000 validation videos
 KINETICS = {"videos": 377_000, "train": 350_000, "frames": files.SECONDS * files.FPS}
 TITLES = {

@@ -1,10 +1,11 @@
 """What a second core is worth: clips a second of wall time on one core and on two.
 
 A core is a real one: the readers, and the program that takes their batches, may run on no other.
-One core reads in the program itself, two by threads or by worker processes. The ways take turns,
-so that a change of the machine's speed meets all of them; other programs must be idle, which
-`cores_busy` shows: less than 0.95 or 1.9 means that somebody else had the cores, or that readers
-waited for each other.
+One core reads in the program itself, two by threads or by worker processes. Two programs that read
+each for itself, one a core, hand nothing over: what they reach is the most that the machine gives
+two readers. The ways take turns, so that a change of the machine's speed meets all of them; other
+programs must be idle, which `cores_busy` shows: less than 0.95 or 1.9 means that somebody else had
+the cores, or that readers waited for each other.
 """
 
 import contextlib
@@ -13,13 +14,16 @@ import os
 import subprocess
 import sys
 import time
+from multiprocessing import get_context
 from pathlib import Path
 
 import psutil
 
+from harlib.data import processes
 from harlib.data.loader import iterate
 
-WAYS = (("none", 1), ("threads", 2), ("workers", 2))  # readers beside the program, and cores
+# readers beside the program, and cores
+WAYS = (("none", 1), ("threads", 2), ("workers", 2), ("programs", 2))
 TURNS = 3
 
 
@@ -56,13 +60,10 @@ def _turns(dataset, seconds) -> dict:
             for way in WAYS:
                 with _cores(way[1]):  # readers start in the first turn and stay on these
                     if not turn:
-                        options = {"threads": 0} | ({way[0]: 2} if way[1] == 2 else {})
-                        readers[way] = iterate(dataset, **options)
+                        readers[way] = _reader(dataset, *way)
                         stack.callback(readers[way].close)
-                    for _ in range(4):  # what was read ahead while others were measured
-                        next(readers[way])
-                    _turn(readers[way], seconds / TURNS / 3)  # others still read ahead
-                    done, spent, used = _turn(readers[way], seconds / TURNS)
+                    readers[way].turn(seconds / TURNS / 3)  # others still read ahead
+                    done, spent, used = readers[way].turn(seconds / TURNS)
                 clips[way] += done
                 wall[way] += spent
                 busy[way] += used
@@ -75,17 +76,67 @@ def _turns(dataset, seconds) -> dict:
     }
 
 
-def _turn(batches, seconds) -> tuple[int, float, float]:
-    """Clips, seconds, and CPU seconds of this process and its children."""
-    processes = [psutil.Process(), *psutil.Process().children()]
+def _reader(dataset, way, cores):
+    if way == "programs":
+        return _Programs(dataset, cores)
+    return _Program(dataset, {"threads": 0} | ({way: cores} if cores > 1 else {}))
 
-    def used():
-        return sum(sum(process.cpu_times()[:2]) for process in processes)
 
-    clips, before, begin = 0, used(), time.perf_counter()
-    while (spent := time.perf_counter() - begin) < seconds:
-        clips += len(next(batches)[0])
-    return clips, spent, used() - before
+class _Program:
+    """Takes batches as fast as they come."""
+
+    def __init__(self, dataset, options):
+        self._batches = iterate(dataset, **options)
+        self.close = self._batches.close
+
+    def turn(self, seconds) -> tuple[int, float, float]:
+        """Clips, seconds, and CPU seconds of this process and its children."""
+        for _ in range(4):  # what was read ahead while others were measured
+            next(self._batches)
+        own = [psutil.Process(), *psutil.Process().children()]
+
+        def used():
+            return sum(sum(process.cpu_times()[:2]) for process in own)
+
+        clips, before, begin = 0, used(), time.perf_counter()
+        while (spent := time.perf_counter() - begin) < seconds:
+            clips += len(next(self._batches)[0])
+        return clips, spent, used() - before
+
+
+class _Programs:
+    """So many of them, each in a process and on a core of its own, with other batches."""
+
+    def __init__(self, dataset, count):
+        spawn, self._links, self._started = get_context("spawn"), [], []
+        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
+        for number in range(count):
+            link, other = spawn.Pipe()
+            own = dataset[number::count], other, os.getpid(), cores[number : number + 1]
+            self._started.append(spawn.Process(target=_answer, args=own, daemon=True))
+            self._started[-1].start()
+            self._links.append(link)
+
+    def turn(self, seconds) -> tuple[int, float, float]:
+        for link in self._links:
+            link.send(seconds)
+        clips, spent, used = zip(*[link.recv() for link in self._links], strict=True)
+        return sum(clips), max(spent), sum(used)
+
+    def close(self):
+        for process in self._started:
+            process.kill()
+            process.join()
+
+
+def _answer(dataset, link, parent, core):
+    """One of `_Programs`: a turn for every number of seconds that comes."""
+    processes.follow(parent)
+    if core:
+        os.sched_setaffinity(0, core)
+    program = _Program(dataset, {"threads": 0})
+    while True:
+        link.send(program.turn(link.recv()))
 
 
 @contextlib.contextmanager

@@ -71,7 +71,7 @@ def measure(path: str, frames: int, size: int, seconds: float, workers: int) -> 
         return {"clips_per_s": enough.args[0]}
 
 
-BATCH = 8
+BATCH = 32
 
 
 class _Enough(Exception):
