@@ -226,10 +226,26 @@ class Parallel(Single):
                 f"the model lives on devices of {len({d.process_index for d in ordered})} of "
                 f"{self.processes} processes: build it in devices.all_processes()"
             )
-        self._forward = None
+        self._forward = self._zeros = None
+        if self.processes > 1:
+            model.reset_metrics = self._reset_metrics
 
     def scope(self):
         return self._distribution.scope()
+
+    def _reset_metrics(self) -> None:
+        """As Keras' own, whose assignment of a number waits until all processes agree on it."""
+        if self._zeros is None:
+            import jax
+
+            like = [variable.value for variable in self.model.metrics_variables]
+            kinds = [(value.shape, value.dtype) for value in like]
+            self._zeros = jax.jit(
+                lambda: [jax.numpy.zeros(*kind) for kind in kinds],
+                out_shardings=[value.sharding for value in like],
+            )
+        for variable, zero in zip(self.model.metrics_variables, self._zeros(), strict=True):
+            variable.assign(zero)
 
     def predict(self, clips) -> np.ndarray:
         if self.processes == 1:
