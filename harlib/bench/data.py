@@ -26,7 +26,7 @@ from harlib.data.loader import training_batches
 from harlib.data.prepare import prepare
 from harlib.data.store import ClipStore
 
-FRAMES, SIZE, SHORT_SIDE, BATCH = 16, 112, 128, 32
+FRAMES, SIZE, SHORT_SIDE, BATCH = 16, 112, 128, 8
 # Kinetics-600: 350,000 training and 27,000 validation videos
 KINETICS = {"videos": 377_000, "train": 350_000, "frames": files.SECONDS * files.FPS}
 TITLES = {
@@ -75,7 +75,7 @@ def run(
             stores[codec] = ClipStore(folder / codec)
         paths = _paths(catalog, stores["raw"])
         rows = _reading(stores, paths, folder, seconds, say)
-        batches = {codec: _batches(store) for codec, store in stores.items()}
+        batches = {codec: _batches(store, scaling.BATCH) for codec, store in stores.items()}
         rows += scaling.rows(batches, folder / "study.h5", seconds, FRAMES, SIZE, say)
         say("decoding and encoding whole videos")
         spent, pixels, notes = decoding.preparing_cpu(paths, SHORT_SIDE)
@@ -183,8 +183,8 @@ def _read(engine, codec, speed, size) -> dict:
     }
 
 
-def _batches(store):
-    return training_batches(store, batch=BATCH, frames=FRAMES, size=SIZE, crop="random", flip=False)
+def _batches(store, batch=BATCH):
+    return training_batches(store, batch=batch, frames=FRAMES, size=SIZE, crop="random", flip=False)
 
 
 def _rate(read, seconds) -> float:

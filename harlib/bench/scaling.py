@@ -25,6 +25,7 @@ from harlib.data.loader import iterate
 # readers beside the program, and cores
 WAYS = (("none", 1), ("threads", 2), ("workers", 2), ("programs", 2))
 TURNS = 3
+BATCH = 32  # clips; of raw ones, 8 are read as quickly as they are handed over
 
 
 def rows(datasets: dict, study_file: Path, seconds, frames, size, say) -> list[dict]:
@@ -156,7 +157,7 @@ def _cores(count):
 def _study(path: Path, seconds, cores, frames, size) -> dict:
     """In a program of its own with a time limit: Keras's forked workers are known to hang."""
     command = [sys.executable, "-m", "harlib.bench.study_layout", str(path)]
-    arguments = [frames, size, seconds, cores if cores > 1 else 0]
+    arguments = [frames, size, BATCH, seconds, cores if cores > 1 else 0]
     limit = 60 + 5 * seconds
     try:
         with _cores(cores):

@@ -30,7 +30,7 @@ def clip(file: h5py.File, row: int, rng, frames: int, size: int) -> np.ndarray:
     return video[start : start + frames][:, top : top + size, left : left + size]
 
 
-def measure(path: str, frames: int, size: int, seconds: float, workers: int) -> dict:
+def measure(path: str, frames: int, size: int, batch: int, seconds: float, workers: int) -> dict:
     """Clips/s of wall time that `fit`'s own queue gives with so many worker processes."""
     import keras
 
@@ -47,7 +47,7 @@ def measure(path: str, frames: int, size: int, seconds: float, workers: int) -> 
             rng = np.random.default_rng(number)
             # opened by each reader: a handle does not survive the fork
             with h5py.File(path) as file:
-                rows = rng.choice(self.rows, BATCH)
+                rows = rng.choice(self.rows, batch)
                 return (np.stack([clip(file, row, rng, frames, size) for row in rows]),)
 
     class Count(keras.callbacks.Callback):
@@ -55,12 +55,12 @@ def measure(path: str, frames: int, size: int, seconds: float, workers: int) -> 
 
         done, begin = 0, None
 
-        def on_predict_batch_end(self, batch, logs=None):
+        def on_predict_batch_end(self, number, logs=None):
             self.done += self.begin is not None
-            if batch == 4:
+            if number == 4:
                 self.begin = time.perf_counter()
             if self.begin and time.perf_counter() - self.begin > seconds:
-                raise _Enough(self.done * BATCH / (time.perf_counter() - self.begin))
+                raise _Enough(self.done * batch / (time.perf_counter() - self.begin))
 
     inputs = keras.Input((frames, size, size, 3), dtype="uint8")
     model = keras.Model(inputs, inputs[:, 0, 0, 0, :1])  # nothing to compute but one pixel
@@ -71,16 +71,13 @@ def measure(path: str, frames: int, size: int, seconds: float, workers: int) -> 
         return {"clips_per_s": enough.args[0]}
 
 
-BATCH = 32
-
-
 class _Enough(Exception):
     """The time is over; holds the clips/s."""
 
 
 if __name__ == "__main__":
-    path, frames, size, seconds, workers = sys.argv[1:]
-    print(json.dumps(measure(path, int(frames), int(size), float(seconds), int(workers))))
+    path, *counts, seconds, workers = sys.argv[1:]
+    print(json.dumps(measure(path, *map(int, counts), float(seconds), int(workers))))
     sys.stdout.flush()
     # its worker processes wait for a queue that nobody reads any more
     import multiprocessing
