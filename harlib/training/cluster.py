@@ -130,7 +130,8 @@ def join(place: Cluster, wait_s: float = 300.0):
     """Be one of the processes: inside, JAX sees the devices of all of them.
 
     To be entered before anything computes. When a process dies, the others say its name and end
-    with status `peers.EXIT_STATUS` within `peers.PATIENCE_S` seconds. An error inside is told and
+    with status `peers.EXIT_STATUS` within `peers.PATIENCE_S` seconds. On CPUs, the threads of this
+    process get Linux's SCHED_BATCH (see benchmarks/results.md). An error inside is told and
     ends this process, and with it the others; a stop that all agreed on (`interrupt.Stopped`)
     lets each leave with the signal's own status.
 
@@ -179,5 +180,5 @@ def _let_threads_finish() -> None:
     """
     if hasattr(os, "SCHED_BATCH") and os.sched_getscheduler(0) == os.SCHED_OTHER:
         for thread in os.listdir("/proc/self/task"):
-            with contextlib.suppress(ProcessLookupError):  # it has ended since
+            with contextlib.suppress(OSError):  # it has ended since, or a sandbox forbids it
                 os.sched_setscheduler(int(thread), os.SCHED_BATCH, os.sched_param(0))
