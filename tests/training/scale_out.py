@@ -10,6 +10,7 @@ import contextlib
 import os
 import signal
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import keras
 import numpy as np
@@ -94,12 +95,25 @@ def on_devices(network, run_dir):
         train(network, f"{run_dir}/moved")
 
 
+def batch_policy():
+    """Linux's SCHED_BATCH for the calling thread, or what a system that refuses it leaves."""
+    if sys.platform != "linux":
+        return None
+    with contextlib.suppress(OSError):
+        os.sched_setscheduler(0, os.SCHED_BATCH, os.sched_param(0))
+    return os.sched_getscheduler(0)
+
+
 def as_process(network, run_dir, processes, number, coordinator, kill_at=0, term_at=0):
     place = cluster.Cluster(coordinator, int(processes), int(number))
+    with ThreadPoolExecutor(1) as other:  # the policy of that thread alone
+        policy = other.submit(batch_policy).result()
     with cluster.join(place), devices.all_processes():
         at = int(kill_at) or None, None, int(term_at) or None
         every = 16 if term_at else 4
         train(network, run_dir, place.process, place.processes, *at, checkpoint_every_steps=every)
+        # Or each exchange of a tensor costs one of the kernel's ticks.
+        assert policy is None or os.sched_getscheduler(0) == policy
 
 
 if __name__ == "__main__":
