@@ -75,7 +75,7 @@ def run(
             stores[codec] = ClipStore(folder / codec)
         paths = _paths(catalog, stores["raw"])
         rows = _reading(stores, paths, folder, seconds, say)
-        batches = {codec: _batches(store, scaling.BATCH) for codec, store in stores.items()}
+        batches = {(codec, n): _batches(stores[codec], n) for codec, n in scaling.BATCHES}
         rows += scaling.rows(batches, folder / "study.h5", seconds, FRAMES, SIZE, say)
         say("decoding and encoding whole videos")
         spent, pixels, notes = decoding.preparing_cpu(paths, SHORT_SIDE)

@@ -25,27 +25,29 @@ from harlib.data.loader import iterate
 # readers beside the program, and cores
 WAYS = (("none", 1), ("threads", 2), ("workers", 2), ("programs", 2))
 TURNS = 3
-BATCH = 32  # clips; of raw ones, 8 are read as quickly as they are handed over
+# Raw clips are read so quickly that handing batches over shows: less where a batch holds more.
+BATCHES = (("raw", 32), ("raw", 128), ("jpeg", 32), ("h264", 32))
+STUDY_BATCH = 32
 
 
 def rows(datasets: dict, study_file: Path, seconds, frames, size, say) -> list[dict]:
-    """A row a way, one core first, of every codec's dataset and of the study's file."""
+    """A row a way, one core first, of every dataset, by (codec, batch), and of the study's file."""
     result = []
-    for codec, dataset in datasets.items():
-        say(f"reading {codec} on 1 and 2 cores")
-        result += _compared("harlib", codec, _turns(dataset, seconds))
+    for (codec, batch), dataset in datasets.items():
+        say(f"reading {codec} in batches of {batch} on 1 and 2 cores")
+        result += _compared("harlib", codec, batch, _turns(dataset, seconds))
     speeds = {}
     for readers, cores in (("none", 1), ("workers", 2)):
         say(f"reading raw HDF5 by a Keras PyDataset on {cores} of the cores")
         speeds[readers, cores] = _study(study_file, seconds, cores, frames, size)
-    return result + _compared("study-layout", "raw", speeds)
+    return result + _compared("study-layout", "raw", STUDY_BATCH, speeds)
 
 
-def _compared(engine, codec, speeds: dict) -> list[dict]:
+def _compared(engine, codec, batch, speeds: dict) -> list[dict]:
     rows = []
     for (readers, cores), measured in speeds.items():
-        row = {"task": "scaling", "engine": engine, "codec": codec, "readers": readers}
-        rows.append(row | {"cores": cores} | measured)
+        row = {"task": "scaling", "engine": engine, "codec": codec, "batch": batch}
+        rows.append(row | {"readers": readers, "cores": cores} | measured)
         if {"clips_per_s"} <= measured.keys() & rows[0].keys():
             ratio = measured["clips_per_s"] / rows[0]["clips_per_s"]
             rows[-1]["times_one_core"] = round(ratio, 3)
@@ -157,7 +159,7 @@ def _cores(count):
 def _study(path: Path, seconds, cores, frames, size) -> dict:
     """In a program of its own with a time limit: Keras's forked workers are known to hang."""
     command = [sys.executable, "-m", "harlib.bench.study_layout", str(path)]
-    arguments = [frames, size, BATCH, seconds, cores if cores > 1 else 0]
+    arguments = [frames, size, STUDY_BATCH, seconds, cores if cores > 1 else 0]
     limit = 60 + 5 * seconds
     try:
         with _cores(cores):

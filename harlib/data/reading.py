@@ -1,12 +1,13 @@
 """Reading ahead: a dataset's elements from threads or processes, always in the dataset's order."""
 
+import array
 import collections
 import contextlib
-import io
 import mmap
 import os
 import pickle
 import signal
+import struct
 import traceback
 import weakref
 from multiprocessing import get_context, reduction, resource_tracker
@@ -18,6 +19,9 @@ from harlib.data import memory, processes
 
 HELD = 8  # arrays of one worker that the program may keep in shared memory; it gets copies of more
 SMALL = 1 << 14  # bytes of an array that go through the pipe
+# A worker's message: where the places end; of every array its number, file, first byte and bytes;
+# the element's pickle. The answer: elements taken, then the numbers of arrays no longer shown.
+_END, _PLACE = struct.Struct("q"), struct.Struct("4q")
 
 
 class ReadError(RuntimeError):
@@ -115,19 +119,20 @@ class _Worker:
     def take(self):
         """The next element."""
         try:
-            message = io.BytesIO(self._link.recv_bytes())
-            arrays = [self._array(*place) for place in pickle.load(message)]
+            message = memoryview(self._link.recv_bytes())
+            (end,) = _END.unpack_from(message)
+            arrays = [self._array(*place) for place in _PLACE.iter_unpack(message[_END.size : end])]
             self._taken += 1
             if 2 * self._taken >= self._ahead:  # fewer messages where more is read ahead
                 dropped = [self._dropped.popleft() for _ in range(len(self._dropped))]
                 self._lent -= len(dropped)
-                self._link.send((self._taken, dropped))
+                self._link.send_bytes(array.array("q", (self._taken, *dropped)))
                 self._taken = 0
         except (EOFError, ConnectionError) as error:
             raise RuntimeError(
                 "a reading process was killed, perhaps for memory: fewer workers need less"
             ) from error
-        element = pickle.load(message, buffers=arrays)
+        element = pickle.loads(message[end:], buffers=arrays)
         if isinstance(element, Exception):
             raise element
         return element
@@ -137,15 +142,15 @@ class _Worker:
             received = reduction.recv_handle(self._link)
             self._maps[file] = mmap.mmap(received, 0)
             os.close(received)
-        array = np.ndarray(length, np.uint8, self._maps[file], begin)
+        view = np.ndarray(length, np.uint8, self._maps[file], begin)
         self._lent += 1
         if self._lent - len(self._dropped) > HELD:
             copy = memory.empty((length,))
-            copy[:] = array
+            copy[:] = view
             self._dropped.append(number)
             return copy
-        weakref.finalize(array, self._dropped.append, number).atexit = False
-        return array
+        weakref.finalize(view, self._dropped.append, number).atexit = False
+        return view
 
 
 def _end(process):
@@ -161,27 +166,26 @@ def _work(dataset, numbers, ahead, link, parent):
     with contextlib.suppress(EOFError, ConnectionError):  # the parent has enough
         for number in numbers:
             while not ahead:
-                ahead, dropped = link.recv()
-                for array in dropped:
-                    del kept[array]
+                ahead, *dropped = array.array("q", link.recv_bytes())
+                for key in dropped:
+                    del kept[key]
             ahead -= 1
             try:
                 element, arrays = _apart(dataset[number])
             except Exception as error:
-                link.send_bytes(pickle.dumps([]) + pickle.dumps(_portable(error)))
+                link.send_bytes(_END.pack(_END.size) + pickle.dumps(_portable(error)))
                 break
-            places = []
-            for array in arrays:
-                places.append((sent, *memory.place(array), len(array)))
-                kept[sent] = array
-                sent += 1
-            link.send_bytes(pickle.dumps(places) + element)
-            for _, file, *_ in places:
+            places = [(*memory.place(part), len(part)) for part in arrays]
+            packed = b"".join(_PLACE.pack(sent + i, *place) for i, place in enumerate(places))
+            kept.update(enumerate(arrays, sent))
+            sent += len(arrays)
+            link.send_bytes(_END.pack(_END.size + len(packed)) + packed + element)
+            for file, *_ in places:
                 if file not in files:
                     files.add(file)
                     reduction.send_handle(link, file, parent)
         while True:  # until the parent, which may still take what was sent, ends it
-            link.recv()
+            link.recv_bytes()
 
 
 def _apart(element):
@@ -189,13 +193,13 @@ def _apart(element):
     arrays = []
 
     def inside(buffer):
-        array = np.frombuffer(buffer.raw(), np.uint8)
-        if memory.place(array) is None:
-            if len(array) <= SMALL:
+        part = np.frombuffer(buffer.raw(), np.uint8)
+        if memory.place(part) is None:
+            if len(part) <= SMALL:
                 return True
-            array, source = memory.empty(array.shape), array
-            array[:] = source
-        arrays.append(array)
+            part, source = memory.empty(part.shape), part
+            part[:] = source
+        arrays.append(part)
         return False
 
     return pickle.dumps(element, protocol=5, buffer_callback=inside), arrays

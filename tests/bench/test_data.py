@@ -64,9 +64,11 @@ def test_rows_table_and_figure(folder, tmp_path, monkeypatch):
     assert read["harlib", "raw"]["bytes_per_video"] > 40 * 128 * 170 * 3
     assert read["harlib", "h264"]["share_of_raw_bytes"] < 0.1
     scaled = [row for row in rows if row["task"] == "scaling" and row["engine"] == "harlib"]
-    assert [row["cores"] for row in scaled] == [1, 2, 2, 2] * 3
+    assert [row["cores"] for row in scaled] == [1, 2, 2, 2] * 4
+    assert [(row["codec"], row["batch"]) for row in scaled[::4]] == [*scaling.BATCHES]
     for one, *two in zip(*[iter(scaled)] * 4, strict=True):
-        assert {row["codec"] for row in two} == {one["codec"]} and one["times_one_core"] == 1
+        assert {(row["codec"], row["batch"]) for row in two} == {(one["codec"], one["batch"])}
+        assert one["times_one_core"] == 1
         for row in two:
             ratio = row["clips_per_s"] / one["clips_per_s"]
             assert row["times_one_core"] == pytest.approx(ratio, abs=0.01)
