@@ -33,6 +33,8 @@ def is_shard(name: str) -> bool:
 def is_plain(shard: str | os.PathLike) -> bool:
     """Whether it is a .tar, whatever its name says: one that is walked by seeking, where a .tar.gz
     is read from its beginning on. False where it cannot be opened."""
+    if not os.path.isfile(shard):  # a pipe would be waited for
+        return False
     try:
         with open(shard, "rb") as handle:
             return handle.read(2) != b"\x1f\x8b"
@@ -114,6 +116,8 @@ def _walk(shard) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     count = 0
     try:
         size = os.path.getsize(shard)
+        if not os.path.isfile(shard):
+            raise tarfile.ReadError("it is no regular file")
         mode = "r:" if is_plain(shard) else "r|gz"
         with tarfile.open(shard, mode, bufsize=1 << 20, tarinfo=_Member) as tar:
             while (member := tar.next()) is not None:

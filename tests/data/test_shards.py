@@ -143,17 +143,26 @@ def test_a_tar_is_cut_into_tasks_and_a_packed_one_is_not(packed, tmp_path, monke
         assert (tmp_path / "a" / name).read_bytes() == (tmp_path / "b" / name).read_bytes()
 
 
-def test_a_shard_that_cannot_be_opened_is_a_listed_reason(packed, tmp_path):
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("become", [os.mkdir, os.mkfifo])
+def test_a_shard_that_cannot_be_opened_is_a_listed_reason(packed, tmp_path, become):
     table, _, folder = packed
     listed = Catalog.from_kinetics_csv(table, folder)
     (shard,) = (folder / "train").glob("*.tar")
     shard.unlink()
-    shard.mkdir()
+    become(shard)
     videos = make(listed, tmp_path / "a").videos
     lost = videos[videos["status"] != "ok"]
     assert len(lost) == 4 and len(videos) == 8
     assert set(lost["video_id"].str[:11]) == {f"video_{n:05d}" for n in (1, 3, 5, 7)}
     assert set(lost["reason"]) == {"no such file"}
+
+
+def test_a_pipe_is_not_waited_for(packed):
+    table, _, folder = packed
+    os.mkfifo(folder / "train" / "z.tar")
+    with pytest.raises(CatalogError, match=r"z\.tar: .* \(it is no regular file\)"):
+        Catalog.from_kinetics_csv(table, folder)
 
 
 def test_killed_after_the_shards_were_read_and_resumed(packed, tmp_path, monkeypatch):
