@@ -112,7 +112,7 @@ def color_jitter(clip, rng, strength, out=None):
     return out
 
 
-def mix(clips, labels, classes, rng, *, kind, alpha=None, part=None):
+def mix(clips, labels, classes, rng, *, kind, share=1.0, alpha=None, part=None):
     """Blend every clip of a batch with the one before it, and their labels in the same proportion.
 
     The one before the first is the last. The own share of a clip is drawn from Beta(alpha, alpha),
@@ -122,6 +122,7 @@ def mix(clips, labels, classes, rng, *, kind, alpha=None, part=None):
         clips: uint8 (batch, frames, height, width, 3).
         labels: int (batch,) in 0..classes - 1.
         kind: "mixup" averages the pixels, "cutmix" pastes one box through all frames.
+        share: of the batches that are blended; the clips of the others stay as they are.
         alpha: 0.8 for mixup and 1 for cutmix by default.
         part: None, or (first, batch): of a batch of `batch` clips, those from number `first` on
             are blended; `clips` and `labels` begin with the one before it.
@@ -130,10 +131,14 @@ def mix(clips, labels, classes, rng, *, kind, alpha=None, part=None):
         uint8 clips of the same size, float32 labels (batch, classes) whose rows sum to 1.
 
     Reference:
-        Zhang et al., "mixup", ICLR 2018; Yun et al., "CutMix", ICCV 2019.
+        Zhang et al., "mixup", ICLR 2018; Yun et al., "CutMix", ICCV 2019, whose code
+        (github.com/clovaai/CutMix-PyTorch, cutmix_prob) blends half of CIFAR's batches.
     """
     if kind not in MIXES:
         raise ValueError(f"mix must be one of {', '.join(MIXES)} or None, received {kind!r}")
+    one_hot = np.eye(classes, dtype=np.float32)[labels]
+    if share < 1 and rng.random() >= share:
+        return (clips[1:], one_hot[1:]) if part else (clips, one_hot)
     if alpha is None:
         alpha = 0.8 if kind == "mixup" else 1.0
     height, width = clips.shape[2:4]
@@ -157,9 +162,8 @@ def mix(clips, labels, classes, rng, *, kind, alpha=None, part=None):
             mixed[i] = clips[place]
             mixed[i, :, top:bottom, left:right] = clips[partner, :, top:bottom, left:right]
             own[i] = 1 - (bottom - top) * (right - left) / (height * width)
-    one_hot = np.eye(classes, dtype=np.float32)[labels]
-    share = own.astype(np.float32)[:, None]
-    return mixed, share * one_hot[places] + (1 - share) * one_hot[partners]
+    own = own.astype(np.float32)[:, None]
+    return mixed, own * one_hot[places] + (1 - own) * one_hot[partners]
 
 
 def _span(length, share, center):

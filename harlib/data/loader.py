@@ -44,6 +44,7 @@ def training_batches(
     sampling="clip",
     balanced=False,
     mix=None,
+    mix_share=1.0,
     shuffle_labels=False,
     part=(0, 1),
 ):
@@ -67,7 +68,7 @@ def training_batches(
             equal parts of the video.
         balanced: show every category equally often: an epoch (as many clips as videos) repeats the
             videos of small categories and shows a random part of large ones.
-        mix: None, "mixup" or "cutmix", see `augment.mix`.
+        mix, mix_share: None, "mixup" or "cutmix", of this share of the batches; see `augment.mix`.
         shuffle_labels: permute the labels among the videos, once for all epochs: a network trained
             on them that does better than chance on other videos reveals a leak.
         part: (number, parts): of several processes, this one's equal part of every batch.
@@ -84,7 +85,7 @@ def training_batches(
     return grain.MapDataset.source(
         _Training(
             store, split, batch, frames, stride, size, fps, sampling, seed, change, jitter,
-            balanced, mix, shuffle_labels, part,
+            balanced, mix, mix_share, shuffle_labels, part,
         )
     )  # fmt: skip
 
@@ -159,11 +160,16 @@ class _Clips:
 class _Training(_Clips):
     def __init__(
         self, store, split, batch, frames, stride, size, fps, sampling_, seed, change, jitter,
-        balanced, mix_, shuffle_labels, part,
+        balanced, mix_, mix_share, shuffle_labels, part,
     ):  # fmt: skip
         super().__init__(store, split, batch, frames, stride, size, fps, sampling_)
         if mix_ not in (None, *MIXES):
             raise ValueError(f"mix must be one of {', '.join(MIXES)} or None, received {mix_!r}")
+        if not 0 < mix_share <= 1 or (mix_share < 1 and not mix_):
+            raise ValueError(
+                f"mix_share must be above 0, at most 1, and 1 without a mix, received {mix_share} "
+                f"with mix={mix_!r}"
+            )
         if mix_ and batch == 1:
             raise ValueError(f"{mix_} blends two clips of a batch, received batch=1")
         number, parts = part
@@ -174,7 +180,8 @@ class _Training(_Clips):
             )
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, received {seed}")
-        self.seed, self.jitter, self.mix, self.classes = seed, jitter, mix_, len(store.categories)
+        self.seed, self.jitter, self.classes = seed, jitter, len(store.categories)
+        self.mix, self.mix_share = mix_, mix_share
         self.own = range(number * batch // parts, (number + 1) * batch // parts)
         self.augment = functools.partial(change, size=self.size)
         self.by_category = np.argsort(self.labels, kind="stable")
@@ -205,7 +212,8 @@ class _Training(_Clips):
             labels[j] = self.labels[k]
         if self.mix:
             rng = _rng(self.seed, _MIX, i)
-            return mix(clips, labels, self.classes, rng, kind=self.mix, part=part)
+            options = dict(kind=self.mix, share=self.mix_share, part=part)
+            return mix(clips, labels, self.classes, rng, **options)
         return clips, labels
 
     def video_at(self, position):

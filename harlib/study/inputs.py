@@ -45,6 +45,7 @@ def batches(p: Trained, plan, store: ClipStore, frames: int):
         shuffle_labels=p.shuffle_labels,
         balanced=p.balanced,
         mix=plan.mix or None,
+        mix_share=p.mix_share,
         part=(process, processes),
     )
 

@@ -88,6 +88,7 @@ class Trained(Common):
     checkpoints_kept: Count  # the newest ones
     balanced: bool  # show every category equally often
     mix: Literal["", "none", "mixup", "cutmix"]  # of a batch's clips; empty = as the recipe says
+    mix_share: Annotated[float, Field(gt=0, le=1)]  # of the batches that are blended
     class_weights: Literal["", "balanced"]  # rare categories weigh more in the loss
     tensorboard: bool  # logs for TensorBoard in the run's folder
     devices: Count  # of one machine, which share each batch

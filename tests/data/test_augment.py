@@ -187,6 +187,18 @@ def test_cutmix_takes_the_drawn_share_of_the_area():
     assert 0.4 < np.max(shares) < 0.5 + 0.07  # a box of 11.3 of 16 pixels is rounded
 
 
+def test_mix_blends_a_share_of_the_batches_and_leaves_the_others_as_they_are():
+    clips, labels, random = flat_batch(), np.arange(6), rng(1)
+    blended = 0
+    for _ in range(400):
+        mixed, soft = mix(clips, labels, 6, random, kind="cutmix", share=0.3)
+        if (soft.max(axis=1) < 1).any():
+            blended += 1
+        else:
+            assert np.array_equal(mixed, clips) and np.array_equal(soft, np.eye(6))
+    assert 90 <= blended <= 150  # 120 expected, standard deviation 9
+
+
 def test_mix_refuses_an_unknown_kind():
     with pytest.raises(ValueError, match="received 'blend'"):
         mix(flat_batch(), np.arange(6), 6, rng(), kind="blend")

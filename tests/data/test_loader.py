@@ -155,11 +155,21 @@ def test_mix_gives_soft_labels_that_follow_position():
     assert same(dataset[4], training(mix="mixup")[4])
 
 
-@pytest.mark.parametrize("mix", [None, "mixup", "cutmix"])
-def test_parts_of_a_batch_are_the_whole(mix):
-    whole = training(batch=6, color=0.2, mix=mix)
-    parts = [training(batch=6, color=0.2, mix=mix, part=(number, 3)) for number in range(3)]
-    for i in (0, 5):
+def test_a_share_of_the_batches_is_mixed():
+    labels = [training(mix="cutmix", mix_share=0.5)[i][1] for i in range(60)]
+    assert 15 <= sum((rows.max(axis=1) < 1).any() for rows in labels) <= 45
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, dict(mix="mixup"), dict(mix="cutmix"), dict(mix="cutmix", mix_share=0.5)],
+    ids=str,
+)
+def test_parts_of_a_batch_are_the_whole(options):
+    options = dict(batch=6, color=0.2, **options)
+    whole = training(**options)
+    parts = [training(part=(number, 3), **options) for number in range(3)]
+    for i in range(6):
         clips, labels = zip(*(part[i] for part in parts), strict=True)
         assert [len(c) for c in clips] == [2, 2, 2]
         assert same((np.concatenate(clips), np.concatenate(labels)), whole[i])
@@ -174,6 +184,12 @@ def test_parts_of_a_batch_are_the_whole(mix):
         (dict(crop="corner"), "crop must be one of hara"),
         (dict(sampling="dense"), "sampling must be one of clip, segments, received 'dense'"),
         (dict(mix="blend"), "received 'blend'"),
+        (
+            dict(mix="mixup", mix_share=0),
+            "mix_share must be above 0, .* received 0 with mix='mixup'",
+        ),
+        (dict(mix="mixup", mix_share=1.1), "received 1.1"),
+        (dict(mix_share=0.5), "1 without a mix, received 0.5 with mix=None"),
         (dict(mix="mixup", batch=1), "blends two clips of a batch, received batch=1"),
         (dict(batch=3, part=(0, 2)), "part 0 of 2: a batch of 3 clips"),
         (dict(batch=4, part=(2, 2)), "part 2 of 2"),

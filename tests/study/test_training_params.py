@@ -164,6 +164,16 @@ def test_what_changes_the_clips_reaches_the_loader(tiny_study, tmp_path, monkeyp
     assert not np.array_equal(clips({}), clips(changes))
 
 
+def test_a_share_of_the_batches_is_blended(tiny_study, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = write_study(tmp_path, "tiny", FILES)
+    store = ClipStore(tiny_study[0] / "data" / "tiny" / "store")
+    for share, blended in ((1.0, True), (1e-9, False)):
+        p = files.load_run([folder / "03_c3d.yaml"], {"mix": "cutmix", "mix_share": share}).params
+        labels = inputs.batches(p, model_steps.recipe(p, store), store, p.frames)[0][1]
+        assert (labels.max(axis=1) < 1).any() == blended
+
+
 def test_the_checks_leave_the_network_that_comes_after_them_as_it_would_be(
     tiny_study, tmp_path, monkeypatch
 ):
