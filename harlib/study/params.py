@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from harlib.study import mistakes
 from harlib.study.common import Common, Count, Name, ParamsError, Share, Size, project_root
@@ -92,7 +92,10 @@ class Trained(Common):
     class_weights: Literal["", "balanced"]  # rare categories weigh more in the loss
     tensorboard: bool  # logs for TensorBoard in the run's folder
     devices: Count  # of one machine, which share each batch
-    preflight: Literal["stop", "show", "off"]  # before training: stop at a failed check
+    preflight: Annotated[  # before training: stop at a failed check; YAML 1.1 reads off as false
+        Literal["stop", "show", "off"],
+        BeforeValidator(lambda value: "off" if value is False else value),
+    ]
     freeze_below: str  # a stage or layer; what lies below it is not trained; empty = all is
     freeze_bn: bool  # keep every batch norm as it is
     lr_multipliers: dict[str, Annotated[float, Field(gt=0)]]  # by stage; 1 where none is given

@@ -181,7 +181,7 @@ def test_the_checks_leave_the_network_that_comes_after_them_as_it_would_be(
     folder = write_study(tmp_path, "tiny", FILES)
     root = tiny_study[0] / "data" / "tiny" / "store"
     store, built = ClipStore(root), []
-    for preflight in ("off", "show"):
+    for preflight in (False, "show"):  # YAML reads off as false
         run = files.load_run([folder / "02_frame_cnn.yaml"], {"preflight": preflight})
         keras.utils.set_random_seed(1)
         table = model_steps.preflight(
