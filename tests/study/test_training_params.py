@@ -164,6 +164,15 @@ def test_what_changes_the_clips_reaches_the_loader(tiny_study, tmp_path, monkeyp
     assert not np.array_equal(clips({}), clips(changes))
 
 
+@pytest.mark.quick
+def test_preflight_off_is_off_though_yaml_reads_it_as_false(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = write_study(tmp_path, "tiny", FILES)
+    changed = folder / "02_frame_cnn.unchecked.yaml"
+    changed.write_text("preflight: off\n")
+    assert files.load_run([folder / "02_frame_cnn.yaml", changed]).params.preflight == "off"
+
+
 def test_a_share_of_the_batches_is_blended(tiny_study, tmp_path, monkeypatch):
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
     folder = write_study(tmp_path, "tiny", FILES)
@@ -181,7 +190,7 @@ def test_the_checks_leave_the_network_that_comes_after_them_as_it_would_be(
     folder = write_study(tmp_path, "tiny", FILES)
     root = tiny_study[0] / "data" / "tiny" / "store"
     store, built = ClipStore(root), []
-    for preflight in (False, "show"):  # YAML reads off as false
+    for preflight in ("off", "show"):
         run = files.load_run([folder / "02_frame_cnn.yaml"], {"preflight": preflight})
         keras.utils.set_random_seed(1)
         table = model_steps.preflight(
