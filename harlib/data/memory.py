@@ -24,6 +24,7 @@ def _waiting():
 
 
 _dropped = collections.defaultdict(_waiting)  # size -> buffers
+_given = {}  # a weak reference's id -> itself, where its array's buffer goes then, and the buffer
 
 
 def empty(shape):
@@ -35,8 +36,14 @@ def empty(shape):
         # no array: views of the array then keep the array itself, whose end is waited for
         buffer = _new_shared(1 << bits) if _sharing else _new(1 << bits)
     array = np.ndarray(shape, np.uint8, buffer)
-    weakref.finalize(array, _dropped[bits].append, buffer).atexit = False
+    reference = weakref.ref(array, _drop)
+    _given[id(reference)] = reference, _dropped[bits], buffer
     return array
+
+
+def _drop(reference, given=_given):
+    _, waiting, buffer = given.pop(id(reference))
+    waiting.append(buffer)
 
 
 def share():

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import grain
@@ -13,7 +14,7 @@ import pytest
 from fake_store import FakeStore
 from stores import make
 
-from harlib.data import memory, reading
+from harlib.data import memory, workers
 from harlib.data.loader import (
     ReadError,
     evaluation_batches,
@@ -93,6 +94,58 @@ def test_any_arrays_come_as_they_are():
     assert len(kept) == 30
 
 
+class Mixed:
+    """Elements whose form changes, more of them than a pipe holds."""
+
+    def __len__(self):
+        return 12
+
+    def __getitem__(self, i):
+        small = [np.full(2, i), np.array(i), np.array(["a", i], object)]
+        element = {"b": small * i, "a": (large(i), i, None), "text": str(i) * 200_000}
+        return element if i % 3 else large(i)
+
+
+def same(one, other):
+    assert type(one) is type(other)
+    if isinstance(one, dict):
+        return [*one] == [*other] and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, tuple | list):
+        return len(one) == len(other) and all(map(same, one, other))
+    return np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_elements_of_any_form_and_size_come_as_they_are(workers):
+    dataset = grain.MapDataset.source(Mixed())
+    read = list(iterate(dataset, workers=workers))
+    assert len(read) == 12 and all(same(one, dataset[i]) for i, one in enumerate(read))
+
+
+class Waiting:
+    """Its first element cannot be read before its third."""
+
+    def __init__(self, folder):
+        self.seen = folder / "third"
+
+    def __len__(self):
+        return 6
+
+    def __getitem__(self, i):
+        if i == 2:
+            self.seen.touch()
+        until = time.monotonic() + 60
+        while i == 0 and not self.seen.exists():
+            assert time.monotonic() < until, "the third was not read"
+            time.sleep(0.01)
+        return i
+
+
+def test_a_slow_element_holds_no_other_process_up(tmp_path):
+    dataset = grain.MapDataset.source(Waiting(tmp_path))
+    assert list(iterate(dataset, workers=2)) == [0, 1, 2, 3, 4, 5]
+
+
 class Marked:
     """A batch of the loader's memory, with the number of its element."""
 
@@ -106,13 +159,13 @@ class Marked:
 
 
 def test_memory_is_used_again_once_no_view_is_left():
-    places, maps = [], []
+    places = []
     for i, array in enumerate(iterate(grain.MapDataset.source(Marked()), workers=2)):
         assert (array == i).all() and array.flags.writeable
         places.append(array.__array_interface__["data"][0])
-        maps.append(len(shared_maps()))
         array[:] = 0  # it is the reader's own
-    assert 2 <= len(set(places)) <= 12 and maps[20] == maps[99] == len(set(places))
+        mapped = len(shared_maps())
+    assert 2 <= len(set(places)) == mapped <= 12
     del array
 
 
@@ -121,7 +174,7 @@ def test_what_is_kept_stays_and_stops_nobody():
     views = [array[::7, 5:] for array in iterator]
     assert len(views) == 100 and all((view == i).all() for i, view in enumerate(views))
     # few in the workers' memory, the others copies of this process's own
-    assert len(shared_maps()) <= 2 * (reading.HELD + 6)
+    assert len(shared_maps()) <= 2 * (workers.HELD + 6)
 
 
 def test_an_error_in_a_worker_names_the_video_and_stops_the_workers():
@@ -172,7 +225,7 @@ from fake_store import FakeStore
 if __name__ == "__main__":
     # also where these tests run in a shell's background, which ignores it
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    dataset = training_batches(FakeStore([20, 5, 40]), batch=3, frames=4, size=8)
+    dataset = training_batches(FakeStore([20, 5, 40]), batch=3, frames=4, size=32)
     iterator = iterate(dataset, workers=2)
     for _ in range(6):
         clips, labels = next(iterator)
@@ -213,7 +266,7 @@ def test_no_worker_survives_a_killed_or_interrupted_parent(script, how):
     children = psutil.Process(process.pid).children(recursive=True)
     sharing = [child for child in children if shared_maps(child.pid)]
     # memory without a name: when nobody maps it any more it is gone
-    assert len(sharing) == 2 and shared_maps(process.pid)
+    assert sharing and shared_maps(process.pid)  # the first to start may have read all
     assert all("(deleted)" in line for line in shared_maps(process.pid))
     if how == signal.SIGINT:
         os.killpg(process.pid, how)  # as the terminal's Ctrl-C does
