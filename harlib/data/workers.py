@@ -16,6 +16,7 @@ import signal
 import struct
 import traceback
 import weakref
+from dataclasses import dataclass
 from multiprocessing import get_context, reduction, resource_tracker
 from typing import NamedTuple
 
@@ -39,6 +40,13 @@ class _Array(NamedTuple):
     dtype: np.dtype
     shape: tuple[int, ...]
     size: int  # bytes
+
+
+@dataclass(frozen=True)
+class _Dict:
+    """Stands for a dict, whose order counts."""
+
+    items: tuple
 
 
 class Workers:
@@ -160,8 +168,8 @@ class _Worker:
             if form.size > SMALL:
                 return self._view(form, *next(places))
             return np.ndarray(form.shape, form.dtype, bytearray(small.read(form.size)))
-        if kind is dict:
-            return {key: self._fill(part, places, small, rest) for key, part in form.items()}
+        if kind is _Dict:
+            return {key: self._fill(part, places, small, rest) for key, part in form.items}
         if kind in (tuple, list):
             return kind([self._fill(part, places, small, rest) for part in form])
         return next(rest)
@@ -218,7 +226,7 @@ class _Sender:
         self._records, self._link, self._parent = records.fileno(), link, parent
         self._kept = {}  # slot -> array that the parent may still show
         self._dropped = dropped
-        self._slots = list(reversed(range(_SLOTS)))  # that are free
+        self._free = []  # slots that were used before
         self._form, self._sent = None, set()  # what the parent knows: form, file descriptors
 
     def forget(self):
@@ -226,7 +234,7 @@ class _Sender:
         for slot in [slot for slot in self._kept if self._dropped[slot]]:
             self._dropped[slot] = 0
             del self._kept[slot]
-            self._slots.append(slot)
+            self._free.append(slot)
 
     def send(self, number, form, large, small, rest):
         """An element as `_apart` took it apart."""
@@ -235,7 +243,7 @@ class _Sender:
             message = pickle.dumps((form, rest))
             self._form = form
         for array, (file, begin) in large:
-            slot = self._slots.pop()
+            slot = self._free.pop() if self._free else len(self._kept)
             self._kept[slot] = array
             places += _PLACE.pack(slot, file, begin)
             if file not in self._sent:
@@ -263,7 +271,8 @@ def _apart(element, large, small, rest):
             large.append(_shared(element))
         return _Array(element.dtype, element.shape, element.nbytes)
     if kind is dict:
-        return {key: _apart(part, large, small, rest) for key, part in element.items()}
+        parts = element.items()
+        return _Dict(tuple((key, _apart(part, large, small, rest)) for key, part in parts))
     if kind in (tuple, list):
         return kind([_apart(part, large, small, rest) for part in element])
     rest.append(element)

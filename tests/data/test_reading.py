@@ -95,15 +95,19 @@ def test_any_arrays_come_as_they_are():
 
 
 class Mixed:
-    """Elements whose form changes, more of them than a pipe holds."""
+    """Elements whose form changes, some with more than a pipe holds."""
 
     def __len__(self):
-        return 12
+        return 16
 
     def __getitem__(self, i):
-        small = [np.full(2, i), np.array(i), np.array(["a", i], object)]
-        element = {"b": small * i, "a": (large(i), i, None), "text": str(i) * 200_000}
-        return element if i % 3 else large(i)
+        if i % 3 == 0:
+            return large(i)
+        element = {"one": large(i), "two": large(i + 1)}
+        if i < 8:
+            small = [np.full(2, i), np.array(i), np.array(["a", i], object)]
+            element |= {"small": small * i, "tuple": (large(i), i, None), "text": "x" * 200_000}
+        return dict(reversed(element.items())) if i % 2 else element
 
 
 def same(one, other):
@@ -119,7 +123,7 @@ def same(one, other):
 def test_elements_of_any_form_and_size_come_as_they_are(workers):
     dataset = grain.MapDataset.source(Mixed())
     read = list(iterate(dataset, workers=workers))
-    assert len(read) == 12 and all(same(one, dataset[i]) for i, one in enumerate(read))
+    assert len(read) == 16 and all(same(one, dataset[i]) for i, one in enumerate(read))
 
 
 class Waiting:
