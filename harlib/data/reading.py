@@ -33,7 +33,8 @@ def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None)
         dataset: a grain.MapDataset, such as the loader's.
         threads: reading threads of this process; 0 reads an element when it is asked for.
         workers: reading processes in the place of threads. They are spawned: a script needs its
-            `if __name__ == "__main__"`.
+            `if __name__ == "__main__"`. They write to an array's memory again when the program
+            has dropped it: a process forked from the program needs a copy.
         prefetch: elements read ahead, at least one a reader; by default two a reader.
 
     Raises:
@@ -65,6 +66,8 @@ def _from_processes(dataset, workers, ahead):
     readers = Workers(dataset, min(workers, len(dataset)), ahead)
     try:
         for _ in range(len(dataset)):
-            yield readers.take()
+            taken = [readers.take()]
+            if taken[0] is not None:  # Grain's iterators skip what a filter left out, too
+                yield taken.pop()  # kept in no variable, or its memory would wait
     finally:
         readers.close()

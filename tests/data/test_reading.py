@@ -1,6 +1,8 @@
+import contextlib
 import gc
 import multiprocessing
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -126,6 +128,16 @@ def test_elements_of_any_form_and_size_come_as_they_are(workers):
     assert len(read) == 16 and all(same(one, dataset[i]) for i, one in enumerate(read))
 
 
+def thrice(number):
+    return number % 3 == 0
+
+
+@pytest.mark.parametrize("readers", [{"threads": 2}, {"workers": 2}])
+def test_what_a_filter_leaves_out_does_not_come(readers):
+    dataset = grain.MapDataset.range(10).filter(thrice)
+    assert list(iterate(dataset, **readers)) == [0, 3, 6, 9]
+
+
 class Waiting:
     """Its first element cannot be read before its third."""
 
@@ -186,9 +198,66 @@ def test_an_error_in_a_worker_names_the_video_and_stops_the_workers():
         list(iterate(training(broken=[4]), stop=30, workers=2))
 
 
+def test_a_forked_process_gives_no_memory_back_and_ends_no_worker():
+    iterator = iterate(grain.MapDataset.source(Marked()), workers=1)
+    array = next(iterator)
+    child = os.fork()
+    if not child:
+        try:
+            del array
+            iterator.close()
+        finally:
+            os._exit(0)
+    os.waitpid(child, 0)
+    assert [other[0, 0] for other in iterator] == list(range(1, 100))
+    assert (array == 0).all()
+    del array
+
+
+class NotSendable:
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, i):
+        return lambda: i
+
+
+def test_what_cannot_be_sent_is_named():
+    with pytest.raises(Exception, match="lambda"):
+        next(iterate(grain.MapDataset.source(NotSendable()), workers=1))
+
+
+def test_an_error_that_was_caught_holds_no_memory():
+    gc.disable()
+    try:
+        with contextlib.suppress(ReadError):
+            list(iterate(training(broken=[4]), stop=30, workers=2))
+        assert not readers() and not shared_maps()
+    finally:
+        gc.enable()
+
+
+def test_more_may_be_read_ahead_than_files_may_be_open():
+    dataset = grain.MapDataset.source(Marked())
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    here = len(os.listdir("/proc/self/fd"))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (here + 120, before[1]))
+    try:
+        assert [array[0, 0] for array in iterate(dataset, workers=1, prefetch=90)] == [*range(100)]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
 class NotPortable(Exception):
     def __init__(self, one, two):
         super().__init__(f"{one} and {two}")
+
+
+def test_a_dataset_that_cannot_be_sent_starts_nothing():
+    dataset = grain.MapDataset.source(Arrays()).map(lambda element: element)
+    with pytest.raises(AttributeError, match="lambda"):
+        next(iterate(dataset, workers=2))
+    assert not readers()
 
 
 class Failing:
