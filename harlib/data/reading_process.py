@@ -32,6 +32,7 @@ class Array(NamedTuple):
     dtype: np.dtype
     shape: tuple[int, ...]
     size: int  # bytes
+    writeable: bool
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,7 @@ def _apart(element, large, small, rest):
             small.append(element.tobytes())
         else:
             large.append(_shared(element))
-        return Array(element.dtype, element.shape, element.nbytes)
+        return Array(element.dtype, element.shape, element.nbytes, element.flags.writeable)
     if kind is dict:
         parts = element.items()
         return Dict(tuple((key, _apart(part, large, small, rest)) for key, part in parts))

@@ -155,8 +155,11 @@ class _Worker:
         kind = type(form)
         if kind is Array:
             if form.size > SMALL:
-                return self._view(form, *next(places))
-            return np.ndarray(form.shape, form.dtype, bytearray(small.read(form.size)))
+                array = self._view(form, *next(places))
+            else:
+                array = np.ndarray(form.shape, form.dtype, bytearray(small.read(form.size)))
+            array.flags.writeable = form.writeable
+            return array
         if kind is Dict:
             return {key: self._fill(part, places, small, rest) for key, part in form.items}
         if kind in (tuple, list):

@@ -1,0 +1,14 @@
+"""What reading processes may leave behind: themselves, and memory that they share."""
+
+import multiprocessing
+from pathlib import Path
+
+
+def readers():
+    """The loader's processes; joblib keeps idle ones of its own for the next preparation."""
+    children = multiprocessing.active_children()
+    return [child for child in children if not child.name.startswith("Loky")]
+
+
+def shared_maps(pid="self"):
+    return [line for line in Path(f"/proc/{pid}/maps").open() if "/memfd:har" in line]
