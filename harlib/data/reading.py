@@ -35,7 +35,8 @@ def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None)
         workers: reading processes in the place of threads. They are spawned: a script needs its
             `if __name__ == "__main__"`. They write to an array's memory again when the program
             has dropped it: a process forked from the program needs a copy.
-        prefetch: elements read ahead, at least one a reader; by default two a reader.
+        prefetch: elements read ahead, at least one a reader, by processes at most 512; by default
+            two a reader.
 
     Raises:
         ReadError: when a video cannot be read, also in a worker.
