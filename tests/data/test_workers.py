@@ -13,7 +13,7 @@ import numpy as np
 import psutil
 import pytest
 from fake_store import FakeStore
-from reading_left import readers, shared_maps
+from reading_left import nothing_left, readers, shared_maps  # noqa: F401 (used by every test)
 
 from harlib.data import memory, workers
 from harlib.data.loader import ReadError, iterate, training_batches
@@ -21,14 +21,6 @@ from harlib.data.loader import ReadError, iterate, training_batches
 
 def training(**options):
     return training_batches(FakeStore([20, 5, 40, 17, 30], **options), batch=3, frames=4, size=8)
-
-
-@pytest.fixture(autouse=True)
-def nothing_left():
-    """At the end of a test no worker may run and no memory of one be mapped."""
-    yield
-    gc.collect()
-    assert not readers() and not shared_maps()
 
 
 def large(number):
@@ -196,16 +188,16 @@ def test_more_may_be_read_ahead_than_files_may_be_open():
         resource.setrlimit(resource.RLIMIT_NOFILE, before)
 
 
-class NotPortable(Exception):
-    def __init__(self, one, two):
-        super().__init__(f"{one} and {two}")
-
-
 def test_a_dataset_that_cannot_be_sent_starts_nothing():
     dataset = grain.MapDataset.source(Arrays()).map(lambda element: element)
     with pytest.raises(AttributeError, match="lambda"):
         next(iterate(dataset, workers=2))
     assert not readers()
+
+
+class NotPortable(Exception):
+    def __init__(self, one, two):
+        super().__init__(f"{one} and {two}")
 
 
 class Failing:
