@@ -6,11 +6,12 @@ import time
 import keras
 import numpy as np
 
-from harlib import models
+from harlib import machine, models
 from harlib.bench.train import write
 from harlib.bench.worker import device
 from harlib.models import grouped
 from harlib.models.layers import GroupedConv3D
+from harlib.training import precision
 
 # A network with its options and the clips of a batch: about as many pixels of the full one each.
 NETWORKS = (
@@ -31,7 +32,7 @@ WAYS = {
 _MOST_TIME_CHANNELS = 256
 
 
-def run(networks=NETWORKS, *, dtypes=DTYPES, turns=3, json_file=None, say=print):
+def run(networks=NETWORKS, *, dtypes=None, turns=3, json_file=None, say=print):
     """Rows of CPU time, one a way, dtype and shape of a grouped convolution.
 
     The ways of a shape take turns, and the fastest turn counts: a machine that is in use makes
@@ -39,10 +40,12 @@ def run(networks=NETWORKS, *, dtypes=DTYPES, turns=3, json_file=None, say=print)
 
     Args:
         networks: `(name, options of models.build, batch)`, one or more.
+        dtypes: of the arithmetic; None for those of `DTYPES` that this CPU computes itself.
 
     Returns:
-        List of dicts `bench, device, model, dtype, batch, frames, height, width, channels,
-        filters, groups, kernel, strides, way, cpu_ms`: forward and both gradients.
+        List of dicts `bench, device, cpu, instructions, kernels, model, dtype, batch, frames,
+        height, width, channels, filters, groups, kernel, strides, way, cpu_ms`: forward and both
+        gradients. A way that has no gradient here has no row.
     Raises:
         ValueError: on a backend or device that has no choice of ways to measure.
     """
@@ -57,7 +60,9 @@ def run(networks=NETWORKS, *, dtypes=DTYPES, turns=3, json_file=None, say=print)
         tf.config.threading.set_inter_op_parallelism_threads(1)
     if tf.config.list_logical_devices("GPU"):
         raise ValueError("CPU time says nothing of a GPU; hide it with CUDA_VISIBLE_DEVICES=''.")
-    rows, seen, where = [], set(), device()
+    if dtypes is None:
+        dtypes = DTYPES if precision.has_bfloat16() else DTYPES[:1]
+    rows, seen, here = [], set(), {"bench": "grouped", "device": device()} | machine.describe()
     for name, options, batch in networks:
         for shape in shapes(name, options, batch):
             key = str(shape)
@@ -66,7 +71,7 @@ def run(networks=NETWORKS, *, dtypes=DTYPES, turns=3, json_file=None, say=print)
             seen.add(key)
             for dtype in dtypes:
                 times = _measure(shape, dtype, turns)
-                common = {"bench": "grouped", "device": where, "model": name, "dtype": dtype}
+                common = here | {"model": name, "dtype": dtype}
                 rows += [
                     common | shape | {"way": way, "cpu_ms": round(1e3 * seconds, 3)}
                     for way, seconds in times.items()
@@ -108,12 +113,14 @@ def line(rows):
 
 
 def _measure(shape, dtype, turns):
-    """Seconds of CPU time by way; a way of as many packs as another is left out."""
+    """Seconds of CPU time by way, of those that this CPU can train; equal packs count once."""
     steps = {}
     packs = set()
     per_group = shape["channels"] // shape["groups"]
     for way, (method, most) in WAYS.items():
-        if method == "time" and shape["frames"] * per_group > _MOST_TIME_CHANNELS:
+        if method == "time" and (
+            shape["frames"] * per_group > _MOST_TIME_CHANNELS or not grouped.has_gradient(dtype)
+        ):
             continue
         if method == "packs":
             size = grouped.pack_size(shape["groups"], per_group, most)

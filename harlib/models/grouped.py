@@ -10,8 +10,11 @@ result `(batch, frames', height', width', groups * out)`.
   every backend; wastes arithmetic by the number of groups in a pack.
 - `time`: one grouped 2D convolution (which oneDNN has) over frames folded into each group's
   channels; the kernel's time axis becomes a block-Toeplitz matrix. Wastes arithmetic by about
-  frames / kd, so it is for short clips and needs the number of frames to be known.
+  frames / kd, so it is for short clips and needs the number of frames to be known. Without
+  oneDNN, or in a precision that the CPU lacks, TensorFlow has no gradient of it.
 """
+
+import functools
 
 import keras
 import numpy as np
@@ -29,13 +32,14 @@ FEW_FRAMES = 4
 PACK_CHANNELS = 16
 
 
-def choose(frames, channels, kernel_size):
-    """The fastest method for `frames` frames (None if unknown) and `channels` a group.
+def choose(frames, channels, kernel_size, dtype="float32"):
+    """The fastest method for `frames` frames (None if unknown) and `channels` per group.
 
-    A rule, not a trial at run time: a resumed run must compute as the first did. For TensorFlow on
+    A rule, not a race at run time: a resumed run must compute as the first did. For TensorFlow on
     a CPU it is that of the rows of `har bench grouped` (`benchmarks/grouped.json`: the shipped
-    ResNeXts, float32 and bfloat16), which a test holds it to; in those rows size, stride and dtype
-    move no choice by more than 15 %. Not measured: `native` elsewhere, `packs` on a GPU.
+    ResNeXts, on CPUs with and without AVX-512), which a test holds it to; in those rows size,
+    stride and dtype move no choice by more than 15 %. Not measured: `native` elsewhere, `packs` on
+    a GPU. What has no gradient in `dtype` on this machine is not chosen.
     """
     if keras.backend.backend() != "tensorflow":
         return "native"
@@ -43,7 +47,24 @@ def choose(frames, channels, kernel_size):
         return "packs"
     most = MAX_TIME_CHANNELS * (2 if frames is not None and frames <= FEW_FRAMES else 1)
     fits = frames is not None and frames * channels <= most
-    return "time" if fits and kernel_size[0] > 1 else "packs"
+    return "time" if fits and kernel_size[0] > 1 and has_gradient(dtype) else "packs"
+
+
+@functools.cache
+def has_gradient(dtype):
+    """Whether TensorFlow trains a grouped 2D convolution in `dtype` on this CPU; tried once."""
+    import tensorflow as tf
+
+    # The operations by name: a tape records nothing inside an init_scope.
+    with tf.init_scope(), tf.device("CPU:0"):
+        x, kernel = tf.ones((1, 2, 2, 4), dtype), tf.ones((1, 1, 2, 4), dtype)
+        options = {"out_backprop": x, "strides": [1] * 4, "padding": "SAME"}
+        try:
+            tf.raw_ops.Conv2DBackpropInput(input_sizes=x.shape, filter=kernel, **options)
+            tf.raw_ops.Conv2DBackpropFilter(input=x, filter_sizes=kernel.shape, **options)
+        except tf.errors.OpError:
+            return False
+    return True
 
 
 def convolve(inputs, kernel, strides, groups, method):

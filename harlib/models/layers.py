@@ -158,7 +158,8 @@ class GroupedConv3D(Conv3D):
     def convolution_op(self, inputs, kernel):
         method = self.method
         if method == "auto":
-            method = grouped.choose(inputs.shape[1], kernel.shape[-2], self.kernel_size)
+            channels = kernel.shape[-2]
+            method = grouped.choose(inputs.shape[1], channels, self.kernel_size, self.compute_dtype)
         if not self.constant:
             return grouped.convolve(inputs, kernel, self.strides, self.groups, method)
         shape = tuple(kernel.shape)

@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 import yaml
 
+from harlib import machine
 from harlib.study import files
 from harlib.study.params import NOTEBOOKS, Common
 
@@ -193,7 +194,7 @@ def environment() -> dict[str, Any]:
         | {"python": platform.python_version()},
         "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
         "system": f"{platform.system()} {platform.machine()}",
-        "cpu": _cpu(),
+        **machine.describe(),
         "cores": len(psutil.Process().cpu_affinity())
         if sys.platform == "linux"
         else psutil.cpu_count(),
@@ -201,15 +202,6 @@ def environment() -> dict[str, Any]:
         "accelerators": _accelerators(),
         "commit": _commit(),
     }
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.is_file():
-        for line in info.read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
 
 
 def _accelerators() -> list[str]:

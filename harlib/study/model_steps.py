@@ -242,7 +242,7 @@ def run(p: Trained) -> tell.Sentence:
     """A whole model run without its notebook: `har train`."""
     if not isinstance(p, Trained):
         raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
-    session.start(p)
+    print(session.start(p))
     store = session.open_store(p)
     model = build_and_train(p, store)
     said = measure(p, model, score(p, model, store))

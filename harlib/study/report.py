@@ -100,14 +100,19 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         card.append(("minutes", f"{state['minutes']:.1f}", False))
     if "store_hash" in state:
         card.append(("clip store", state["store_hash"], False))
-    hardware = ", ".join(where["accelerators"]) or f"{where['cores']} cores, no accelerator"
+    cpu = f"{where['cpu']}, {where['cores']} cores"
+    hardware = ", ".join(where["accelerators"]) or f"{cpu}, no accelerator"
+    card.append(("hardware", hardware, False))
+    if "kernels" in where:  # runs of older versions do not tell
+        card.append(("CPU kernels", _kernels(where), False))
     card += [
-        ("hardware", hardware, False),
         ("code", where["commit"] or "no git checkout", False),
         ("harlib, Keras", f"{where['versions']['harlib']}, {where['versions']['keras']}", False),
     ]
     rows = [
-        (name, value) for name, value in where.items() if name not in ("versions", "accelerators")
+        (name, ", ".join(value) if isinstance(value, list) else value)
+        for name, value in where.items()
+        if name not in ("versions", "accelerators")
     ]
     return {
         "study": run_dir.parent.name,
@@ -118,6 +123,12 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         "parameters": [(name, _value(value)) for name, value in params.items()],
         "environment": [*where["versions"].items(), *rows],
     }
+
+
+def _kernels(where: dict[str, Any]) -> str:
+    """Whose kernels compute on the CPU, and its instructions: ``oneDNN (avx, avx2)``."""
+    offered = ", ".join(where["instructions"])
+    return where["kernels"] + (f" ({offered})" if offered else "")
 
 
 def _value(value: Any) -> str:

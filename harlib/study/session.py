@@ -14,10 +14,11 @@ from harlib.study.params import Common, Trained
 
 
 def start(p: Common) -> tell.Sentence:
-    """Begins a run: its folder, its seed, its precision."""
-    identity.claim(p)
-    identity.write_state(p.run_dir, begun=time.time(), seconds_before=_trained(p))
-    said = f"Run {p.run} of the study {p.study}, seed {p.seed}"
+    """Begins a run: its folder, its seed, its precision.
+
+    Raises: ValueError, before anything is touched, for a precision that this machine lacks.
+    """
+    said, policy, slow = f"Run {p.run} of the study {p.study}, seed {p.seed}", None, []
     if isinstance(p, Trained):
         import keras
 
@@ -26,9 +27,12 @@ def start(p: Common) -> tell.Sentence:
         devices.prepare(p.most_devices)
         keras.utils.set_random_seed(p.seed)
         policy = precision.use(p.precision)
+        said, slow = f"{said}, computed in {policy}", precision.slow()
+    identity.claim(p)
+    identity.write_state(p.run_dir, begun=time.time(), seconds_before=_trained(p))
+    if policy:
         identity.write_state(p.run_dir, precision=policy)
-        said += f", computed in {policy}"
-    return tell.Sentence(f"{said}. Its files go to {from_root(p, p.run_dir)}.")
+    return tell.Sentence(" ".join([f"{said}. Its files go to {from_root(p, p.run_dir)}.", *slow]))
 
 
 def finish(p: Common) -> tell.Sentence:

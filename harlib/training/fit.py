@@ -13,7 +13,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from harlib.training import devices
+from harlib.training import devices, precision
 from harlib.training.batches import read
 from harlib.training.divergence import TrainingDiverged
 from harlib.training.interrupt import Interrupt, leave
@@ -93,6 +93,8 @@ def fit(
             report, watchers = _silent, ()
         run = Run(group, recipe, Path(run_dir), identity, keep, report)
         report(recipe.describe())
+        for line in precision.slow():
+            report(line)
         run.begin(resume)
         every = checkpoint_every_s, checkpoint_every_steps
         _steps(run, batches, validation, threads, workers, every, monitor, watchers)

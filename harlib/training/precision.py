@@ -1,9 +1,12 @@
 """The precision of arithmetic: one call sets it, one checks what a model makes of it."""
 
-from pathlib import Path
+import functools
 
 import keras
+import numpy as np
 import pandas as pd
+
+from harlib import machine
 
 POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
 # The first NVIDIA generation with bfloat16 arithmetic (Ampere).
@@ -20,12 +23,14 @@ def use(policy):
     Returns:
         The policy's name that was set.
     Raises:
-        ValueError: for another policy.
+        ValueError: for another policy, or one that this device cannot train in.
     """
     if policy not in POLICIES:
         raise ValueError(f"policy={policy!r} is unknown; it is one of {', '.join(POLICIES)}.")
     if policy == "auto":
         policy = "mixed_bfloat16" if has_bfloat16() else "float32"
+    if problem := missing(policy):
+        raise ValueError(problem)
     keras.mixed_precision.set_dtype_policy(policy)
     return policy
 
@@ -33,13 +38,45 @@ def use(policy):
 def has_bfloat16():
     """Whether the device computes bfloat16 in hardware (slower than float32 where not)."""
     capability = _gpu_capability()
-    if capability is not None:
-        return capability >= _BF16_CAPABILITY
-    cpuinfo = Path("/proc/cpuinfo")
-    if not cpuinfo.exists():
-        return False
-    flags = set(cpuinfo.read_text().split())
-    return bool(flags & {"avx512_bf16", "amx_bf16", "bf16"})
+    return machine.has_bfloat16() if capability is None else capability >= _BF16_CAPABILITY
+
+
+@functools.cache
+def missing(policy):
+    """A line that says what this device lacks to train in `policy`; "" where it lacks nothing.
+
+    A tiny convolution, batch norm and pool are trained for the answer, once per process.
+    """
+    if policy == "float32" or _gpu_capability() is not None:
+        return ""
+    dtype = policy.removeprefix("mixed_")
+    try:
+        _train_a_little(dtype)
+    except RuntimeError as error:
+        reason = " ".join(str(error).partition("[")[0].split())
+        return (
+            f"precision {policy}: {machine.kernels()} on this CPU ({machine.cpu()}) cannot train "
+            f"in {dtype} ({reason}); set precision: float32, or auto."
+        )
+    return ""
+
+
+def slow():
+    """Lines about what makes training slow on this device and can be mended, under the policy set.
+
+    Without a GPU: bfloat16 that the CPU has no instructions for, and TensorFlow without oneDNN.
+    """
+    if _gpu_capability() is not None:
+        return []
+    lines = [machine.slow_kernels()]
+    policy = keras.config.dtype_policy().name
+    if policy == "mixed_bfloat16" and not has_bfloat16():
+        # measured on an AMD EPYC with AVX2: ResNeXt-101, inference (benchmarks/results.md)
+        lines.append(
+            f"{policy} on a CPU without bfloat16 instructions: ResNeXt-101 scored 0.24 clips per "
+            "second where float32 reached 1.33. Set precision: auto or float32."
+        )
+    return [line for line in lines if line]
 
 
 def check(model):
@@ -106,3 +143,40 @@ def _gpu_capability():
     import torch
 
     return torch.cuda.get_device_capability() if torch.cuda.is_available() else None
+
+
+def _train_a_little(dtype):
+    """One gradient of a small network's operations in `dtype`, on the CPU by Keras' backend.
+
+    Raises:
+        RuntimeError: the backend has no kernel for one of them.
+    """
+    clips = np.ones((1, 4, 4, 4, 2), "float32")
+    kernel = np.ones((3, 3, 3, 2, 2), "float32")
+
+    def loss(clips, kernel):
+        x = keras.ops.conv(keras.ops.cast(clips, dtype), keras.ops.cast(kernel, dtype))
+        x = keras.ops.max_pool(keras.ops.relu(x), (2, 2, 2), (2, 2, 2))
+        return keras.ops.sum(keras.ops.cast(x, "float32"))
+
+    backend = keras.backend.backend()
+    if backend == "tensorflow":
+        import tensorflow as tf
+
+        kernel = tf.constant(kernel)
+        try:
+            with tf.GradientTape() as tape:
+                tape.watch(kernel)
+                value = loss(clips, kernel)
+            tape.gradient(value, kernel)
+        except tf.errors.OpError as error:
+            raise RuntimeError(error.message) from error
+    elif backend == "jax":
+        import jax
+
+        jax.grad(loss, 1)(clips, kernel)
+    else:
+        import torch
+
+        kernel = torch.tensor(kernel, requires_grad=True)
+        loss(torch.tensor(clips), kernel).backward()

@@ -8,11 +8,14 @@ import keras
 import pytest
 from click.testing import CliRunner
 
+from harlib import machine
 from harlib.bench import grouped as bench
 from harlib.cli import main
 from harlib.models import grouped
+from harlib.training import precision
 
 ROWS = Path(__file__).parents[2] / "benchmarks" / "grouped.json"
+PACKS = {"packs8", "packs16"}
 # Of the fastest way's time: what two measurements of one way may differ by.
 NEAR = 1.15
 
@@ -21,7 +24,7 @@ if keras.backend.backend() != "tensorflow":
 
 
 def cases():
-    """Milliseconds by way, of every shape and dtype in the committed rows."""
+    """Milliseconds by way, of every CPU, shape and dtype in the committed rows."""
     found = defaultdict(dict)
     for row in json.loads(ROWS.read_text()):
         shape = {k: v for k, v in row.items() if k not in ("way", "cpu_ms")}
@@ -30,11 +33,12 @@ def cases():
 
 
 @pytest.mark.quick
-def test_the_choice_is_the_fastest_way_measured():
+def test_the_choice_is_the_fastest_way_measured(monkeypatch):
     slow = []
     for shape, ways in cases():
         channels = shape["channels"] // shape["groups"]
-        chosen = grouped.choose(shape["frames"], channels, shape["kernel"])
+        monkeypatch.setattr(grouped, "has_gradient", lambda dtype, ways=ways: "time" in ways)
+        chosen = grouped.choose(shape["frames"], channels, shape["kernel"], shape["dtype"])
         if chosen == "packs":  # rows hold each number of packs once, by the smallest that has it
             size = grouped.pack_size(shape["groups"], channels)
             chosen = next(
@@ -51,17 +55,19 @@ def test_the_choice_is_the_fastest_way_measured():
 
 @pytest.mark.quick
 def test_every_shape_of_the_shipped_networks_has_rows():
-    measured = {(r["model"], r["frames"], r["channels"], r["dtype"]) for r in map(first, cases())}
-    assert {model for model, *_ in measured} == {name for name, *_ in bench.NETWORKS}
-    assert {dtype for *_, dtype in measured} == set(bench.DTYPES)
-    name, options, batch = bench.NETWORKS[-1]
-    wanted = bench.shapes(name, options, batch)
-    rows = [{k: shape[k] for k in wanted[0]} for shape, _ in cases() if shape["model"] == name]
-    assert [shape for shape in wanted if shape not in rows] == []
+    measured = [shape for shape, _ in cases()]
+    kinds = {(has(shape, "avx512f"), shape["dtype"]) for shape in measured}
+    assert kinds == {(True, "float32"), (True, "bfloat16"), (False, "float32")}
+    for kind in {has_wide for has_wide, _ in kinds}:
+        rows = [shape for shape in measured if has(shape, "avx512f") == kind]
+        assert {row["model"] for row in rows} == {name for name, *_ in bench.NETWORKS}
+        name, options, batch = bench.NETWORKS[-1]
+        for wanted in bench.shapes(name, options, batch):
+            assert any(wanted.items() <= row.items() for row in rows), wanted
 
 
-def first(case):
-    return case[0]
+def has(shape, instruction):
+    return instruction in shape["instructions"]
 
 
 @pytest.mark.quick
@@ -73,10 +79,14 @@ def test_the_command_measures_every_way(tmp_path, monkeypatch):
     )
     assert done.exit_code == 0, done.output
     rows = json.loads((tmp_path / "rows.json").read_text())
-    assert {row["way"] for row in rows} == {"time", "packs8", "packs16"}
-    assert {row["dtype"] for row in rows} == {"float32", "bfloat16"}
+    dtypes = {"float32", "bfloat16"} if precision.has_bfloat16() else {"float32"}
+    assert {row["dtype"] for row in rows} == dtypes
+    for dtype in dtypes:
+        trained = {"time"} if grouped.has_gradient(dtype) else set()
+        assert {row["way"] for row in rows if row["dtype"] == dtype} == trained | PACKS
     assert all(row["cpu_ms"] > 0 and row["strides"] for row in rows)
-    assert "float32 4 x 2x8x8x16, stride 1: time" in done.output
+    assert all(row["cpu"] and row["kernels"] == machine.describe()["kernels"] for row in rows)
+    assert "float32 4 x 2x8x8x16, stride 1: " in done.output
 
 
 def shape_of(shapes, options):

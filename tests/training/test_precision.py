@@ -26,7 +26,7 @@ def build(name="c3d_bn"):
 @pytest.mark.parametrize("name", ["c3d_bn", "resnext3d_26"])
 @pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16", "mixed_float16"])
 def test_batch_norm_softmax_and_weights_stay_float32(policy, name):
-    assert precision.use(policy) == policy
+    keras.mixed_precision.set_dtype_policy(policy)
     model = build(name)
     model.compile("sgd", "sparse_categorical_crossentropy")
     table = precision.check(model).set_index("kind")
@@ -54,6 +54,46 @@ def test_a_gpu_decides_before_the_cpu(monkeypatch, capability, has):
 
 
 @pytest.mark.quick
+def test_a_policy_without_kernels_is_refused_in_one_line():
+    """TensorFlow has no float16 maximum over a 3D window on any CPU."""
+    if keras.backend.backend() != "tensorflow" or precision._gpu_capability() is not None:
+        pytest.skip("float16 trains on this device")
+    keras.mixed_precision.set_dtype_policy("float32")
+    with pytest.raises(
+        ValueError, match=r"^precision mixed_float16: .* cannot train in float16"
+    ) as e:
+        precision.use("mixed_float16")
+    assert "\n" not in str(e.value) and "set precision: float32, or auto" in str(e.value)
+    assert keras.mixed_precision.dtype_policy().name == "float32"
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_a_policy_that_can_be_computed_is_set(policy):
+    assert precision.use(policy) == policy == keras.mixed_precision.dtype_policy().name
+
+
+@pytest.mark.quick
+def test_bfloat16_that_the_cpu_lacks_is_said_with_its_cost(monkeypatch):
+    monkeypatch.setattr(precision, "_gpu_capability", lambda: None)
+    monkeypatch.setattr(precision.machine, "slow_kernels", lambda: "")
+    for has, policy, lines in (
+        (True, "mixed_bfloat16", 0),
+        (False, "mixed_bfloat16", 1),
+        (False, "float32", 0),
+    ):
+        monkeypatch.setattr(precision.machine, "has_bfloat16", lambda has=has: has)
+        keras.mixed_precision.set_dtype_policy(policy)
+        assert len(precision.slow()) == lines
+        assert all(
+            "0.24 clips per second where float32 reached 1.33" in x for x in precision.slow()
+        )
+    monkeypatch.setattr(precision, "_gpu_capability", lambda: (7, 5))
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    assert precision.slow() == []
+
+
+@pytest.mark.quick
 def test_unknown_policy_is_named():
     with pytest.raises(ValueError, match="'bf16' is unknown; it is one of float32"):
         precision.use("bf16")
@@ -73,7 +113,7 @@ def test_half_precision_head_and_weights_are_refused():
 
 @pytest.mark.quick
 def test_float16_without_loss_scaling_is_refused():
-    precision.use("mixed_float16")
+    keras.mixed_precision.set_dtype_policy("mixed_float16")
     model = build()
     model.compile("sgd", "sparse_categorical_crossentropy", auto_scale_loss=False)
     with pytest.raises(ValueError, match="loss scaling is off"):
