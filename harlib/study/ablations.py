@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from harlib.data.store import ClipStore
-from harlib.study import identity, model_steps, tell
+from harlib.study import identity, model_steps, session, tell
 from harlib.study.params import C3D, Ablations, validate
 
 
@@ -54,6 +54,8 @@ def train(p: Ablations, store: ClipStore) -> pd.DataFrame:
             f"videos, {row['minutes']:.1f} min"
         )
     table = pd.DataFrame(rows)
+    if session.kept(p):
+        return table
     table.to_csv(p.run_dir / "ablations.csv", index=False)
     return table
 

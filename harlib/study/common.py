@@ -15,6 +15,10 @@ Size = Count | tuple[Count, Count]
 class ParamsError(ValueError):
     """A parameter that cannot be used; the message names where it was set, the key and a remedy."""
 
+    def _render_traceback_(self) -> list[str]:
+        """In a notebook too it is what it says, without where in which library it came."""
+        return str(self).splitlines()
+
 
 class Common(BaseModel):
     """What every notebook takes, so what a study's ``common.yaml`` may hold."""
@@ -23,10 +27,10 @@ class Common(BaseModel):
 
     study: Name
     run: Name
-    seed: Annotated[int, Field(ge=0)]
-    data_root: str  # folder with one's own videos; relative to the project
-    store: str  # clip store; empty = data/<study>/store
-    threads: Count  # reading threads of the loader
+    seed: Annotated[int, Field(ge=0)] = 0
+    data_root: str = ""  # folder with one's own videos; relative to the project
+    store: str = ""  # clip store; empty = data/<study>/store
+    threads: Count = 2  # reading threads of the loader
 
     @property
     def root(self) -> Path:

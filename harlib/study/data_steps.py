@@ -8,6 +8,7 @@ import pandas as pd
 
 from harlib.data import actions, shards
 from harlib.data import prepare as preparing
+from harlib.data.audit import Audit
 from harlib.data.catalog import Catalog
 from harlib.data.store import ClipStore
 from harlib.study import identity, session, tell
@@ -16,6 +17,8 @@ from harlib.study.params import DataPrep
 
 def catalog(p: DataPrep) -> Catalog:
     """Which videos there are; with ``source: demo`` they are drawn first (once)."""
+    if session.kept(p):
+        return Catalog.from_csv(session.catalog_file(p))
     if p.source == "demo":
         return _draw(p)
     root = p.root / p.data_root
@@ -73,6 +76,8 @@ def _draw(p: DataPrep) -> Catalog:
 
 def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
     """Makes the clip store (or keeps a complete one); returns the audit, one row a category."""
+    if session.kept(p):
+        return Audit.load(p.store_dir).table.reset_index()
     settings = {"codec": p.codec, "size": p.store_size, "fps": p.fps, "quality": p.quality}
     if p.source == "demo" and p.store_dir == p.data_dir / "store" and _differs(p, settings):
         shutil.rmtree(p.store_dir)
@@ -110,6 +115,8 @@ def sizes(listed: Catalog, store: ClipStore) -> dict[str, int]:
 
 def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> tell.Sentence:
     """Ends notebook 01: leaves ``data.json``, what the study's index says about the data."""
+    if session.kept(p):
+        return session.finish(p)
     identity.write_json(
         p.run_dir / "data.json",
         {

@@ -1,7 +1,5 @@
 """A study's files: ``params/<study>/common.yaml`` and one ``NN_name[.variant].yaml`` a run."""
 
-import ast
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,18 +40,10 @@ def notebook_path(notebook: str) -> Path:
 
 
 def defaults(notebook: str) -> dict[str, Any]:
-    """The plain assignments of the notebook's cell tagged ``parameters``."""
-    cells = json.loads(notebook_path(notebook).read_text())["cells"]
-    source = next(
-        "".join(cell["source"])
-        for cell in cells
-        if "parameters" in cell["metadata"].get("tags", [])
-    )
-    return {
-        node.targets[0].id: ast.literal_eval(node.value)
-        for node in ast.parse(source).body
-        if isinstance(node, ast.Assign)
-    }
+    """The notebook's parameters where no file and no cell says anything else."""
+    fields = NOTEBOOKS[notebook].model_fields
+    own = {key: field.get_default() for key, field in fields.items() if not field.is_required()}
+    return {"study": "demo", "run": notebook} | own
 
 
 def study_folder(study: str) -> Path:
@@ -125,20 +115,44 @@ def load_run(files: Iterable[Path], overrides: Mapping[str, Any] | None = None) 
     notebook, run = last.name.split(".")[0], last.name.removesuffix(".yaml")
     values: dict[str, Any] = {"study": last.resolve().parent.name, "run": run}
     origins = {"": _short(last), "study": _short(last), "run": _short(last)}
-    for file in files:
-        for key, value in _mapping(file).items():
-            values[key], origins[key] = value, _short(file)
+    said, where = stated(files)
+    values, origins = values | said, origins | where
     for key, value in (overrides or {}).items():
         values[key], origins[key] = value, f"--set {key}"
     if notebook not in NOTEBOOKS:
         validate(notebook, values, origins)
-    own = notebook_path(notebook).name
-    params = validate(
-        notebook,
-        {**(base := defaults(notebook)), **values},
-        {**dict.fromkeys(base, own), **origins},
-    )
+    base = defaults(notebook)
+    params = validate(notebook, base | values, dict.fromkeys(base, "default") | origins)
     return Run(last, notebook, values, params)
+
+
+def stated(files: Iterable[Path]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the files say, the later ones winning, and by key the file that said it.
+
+    Raises: ParamsError.
+    """
+    values, origins = {}, {}
+    for file in files:
+        for key, value in _mapping(file).items():
+            values[key], origins[key] = value, _short(file)
+    return values, origins
+
+
+def of_notebook(study: str, notebook: str, run: str) -> list[Path]:
+    """The files of the study that a run of a notebook begins from: its own, else the notebook's.
+
+    Raises: ParamsError when there is no such study, or when it has only variants of the notebook.
+    """
+    folder = study_folder(study)
+    own = [folder / f"{name}.yaml" for name in (run, notebook)]
+    found = [file for file in own if file.is_file()][:1]
+    variants = sorted(file.name.removesuffix(".yaml") for file in folder.glob(f"{notebook}.*.yaml"))
+    if not found and variants:
+        raise ParamsError(
+            f"no run {run!r} in {folder.name}{nearest(run, variants)}; "
+            f"there are {', '.join(variants)}"
+        )
+    return [file for file in (folder / COMMON, *found) if file.is_file()]
 
 
 def parse_overrides(items: Iterable[str]) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """What makes a run the same run: its parameters, its code, and the runs it builds on."""
 
+import ast
 import hashlib
 import importlib.metadata
 import json
@@ -69,13 +70,36 @@ def fingerprint(params: Common) -> str:
     own = (*_STUDY_CODE, *_OWN_CODE.get(notebook, ()))
     for path in (*sources, *(package / name for name in own)):
         digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
-    for cell in json.loads(files.notebook_path(notebook).read_text())["cells"]:
-        digest.update("".join(cell["source"]).encode())
+    for call in _steps(files.notebook_path(notebook)):
+        digest.update(call.encode())
     for path in params.reads:
         digest.update(path.read_bytes())
     for upstream in upstream_runs(params):
         digest.update(f"{upstream.name}:{read_state(upstream)['fingerprint']}".encode())
     return digest.hexdigest()[:16]
+
+
+def _steps(notebook: Path) -> list[str]:
+    """The notebook's calls that get the parameters: all that can write to the run's folder.
+
+    Whoever notes, tries or draws something in a notebook does not make its run another one.
+    """
+    cells = json.loads(notebook.read_text())["cells"]
+    return [
+        ast.unparse(node)
+        for cell in cells
+        if cell["cell_type"] == "code"
+        for node in ast.walk(_parsed("".join(cell["source"])))
+        if isinstance(node, ast.Call)
+        and any(isinstance(value, ast.Name) and value.id == "p" for value in node.args)
+    ]
+
+
+def _parsed(source: str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError:  # with IPython's own commands
+        return ast.Module([], [])
 
 
 def settings(params: Common) -> dict[str, Any]:
@@ -126,8 +150,13 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def is_complete(params: Common) -> bool:
-    state = read_state(params.run_dir)
-    return state.get("status") == "complete" and state["fingerprint"] == fingerprint(params)
+    """Whether there is nothing to do: the folder's run is complete, and this very run."""
+    return read_state(params.run_dir).get("status") == "complete" and is_same(params)
+
+
+def is_same(params: Common) -> bool:
+    """Whether what lies in the run's folder is of the same parameters, code, store and runs."""
+    return read_state(params.run_dir).get("fingerprint") == fingerprint(params)
 
 
 def claim(params: Common) -> None:

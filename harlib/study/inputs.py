@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harlib.data import loader
 from harlib.data.store import ClipStore
+from harlib.study import live
 from harlib.study.params import Trained
 
 
@@ -12,7 +13,7 @@ def watchers(p: Trained, plan, folder: Path) -> list:
     from harlib.training import watch
 
     found = [watch.TensorBoard(folder / "tensorboard")] if p.tensorboard else []
-    if watch.in_jupyter():
+    if live.in_jupyter():
         from harlib.evaluation import figures
 
         found.append(

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harlib.study import identity
+from harlib.study import identity, session
 from harlib.study.params import Performance
 
 Rows = dict[str, list[dict]]  # by the command that measured them
@@ -23,6 +23,8 @@ def measured(p: Performance) -> Rows:
     Raises: ValueError for a file that holds no rows of `har bench`; RuntimeError with its last
         words when a measurement fails.
     """
+    if session.kept(p):
+        return json.loads((p.run_dir / "measured.json").read_text())
     rows: Rows = {kind: [] for kind in KINDS}
     for path, name in zip(p.reads, p.results, strict=True):
         for row in _rows(path, name):

@@ -1,5 +1,6 @@
 """The steps of notebooks 02 to 04, and of `har train` and `har evaluate`: build, train, score."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -82,6 +83,8 @@ def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
 
 def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
     """Trains to the end of the recipe, going on where an interrupted run stopped."""
+    if session.kept(p):
+        return _taught(model, p.run_dir)
     return _fit(p, model, plan, store, p.run_dir, p.frames)
 
 
@@ -95,6 +98,8 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Se
     """
     from harlib.training import preflight as checks
 
+    if session.kept(p):
+        return tell.Sentence("No checks before training: this run is complete.")
     if p.preflight == "off":
         return tell.Sentence("No checks before training (parameter preflight).")
     audit = checks.labels(store, p.train_split, p.validate_split or p.split)
@@ -141,6 +146,15 @@ def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataF
     )
 
 
+def _taught(model, folder: Path) -> pd.DataFrame:
+    """Gives the model the weights of a complete training; returns its history."""
+    import keras
+
+    trained = keras.saving.load_model(folder / "model.keras", compile=False)
+    model.set_weights(trained.get_weights())
+    return pd.read_csv(folder / "history.csv")
+
+
 def stills_store(p: FrameCNN) -> ClipStore | None:
     """The labelled still images as a store of one-frame videos; None when none are given."""
     if not p.stills:
@@ -156,11 +170,12 @@ def train_stills(p: FrameCNN, stills: ClipStore | None) -> tuple[object, pd.Data
     """Trains the frame CNN on stills; returns it with its history, or two Nones without stills."""
     if stills is None:
         return None, None
-    model = build(p, stills, frames=1)
+    model, folder = build(p, stills, frames=1), p.run_dir / "stills"
+    if session.kept(p):
+        return model, _taught(model, folder)
     plan = recipe(p, stills, epochs=p.stills_epochs)
     splits = set(stills.videos["split"])
     held_out = next((split for split in ("val", "test") if split in splits), "")
-    folder = p.run_dir / "stills"
     history = _fit(p, model, plan, stills, folder, frames=1, validate_split=held_out)
     return model, history
 
@@ -177,7 +192,12 @@ def build_on_stills(p: FrameCNN, store: ClipStore, on_stills):
 
 
 def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None) -> scoring.Scores:
-    """Scores the split's videos with the chosen weights and saves ``scores.npz``, ``views.npz``."""
+    """Scores the split's videos with the chosen weights and saves ``scores.npz``, ``views.npz``.
+
+    checkpoint: by default the run's own; given, a complete run is scored again.
+    """
+    if checkpoint is None and session.kept(p):
+        return scoring.Scores.load(p.run_dir)
     if (checkpoint or p.checkpoint) == "best":
         model = load_model(p, "best")
     elif p.devices > 1 and checkpoint is None:
@@ -207,6 +227,8 @@ def measure(
 
     minutes: of the run; by default until now.
     """
+    if minutes is None and session.kept(p):
+        return tell.answer(json.loads((p.run_dir / "metrics.json").read_text()))
     from harlib import models
 
     protocol = p.model_dump(
@@ -242,7 +264,7 @@ def run(p: Trained) -> tell.Sentence:
     """A whole model run without its notebook: `har train`."""
     if not isinstance(p, Trained):
         raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
-    print(session.start(p))
+    print(session.start(p, anew=True))
     store = session.open_store(p)
     model = build_and_train(p, store)
     said = measure(p, model, score(p, model, store))

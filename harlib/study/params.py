@@ -18,24 +18,24 @@ _NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
 class DataPrep(Common):
     """Notebook 01: which videos, and the clip store made of them."""
 
-    source: Literal["demo", "kinetics", "ucf101", "folder"]
-    videos: str  # folder of videos inside data_root
-    lists: str  # UCF101: folder of its lists inside data_root
-    lists_split: Literal[1, 2, 3]  # UCF101: which of its three splits
-    annotations: list[str]  # Kinetics: CSV files inside data_root
-    categories: list[str]  # empty = all
-    train_videos: Count  # demo: training videos a category
-    val_videos: Count  # demo: val videos a category
-    still_images: Annotated[int, Field(ge=0)]  # demo: still images a category
-    difficulty: Literal[1, 2, 3]  # demo: 2 and 3 add clutter, shake, occlusion
-    codec: Literal["raw", "jpeg", "h264"]
-    store_size: Size  # short side in pixels, or [height, width] to stretch
-    fps: Annotated[float, Field(gt=0)] | None  # None = as recorded
-    quality: Annotated[int, Field(ge=1, le=100)]  # JPEG quality
-    workers: Count | None  # processes; None = one a core
-    samples: Count  # videos in the contact sheet
-    group: str  # folder: regular expression whose first group, in a file's name, is the actor
-    held_out: list[str]  # folder: the groups (actors) that are val; empty = a fifth of them
+    source: Literal["demo", "kinetics", "ucf101", "folder"] = "demo"
+    videos: str = "videos"  # folder of videos inside data_root
+    lists: str = "."  # UCF101: folder of its lists inside data_root
+    lists_split: Literal[1, 2, 3] = 1  # UCF101: which of its three splits
+    annotations: list[str] = []  # Kinetics: CSV files inside data_root
+    categories: list[str] = []  # empty = all
+    train_videos: Count = 60  # demo: training videos a category
+    val_videos: Count = 15  # demo: val videos a category
+    still_images: Annotated[int, Field(ge=0)] = 40  # demo: still images a category
+    difficulty: Literal[1, 2, 3] = 1  # demo: 2 and 3 add clutter, shake, occlusion
+    codec: Literal["raw", "jpeg", "h264"] = "jpeg"
+    store_size: Size = 64  # short side in pixels, or [height, width] to stretch
+    fps: Annotated[float, Field(gt=0)] | None = 10.0  # None = as recorded
+    quality: Annotated[int, Field(ge=1, le=100)] = 90  # JPEG quality
+    workers: Count | None = None  # processes; None = one a core
+    samples: Count = 8  # videos in the contact sheet
+    group: str = ""  # folder: regular expression whose first group, in a file's name, is the actor
+    held_out: list[str] = []  # folder: the groups (actors) that are val; empty = a fifth of them
 
     @field_validator("source")
     @classmethod
@@ -57,48 +57,55 @@ class DataPrep(Common):
         return value
 
 
+# Before training: stop at a failed check; YAML 1.1 reads off as false.
+Preflight = Annotated[
+    Literal["stop", "show", "off"],
+    BeforeValidator(lambda value: "off" if value is False else value),
+]
+
+
 class Trained(Common):
     """What the three model notebooks share: clip, training, and the protocol of scoring."""
 
-    frames: Count
-    stride: Count
-    size: Size  # pixels of the square the network sees, or [height, width]
-    batch: Count
-    epochs: Count
-    recipe: Literal["study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern"]
-    recipe_options: dict[str, Any]  # overrides of the recipe's own numbers
-    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"]
-    crop: Literal["hara", "resized", "random", "center"]
-    flip: bool
-    color: Share
-    grey: Share  # of the training clips lose their colours
-    reverse: Share  # of the training clips run backwards
-    jitter: Annotated[float, Field(ge=0, le=1)]  # training strides: stride / (1 + j) to * (1 + j)
-    shuffle_labels: bool  # a check: the result must then be chance
-    train_split: Name
-    validate_split: str  # scored after each epoch; empty = not at all
-    split: Name  # scored at the end
-    clips: Count | Literal["windows"]  # of a video; windows: all that fit, side by side
-    crops: Count
-    crop_scale: Annotated[float, Field(gt=0, le=1)] | None
-    score_batch: Count
-    checkpoint: Literal["last", "best"]
-    checkpoint_minutes: Annotated[float, Field(gt=0)]  # from one of the training to the next
-    checkpoint_steps: Annotated[int, Field(ge=0)]  # and after every so many steps; 0 = never
-    checkpoints_kept: Count  # the newest ones
-    balanced: bool  # show every category equally often
-    mix: Literal["", "none", "mixup", "cutmix"]  # of a batch's clips; empty = as the recipe says
-    mix_share: Annotated[float, Field(gt=0, le=1)]  # of the batches that are blended
-    class_weights: Literal["", "balanced"]  # rare categories weigh more in the loss
-    tensorboard: bool  # logs for TensorBoard in the run's folder
-    devices: Count  # of one machine, which share each batch
-    preflight: Annotated[  # before training: stop at a failed check; YAML 1.1 reads off as false
-        Literal["stop", "show", "off"],
-        BeforeValidator(lambda value: "off" if value is False else value),
-    ]
-    freeze_below: str  # a stage or layer; what lies below it is not trained; empty = all is
-    freeze_bn: bool  # keep every batch norm as it is
-    lr_multipliers: dict[str, Annotated[float, Field(gt=0)]]  # by stage; 1 where none is given
+    frames: Count = 16
+    stride: Count = 1
+    size: Size = 48  # pixels of the square the network sees, or [height, width]
+    batch: Count = 32
+    epochs: Count = 25
+    recipe: Literal["study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern"] = "modern"
+    recipe_options: dict[str, Any] = {}  # overrides of the recipe's own numbers
+    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
+    crop: Literal["hara", "resized", "random", "center"] = "hara"
+    flip: bool = True
+    color: Share = 0.0
+    grey: Share = 0.0  # of the training clips lose their colours
+    reverse: Share = 0.0  # of the training clips run backwards
+    # training strides: stride / (1 + j) to * (1 + j)
+    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
+    shuffle_labels: bool = False  # a check: the result must then be chance
+    train_split: Name = "train"
+    validate_split: str = "val"  # scored after each epoch; empty = not at all
+    split: Name = "val"  # scored at the end
+    clips: Count | Literal["windows"] = 4  # of a video; windows: all that fit, side by side
+    crops: Count = 1
+    crop_scale: Annotated[float, Field(gt=0, le=1)] | None = None
+    score_batch: Count = 32
+    checkpoint: Literal["last", "best"] = "last"
+    checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0  # from one of the training to the next
+    checkpoint_steps: Annotated[int, Field(ge=0)] = 0  # and after every so many steps; 0 = never
+    checkpoints_kept: Count = 2  # the newest ones
+    balanced: bool = False  # show every category equally often
+    mix: Literal["", "none", "mixup", "cutmix"] = (
+        ""  # of a batch's clips; empty = as the recipe says
+    )
+    mix_share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the batches that are blended
+    class_weights: Literal["", "balanced"] = ""  # rare categories weigh more in the loss
+    tensorboard: bool = False  # logs for TensorBoard in the run's folder
+    devices: Count = 1  # of one machine, which share each batch
+    preflight: Preflight = "stop"
+    freeze_below: str = ""  # a stage or layer; what lies below it is not trained; empty = all is
+    freeze_bn: bool = False  # keep every batch norm as it is
+    lr_multipliers: dict[str, Annotated[float, Field(gt=0)]] = {}  # by stage; 1 where none is given
 
     @property
     def most_devices(self) -> int:
@@ -131,13 +138,17 @@ class Trained(Common):
 class FrameCNN(Trained):
     """Notebook 02: a 2D network on single frames, stills first when there are any."""
 
-    model: Literal["frame_cnn"]
-    backbone: str
-    weights: str | None  # None, "imagenet" or a file
-    width: Annotated[float, Field(gt=0)]  # of the backbone "small"
-    dropout: Share
-    stills: str  # a folder in Stanford-40's layout; empty = no stills stage
-    stills_epochs: Count
+    frames: Count = 1
+    size: Size = 80
+    epochs: Count = 30
+    clips: Count | Literal["windows"] = 10
+    model: Literal["frame_cnn"] = "frame_cnn"
+    backbone: str = "small"
+    weights: str | None = None  # None, "imagenet" or a file
+    width: Annotated[float, Field(gt=0)] = 1.0  # of the backbone "small"
+    dropout: Share = 0.2
+    stills: str = ""  # a folder in Stanford-40's layout; empty = no stills stage
+    stills_epochs: Count = 10
 
     @field_validator("stills")
     @classmethod
@@ -151,10 +162,10 @@ class FrameCNN(Trained):
 class Network3D(Trained):
     """What the notebooks of 3D networks share."""
 
-    width: Annotated[float, Field(gt=0)]
-    dropout: Share
-    weights: str  # a published PyTorch file; empty = from scratch
-    pixels: Literal["rgb", "residual"]  # residual: what changes from frame to frame
+    width: Annotated[float, Field(gt=0)] = 0.25
+    dropout: Share = 0.5
+    weights: str = ""  # a published PyTorch file; empty = from scratch
+    pixels: Literal["rgb", "residual"] = "rgb"  # residual: what changes from frame to frame
 
     @field_validator("weights")
     @classmethod
@@ -174,15 +185,17 @@ class Network3D(Trained):
 class C3D(Network3D):
     """Notebook 03."""
 
-    model: Literal["c3d", "c3d_bn"]
-    dense: Count
+    model: Literal["c3d", "c3d_bn"] = "c3d_bn"
+    dense: Count = 256
 
 
 class Ablations(C3D):
     """Notebook 07: the C3D of notebook 03, and variants of it that change a few parameters."""
 
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
-    variants: dict[Name, dict[str, Any]]  # the parameters that each changes; at least one
+    preflight: Preflight = "off"
+    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)] = [0, 1, 2]
+    # the parameters that each changes; at least one
+    variants: dict[Name, dict[str, Any]] = {"base": {}}
 
     @property
     def most_devices(self) -> int:
@@ -204,28 +217,31 @@ class Ablations(C3D):
 class ResNeXt101(Network3D):
     """Notebook 04."""
 
-    model: Literal["resnext3d_26", "resnext3d_50", "resnext3d_101"]
-    cardinality: Count
+    width: Annotated[float, Field(gt=0)] = 0.5
+    dropout: Share = 0.0
+    model: Literal["resnext3d_26", "resnext3d_50", "resnext3d_101"] = "resnext3d_26"
+    cardinality: Count = 16
 
 
 class Evaluation(Common):
     """Notebook 05: compares what the study's runs left."""
 
-    runs: list[Name]  # empty = every scored run of the study
-    confused: Count  # how many confused pairs to list
-    layer: str  # whose maps show where the best 3D network looked; empty = the last that can point
+    runs: list[Name] = []  # empty = every scored run of the study
+    confused: Count = 8  # how many confused pairs to list
+    # whose maps show where the best 3D network looked; empty = the last that can point
+    layer: str = ""
 
 
 class Performance(Common):
     """Notebook 06: what `har bench` measured, beside the study's own figures."""
 
-    results: list[str]  # JSON files of `har bench`; what they lack is measured here, small
-    models: Annotated[list[Name], Field(min_length=1)]  # to measure here
-    frames: Count
-    size: Count
-    batch: Count
-    most: Count  # batch at which the search for the largest one stops
-    seconds: Annotated[float, Field(gt=0)]  # of one measurement of reading
+    results: list[str] = []  # JSON files of `har bench`; what they lack is measured here, small
+    models: Annotated[list[Name], Field(min_length=1)] = ["r3d_18"]  # to measure here
+    frames: Count = 8
+    size: Count = 48
+    batch: Count = 4
+    most: Count = 16  # batch at which the search for the largest one stops
+    seconds: Annotated[float, Field(gt=0)] = 0.3  # of one measurement of reading
 
     @property
     def reads(self) -> tuple[Path, ...]:
@@ -273,28 +289,6 @@ def validate(
             mistakes.line(item, model, notebook, origins or {}) for item in error.errors()
         )
         raise ParamsError("\n".join(lines)) from None
-
-
-def read(notebook: str, namespace: Mapping[str, Any]) -> Common:
-    """Returns the parameters of a running notebook from its ``globals()``.
-
-    Every plain value (number, text, list, …) whose name has no leading underscore counts, so a
-    mistyped key of a ``-f`` file is an error under plain papermill too.
-    """
-    values = {
-        key: value
-        for key, value in namespace.items()
-        if not key.startswith("_") and key not in {"In", "Out"} and _plain(value)
-    }
-    return validate(notebook, values)
-
-
-def _plain(value: Any) -> bool:
-    if isinstance(value, (list, tuple)):
-        return all(map(_plain, value))
-    if isinstance(value, dict):
-        return all(map(_plain, value.values()))
-    return value is None or type(value) in (bool, int, float, str)
 
 
 def _number(value: Any) -> Any:

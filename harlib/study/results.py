@@ -36,7 +36,8 @@ def scored_runs(p: Evaluation) -> dict[str, Path]:
         )
     chosen = {name: found[name] for name in p.runs} if p.runs else found
     stores = {identity.read_state(folder).get("store_hash", "–") for folder in chosen.values()}
-    identity.write_state(p.run_dir, store_hash=", ".join(sorted(stores)))
+    if not session.kept(p):
+        identity.write_state(p.run_dir, store_hash=", ".join(sorted(stores)))
     return chosen
 
 

@@ -1,6 +1,7 @@
 """Runs a study: its notebooks in order through papermill, each run only when it has to."""
 
 import json
+import logging
 import os
 import sys
 import threading
@@ -92,11 +93,13 @@ def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
     )
     watch.start()
     problem = ""
+    # It would warn of each key that the notebook's parameters cell leaves open.
+    logging.getLogger("papermill").setLevel(logging.ERROR)
     try:
         papermill.execute_notebook(
             files.notebook_path(run.notebook),
             _notebook(run),
-            parameters=run.values,
+            parameters=run.params.model_dump(mode="json"),
             kernel_name="python3",
             kernel_manager_class=_ThisPython,
             cwd=run.params.root,

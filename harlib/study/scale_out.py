@@ -37,7 +37,7 @@ def run(p: Trained, place) -> tell.Sentence | None:
     with cluster.join(place):
         with devices.all_processes():
             if place.process == 0:
-                session.start(p)
+                session.start(p, anew=True)
                 store = session.open_store(p)
                 if isinstance(p, FrameCNN):
                     model_steps.stills_store(p)  # made by one, read by all

@@ -9,15 +9,30 @@ import pandas as pd
 from harlib.data.audit import Audit
 from harlib.data.catalog import Catalog
 from harlib.data.store import ClipStore
-from harlib.study import identity, tell
-from harlib.study.params import Common, Trained
+from harlib.study import identity, live, tell
+from harlib.study.params import Common, ParamsError, Trained
 
 
-def start(p: Common) -> tell.Sentence:
+class Finished(ParamsError):
+    """A folder that holds a complete run, which is not the one that would begin there."""
+
+
+def start(p: Common, *, anew: bool = False) -> tell.Sentence:
     """Begins a run: its folder, its seed, its precision.
 
-    Raises: ValueError, before anything is touched, for a precision that this machine lacks.
+    A run that is complete stays as it is, and the steps that follow show what it left.
+
+    Raises: Finished when the folder's complete run is another one; `anew` puts that aside.
+        ValueError, before anything is touched, for a precision that this machine lacks.
     """
+    live.attend(p.run_dir)
+    if not anew and kept(p) and not identity.is_same(p):
+        raise Finished(
+            f"{from_root(p, p.run_dir)} holds a finished run, which stays as it is; this one would "
+            f"be another ({identity.difference(p)}). Give it a name of its own in the parameters "
+            f'cell, run = "{p.run}.mine", or run har study {p.study} --only {p.run}, which puts '
+            f"the finished one into {from_root(p, p.run_dir.parent)}/before"
+        )
     said, policy, slow = f"Run {p.run} of the study {p.study}, seed {p.seed}", None, []
     if isinstance(p, Trained):
         import keras
@@ -28,6 +43,11 @@ def start(p: Common) -> tell.Sentence:
         keras.utils.set_random_seed(p.seed)
         policy = precision.use(p.precision)
         said, slow = f"{said}, computed in {policy}", precision.slow()
+    if not anew and identity.is_complete(p):
+        return tell.Sentence(
+            f"{said}. It is complete: what follows shows the files in {from_root(p, p.run_dir)}, "
+            "trains nothing and changes nothing."
+        )
     identity.claim(p)
     identity.write_state(p.run_dir, begun=time.time(), seconds_before=_trained(p))
     if policy:
@@ -35,10 +55,16 @@ def start(p: Common) -> tell.Sentence:
     return tell.Sentence(" ".join([f"{said}. Its files go to {from_root(p, p.run_dir)}.", *slow]))
 
 
+def kept(p: Common) -> bool:
+    """Whether the run's folder holds a complete run, of which the steps change nothing."""
+    return identity.read_state(p.run_dir).get("status") == "complete"
+
+
 def finish(p: Common) -> tell.Sentence:
     """Ends a run: from here on it counts as complete."""
     taken = minutes(p)
-    identity.write_state(p.run_dir, status="complete", minutes=taken, problem="")
+    if not kept(p):
+        identity.write_state(p.run_dir, status="complete", minutes=taken, problem="")
     return tell.Sentence(f"This run took {taken:.1f} minutes.")
 
 
@@ -73,7 +99,8 @@ def open_store(p: Common) -> ClipStore:
             f"parameters first (har study {p.study})"
         )
     store = ClipStore(p.store_dir)
-    identity.write_state(p.run_dir, store_hash=store.hash)
+    if not kept(p):
+        identity.write_state(p.run_dir, store_hash=store.hash)
     return store
 
 

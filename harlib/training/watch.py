@@ -4,7 +4,6 @@ A watcher is called after every epoch with the history so far (the table that `f
 """
 
 import base64
-import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -76,15 +75,3 @@ class LiveCurves:
             self._handle = display(content, raw=True, display_id=True)
         else:
             self._handle.update(content, raw=True)
-
-
-def in_jupyter() -> bool:
-    """Whether a person looks on: a kernel that JupyterLab or Notebook started for a document.
-
-    Not under papermill or nbconvert, whose kernels have no session of the server.
-    """
-    if not os.environ.get("JPY_SESSION_NAME"):
-        return False
-    from IPython import get_ipython
-
-    return hasattr(get_ipython(), "kernel")

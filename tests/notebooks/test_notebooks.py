@@ -5,11 +5,12 @@ import json
 
 import pytest
 
-from harlib.study import files
+from harlib.study import cell, files
 from harlib.study.params import NOTEBOOKS
 
 pytestmark = pytest.mark.quick
 PATHS = sorted((files.CHECKOUT / "notebooks").glob("*.ipynb"))
+STUDIES = sorted(path for path in (files.CHECKOUT / "params").iterdir() if path.is_dir())
 LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While,
          ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.If, ast.Try)  # fmt: skip
 
@@ -28,20 +29,20 @@ def test_there_is_a_notebook_for_every_parameter_model():
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_a_notebook_is_stripped(path):
-    for cell in cells(path):
-        assert cell["outputs"] == []
-        assert cell["execution_count"] is None
+    for one in cells(path):
+        assert one["outputs"] == []
+        assert one["execution_count"] is None
     assert "widgets" not in json.loads(path.read_text())["metadata"]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
 def test_a_notebook_holds_no_logic(path):
-    for cell in cells(path):
-        found = [type(node).__name__ for node in ast.walk(ast.parse(source(cell)))
+    for one in cells(path):
+        found = [type(node).__name__ for node in ast.walk(ast.parse(source(one)))
                  if isinstance(node, LOGIC)]  # fmt: skip
-        assert not found, f"{path.name}: {found} in\n{source(cell)}"
-        if "parameters" not in cell["metadata"].get("tags", []):
-            assert len(cell["source"]) <= 5
+        assert not found, f"{path.name}: {found} in\n{source(one)}"
+        if "parameters" not in one["metadata"].get("tags", []):
+            assert len(one["source"]) <= 5
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
@@ -55,14 +56,47 @@ def test_a_notebook_begins_with_its_title_and_has_a_text_before_each_figure_sect
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_the_parameters_cell_states_every_parameter_with_a_comment(notebook):
     path = files.notebook_path(notebook)
-    tagged = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
-    assert len(tagged) == 1
-    assert set(files.defaults(notebook)) == set(NOTEBOOKS[notebook].model_fields)
-    for line in source(tagged[0]).splitlines():
+    (tagged,) = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
+    stated = {}
+    for node in ast.parse(source(tagged)).body:
+        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+        stated[target.id] = node.value
+    assert set(stated) == set(NOTEBOOKS[notebook].model_fields)
+    # All others are left to the study's files, so that the two cannot differ.
+    assert [key for key, value in stated.items() if value is not None] == ["study", "run"]
+    for line in source(tagged).splitlines():
         name, _, comment = line.partition("  # ")
         assert comment, f"{notebook}: {name} has no comment"
         # papermill's reader of parameters gives up on a line with a second equals sign
         assert "=" not in comment
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_the_kinds_in_the_parameters_cell_are_those_of_the_defaults(notebook):
+    path, kinds = files.notebook_path(notebook), {}
+    (tagged,) = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
+    exec(source(tagged), kinds)
+    for key, kind in kinds["__annotations__"].items():
+        assert isinstance(files.defaults(notebook)[key], kind), f"{notebook}: {key}: {kind}"
+
+
+@pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
+def test_a_notebook_with_a_studys_name_has_the_studys_values(folder, tmp_path):
+    """As JupyterLab runs it: the parameters cell as shipped, but for the names and the data."""
+    for name in ("videos", "clips_80x64"):
+        (tmp_path / name).mkdir()
+    for name in ("train.csv", "val.csv", "validate.csv"):
+        (tmp_path / name).touch()
+    own = {} if folder.name == "demo" else {"data_root": str(tmp_path)}
+    for run in files.load_study(folder, own):
+        path = files.notebook_path(run.notebook)
+        (tagged,) = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
+        namespace = {"In": [source(tagged)]}
+        exec(source(tagged), namespace)
+        names = {"study": folder.name} | ({"run": run.name} if run.name != run.notebook else {})
+        namespace |= names | own
+        namespace["In"] += [f"{key} = {value!r}" for key, value in (names | own).items()]
+        assert cell.read(run.notebook, namespace)[0] == run.params
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)

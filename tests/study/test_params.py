@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harlib.study import files, params
+from harlib.study import cell, files, params
 from harlib.study.params import ParamsError
 
 pytestmark = pytest.mark.quick
@@ -130,9 +130,61 @@ def test_a_running_notebook_reads_its_plain_variables(tiny):
     tiny()
     values = files.defaults("05_evaluation")
     noise = {"In": ["x = 1"], "Out": {}, "_": 3, "_i1": "", "pytest": pytest, "f": len}
-    assert params.read("05_evaluation", values | noise).confused == values["confused"]
+    assert cell.read("05_evaluation", values | noise)[0].confused == values["confused"]
     with pytest.raises(ParamsError, match="unknown key 'cofused'; nearest valid name: 'confused'"):
-        params.read("05_evaluation", values | noise | {"cofused": 3})
+        cell.read("05_evaluation", values | noise | {"cofused": 3})
+
+
+FORM = "study = 'tiny'\nrun = {run!r}\nepochs: int\nbatch: int"
+
+
+def running(*cells, run="03_c3d", **left):
+    """The globals of a kernel that has run the parameters cell and these, and holds what is left"""
+    sources = ["import harlib", FORM.format(run=run), *cells]
+    namespace = {}
+    for source in sources:
+        exec(source.partition("p, told")[0], namespace)
+    return namespace | left | {"In": ["", *sources, "p, told = cell.read('03_c3d', globals())"]}
+
+
+def test_a_notebook_takes_the_studys_file_and_what_its_cell_gives_wins(tiny):
+    tiny(common="seed: 7", _03_c3d="epochs: 3\nbatch: 16")
+    p, told = cell.read("03_c3d", running("batch = 4"))
+    assert (p.seed, p.epochs, p.batch, p.size) == (7, 3, 4, 48)
+    assert str(told) == (
+        "batch = 4 from this notebook; 1 value from params/tiny/common.yaml; "
+        "1 value from params/tiny/03_c3d.yaml; the rest are defaults."
+    )
+    assert '<td class="text">epochs</td>' in told._repr_html_()
+
+
+def test_a_value_that_equals_the_default_still_wins_over_the_file(tiny):
+    tiny(_03_c3d="batch: 16")
+    assert cell.read("03_c3d", running("batch = 32"))[0].batch == 32
+
+
+def test_a_run_of_another_name_begins_from_its_own_file_or_the_notebooks(tiny):
+    tiny(_03_c3d="epochs: 3", _03_c3d__long="epochs: 9")
+    for run, epochs in (("03_c3d.long", 9), ("03_c3d.mine", 3)):
+        p, _ = cell.read("03_c3d", running(run=run))
+        assert (p.run, p.epochs) == (run, epochs)
+
+
+def test_what_later_cells_left_in_the_kernel_is_no_parameter(tiny):
+    tiny(_03_c3d="epochs: 3")
+    later = ("p, told = cell.read('03_c3d', globals())", "best = 'a name'", "%timeit 3")
+    namespace = running(epochs=50, best="a name", scratch=1)
+    namespace["In"][-1:-1] = later[:1]
+    namespace["In"] += later[1:]
+    assert cell.read("03_c3d", namespace)[0].epochs == 3
+    with pytest.raises(ParamsError, match="this notebook: unknown key 'epohcs'.*'epochs'"):
+        cell.read("03_c3d", running("epohcs = 5"))
+
+
+def test_a_study_of_variants_alone_asks_for_one(tiny):
+    tiny(_03_c3d__fold1="", _03_c3d__fold2="")
+    with pytest.raises(ParamsError, match="no run '03_c3d' in tiny.*03_c3d.fold1, 03_c3d.fold2"):
+        cell.read("03_c3d", running())
 
 
 def test_an_unknown_study_is_named_with_the_nearest():
