@@ -48,7 +48,9 @@ def learning_curves(history, *, ax=None):
         panel.set(title=title, xlabel="epoch")
         panel.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes[0].set_ylabel("cross-entropy (nats)")
-    axes[0].set_ylim(bottom=0)
+    # The usual margin is a share of the curves' own range, which may be a sliver at the top.
+    highest = axes[0].dataLim.ymax
+    axes[0].set_ylim(0, 1.06 * highest if np.isfinite(highest) and highest > 0 else None)
     axes[1].set_ylabel("share of clips right")
     axes[1].set_ylim(0, 1.02)
     in_percent(axes[1].yaxis)

@@ -13,8 +13,7 @@ from harlib.evaluation.score import Scores
 from harlib.study import tell
 from harlib.study.params import Common
 from harlib.study.report import read_json
-
-_GONE = "The clip store is no longer there, so no video can be shown."
+from harlib.study.scored_store import AnotherStore, scored_store
 
 
 def best_run(table: pd.DataFrame, *, over_time: bool = False) -> str:
@@ -50,8 +49,10 @@ def chosen(scores: Scores, videos: int) -> pd.DataFrame:
 
 def show(p: Common, scores: Scores, run_dir: Path, *, videos: int = 4) -> tell.Sentence | None:
     """Shows the chosen videos of a run: as rows of frames, and moving in a fold."""
-    if (store := _store(p)) is None:
-        return tell.Sentence(_GONE)
+    try:
+        store = scored_store(run_dir, p.store_dir)
+    except AnotherStore as error:
+        return tell.Sentence(error)
     table = chosen(scores, videos)
     index = _store_rows(store, scores, run_dir)[table["row"]]
     clips = [store.read(row, np.arange(min(int(store.videos["frames"][row]), 64)))
@@ -77,8 +78,10 @@ def show_attention(
     """
     from harlib.evaluation import gradcam  # needs Keras, and with it seconds
 
-    if (store := _store(p)) is None:
-        return tell.Sentence(_GONE)
+    try:
+        store = scored_store(run_dir, p.store_dir)
+    except AnotherStore as error:
+        return tell.Sentence(error)
     model = _model(run_dir)
     if model is None:
         return tell.Sentence(f"The run {run_dir.name} has kept no weights to look into.")
@@ -108,10 +111,6 @@ def show_attention(
         f"spoke for the named category, by the maps of the layer {layer}: {names}",
     )
     return None
-
-
-def _store(p: Common) -> ClipStore | None:
-    return ClipStore(p.store_dir) if (p.store_dir / "store.json").is_file() else None
 
 
 def _colors(table: pd.DataFrame) -> list[str]:

@@ -12,12 +12,15 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Size = Count | tuple[Count, Count]
 
 
-class ParamsError(ValueError):
-    """A parameter that cannot be used; the message names where it was set, the key and a remedy."""
+class OneLine(Exception):
+    """An error that says all there is to say: a notebook shows its message and no traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        """In a notebook too it is what it says, without where in which library it came."""
         return str(self).splitlines()
+
+
+class ParamsError(OneLine, ValueError):
+    """A parameter that cannot be used; the message names where it was set, the key and a remedy."""
 
 
 class Common(BaseModel):

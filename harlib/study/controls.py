@@ -28,10 +28,17 @@ class Control(widgets.VBox):
         return bundle, {"image/png": {"alt": self._alt}}
 
 
+def natural() -> widgets.Layout:
+    """A picture in its own size, smaller only where the page is: a box would stretch it."""
+    return widgets.Layout(
+        width="auto", height="auto", max_width="100%", align_self="flex-start", flex="0 0 auto"
+    )
+
+
 def player(store: ClipStore, height: int, shown: Callable[[int | None], None] = lambda row: None):
     """(choose, box): `choose` takes store rows, the box steps through them and plays each."""
     number = widgets.BoundedIntText(value=1, min=1, max=1, description="video")
-    picture = widgets.Image(format="webp", height=height)
+    picture = widgets.Image(format="webp", layout=natural())
     about = widgets.Label()
     chosen: list[int] = []
 

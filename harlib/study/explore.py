@@ -1,46 +1,79 @@
 """Controls to look into a study in JupyterLab; on paper each leaves a picture in its place."""
 
+import contextlib
 import html
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import yaml
 
-from harlib.data.augment import augment
+from harlib.data import sampling
+from harlib.data.augment import CROPS, augment
 from harlib.data.store import ClipStore
 from harlib.evaluation import comparison, figures, metrics
 from harlib.evaluation.score import Scores
-from harlib.study import controls
-from harlib.study.params import project_root
+from harlib.study import controls, files, tell
+from harlib.study.common import OneLine, project_root
+from harlib.study.scored_store import AnotherStore, scored_store
 
 ALL = "all"
 
 
-def open_study(study: str) -> tuple[ClipStore, dict[str, Scores]]:
-    """A study's clip store, and the scores of its scored runs by name.
+class NothingToShow(OneLine, ValueError):
+    """Scores that a control needs are not there."""
 
-    Of a study with several stores (folds) the first scored run's, and the runs that share it.
+
+def open_study(study: str) -> tuple[ClipStore, dict[str, Scores]]:
+    """A study's clip store, and by name the scores of the runs that were scored on it.
+
+    Of a study with several stores (folds) the first scored run's. What was scored on another
+    store is left out, and a line says so.
 
     Raises: FileNotFoundError when the study has no clip store yet.
     """
     runs = project_root() / "runs" / study
     found = sorted(file.parent for file in runs.glob("[0-9][0-9]_*/scores.npz"))
-    # Before any run is scored, notebook 01 tells where the store is.
-    stores = {run: _store_of(run) for run in found or sorted(runs.glob("01_*"))}
-    own = next(iter(stores.values()), "")
-    found = [run for run in found if stores[run] == own]
-    folder = project_root() / own if own else project_root() / "data" / study / "store"
+    own, opened = None, {}
+    for run in found:
+        try:
+            store = scored_store(run)
+        except AnotherStore as error:
+            print(f"{error}")
+            continue
+        own = own or store
+        if store.hash == own.hash:
+            opened[run.name] = Scores.load(run)
+        else:
+            print(f"{run.name} is left out: it was scored on another clip store, {store.root}.")
+    return own or _any_store(study), opened
+
+
+def _any_store(study: str) -> ClipStore:
+    """The store that notebook 01 made, else where a study's store usually lies."""
+    root = project_root()
+    for run in sorted((root / "runs" / study).glob("01_*")):
+        with contextlib.suppress(AnotherStore):
+            return scored_store(run)
+    folder = root / "data" / study / "store"
     if not (folder / "store.json").is_file():
         raise FileNotFoundError(
             f"the study {study!r} has no clip store at {folder}: run it first (har study {study})"
         )
-    return ClipStore(folder), {run.name: Scores.load(run) for run in found}
+    return ClipStore(folder)
 
 
-def _store_of(run) -> str:
-    file = run / "params.yaml"
-    return yaml.safe_load(file.read_text())["store"] if file.is_file() else ""
+def of_run(scores: dict[str, Scores], run: str) -> Scores:
+    """The scores of one run.
+
+    Raises: NothingToShow when it has none on the store that was opened.
+    """
+    if run not in scores:
+        raise NothingToShow(
+            f"{run!r} has no scores on this clip store; there are {', '.join(scores) or 'none'}"
+        )
+    return scores[run]
 
 
 def browse(store: ClipStore, *, split: str | None = None, height: int = 224) -> controls.Control:
@@ -67,11 +100,14 @@ def compare(
 ) -> controls.Control:
     """Two runs on one video: who is right, and how sure each is, view by view.
 
-    Raises: ValueError without two runs on the same videos.
+    Raises: NothingToShow without two runs on the same videos.
     """
     names = list(scores)
     if len(names) < 2:
-        raise ValueError(f"two scored runs are compared, there are {len(names)}: {names}")
+        raise NothingToShow(
+            f"two scored runs are compared, this clip store has {len(names)}: "
+            f"{', '.join(names) or 'none'}"
+        )
     first = widgets.Dropdown(options=names, value=names[0], description="run A")
     second = widgets.Dropdown(options=names, value=names[-1], description="run B")
     kinds = {ALL: None, "only A right": (1, 0), "only B right": (0, 1), "both right": (1, 1),
@@ -150,29 +186,35 @@ def confusions(
 
 
 def augmentations(
-    store: ClipStore, *, split: str | None = None, size: int | None = None, copies: int = 4
+    store: ClipStore, study: str = "", run: str = "", *, copies: int = 4
 ) -> controls.Control:
-    """One video as a training sees it: the stored clip, then random crops, flips and colours.
+    """One video as a training sees it: the stored one, then random clips of it, changed at random.
 
-    size: pixels a side of what the network sees; by default 7/8 of the stored short side.
+    study, run: whose crop, colours and sampling are shown at first; without them, or before there
+    is such a run, those that notebook 03 has when nobody sets them.
     """
-    rows = store.rows(split or store.videos["split"].iloc[0])
-    size = size or int(store.videos[["height", "width"]].to_numpy().min()) * 7 // 8
-    crop = widgets.Dropdown(options=["hara", "resized", "random", "center"], description="crop")
-    color = widgets.FloatSlider(value=0.0, min=0, max=0.9, step=0.1, description="color")
-    flip = widgets.Checkbox(value=True, description="mirror half of the clips")
+    p, whose = _training_of(study, run)
+    rows = store.rows(p["train_split"])
+    crop = widgets.Dropdown(options=list(CROPS), value=p["crop"], description="crop")
+    color = widgets.FloatSlider(value=p["color"], min=0, max=0.9, step=0.1, description="color")
+    flip = widgets.Checkbox(value=p["flip"], description="mirror half of the clips")
     number = widgets.BoundedIntText(value=1, min=1, max=len(rows), description="video")
-    picture = widgets.Image(format="png")
+    about = widgets.Label(whose)
+    picture = widgets.Image(format="png", layout=controls.natural())
+
+    def copy(row: int, rng) -> np.ndarray:
+        length = int(store.videos["frames"].iloc[row])
+        frames = sampling.random_clip(length, p["frames"], p["stride"], rng, jitter=p["jitter"])
+        return augment(
+            store.read(row, frames), rng, size=p["size"], crop=crop.value, flip=flip.value,
+            color=color.value, grey=p["grey"], reverse=p["reverse"],
+        )  # fmt: skip
 
     def sheet():
-        clip = store.read(int(rows[number.value - 1]), _frames(store, rows[number.value - 1], 16))
-        rng = np.random.default_rng(number.value)
-        drawn = [
-            augment(clip, rng, size=size, crop=crop.value, flip=flip.value, color=color.value)
-            for _ in range(copies)
-        ]
-        titles = ["as stored", *(f"copy {copy + 1}" for copy in range(copies))]
-        return figures.contact_sheet([clip, *drawn], titles)
+        row, rng = int(rows[number.value - 1]), np.random.default_rng(number.value)
+        clips = [store.read(row, _frames(store, row, 16)), *(copy(row, rng) for _ in range(copies))]
+        titles = ["as stored", *(f"copy {place + 1}" for place in range(copies))]
+        return figures.contact_sheet(clips, titles)
 
     def show(change=None) -> None:
         picture.value = figures.png(sheet())
@@ -180,7 +222,22 @@ def augmentations(
     for control in (crop, color, flip, number):
         control.observe(show, "value")
     show()
-    return controls.Control([widgets.HBox([number, crop, color]), flip, picture], sheet())
+    return controls.Control([about, widgets.HBox([number, crop, color]), flip, picture], sheet())
+
+
+def _training_of(study: str, run: str) -> tuple[dict[str, Any], str]:
+    """The parameters of a training, and in words whose they are and what they do to a clip."""
+    file = project_root() / "runs" / study / run / "params.yaml"
+    there = bool(study and run) and file.is_file()
+    p = files.defaults("03_c3d") | (yaml.safe_load(file.read_text()) if there else {})
+    pixels = p["size"] if isinstance(p["size"], int) else " × ".join(map(str, p["size"]))
+    said = [f"{p['crop']} crops of {pixels} pixels", tell.count(p["frames"], "frame"),
+            f"stride {p['stride']}"]  # fmt: skip
+    said += [f"{name} {p[name]}" for name in ("color", "grey", "reverse", "jitter") if p[name]]
+    whose = (
+        f"as in {run}" if there else f"{run or 'no run'} is not there yet: as notebook 03 has it"
+    )
+    return p, f"{whose}: {', '.join(said)}; what is mixed between clips is not shown"
 
 
 def _positions(store: ClipStore, scores: Scores, split: str | None) -> dict[int, int]:

@@ -134,6 +134,18 @@ def test_no_text_is_cut_or_overlaps_its_neighbour():
 
 
 @pytest.mark.quick
+def test_the_curves_of_a_loss_stay_below_the_upper_edge():
+    """A loss that hardly falls yet lies at the top: its line and its marks are whole."""
+    history = pd.DataFrame({"epoch": [1, 2], "loss": [2.49, 2.48], "accuracy": [0.08, 0.1]})
+    for table in (history, history.assign(val_loss=[3.12, 3.1], val_accuracy=[0.1, 0.1])):
+        loss, _ = figures.learning_curves(table)
+        low, high = loss.get_ylim()
+        highest = max(line.get_ydata().max() for line in loss.get_lines())
+        assert low == 0
+        assert highest + 0.05 * high < high
+
+
+@pytest.mark.quick
 def test_best_epoch_is_marked_and_said():
     axes = figures.learning_curves(HISTORY)
     assert "70.0 % in epoch 3" in figures.alt(axes)

@@ -1,6 +1,7 @@
 """Which videos of a run are shown, and what is said when they cannot be."""
 
 import json
+import shutil
 from types import SimpleNamespace
 
 import numpy as np
@@ -13,6 +14,7 @@ from harlib.data.store import ClipStore
 from harlib.evaluation import figures, gradcam
 from harlib.evaluation.score import Scores
 from harlib.study import cases
+from harlib.study.scored_store import scored_store
 
 pytestmark = pytest.mark.quick
 CATEGORIES = ["bow", "clap", "wave"]
@@ -55,6 +57,7 @@ def run(write_videos, tmp_path):
     protocol = {"split": "val", "frames": 8, "stride": 1, "size": 32}
     (folder / "metrics.json").write_text(json.dumps({"protocol": protocol}))
     (folder / "params.yaml").write_text(yaml.safe_dump({"checkpoint": "last"}))
+    (folder / "run.json").write_text(json.dumps({"store_hash": store.hash}))
     return SimpleNamespace(store_dir=root), scores, folder
 
 
@@ -78,9 +81,38 @@ def test_the_best_run_over_time_is_no_frame_cnn():
 def test_what_cannot_be_shown_is_said(run, tmp_path):
     p, scores, folder = run
     assert "no longer there" in cases.show(SimpleNamespace(store_dir=tmp_path), scores, folder)
+
+    (folder / "run.json").unlink()
+    assert "does not say on which clip store" in cases.show(p, scores, folder)
+    (folder / "run.json").write_text(json.dumps({"store_hash": ClipStore(p.store_dir).hash}))
     other = Scores(["x", "y", "z"], [0, 1, 2], CATEGORIES, np.eye(3), np.eye(3)[:, None])
     with pytest.raises(ValueError, match="'x' is not among the val videos"):
         cases.show(p, other, folder)
+
+
+def test_no_video_of_another_store_is_shown_under_the_scores(run, write_videos, monkeypatch):
+    """The same names and categories, made at another size: only the hash tells them apart."""
+    p, scores, folder = run
+    earlier = ClipStore(p.store_dir).hash
+    shutil.move(p.store_dir, p.store_dir.with_name("kept"))
+    prepare(write_videos(4, CATEGORIES), p.store_dir, size=24, workers=1, progress=False)
+    monkeypatch.setattr(figures, "show", lambda *drawn: pytest.fail("a video was shown"))
+    for say in (cases.show, cases.show_attention):
+        said = say(p, scores, folder)
+        assert "\n" not in said
+        assert f"03_c3d was scored on the clip store {earlier}, and " in said
+        assert f"holds {ClipStore(p.store_dir).hash}: no video is shown" in said
+        assert "notebook 01 with the earlier parameters makes the earlier one again" in said
+
+
+def test_the_scored_store_is_found_beside_a_newer_one(run, write_videos, tmp_path):
+    p, _, folder = run
+    moved = tmp_path / "runs" / "demo" / "03_c3d"
+    shutil.copytree(folder, moved)
+    asked, beside = (tmp_path / "data" / "demo" / name for name in ("store", "store-56"))
+    shutil.copytree(p.store_dir, beside)
+    prepare(write_videos(1, CATEGORIES), asked, size=24, workers=1, progress=False)
+    assert scored_store(moved).root == beside
 
 
 def test_where_it_looked_is_shown_for_the_chosen_layer(run, monkeypatch):

@@ -1,16 +1,19 @@
 """The controls without a browser: what a change shows, and what a report shows instead."""
 
 import base64
+import io
+import json
 
 import ipywidgets
 import numpy as np
 import pytest
 import yaml
+from PIL import Image
 
 from harlib.data.prepare import prepare
 from harlib.data.store import ClipStore
 from harlib.evaluation.score import Scores
-from harlib.study import controls, explore
+from harlib.study import controls, explore, files
 
 pytestmark = pytest.mark.quick
 CATEGORIES = ["a", "b <i>", "c"]
@@ -104,6 +107,49 @@ def test_many_categories_are_a_list(store, monkeypatch):
     assert "called" in texts(control)
 
 
+def trained(root, run="03_c3d", **changes):
+    """A study's trained run, as far as a control asks for it."""
+    folder = root / "runs" / "tiny" / run
+    folder.mkdir(parents=True)
+    (folder / "params.yaml").write_text(yaml.safe_dump(files.defaults("03_c3d") | changes))
+
+
+def test_what_a_training_sees_is_what_the_run_did_to_its_clips(store, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    own = {"crop": "random", "color": 0.4, "flip": False, "size": 24, "frames": 6, "stride": 2,
+           "grey": 0.3, "reverse": 0.5, "jitter": 0.2}  # fmt: skip
+    trained(tmp_path, **own)
+    seen, cut = [], explore.augment
+    monkeypatch.setattr(
+        explore,
+        "augment",
+        lambda clip, rng, **how: seen.append((clip, how)) or cut(clip, rng, **how),
+    )
+    control = explore.augmentations(store, "tiny", "03_c3d")
+    clip, how = seen[-1]
+    assert len(clip) == 6
+    assert how == {name: own[name] for name in ("size", "crop", "flip", "color", "grey", "reverse")}
+    (crop,) = parts(control, ipywidgets.Dropdown)
+    assert crop.value == "random"
+    assert "as in 03_c3d: random crops of 24 pixels, 6 frames, stride 2, color 0.4" in texts(
+        control
+    )
+    assert "02_frame_cnn is not there yet" in texts(
+        explore.augmentations(store, "tiny", "02_frame_cnn")
+    )
+
+
+def test_a_picture_keeps_its_own_size(store):
+    """In a box of ipywidgets it would be stretched to the page's width."""
+    for control in (explore.browse(store, height=224), explore.augmentations(store)):
+        (picture,) = parts(control, ipywidgets.Image)
+        assert picture.layout.width == picture.layout.height == "auto"
+        assert picture.layout.align_self == "flex-start"
+    (picture,) = parts(explore.browse(store, height=224), ipywidgets.Image)
+    with Image.open(io.BytesIO(picture.value)) as frame:
+        assert frame.height == 224
+
+
 def test_augmentations_change_with_their_settings(store):
     control = explore.augmentations(store)
     (picture,) = parts(control, ipywidgets.Image)
@@ -113,22 +159,32 @@ def test_augmentations_change_with_their_settings(store):
 
 
 def test_mistakes_are_named(store, tmp_path, monkeypatch):
-    with pytest.raises(ValueError, match="two scored runs"):
+    with pytest.raises(ValueError, match="two scored runs") as caught:
         explore.compare(store, {"one": scores(store)})
+    assert caught.value._render_traceback_() == [str(caught.value)]
+    with pytest.raises(ValueError, match="'two' has no scores on this clip store; there are one"):
+        explore.of_run({"one": scores(store)}, "two")
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
     with pytest.raises(FileNotFoundError, match="har study tiny"):
         explore.open_study("tiny")
 
 
-def test_a_study_is_opened_with_its_scores(store, tmp_path, monkeypatch):
+def test_a_study_is_opened_with_its_scores(store, tmp_path, monkeypatch, capsys):
+    """Runs of another store, here with the same videos' names, are left out and named."""
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
     runs = tmp_path / "runs" / "tiny"
-    places = {"01_data_prep": "gone", "03_c3d": str(store.root), "03_c3d.fold2": "gone"}
-    for name, place in places.items():
+    places = {"01_data_prep": ("gone", "e"), "02_frame_cnn": (str(store.root), "earlier"),
+              "03_c3d": (str(store.root), store.hash), "03_c3d.fold2": ("gone", "e")}  # fmt: skip
+    for name, (place, made) in places.items():
         (runs / name).mkdir(parents=True)
         (runs / name / "params.yaml").write_text(yaml.safe_dump({"store": place}))
-    for name in ("03_c3d", "03_c3d.fold2"):
-        scores(store).save(runs / name)
+        (runs / name / "run.json").write_text(json.dumps({"store_hash": made}))
+        if not name.startswith("01"):
+            scores(store).save(runs / name)
     opened, found = explore.open_study("tiny")
     assert list(found) == ["03_c3d"]
     assert len(opened.videos) == 12
+    earlier, gone = capsys.readouterr().out.splitlines()
+    assert earlier.startswith("02_frame_cnn was scored on the clip store earlier, and ")
+    assert "har study tiny trains and scores on the store that is there" in earlier
+    assert gone.startswith("The clip store e that 03_c3d.fold2 was scored on is no longer there")

@@ -64,16 +64,3 @@ def test_live_curves_grow_in_one_place_and_vanish(monkeypatch):
         curves(pd.DataFrame({"epoch": range(1, epoch + 1)}))
     assert [content["image/png"] for content in (*shown, *updates[:-1])] == ["Ag==", "Aw=="]
     assert updates[-1] == {"text/plain": ""}, "the notebook would keep a picture"
-
-
-@pytest.mark.quick
-def test_only_a_document_of_jupyter_has_a_person(monkeypatch):
-    import IPython
-
-    monkeypatch.setattr(IPython, "get_ipython", lambda: SimpleNamespace(kernel=1))
-    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
-    assert not watch.in_jupyter()
-    monkeypatch.setenv("JPY_SESSION_NAME", "/home/me/03_c3d.ipynb")
-    assert watch.in_jupyter()
-    monkeypatch.setattr(IPython, "get_ipython", lambda: None)
-    assert not watch.in_jupyter()

@@ -1,0 +1,94 @@
+"""What a person in JupyterLab sees while a cell works; nothing of it under papermill."""
+
+import json
+import os
+import sys
+import time
+from types import SimpleNamespace
+
+import pytest
+from IPython.core.interactiveshell import InteractiveShell
+
+from harlib.study import live
+
+pytestmark = pytest.mark.quick
+TRAINING = {"epoch": 3, "epochs": 26, "step": 130, "steps": 1170, "loss": 1.2041,
+            "seconds_left": 190.2}  # fmt: skip
+
+
+def test_only_a_document_of_jupyter_has_a_person(monkeypatch):
+    import IPython
+
+    monkeypatch.setattr(IPython, "get_ipython", lambda: SimpleNamespace(kernel=1))
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    assert not live.in_jupyter()
+    monkeypatch.setenv("JPY_SESSION_NAME", "/home/me/03_c3d.ipynb")
+    assert live.in_jupyter()
+    monkeypatch.setattr(IPython, "get_ipython", lambda: None)
+    assert not live.in_jupyter()
+
+
+@pytest.mark.parametrize(
+    ("state", "words"),
+    [
+        (TRAINING, "training, epoch 3/26, step 130/1,170, loss 1.204, 3:10 min left"),
+        ({"stage": "preparing videos", "done": 40, "total": 900, "seconds_left": None},
+         "preparing videos, 40/900"),
+        ({"stage": "drawing videos", "done": None, "total": None, "seconds_left": None},
+         "drawing videos"),
+    ],
+)  # fmt: skip
+def test_a_state_is_told_in_a_few_words(state, words):
+    assert live.told(state) == words
+
+
+def test_the_line_comes_with_the_first_news_and_goes_with_the_cell(tmp_path, monkeypatch):
+    shown, updates = [], []
+
+    def display(content, raw, display_id):
+        shown.append(content["text/plain"])
+        return SimpleNamespace(update=lambda content, raw: updates.append(content))
+
+    monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=display))
+    line, file = live.ProgressLine(), tmp_path / "progress.json"
+    line.run_dir = tmp_path
+    file.write_text(json.dumps(TRAINING))
+    os.utime(file, (1, 1))  # left by an earlier session: no news
+    line.begin()
+    time.sleep(1.2)
+    assert not shown
+    file.write_text(json.dumps(TRAINING))
+    time.sleep(1.2)
+    file.write_text(json.dumps(TRAINING | {"step": 131}))
+    time.sleep(1.2)
+    line.end()
+    assert shown == ["training, epoch 3/26, step 130/1,170, loss 1.204, 3:10 min left"]
+    assert '<progress value="131" max="1170">' in updates[0]["text/html"]
+    assert updates[-1] == {"text/plain": ""}, "the notebook would keep a line"
+    line.end()
+
+
+def test_nothing_is_shown_without_a_person(monkeypatch, tmp_path):
+    monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    monkeypatch.setattr(
+        "IPython.get_ipython", lambda: pytest.fail("the kernel of papermill is not asked")
+    )
+    live.attend(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("error", "line"),
+    [
+        (KeyboardInterrupt(), "stopped: run this cell again to go on"),
+        (KeyboardInterrupt("stopped at step 12; run again to go on from there"),
+         "stopped at step 12: run this cell again to go on"),
+    ],
+)  # fmt: skip
+def test_an_interrupt_is_one_line(error, line, monkeypatch):
+    shell, shown = InteractiveShell(), []
+    monkeypatch.setattr(shell, "_showtraceback", lambda kind, error, lines: shown.append(lines))
+    shell.set_custom_exc((KeyboardInterrupt,), live.interrupted)
+    shell.user_ns["error"] = error
+    result = shell.run_cell("raise error")
+    assert result.error_in_exec is error
+    assert shown == [[line]]
