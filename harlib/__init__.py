@@ -1,11 +1,18 @@
 """harlib: human action recognition in videos, from files to reports."""
 
 import os
+import sys
 
 from harlib import machine
 
 # Both before TensorFlow is first imported. Its start-up chatter drowns a notebook's output.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 machine.use_onednn()
+
+# A notebook's kernel shows in red what C++ code writes to the process's stderr, and TensorFlow
+# writes some of it before it reads that level. It goes where a program's log belongs, the terminal
+# of JupyterLab or a study's kernel.log; what Python itself writes to stderr stays in the cell.
+if (_terminal := getattr(sys.stderr, "_original_stdstream_copy", None)) is not None:
+    os.dup2(_terminal, 2)
 
 __version__ = "0.1.0"

@@ -8,8 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell, new_notebook
 
 from harlib.study import live
+from harlib.study.files import CHECKOUT
 
 pytestmark = pytest.mark.quick
 TRAINING = {"epoch": 3, "epochs": 26, "step": 130, "steps": 1170, "loss": 1.2041,
@@ -92,3 +95,21 @@ def test_an_interrupt_is_one_line(error, line, monkeypatch):
     result = shell.run_cell("raise error")
     assert result.error_in_exec is error
     assert shown == [[line]]
+
+
+def test_what_libraries_log_below_python_is_not_in_the_lesson(tmp_path, monkeypatch):
+    """A kernel as JupyterLab starts it; its own stderr goes to a file in place of a terminal."""
+    source = (
+        "import harlib, os, sys\n"
+        "os.write(2, b'I0000 00:00:17 cudart_stub.cc:31] Could not find cuda drivers\\n')\n"
+        "print('a warning of Python', file=sys.stderr)"
+    )
+    notebook = new_notebook(cells=[new_code_cell(source)])
+    client = NotebookClient(notebook, kernel_name="python3", timeout=60)
+    with (
+        (tmp_path / "terminal").open("wb") as terminal,
+        client.setup_kernel(cwd=str(CHECKOUT), stderr=terminal),
+    ):
+        client.execute_cell(notebook.cells[0], 0)
+    assert [output.text for output in notebook.cells[0].outputs] == ["a warning of Python\n"]
+    assert b"Could not find cuda drivers" in (tmp_path / "terminal").read_bytes()
