@@ -2,7 +2,9 @@
 
 import json
 
+import nbformat
 import pytest
+from nbformat.v4 import new_code_cell
 
 from harlib.study import files, identity, run
 
@@ -119,3 +121,25 @@ def test_a_better_figure_costs_no_training(study, tmp_path, monkeypatch):
             identity.Path, "read_bytes", lambda path, n=name: read(path) + b"#" * (path.stem == n)
         )
         assert (identity.fingerprint(params) == before) == same
+
+
+def test_what_a_person_notes_in_a_notebook_costs_no_training(study, tmp_path):
+    """JupyterLab saves a notebook as it is left: values tried, scratch cells, outputs."""
+    params = files.load_run([tmp_path / "params" / "tiny" / "03_c3d.yaml"]).params
+    before = identity.fingerprint(params)
+    notebook = nbformat.read(files.notebook_path("03_c3d"), as_version=4)
+    own = tmp_path / "notebooks" / "03_c3d.ipynb"
+    own.parent.mkdir()
+    for cell in notebook.cells:
+        cell.source = cell.source.replace('study = "demo"', 'study = "mine"')
+    notebook.cells += [
+        new_code_cell("%timeit store.read(0)"),
+        new_code_cell("x = 1\nmodel.summary()"),
+    ]
+    nbformat.write(notebook, own)
+    assert files.notebook_path("03_c3d") == own
+    assert identity.fingerprint(params) == before
+    for cell in notebook.cells:
+        cell.source = cell.source.replace("train(p, model,", "train(p, None,")
+    nbformat.write(notebook, own)
+    assert identity.fingerprint(params) != before
