@@ -22,10 +22,10 @@ def read(notebook: str, namespace: Mapping[str, Any]) -> tuple[Common, "Told"]:
 
     Raises: ParamsError, for a mistyped key too.
     """
-    given = _given(namespace)
+    given = {"run": notebook} | _given(namespace)
     if "study" not in given or NOTEBOOKS[notebook].model_fields.keys() <= given.keys():
-        return (p := validate(notebook, given)), Told(p, {})
-    given = {"run": notebook} | given
+        p = validate(notebook, given)  # as `har study` gives them, all
+        return p, Told(p, {})
     values, origins = files.stated(files.of_notebook(given["study"], notebook, given["run"]))
     p = validate(
         notebook,
