@@ -30,8 +30,9 @@ def start(p: Common, *, anew: bool = False) -> tell.Sentence:
         raise Finished(
             f"{from_root(p, p.run_dir)} holds a finished run, which stays as it is; this one would "
             f"be another ({identity.difference(p)}). Give it a name of its own in the parameters "
-            f'cell, run = "{p.run}.mine", or run har study {p.study} --only {p.run}, which puts '
-            f"the finished one into {from_root(p, p.run_dir.parent)}/before"
+            f'cell, run = "{p.run}.mine". har study {p.study} makes the run that the files in '
+            f"params/{p.study} ask for; where that is another too, the finished one goes to "
+            f"{from_root(p, p.run_dir.parent)}/before"
         )
     said, policy, slow = f"Run {p.run} of the study {p.study}, seed {p.seed}", None, []
     if isinstance(p, Trained):

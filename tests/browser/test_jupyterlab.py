@@ -129,7 +129,9 @@ def test_a_training_says_how_far_it_is_and_an_interrupt_is_a_line(browser, lab, 
         page.screenshot(path=project / "interrupted.png")
         error = page.locator("[data-mime-type='application/vnd.jupyter.stderr']")
         assert error.count() == 1
-        assert re.fullmatch(r".*stopped .*: run this cell again to go on", error.inner_text().strip())
+        assert re.fullmatch(
+            r".*stopped .*: run this cell again to go on", error.inner_text().strip()
+        )
         assert page.locator(".jp-OutputArea p:has(progress)").count() == 0
     except Exception:
         page.screenshot(path=project / "lab.png")

@@ -83,7 +83,9 @@ def test_a_changed_value_is_refused_and_runs_under_a_name_of_its_own(project):
     assert left(project) == before
     assert "epochs: 1 then, 2 now" in caught.value.evalue
     assert 'run = "03_c3d.mine"' in caught.value.evalue
-    assert "har study tiny --only 03_c3d" in caught.value.evalue
+    assert (
+        "har study tiny makes the run that the files in params/tiny ask for" in caught.value.evalue
+    )
 
     done = run_all(project, opened("03_c3d", study="tiny", epochs=2, run="03_c3d.mine"))
     after = left(project)
