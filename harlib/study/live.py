@@ -103,7 +103,9 @@ def told(state: dict) -> str:
         parts.append(f"loss {state['loss']:.3f}")
     if state.get("seconds_left") is not None:
         minutes, seconds = divmod(round(state["seconds_left"]), 60)
-        parts.append(f"{minutes}:{seconds:02d} min left")
+        hours, rest = divmod(minutes, 60)
+        clock = f"{hours} h {rest:02d}" if hours else f"{minutes}:{seconds:02d}"
+        parts.append(f"{clock} min left")
     return ", ".join(parts)
 
 

@@ -35,6 +35,8 @@ def test_only_a_document_of_jupyter_has_a_person(monkeypatch):
     ("state", "words"),
     [
         (TRAINING, "training, epoch 3/26, step 130/1,170, loss 1.204, 3:10 min left"),
+        ({"stage": "scoring val", "done": 1, "total": 2, "seconds_left": 11_000.0},
+         "scoring val, 1/2, 3 h 03 min left"),
         ({"stage": "preparing videos", "done": 40, "total": 900, "seconds_left": None},
          "preparing videos, 40/900"),
         ({"stage": "drawing videos", "done": None, "total": None, "seconds_left": None},
