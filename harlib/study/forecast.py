@@ -37,7 +37,7 @@ _NOTEBOOK = 2.0
 _EVALUATION, _COMPARED = 1.5, 0.7
 # Graphs are built for the checks before training, for training (with the recipe's optimiser, which
 # has many small parts), for validation and for scoring: so many times what the trial's took.
-_GRAPHS = 4.0
+_GRAPHS = 5.0
 # Of the processes that draw and prepare, on as many cores.
 _SHARED = 0.8
 # The checks learn one batch by heart: mostly in so many steps, never for more than 20 s; then
