@@ -27,8 +27,11 @@ class _Har(click.Group):
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
-            where = stop.where if isinstance(stop, StoppedAt) else "stopped"
-            again = "resumes there" if ctx.invoked_subcommand in _RESUMES else "begins anew"
+            where, again = "stopped", "begins anew"
+            if ctx.invoked_subcommand in _RESUMES:
+                again = "resumes"
+            if isinstance(stop, StoppedAt):
+                where, again = stop.where, "resumes there"
             click.echo(f"\n{where}: the same command {again}", err=True)
             raise click.exceptions.Exit(_INTERRUPTED) from None
         except (ParamsError, FileNotFoundError, ValueError) as error:
