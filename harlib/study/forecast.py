@@ -29,9 +29,10 @@ from harlib.study.params import (
     Trained,
 )
 
-# Factors between what is measured and what happens, found by comparing with real runs on two
-# cores (AMD EPYC, AVX2 alone). The start of a Python with TensorFlow stands for all that is Python
-# and not arithmetic: a notebook's kernel with its figures and report takes so many of it,
+# Factors between what is measured and what happens, set from the demo's recorded minutes on two
+# cores (AMD EPYC, AVX2 alone); no whole run has been compared with its forecast yet. The start of a
+# Python with TensorFlow stands for all that is Python and not arithmetic: a notebook's kernel with
+# its figures and report takes so many of it,
 _NOTEBOOK = 2.0
 # the evaluation's many figures and comparisons so many more, and for each run that it compares.
 _EVALUATION, _COMPARED = 1.5, 0.7
