@@ -32,12 +32,15 @@ def interrupted(root, *arguments, when, group=False):
         start_new_session=True,
     )
     deadline = time.monotonic() + 240
-    while not when() and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert process.poll() is None, process.communicate()[0]
-    assert time.monotonic() < deadline, "it never came so far"
-    (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
-    said, _ = process.communicate(timeout=90)
+    try:
+        while not when() and process.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < deadline, "it never came so far"
+        (os.killpg if group else os.kill)(process.pid, signal.SIGINT)
+        said, _ = process.communicate(timeout=90)
+    finally:
+        process.kill()
     assert "Aborted" not in said and "Traceback" not in said, said
     return process.returncode, said
 

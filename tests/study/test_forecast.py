@@ -160,6 +160,7 @@ def test_a_failing_measurement_is_one_line(study, monkeypatch, ends, why):
         return ends
 
     runs, lines = study(), []
+    monkeypatch.setattr(forecast.identity, "environment", lambda: MACHINE)
     monkeypatch.setattr(forecast.subprocess, "run", child)
     assert forecast.tell(runs, lines.append)
     assert len(lines) == 1 and lines[0].startswith("How long this will take is unknown: ")
