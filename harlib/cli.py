@@ -1,24 +1,39 @@
 """`har`: every command calls one function of the library."""
 
+import signal
 from pathlib import Path
 
 import click
 
 from harlib.bench.commands import bench
+from harlib.progress import StoppedAt
 from harlib.study.files import load_run, parse_overrides
 from harlib.study.params import ParamsError
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_INTERRUPTED = 128 + signal.SIGINT  # the exit code that shells give to what Ctrl-C ended
+
+
+# Commands that keep what is done when they are stopped.
+_RESUMES = ("study", "train", "evaluate", "prepare", "demo-data")
 
 
 class _Har(click.Group):
-    """Says what a person can mend in one line, without a traceback."""
+    """Says what a person can mend in one line, without a traceback; Ctrl-C too."""
 
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            where, again = "stopped", "begins anew"
+            if ctx.invoked_subcommand in _RESUMES:
+                again = "resumes"
+            if isinstance(stop, StoppedAt):
+                where, again = stop.where, "resumes there"
+            click.echo(f"\n{where}: the same command {again}", err=True)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
         except (ParamsError, FileNotFoundError, ValueError) as error:
             raise click.ClickException(str(error)) from error
 
@@ -212,6 +227,8 @@ def train(params, overrides, processes, coordinator, process, cluster):
 
         arguments = [*map(str, params), *(x for pair in overrides for x in ("--set", pair))]
         if status := scale_out.launch(arguments, processes, say=click.echo):
+            if status == _INTERRUPTED:
+                raise KeyboardInterrupt
             raise click.exceptions.Exit(status if status > 0 else 1)
     else:
         from harlib.study import model_steps

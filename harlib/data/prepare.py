@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import joblib
-from tqdm import tqdm
 
 from harlib.data import category_file, processes, shards, store
 from harlib.data.audit import Audit
@@ -29,6 +28,7 @@ from harlib.data.finishing import finish
 from harlib.data.packing import PrepareError, Settings, write_part
 from harlib.data.parts import Parts
 from harlib.data.verify import verify
+from harlib.progress import Stage, shown
 
 __all__ = ["Audit", "PrepareError", "prepare", "verify"]
 
@@ -55,7 +55,7 @@ def prepare(
     quality: int = 90,
     workers: int | None = None,
     scheduler: str | None = None,
-    progress: bool = True,
+    progress: bool | Stage = True,
 ) -> Audit:
     """Write the catalog's videos as a clip store at `root`, or finish one that was begun.
 
@@ -68,6 +68,7 @@ def prepare(
         quality: 1 to 100, see `harlib.data.codecs`; raw ignores it.
         workers: processes; None takes all cores. The store's bytes do not depend on it.
         scheduler: address of a Dask scheduler ("tcp://…") whose workers share `root`.
+        progress: True shows a bar, a stage is told how far it is.
 
     Raises:
         PrepareError: a setting is wrong, `root` holds a store of other videos or settings, no
@@ -85,7 +86,7 @@ def prepare(
             for stray in folder.glob("*.aside"):  # what a killed run had not finished
                 stray.unlink()
         every = groups(catalog, root)
-        with tqdm(total=len(catalog), unit="video", desc="prepare", disable=not progress) as bar:
+        with shown(progress, "prepare", "video") as bar:
             try:
                 _pack(catalog, root, every, settings, key, bar, workers, scheduler)
             except BrokenProcessPool:  # a video crashed a worker: find out which one
@@ -137,9 +138,8 @@ def _pack(catalog, root, every, settings, key, bar, workers, scheduler, apart=Fa
     tasks = _tasks(catalog, root / ".parts", todo, parts)
     place = {row: number for number, group in enumerate(todo) for row in group.rows}
     missing = Counter(place[row] for _, rows in tasks for row in rows)
-    # what is done already counts neither as speed nor in the time left
-    bar.initial = bar.n = bar.last_print_n = len(catalog) - missing.total()
-    bar.refresh()
+    together = workers or (1 if scheduler else joblib.cpu_count())
+    bar.begin(len(catalog) - missing.total(), len(catalog), together=together)
     for number, group in enumerate(todo):
         if not missing[number]:
             _assemble(group, parts, key)
@@ -154,9 +154,9 @@ def _pack(catalog, root, every, settings, key, bar, workers, scheduler, apart=Fa
         for (part, rows), _ in zip(tasks, parallel(jobs), strict=True):
             if not parts.add(part):
                 raise PrepareError(f"{part.name}: the part file vanished; run prepare again")
-            bar.update(len(rows))
             done = Counter(place[row] for row in rows)
             missing -= done
+            bar.at(len(catalog) - missing.total())
             for number in done:
                 if not missing[number]:
                     _assemble(todo[number], parts, key)

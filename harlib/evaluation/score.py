@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from harlib.data import loader
 from harlib.evaluation import partial
 from harlib.evaluation.predict import ScoreError, answers, network
+from harlib.progress import shown
 
 
 def _no_text():
@@ -167,6 +167,7 @@ def score(
         on the same store and protocol goes on where it was, to the same bytes.
     listed: table with video_id, category, split and group (`Catalog.frame`): videos it lists in
         `split` that the store lacks are recorded as missing and count as wrong.
+    progress: True shows a bar, a `harlib.progress.Stage` is told.
 
     Returns: Scores.
     Raises: ScoreError when the outputs are no probabilities or a view is lost or counted twice.
@@ -200,13 +201,19 @@ def score(
     every = partial.resumed(
         run_dir, key, lambda done: answers(fast, dataset, store, batch, done, threads), write_npz
     )
-    for video, view, probabilities in tqdm(
-        every, f"scoring {split}", len(dataset), unit="batch", disable=not progress, leave=False
-    ):
-        where = position[video]
-        np.add.at(total, where, probabilities)
-        seen.append(np.stack([where, view]))
-        parts.append(probabilities.astype(np.float16))
+    done = 0
+    with shown(progress, f"scoring {split}", "batch", kept=run_dir is not None) as bar:
+        bar.begin(0, len(dataset))
+        for video, view, probabilities in every:
+            where = position[video]
+            np.add.at(total, where, probabilities)
+            seen.append(np.stack([where, view]))
+            parts.append(probabilities.astype(np.float16))
+            done += -(-len(video) // batch)
+            if len(video) > batch:  # what an interrupted scoring had left: no measure of speed
+                bar.begin(done, len(dataset))
+            else:
+                bar.at(done)
     view_scores, counts = _gather(
         np.concatenate(seen, axis=1), np.concatenate(parts), videos["video_id"].to_numpy()
     )

@@ -10,7 +10,7 @@ from harlib.data import loader
 from harlib.data.store import ClipStore
 from harlib.evaluation import figures, strips
 from harlib.evaluation.score import Scores
-from harlib.study import tell
+from harlib.study import session, tell
 from harlib.study.params import Common
 from harlib.study.report import read_json
 
@@ -91,14 +91,16 @@ def show_attention(
     dataset, order = _middle_clips(store, run_dir), _store_rows(store, scores, run_dir)
     split = read_json(run_dir / "metrics.json")["protocol"]["split"]
     places = {int(row): place for place, row in enumerate(store.rows(split))}
-    clips, titles = [], []
-    for case in table.itertuples():
+    clips, titles, stage = [], [], session.stage(p, "where the best 3D network looked")
+    stage.begin(0, len(table))
+    for done, case in enumerate(table.itertuples(), 1):
         clip = np.asarray(dataset[places[int(order[case.row])]]["clips"][0])
         label = list(scores.categories).index(case.predicted)
         heat = gradcam.gradcam(model, clip, label=label, layer=layer)
         clips += [clip, gradcam.overlay(clip, heat)]
         what = "what" if heat.max() > 0 else "nothing"
         titles += [case.title, f"{what} spoke for\n{case.predicted}"]
+        stage.at(done)
     colors = [color for color in _colors(table) for _ in range(2)]
     names = ", ".join(" ".join(title.split()) for title in titles[::2])
     title = f"{run_dir.name}: Grad-CAM, maps of {layer}"

@@ -57,7 +57,7 @@ def _draw(p: DataPrep) -> Catalog:
             seed=p.seed,
             categories=p.categories or None,
             workers=p.workers,
-            progress=False,
+            progress=session.stage(p, "drawing videos"),
         )
 
     try:
@@ -80,7 +80,7 @@ def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
         listed,
         p.store_dir,
         workers=p.workers,
-        progress=False,
+        progress=session.stage(p, "preparing videos"),
         **settings,
     )
     listed.to_csv(session.catalog_file(p))

@@ -82,13 +82,16 @@ def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
 
 def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
     """Trains to the end of the recipe, going on where an interrupted run stopped."""
-    return _fit(p, model, plan, store, p.run_dir, p.frames)
+    return _fit(p, model, plan, store, p.run_dir, session.stage(p, "training"), p.frames)
 
 
-def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Sentence:
+def preflight(
+    p: Trained, model, plan, store: ClipStore, *, begun: bool = True
+) -> tell.Table | tell.Sentence:
     """Checks before the hours are spent, a row each; the model stays as it is.
 
-    `model` None (what is trained comes later): a new network like it is checked.
+    `model` None (what is trained comes later): a new network like it is checked. `begun` False:
+    the run has not begun, so that nothing is written into its folder.
 
     Raises: ValueError when a check says that the result would mean nothing, unless the parameter
     preflight says "show".
@@ -107,6 +110,7 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Se
             validation=inputs.validation(p, store, p.frames),
             threads=p.threads,
             keep=p.checkpoints_kept,
+            stage=session.stage(p, "checks before training") if begun else None,
         )
     table = pd.concat([audit, trial], ignore_index=True)
     if p.preflight == "stop" and len(bad := table[table["verdict"] == "stop"]):
@@ -115,7 +119,7 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Se
     return tell.Table(table)
 
 
-def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataFrame:
+def _fit(p, model, plan, store, folder, stage, frames, validate_split=None) -> pd.DataFrame:
     import keras
 
     from harlib.training.fit import fit
@@ -138,6 +142,7 @@ def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataF
             "parameters": identity.settings(p),
         },
         watchers=inputs.watchers(p, plan, folder),
+        stage=stage,
     )
 
 
@@ -148,7 +153,8 @@ def stills_store(p: FrameCNN) -> ClipStore | None:
     short_side = p.size if isinstance(p.size, int) else min(p.size)
     root = p.data_dir / f"stills-store-{short_side}"
     listed = Catalog.from_stanford40(p.root / p.stills)
-    preparing.prepare(listed, root, size=max(short_side * 8 // 7, short_side), progress=False)
+    stage = session.stage(p, "preparing stills")
+    preparing.prepare(listed, root, size=max(short_side * 8 // 7, short_side), progress=stage)
     return ClipStore(root)
 
 
@@ -160,8 +166,8 @@ def train_stills(p: FrameCNN, stills: ClipStore | None) -> tuple[object, pd.Data
     plan = recipe(p, stills, epochs=p.stills_epochs)
     splits = set(stills.videos["split"])
     held_out = next((split for split in ("val", "test") if split in splits), "")
-    folder = p.run_dir / "stills"
-    history = _fit(p, model, plan, stills, folder, frames=1, validate_split=held_out)
+    folder, stage = p.run_dir / "stills", session.stage(p, "training on stills")
+    history = _fit(p, model, plan, stills, folder, stage, frames=1, validate_split=held_out)
     return model, history
 
 
@@ -196,7 +202,7 @@ def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None)
         run_dir=p.run_dir,
         listed=session.listed(p),
         threads=p.threads,
-        progress=False,
+        progress=session.stage(p, f"scoring {p.split}"),
     )
 
 
@@ -277,7 +283,7 @@ def preflight_run(p: Trained) -> tell.Table | tell.Sentence:
     keras.utils.set_random_seed(p.seed)
     precision.use(p.precision)
     store = ClipStore(p.store_dir)
-    return preflight(p, None, recipe(p, store), store)
+    return preflight(p, None, recipe(p, store), store, begun=False)
 
 
 def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tell.Sentence:

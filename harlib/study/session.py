@@ -9,6 +9,7 @@ import pandas as pd
 from harlib.data.audit import Audit
 from harlib.data.catalog import Catalog
 from harlib.data.store import ClipStore
+from harlib.progress import Stage
 from harlib.study import identity, tell
 from harlib.study.params import Common, Trained
 
@@ -75,6 +76,15 @@ def open_store(p: Common) -> ClipStore:
     store = ClipStore(p.store_dir)
     identity.write_state(p.run_dir, store_hash=store.hash)
     return store
+
+
+def stage(p: Common, name: str) -> Stage:
+    """A stage of the run, which tells in the run's `progress.json` how far it is.
+
+    A training inside another run (notebook 07) tells it in that one's, with its own name.
+    """
+    run, _, inside = p.run.partition("/")
+    return Stage(p.root / "runs" / p.study / run, f"{inside}: {name}" if inside else name)
 
 
 def sample(

@@ -22,8 +22,21 @@ def test_all_runs_complete_and_the_last_line_is_the_index(tiny_study):
     for name in RUNS:
         assert f"{name}: complete" in done.stdout
     assert re.search(r"03_c3d: epoch 1/1, loss \d", done.stdout)
+    for stage in ("01_data_prep: drawing videos 0/", "02_frame_cnn: training on stills, epoch 1/1",
+                  "03_c3d: checks before training 0/60", "04_resnext101: scoring val 0/2",
+                  "05_evaluation: where the best 3D network looked 0/"):  # fmt: skip
+        assert stage in done.stdout, done.stdout
     assert done.stdout.splitlines()[-1] == "Report: reports/tiny/index.html"
     assert done.stderr == ""
+
+
+def test_the_first_line_says_how_long_it_will_take(tiny_study):
+    line = tiny_study[1].stdout.splitlines()[0]
+    number = "(under 1|\\d+)"
+    each = ", ".join(f"{name} {number}" for name in RUNS)
+    assert re.fullmatch(
+        rf"About \d+ minutes? on this machine \(.+, measured for \d+ s\): {each}", line
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -48,6 +61,7 @@ def test_a_second_call_keeps_what_is_complete(tiny_study):
     assert again.returncode == 0, again.stdout + again.stderr
     for name in RUNS:
         assert f"{name}: kept" in again.stdout
+    assert "this machine" not in again.stdout  # nothing to run, nothing to foretell
 
 
 def test_stills_come_first_in_the_frame_cnn(tiny_study):

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from tiny_training import CLASSES, Batches, Validation, run, tiny_model, tiny_recipe
 
+from harlib.progress import Stage
 from harlib.training import preflight, room
 from harlib.training.checkpoint import capture
 
@@ -94,6 +95,25 @@ def test_slow_loader_and_full_disk_are_told(monkeypatch):
     assert table.verdict["disk"] == "stop"
     # 20 steps of at least 0.1 s, on a CPU beside the network's own time
     assert float(table.found["estimated end"].split()[0]) >= 2
+
+
+@pytest.mark.quick
+def test_the_estimated_end_of_a_resumed_run_is_of_what_is_left(tmp_path):
+    whole = check(run_dir=tmp_path, steps=5).found["estimated end"]
+    assert "for 20 steps:" in whole
+    (tmp_path / "checkpoints").mkdir()
+    for step in (5, 15):
+        (tmp_path / "checkpoints" / f"step-{step:09d}-0123456789abcdef.npz").touch()
+    assert "for the last 5 of 20 steps:" in check(run_dir=tmp_path, steps=5).found["estimated end"]
+
+
+@pytest.mark.quick
+def test_a_stage_is_told_how_far_the_checks_are(tmp_path):
+    told = []
+    stage = Stage(tmp_path, "checks before training")
+    stage.write = lambda done, total, *rest: told.append((done, total, *rest))
+    check(steps=5, stage=stage)
+    assert told[:2] == [(0, 5), (1, 5)] and len(told) <= 5  # no time: it may end at any step
 
 
 @pytest.mark.quick
