@@ -106,8 +106,8 @@ def _has_splits(root: Path, places: list[Place]) -> bool:
         first = names.first(["/".join((*p.folders, p.stem + p.suffix)) for p in odd])
         raise CatalogError(
             f"{root} holds {names.count(len(places), 'video')}, not all at category/NAME or "
-            f"split/category/NAME with splits train, val, test: {len(odd)} lie elsewhere than the others, {first}; "
-            "move them"
+            f"split/category/NAME with splits train, val, test: {len(odd)} lie elsewhere "
+            f"than the others, {first}; move them"
         )
     return most == "split"
 

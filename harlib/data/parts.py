@@ -58,6 +58,10 @@ class Parts:
             begin += int(record["lengths"].sum(dtype=np.int64))
         return True
 
+    def sources(self) -> dict[int, str]:
+        """The digest of each video's content, by row."""
+        return {row: record["source"] for row, (_, _, record) in self._places.items()}
+
     def videos(self, rows) -> list[tuple[Path, int, dict]]:
         """(file with the chunks, place of the first byte, record) of every row."""
         return [
@@ -80,6 +84,8 @@ def _read(path: Path, key: str) -> dict | None:
         part = json.loads(path.with_suffix(".json").read_text())
         size = path.with_suffix(".bin").stat().st_size
     except (FileNotFoundError, ValueError):
+        return None
+    if "source" not in part["columns"]:  # packed before sources were looked at
         return None
     if part["key"] != key or size != sum(map(sum, part["columns"]["lengths"])):
         return None
