@@ -3,6 +3,7 @@
 A *group* is what must not be on two sides of a split (a YouTube id, a UCF101 group, an actor).
 """
 
+import csv
 import hashlib
 import os
 from collections.abc import Iterable
@@ -157,7 +158,10 @@ class Catalog:
             inside = file and Path(os.path.realpath(file)).is_relative_to(base)
             return os.path.relpath(file, base) if inside else file
 
-        self._with_files(relative).to_csv(path, index=False, errors="surrogateescape")
+        table = self._with_files(relative)
+        # a carriage return in a name would else end its line
+        quoting = csv.QUOTE_ALL if table["path"].str.contains("\r").any() else csv.QUOTE_MINIMAL
+        table.to_csv(path, index=False, errors="surrogateescape", quoting=quoting)
 
     def _with_files(self, change) -> pd.DataFrame:
         """The table with every file's path changed; a shard's members keep their names."""

@@ -15,8 +15,8 @@ def split(table: pd.DataFrame, keys: pd.Series, val: float, seed: int) -> tuple[
 
     A group's key and the seed give it a number from 0 to 1, and numbers below `val` are held out.
     So other videos that come or go move no group. There are two exceptions, at the border of a
-    category: it has a group on each side, as long as it has two, and it holds out at least half of
-    its share and at most one and a half of it.
+    category: it has a group on each side, as long as it has two, and it holds out at most the
+    double of its share.
 
     Args:
         table: rows with `category` and `group`.
@@ -50,7 +50,7 @@ def split(table: pd.DataFrame, keys: pd.Series, val: float, seed: int) -> tuple[
         f"Held out: {len(held):,} of {count:,} groups ({len(held) / count:.0%}; asked: {val:.0%})."
     )
     if without:
-        said += f" None of the categories that have one group only: {names.first(without, 8)}."
+        said += f" None in {names.first(without, 8)}, with too few groups."
     return np.where(table["group"].isin(held), "val", "train"), said
 
 
@@ -61,6 +61,5 @@ def _number(key: str, seed: int) -> float:
 
 def _count(numbers: np.ndarray, val: float) -> int:
     """How many of a category's groups, by their sorted numbers, are held out."""
-    most = min(len(numbers) - 1, math.ceil(1.5 * val * len(numbers)))
-    least = min(most, max(1, math.floor(0.5 * val * len(numbers))))
-    return min(max(int((numbers < val).sum()), least), most)
+    most = min(len(numbers) - 1, math.ceil(round(2 * val * len(numbers), 9)))
+    return min(max(int((numbers < val).sum()), 1), most)
