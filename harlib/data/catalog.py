@@ -110,14 +110,8 @@ class Catalog:
                 said.append(
                     f"Warning: the categories {names.told_apart([category, name])} look alike."
                 )
-        if unknown := own_videos.unknown_groups(self.frame):
-            which = "all" if unknown == len(self) else f"{unknown:,} of {len(self):,}"
-            said.append(
-                f"Warning: the groups of {which} videos are unknown, so each is its own. Clips of "
-                "one recording or person may lie on both sides of the split, which makes "
-                "accuracies too high. For a folder of videos, the group (--group) names what must "
-                "stay together."
-            )
+        if warning := own_videos.groups_warning(self.frame):
+            said.append(warning)
         return said
 
     def __len__(self) -> int:

@@ -66,6 +66,19 @@ def unknown_groups(videos: pd.DataFrame) -> int:
     return int((videos["group"].astype(str) == videos["video_id"].astype(str)).sum())
 
 
+def groups_warning(videos: pd.DataFrame) -> str:
+    """What unknown groups mean for whoever uses these videos; "" where all are known."""
+    unknown = unknown_groups(videos)
+    if not unknown:
+        return ""
+    which = "all" if unknown == len(videos) else f"{unknown:,} of {len(videos):,}"
+    return (
+        f"Warning: the groups of {which} videos are unknown, so each counts as its own. Clips of "
+        "one recording or person may lie on both sides of the split, which makes accuracies too "
+        "high. For a folder of videos, group (har catalog --group) names what must stay together."
+    )
+
+
 def _place(root: Path, path: str) -> Place:
     *folders, name = Path(shards.place(path)).relative_to(root.absolute()).parts
     stem, suffix = os.path.splitext(name)

@@ -69,6 +69,11 @@ class Parts:
             for path, begin, record in (self._places[row] for row in rows)
         ]
 
+    def drop(self, rows) -> None:
+        """These rows' parts are no longer wanted, whatever else they hold."""
+        paths = {self._places[row][0] for row in rows}
+        self.discard([row for row, (path, *_) in self._places.items() if path in paths])
+
     def discard(self, rows) -> None:
         """These rows are no longer wanted: a part goes with its last one."""
         for row in rows:

@@ -109,7 +109,7 @@ def _pack(work: _Work, bar, workers, scheduler, apart=False) -> None:
     ]
     parts = Parts(work.root / ".parts", key)
     packed, paths = parts.sources(), catalog.frame["path"]
-    parts.discard(sources.changed({row: paths[row] for row in packed}, packed))
+    parts.drop(sources.changed({row: paths[row] for row in packed}, packed))
     tasks = _tasks(catalog, work.root / ".parts", todo, parts)
     place = {row: number for number, group in enumerate(todo) for row in group.rows}
     missing = Counter(place[row] for _, rows in tasks for row in rows)
