@@ -7,7 +7,7 @@ import os
 import signal
 from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -115,7 +115,10 @@ def _pack_apart(row: dict, content, settings: Settings, payload) -> dict:
     if code in (-signal.SIGKILL, -signal.SIGTERM):
         raise PrepareError(f"{row['path']}: its decoder was killed, perhaps for want of memory")
     how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-    return _record(row) | {"status": "unreadable", "reason": f"the decoder crashed ({how})"}
+    crashed = {"status": "unreadable", "reason": f"the decoder crashed ({how})"}
+    with suppress(_Refused):
+        crashed["source"] = _source(row, content)
+    return _record(row) | crashed
 
 
 def _send_packed(parent, sender, row, content, settings, payload) -> None:
