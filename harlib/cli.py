@@ -100,8 +100,10 @@ def catalog(
 ):
     """List videos with category, split and group into CSV; print the data set's hash.
 
-    Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked.
+    Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked. What is left
+    out is said.
     """
+    from harlib.data import names
     from harlib.data.catalog import Catalog
 
     if sum(map(bool, (folder, kinetics, ucf101, hmdb51, stanford40))) != 1:
@@ -124,6 +126,11 @@ def catalog(
         listed = listed.select(categories)
     listed.to_csv(csv)
     click.echo(listed)
+    click.echo(f"found {listed.found:,} of {len(listed):,} listed videos")
+    counts = listed.frame["category"].value_counts(sort=False)
+    for note in (f"Categories: {names.first([f'{c} {n:,}' for c, n in counts.items()], 30)}.",
+                 *listed.notes):  # fmt: skip
+        click.echo(note)
     click.echo(f"hash {listed.hash}")
 
 

@@ -9,6 +9,7 @@ import pandas as pd
 from harlib.data import actions, shards
 from harlib.data import prepare as preparing
 from harlib.data.catalog import Catalog
+from harlib.data.own_videos import groups_warning
 from harlib.data.store import ClipStore
 from harlib.study import identity, session, tell
 from harlib.study.params import DataPrep
@@ -113,7 +114,9 @@ def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> tell.Sentence:
     identity.write_json(
         p.run_dir / "data.json",
         {
-            "summary": f"{tell.data(store)} {tell.audit(audit)}",
+            "summary": " ".join(
+                filter(None, [tell.data(store), tell.audit(audit), groups_warning(store.videos)])
+            ),
             "categories": list(store.categories),
             "videos": len(store.videos),
             "bytes": int(store.bytes),

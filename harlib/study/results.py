@@ -57,6 +57,12 @@ def pair_accuracy(scores: scoring.Scores) -> pd.DataFrame:
     return metrics.pair_accuracy(scores, there) if there else pd.DataFrame()
 
 
+def groups(scores: dict[str, scoring.Scores]) -> tell.Sentence:
+    """Whether it is known which of the scored videos belong together."""
+    videos = [pd.DataFrame({"video_id": s.video_id, "group": s.group}) for s in scores.values()]
+    return tell.groups(pd.concat(videos).drop_duplicates(ignore_index=True))
+
+
 def accuracy_table(table: pd.DataFrame) -> tell.Table:
     """The accuracies of ``metrics.table``, best first, as a reader wants them."""
     table = table.sort_values("video_top1", ascending=False, kind="stable")

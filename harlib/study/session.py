@@ -108,7 +108,7 @@ def listed(p: Common) -> pd.DataFrame:
     """What was listed, found or not: `video_id, category, split, group`, a row a video.
 
     From notebook 01's catalog; for a store of `har prepare`, from the store's own audit, which
-    knows no groups: there every video is its own.
+    knows the groups of what could be decoded: every other video is its own.
 
     Raises: FileNotFoundError when neither is there: lost videos could not be counted.
     """
@@ -121,7 +121,10 @@ def listed(p: Common) -> pd.DataFrame:
             "har prepare"
         )
     videos = Audit.load(p.store_dir).videos
-    return videos.assign(group=videos["video_id"])
+    key = ["split", "category", "video_id"]
+    known = ClipStore(p.store_dir).videos[[*key, "group"]]
+    videos = videos.merge(known, "left", on=key, validate="one_to_one")
+    return videos.assign(group=videos["group"].fillna(videos["video_id"]))
 
 
 def from_root(p: Common, path: Path) -> str:

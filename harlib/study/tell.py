@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from harlib.data import own_videos
+
 PERCENT = {"top1", "top5", "accuracy", "low", "high", "lowest", "highest", "share",
            "clip_top1", "clip_top5", "clip_mean_class", "video_top1", "video_top5", "mean_class",
            "majority", "difference"}  # fmt: skip
@@ -126,6 +128,18 @@ def data(store) -> Sentence:
         f"The store holds {counts} of {len(store.categories)} categories, typically "
         f"{seconds:.1f} s long, {size(store.bytes)} as {store.codec}."
     )
+
+
+def listed(catalog) -> Sentence:
+    """What a catalog leaves out, could not find or does not know."""
+    known = "Every video that lies there is listed, and which videos belong together is known."
+    return Sentence(" ".join(catalog.notes) or known)
+
+
+def groups(videos: pd.DataFrame) -> Sentence:
+    """Whether the groups of some videos are known: rows with `video_id` and `group`."""
+    known = "No group of videos that belong together lies on two sides of the split."
+    return Sentence(own_videos.groups_warning(videos) or known)
 
 
 def audit(table: pd.DataFrame) -> Sentence:

@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harlib.data.audit import Audit
+from harlib.data.own_videos import unknown_groups
 from harlib.progress import Stage
 from harlib.training import devices, room
 from harlib.training.batches import read, validate
@@ -26,8 +27,8 @@ def labels(store, train_split: str, validate_split: str = "") -> pd.DataFrame:
     """The audit of a store's labels: a row a check, `check, found, verdict`.
 
     Verdicts: "ok", "look" (may be meant) and "stop" (the result would mean nothing): categories
-    without training videos, groups or equal videos on both sides of a split (stop from 1 % on),
-    and the accuracy of always saying the largest category.
+    without training videos, groups or equal videos on both sides of a split (stop from 1 % on;
+    groups that are unknown are to look at), and the accuracy of always saying the largest category.
     """
     videos = store.videos
     train = videos[videos["split"] == train_split]
@@ -45,7 +46,13 @@ def labels(store, train_split: str, validate_split: str = "") -> pd.DataFrame:
     if validate_split:
         shared = (set(train["group"]) & set(other["group"])) - {"", np.nan}
         found = f"{len(shared)} in {train_split} and {validate_split}"
-        rows.append(("shared groups", found, _leak(len(shared), other["group"].nunique())))
+        verdict = _leak(len(shared), other["group"].nunique())
+        both = videos[videos["split"].isin([train_split, validate_split])]
+        if unknown := unknown_groups(both):
+            found = f"unknown: of {unknown:,} of {len(both):,} videos no group is known; of the "
+            found += f"others {len(shared)} in {train_split} and {validate_split}"
+            verdict = "look" if verdict == "ok" else verdict
+        rows.append(("shared groups", found, verdict))
     if (Path(store.root) / "audit.csv").is_file():
         rows.append(_audited(Audit.load(store.root)))
     share = other["category"].value_counts(normalize=True)

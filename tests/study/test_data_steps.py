@@ -3,7 +3,7 @@
 import pytest
 
 from harlib.data import actions
-from harlib.study import data_steps, files
+from harlib.study import data_steps, files, tell
 
 pytestmark = pytest.mark.quick
 
@@ -69,3 +69,18 @@ def test_drawn_videos_are_replaced_for_other_settings_alone(tmp_path, monkeypatc
     with pytest.raises((ValueError, OSError)):  # there is no CSV in the end
         data_steps.catalog(p)
     assert left.exists() != removed
+
+
+def test_unknown_groups_are_said_beside_what_was_left_out(actors):
+    known = data_steps.catalog(params(actors))
+    assert tell.listed(known) == (
+        "Every video that lies there is listed, and which videos belong together is known."
+    )
+    (actors / "clips_80x64/run/notes.dav").touch()
+    plain = data_steps.catalog(params(actors, group="", held_out=[]))
+    assert "Left out: 1 file whose ending is of no video" in tell.listed(plain)
+    assert "Warning: the groups of all videos are unknown" in tell.listed(plain)
+    assert tell.groups(plain.frame).startswith("Warning: the groups of all videos are unknown")
+    assert tell.groups(known.frame) == (
+        "No group of videos that belong together lies on two sides of the split."
+    )

@@ -26,6 +26,7 @@ def check(model=None, batches=None, **options):
 def store(rows, root="nowhere", categories=("a", "b")):
     """A store's table from (category, split, group) a video."""
     videos = pd.DataFrame(rows, columns=["category", "split", "group"])
+    videos["video_id"] = [f"video {row}" for row in videos.index]
     return SimpleNamespace(videos=videos, categories=list(categories), root=root)
 
 
@@ -137,3 +138,18 @@ def test_labels_are_audited(tmp_path):
     assert audited.verdict["label audit"] == "stop"
     expected = "3 videos listed, 1 unreadable or missing, 1 equal to one of another split"
     assert audited.found["label audit"] == expected
+
+
+@pytest.mark.quick
+def test_unknown_groups_are_no_absence_of_shared_ones():
+    rows = [("a", "train", "g1"), ("b", "train", "g2"), ("a", "val", "g3"), ("b", "val", "g4")]
+    known = preflight.labels(store(rows), "train", "val").set_index("check")
+    assert known.loc["shared groups"].tolist() == ["0 in train and val", "ok"]
+    some = store(rows)
+    some.videos.loc[1:, "group"] = some.videos["video_id"]
+    some.videos["group"] = some.videos["group"].fillna("g1")
+    found, verdict = preflight.labels(some, "train", "val").set_index("check").loc["shared groups"]
+    assert found == (
+        "unknown: of 3 of 4 videos no group is known; of the others 0 in train and val"
+    )
+    assert verdict == "look"
