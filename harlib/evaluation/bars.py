@@ -92,7 +92,7 @@ def accuracy_compute(table, *, x="gmacs", ax=None):
     units = {
         "gmacs": "GMACs a video (one clip × views)",
         "minutes": "minutes of the run",
-        "parameters": "trainable parameters",
+        "parameters": "parameters",
     }
     nouns = {"gmacs": "arithmetic", "minutes": "time", "parameters": "size"}
     if x not in units:

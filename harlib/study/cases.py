@@ -9,6 +9,7 @@ import yaml
 from harlib.data import loader
 from harlib.data.store import ClipStore
 from harlib.evaluation import figures, strips
+from harlib.evaluation.hits import video_logs
 from harlib.evaluation.score import Scores
 from harlib.study import tell
 from harlib.study.params import Common
@@ -35,7 +36,9 @@ def chosen(scores: Scores, videos: int) -> pd.DataFrame:
     """
     predicted = scores.video_scores.argmax(axis=1)
     right = predicted == scores.label
-    own = scores.video_scores[np.arange(len(right)), scores.label]
+    logs = video_logs(scores)
+    ranked = scores.video_scores if logs is None else logs
+    own = ranked[np.arange(len(right)), scores.label]
     hardest = [row for row in np.argsort(own, kind="stable") if not right[row]][:videos]
     surest = [row for row in np.argsort(-own, kind="stable") if right[row]][:videos]
     rows = []
