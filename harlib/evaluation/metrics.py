@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
+from harlib.evaluation import naming
 from harlib.evaluation.calibration import calibration_error, reliability
 from harlib.evaluation.comparison import category_difference, compare, compare_all, ensemble
 from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs, view_counts
@@ -225,7 +226,8 @@ def write(run_dir, scores, protocol, model, minutes):
     """Writes metrics.json into `run_dir` in one step and returns what it holds.
 
     protocol: {"split", "clips", "crops", "frames", "stride", "size"}, more keys are legal.
-    model: {"name", "parameters", "gmacs"} or a keras.Model, more keys are legal. minutes: wall time of the run.
+    model: {"name", "parameters", "gmacs"}, more keys are legal, or a keras.Model.
+    minutes: wall time of the run.
     """
     if not isinstance(model, Mapping):
         from harlib import models  # needs Keras, which reading scores does not
@@ -254,14 +256,14 @@ def table(run_dirs):
     """Table of runs from their metrics.json, one row a run, in the order given.
 
     run_dirs: {name: folder} or a list of folders, whose own names are taken. Columns: `run, model,
-    clip_top1, clip_top5, clip_mean_class, video_top1, low, high, video_top5, mean_class, videos,
-    majority, views, parameters, gmacs, minutes`; fractions in 0..1.
+    network` (see `naming.network`), `clip_top1, clip_top5, clip_mean_class, video_top1, low, high,
+    video_top5, mean_class, videos, majority, views, parameters, gmacs, minutes`; fractions in 0..1.
     """
     if not isinstance(run_dirs, Mapping):
         run_dirs = {Path(run_dir).name: run_dir for run_dir in run_dirs}
     rows = []
     for name, run_dir in run_dirs.items():
-        metrics = json.loads((Path(run_dir) / "metrics.json").read_text())
+        metrics = naming.read(run_dir)
         clip, video = metrics["clip"], metrics["video"]
         # earlier versions wrote 1 where there are no five wrong categories
         told = metrics.get("categories", FIVE + 1) > FIVE
@@ -270,6 +272,7 @@ def table(run_dirs):
             {
                 "run": name,
                 "model": metrics["model"]["name"],
+                "network": naming.network(metrics),
                 "clip_top1": clip["top1"],
                 "clip_top5": clip["top5"] if told else None,
                 "clip_mean_class": clip["mean_class"],

@@ -8,7 +8,7 @@ import yaml
 
 from harlib.data import loader
 from harlib.data.store import ClipStore
-from harlib.evaluation import figures, strips
+from harlib.evaluation import figures, naming, strips
 from harlib.evaluation.hits import video_logs
 from harlib.evaluation.score import Scores
 from harlib.study import tell
@@ -104,7 +104,8 @@ def show_attention(
         titles += [case.title, f"{what} spoke for\n{case.predicted}"]
     colors = [color for color in _colors(table) for _ in range(2)]
     names = ", ".join(" ".join(title.split()) for title in titles[::2])
-    title = f"{run_dir.name}: Grad-CAM, maps of {layer}"
+    named = naming.named(run_dir.name, naming.read(run_dir))
+    title = f"{named}: Grad-CAM, maps of {layer}"
     figures.show(
         figures.contact_sheet(clips, titles, colors=colors, title=title),
         "Frames of one clip a video, and below them the same frames with the places marked that "
