@@ -166,20 +166,19 @@ def sure(factor):
 
 
 @pytest.mark.parametrize("to", ["saved_model", "onnx"])
-@pytest.mark.parametrize("factor", [1.0, 1e5])
-def test_rounding_is_no_fault_however_sure_the_network_is(to, factor, tmp_path):
+def test_rounding_is_no_fault_however_sure_the_network_is(to, tmp_path):
     if to == "onnx":
         pytest.importorskip("tf2onnx")
         pytest.importorskip("onnxruntime")
     path = tmp_path / export.FORMATS[to]
-    assert export.export(sure(factor), path, to, NAMES, folded=True) <= 1e-4
+    assert export.export(sure(1e5), path, to, NAMES, folded=True) <= 1e-4
     got, _ = {"saved_model": export._run_saved_model, "onnx": export._run_onnx}[to](path, clips())
-    if factor > 1:  # probabilities of two close classes are apart by more than any bar
-        assert np.abs(got[1]).max() > 1e3
+    assert np.abs(got[1]).max() > 1e3  # where probabilities of close classes move by rounding
 
 
-@pytest.mark.parametrize("to", ["keras", "saved_model", "onnx"])
-@pytest.mark.parametrize("factor", [1.0, 1e5])
+@pytest.mark.parametrize(
+    ("to", "factor"), [("keras", 1.0), ("keras", 1e5), ("saved_model", 1e5), ("onnx", 1e5)]
+)
 def test_a_wrong_kernel_is_found_behind_any_probability(to, factor, tmp_path, monkeypatch):
     if to == "onnx":
         pytest.importorskip("tf2onnx")

@@ -1,5 +1,6 @@
 """What lies at an export's place is kept unless an export wrote it; README.json and an example."""
 
+import functools
 import json
 import os
 import subprocess
@@ -11,20 +12,28 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from test_export import NAMES, build, contents, few_blocks  # noqa: F401
+from test_export import NAMES, contents
 
 import harlib
+from harlib import models
 from harlib.cli import main
 from harlib.data import clip_input
 from harlib.data.video import encode
-from harlib.models import beside, export, resnext3d
+from harlib.models import beside, export
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("export runs on TensorFlow", allow_module_level=True)
 
 
+@functools.cache
+def network():
+    """A network of few layers, which no test changes."""
+    keras.utils.set_random_seed(0)
+    return models.build("c3d", 3, frames=4, size=16, width=0.0625, dense=4)
+
+
 def plain(to="keras", **options):
-    return lambda path: export.export(build(), path, to, NAMES, **options)
+    return lambda path: export.export(network(), path, to, NAMES, **options)
 
 
 @pytest.mark.parametrize("to", ["keras", "saved_model", "onnx"])
@@ -82,16 +91,16 @@ def test_two_formats_share_a_readme_and_two_networks_do_not(tmp_path):
                                    "example_saved_model.py"}  # fmt: skip
     assert about["remark"] == "of Tuesday"
     assert "harlib" in about["files"]["model.keras"]["needs"]
-    with pytest.raises(ValueError, match=r"tells of another network \(resnext3d_26, model.keras"):
-        export.export(build(), tmp_path / "saved_model", "saved_model", [*"abc"])
+    with pytest.raises(ValueError, match=r"tells of another network \(c3d, model.keras"):
+        export.export(network(), tmp_path / "saved_model", "saved_model", [*"abc"])
 
 
 KILLED = """
 import os, signal, sys
+from pathlib import Path
 sys.path.insert(0, sys.argv[2])
-from test_export import NAMES, build
-from harlib.models import beside, export, resnext3d
-resnext3d.BLOCKS[26] = (1, 1, 0, 0)
+from test_export_keeps import plain
+from harlib.models import beside
 real, left = os.replace, int(sys.argv[3])
 def replace(*given):
     global left
@@ -100,7 +109,7 @@ def replace(*given):
     left -= 1
     return real(*given)
 beside.os.replace = replace
-export.export(build(), sys.argv[1], "keras", NAMES)
+plain()(Path(sys.argv[1]))
 """
 
 
@@ -123,17 +132,15 @@ def test_a_killed_export_leaves_nothing_after_the_next(moves, tmp_path):
 
 @pytest.fixture(scope="module")
 def run_dir(tmp_path_factory):
-    """A scored run whose clips are 4 frames at 5 a second, the middle 24 of 28 pixels."""
-    folder = tmp_path_factory.mktemp("project") / "runs" / "mine" / "04_resnext101"
+    """A scored run whose clips are 4 frames at 5 a second, the middle 16 of 19 pixels."""
+    folder = tmp_path_factory.mktemp("project") / "runs" / "mine" / "03_c3d"
     folder.mkdir(parents=True)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(resnext3d.BLOCKS, 26, (1, 1, 0, 0))
-        build(activation="softmax").save(folder / "model.keras")
+    network().save(folder / "model.keras")
     np.savez(folder / "scores.npz", categories=np.array(NAMES))
-    protocol = {"split": "val", "clips": 1, "crops": 1, "frames": 4, "stride": 1, "size": 24,
+    protocol = {"split": "val", "clips": 1, "crops": 1, "frames": 4, "stride": 1, "size": 16,
                 "crop_scale": 0.857}  # fmt: skip
-    network = {"name": "resnext3d_26", "parameters": 1, "gmacs": 1.0}
-    metrics = {"protocol": protocol, "model": network}
+    model = {"name": "c3d", "parameters": 1, "gmacs": 1.0}
+    metrics = {"protocol": protocol, "model": model}
     (folder / "metrics.json").write_text(json.dumps(metrics))
     store = folder.parents[2] / "data" / "mine" / "store"
     store.mkdir(parents=True)
@@ -146,7 +153,7 @@ def run_dir(tmp_path_factory):
 def test_har_export_says_what_is_missing(tmp_path):
     done = CliRunner().invoke(main, ["export", str(tmp_path)])
     assert done.exit_code == 1 and "model.keras is not there: train the run" in done.output
-    build(activation="softmax").save(tmp_path / "model.keras")
+    network().save(tmp_path / "model.keras")
     done = CliRunner().invoke(main, ["export", str(tmp_path)])
     assert done.exit_code == 1 and "scores.npz is not there: har evaluate" in done.output
     np.savez(tmp_path / "scores.npz", categories=np.array(NAMES))
@@ -165,12 +172,12 @@ def test_the_example_beside_an_export_prints_a_label(to, run_dir, tmp_path):
     assert f"It needs {beside.NEEDS[to]}. README.json and example_{to}.py lie" in done.output
     folder = run_dir / "export"
     about = json.loads((folder / "README.json").read_text())
-    wanted = {"network": "resnext3d_26", "frames": 4, "fps": 5.0, "stride": 1, "short_side": 28,
-              "stretch": None, "crop": [24, 24], "crop_scale": 0.857, "channels": "RGB",
+    wanted = {"network": "c3d", "frames": 4, "fps": 5.0, "stride": 1, "short_side": 19,
+              "stretch": None, "crop": [16, 16], "crop_scale": 0.857, "channels": "RGB",
               "layout": "batch, frames, height, width, channels", "dtype": "uint8",
               "categories": NAMES, "harlib": harlib.__version__}  # fmt: skip
     assert {key: about[key] for key in wanted} == wanted
-    assert about["run"] == "mine/04_resnext101"
+    assert about["run"] == "mine/03_c3d"
     assert len(about["files"][export.FORMATS[to]]["sha256"]) == 64
     rng = np.random.default_rng(0)
     encode(tmp_path / "clip.mp4", rng.integers(0, 256, (12, 40, 64, 3), dtype="uint8"), 10.0)
