@@ -64,7 +64,7 @@ class Scores:
             array = np.asarray(getattr(self, name))
             # a str array keeps its own width; an empty one may arrive as float
             if kind is not str or array.dtype.kind != "U":
-                array = array.astype(kind)
+                array = array.astype(kind, copy=False)
             object.__setattr__(self, name, array)
         if not len(self.group):
             object.__setattr__(self, "group", self.video_id)
