@@ -61,6 +61,8 @@ def export(model, path, to, categories, *, folded=False, overwrite=False, about=
     path = Path(path)
     facts = _facts(model, categories) | (about or {})
     beside.check(path, to, facts, overwrite=overwrite)
+    if to == "keras" and path.suffix != ".keras":
+        raise ValueError(f"{path}: a file of the format keras ends in .keras.")
     write, run = {
         "keras": (_write_keras, _run_keras),
         "saved_model": (_write_saved_model, _run_saved_model),

@@ -125,7 +125,11 @@ def test_a_file_that_scores_otherwise_is_refused_and_the_old_one_kept(tmp_path, 
 @pytest.mark.quick
 @pytest.mark.parametrize(
     ("to", "names", "message"),
-    [("tflite", NAMES, "'tflite' is unknown"), ("keras", NAMES[:2], "2 categories do not name 3")],
+    [
+        ("tflite", NAMES, "'tflite' is unknown"),
+        ("keras", NAMES[:2], "2 categories do not name 3"),
+        ("keras", NAMES, "x: a file of the format keras ends in .keras"),
+    ],
 )
 def test_wrong_arguments_are_named(to, names, message, tmp_path):
     with pytest.raises(ValueError, match=message):
@@ -193,7 +197,7 @@ def test_a_wrong_kernel_is_found_behind_any_probability(to, factor, tmp_path, mo
 
     monkeypatch.setattr(export, f"_write_{to}", write_wrong)
     with pytest.raises(ValueError, match="logits differ .* where rounding explains .*removed"):
-        export.export(sure(factor), tmp_path / "x", to, NAMES)
+        export.export(sure(factor), tmp_path / export.FORMATS[to], to, NAMES)
     assert contents(tmp_path) == {}
 
 
