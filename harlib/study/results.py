@@ -191,7 +191,7 @@ def show_pairs(scores: dict[str, scoring.Scores]) -> tell.Sentence:
     said = (
         f"More than chance explains: {'; '.join(apart)}."
         if apart
-        else ("Of no run is it more than chance explains.")
+        else ("No run reaches more than chance explains.")
     )
     return tell.Sentence(
         "Categories that are each other's reverse hold the same poses in the opposite order. A "
