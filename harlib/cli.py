@@ -293,15 +293,29 @@ def report(study, out):
 @click.option("--fold", is_flag=True, help="Fold batch norm into the convolutions.")
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last")
 @click.option("--output", type=click.Path(path_type=Path), help="Without it RUN/export/...")
-def export_run(run, to, fold, checkpoint, output):
-    """Export the trained RUN: uint8 frames in, named scores out; loaded and compared at once."""
+@click.option("--overwrite", is_flag=True, help="Replace a file, or a SavedModel, at --output.")
+def export_run(run, to, fold, checkpoint, output, overwrite):
+    """Export the trained RUN: uint8 frames in, named scores out; loaded and compared at once.
+
+    README.json beside it says what a clip must be, example_*.py prints the label of a video. A
+    keras file needs harlib to be loaded, the others do not. What is there already and is no
+    earlier export is kept.
+    """
+    from harlib.models import beside
     from harlib.models.export import export_run
 
     try:
-        path, difference = export_run(run, to, checkpoint=checkpoint, folded=fold, path=output)
+        path, difference = export_run(
+            run, to, checkpoint=checkpoint, folded=fold, path=output, overwrite=overwrite
+        )
     except ModuleNotFoundError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{path}: loaded and run; scores differ from the network's by {difference:.1e}")
+    click.echo(
+        f"{path}: loaded and run; its logits differ from the network's by {difference:.1e} of the "
+        "largest"
+    )
+    click.echo(f"It needs {beside.NEEDS[to]}. {beside.README} and {beside.example_name(to)} lie "
+               "beside it.")  # fmt: skip
 
 
 main.add_command(bench)

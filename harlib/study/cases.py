@@ -8,7 +8,8 @@ import yaml
 
 from harlib.data import loader
 from harlib.data.store import ClipStore
-from harlib.evaluation import figures, strips
+from harlib.evaluation import figures, naming, strips
+from harlib.evaluation.hits import video_logs
 from harlib.evaluation.score import Scores
 from harlib.study import session, tell
 from harlib.study.params import Common
@@ -35,7 +36,9 @@ def chosen(scores: Scores, videos: int) -> pd.DataFrame:
     """
     predicted = scores.video_scores.argmax(axis=1)
     right = predicted == scores.label
-    own = scores.video_scores[np.arange(len(right)), scores.label]
+    logs = video_logs(scores)
+    ranked = scores.video_scores if logs is None else logs
+    own = ranked[np.arange(len(right)), scores.label]
     hardest = [row for row in np.argsort(own, kind="stable") if not right[row]][:videos]
     surest = [row for row in np.argsort(-own, kind="stable") if right[row]][:videos]
     rows = []
@@ -103,7 +106,8 @@ def show_attention(
         stage.at(done)
     colors = [color for color in _colors(table) for _ in range(2)]
     names = ", ".join(" ".join(title.split()) for title in titles[::2])
-    title = f"{run_dir.name}: Grad-CAM, maps of {layer}"
+    named = naming.named(run_dir.name, naming.read(run_dir))
+    title = f"{named}: Grad-CAM, maps of {layer}"
     figures.show(
         figures.contact_sheet(clips, titles, colors=colors, title=title),
         "Frames of one clip a video, and below them the same frames with the places marked that "

@@ -15,6 +15,23 @@ from harlib.study import identity, session, tell
 from harlib.study.params import DataPrep
 
 
+def about(p: DataPrep) -> tell.Sentence:
+    """Whose videos these are, by the parameter ``source``."""
+    if p.source == "demo":
+        return tell.Sentence(
+            "This study needs no download: it draws its own short videos of people who sit down, "
+            "stand up, open doors. Some actions come in pairs that are each other's reverse. A "
+            "single frame cannot tell them apart, and that is what they are for."
+        )
+    return tell.Sentence(
+        {
+            "kinetics": "The videos are those that lists in Kinetics' format name.",
+            "ucf101": "The videos are those that lists in UCF101's format name.",
+            "folder": "The videos are those of a folder with a folder a category.",
+        }[p.source]
+    )
+
+
 def catalog(p: DataPrep) -> Catalog:
     """Which videos there are; with ``source: demo`` they are drawn first (once)."""
     if p.source == "demo":

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from harlib.data import loader
+from harlib.data import clip_input, loader
 from harlib.data import prepare as preparing
 from harlib.data.catalog import Catalog
 from harlib.data.store import ClipStore
-from harlib.evaluation import metrics
+from harlib.evaluation import metrics, naming
 from harlib.evaluation import score as scoring
 from harlib.study import identity, inputs, session, tell
 from harlib.study.params import C3D, FrameCNN, Trained, validate
@@ -62,7 +62,8 @@ def network_cost(p: Trained, model, store: ClipStore) -> tell.Sentence:
     from harlib import models
 
     clips = len(store.rows(p.train_split))
-    return tell.cost(models.parameters(model), models.gmacs(model), clips, p.epochs)
+    trained = models.trainable(model)
+    return tell.cost(models.parameters(model), models.gmacs(model), clips, p.epochs, trained)
 
 
 def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
@@ -221,8 +222,11 @@ def measure(
     network = {
         "name": p.model if not isinstance(p, FrameCNN) else f"{p.model} ({p.backbone})",
         "parameters": models.parameters(model),
+        "trainable": models.trainable(model),
         "gmacs": models.gmacs(model),
-    }
+    } | naming.options(p.model_dump())
+    # for whoever uses the network elsewhere: what its clips are made of
+    protocol["stored"] = clip_input.stored(p.store_dir)
     taken = session.minutes(p) if minutes is None else minutes
     return tell.answer(metrics.write(p.run_dir, scores, protocol, network, taken))
 

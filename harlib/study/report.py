@@ -14,6 +14,7 @@ from nbconvert import HTMLExporter
 from PIL import Image
 
 from harlib.data import own_videos
+from harlib.evaluation import naming
 from harlib.evaluation.score import Scores
 from harlib.study import identity, tell
 from harlib.study.files import CHECKOUT
@@ -84,7 +85,7 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
     params = yaml.safe_load((run_dir / "params.yaml").read_text())
     where = read_json(run_dir / "environment.json")
     scored = (run_dir / "metrics.json").is_file()
-    metrics = read_json(run_dir / "metrics.json") if scored else {}
+    metrics = naming.read(run_dir) if scored else {}
     card = []
     if (run_dir / "data.json").is_file():
         said = read_json(run_dir / "data.json")["summary"]
@@ -93,8 +94,8 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         card += [
             ("video top-1", tell.percent(metrics["video"]["top1"]), True),
             ("clip top-1", tell.percent(metrics["clip"]["top1"]), True),
-            ("model", metrics["model"]["name"], False),
-            ("parameters", f"{metrics['model']['parameters']:,}", False),
+            ("network", naming.network(metrics), False),
+            ("parameters", _parameters(metrics["model"]), False),
             ("GMACs a clip", f"{metrics['model']['gmacs']:.3g}", False),
             ("protocol", protocol(metrics), False),
             ("recipe", f"{params['recipe']}, {params['epochs']} epochs", False),
@@ -141,6 +142,10 @@ def _groups_warning(run_dir: Path) -> str:
     scores = Scores.load(run_dir)
     videos = pd.DataFrame({"video_id": scores.video_id, "group": scores.group})
     return own_videos.groups_warning(videos)
+
+
+def _parameters(model: dict[str, Any]) -> str:
+    return tell.parameters(model["parameters"], model.get("trainable")).replace(" parameters", "")
 
 
 def _value(value: Any) -> str:

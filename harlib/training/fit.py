@@ -70,7 +70,9 @@ def fit(
     `checkpoint_every_steps` steps, before an error in the data, Ctrl-C or SIGTERM leaves this
     function (of several processes, all at the same step), and at the end. With `resume`, a run goes
     on from its newest one if `identity` (JSON types: whatever decides the data and the model),
-    recipe and shapes are the same; otherwise the old ones are removed. With validation, the model
+    recipe and shapes are the same; otherwise the old ones are removed. Where it had
+    been trained for longer than the recipe asks, nothing is trained: its model and the longer
+    history are what is returned, and `report` is told. With validation, the model
     of the best epoch by `monitor` is `run_dir/checkpoints/best.keras`. At the end
     `run_dir/model.keras` holds the model, without optimiser.
 

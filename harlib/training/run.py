@@ -64,7 +64,13 @@ class Run:
         restore(self.model, arrays)
         for key in ("step", "schedule", "history", "best", "sums"):
             setattr(self, key, state[key])
-        if self.step or self.group.processes == 1:
+        if self.step > self.total:
+            self.report(
+                f"this run was trained for {self.step} steps before, more than the {self.total} "
+                f"asked for: its model and history of {len(self.history)} epochs stay as they are; "
+                f"give another run_dir to train for {self.recipe.epochs}"
+            )
+        elif self.step or self.group.processes == 1:
             self.report(f"resuming at step {self.step} of {self.total}")
 
     def save(self) -> None:
@@ -192,7 +198,7 @@ class Run:
         path = self.run_dir / "model.keras"
         _save(self.model, path)
         seconds = sum(row["seconds"] for row in self.history)
-        self.report(f"trained {self.total} steps in {duration(seconds)}: {path}")
+        self.report(f"trained {self.step} steps in {duration(seconds)}: {path}")
 
     @staticmethod
     def _zero() -> dict:
