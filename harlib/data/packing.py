@@ -247,7 +247,7 @@ def _said(error: Exception) -> str:
 def _shortness(reader: VideoReader, row: dict) -> str:
     """In what the decoded video falls short of its promise, or ""."""
     whole = math.isnan(row["end_s"])
-    promised = reader.info.duration_s if whole else row["end_s"] - reader.start_s
+    promised = reader.promised_s if whole else row["end_s"] - reader.start_s
     by = "file" if whole else "list"
     if whole and (trimmed := KINETICS_NAME.fullmatch(row["video_id"])):
         listed = int(trimmed[3]) - int(trimmed[2])  # such a file holds this part alone

@@ -17,6 +17,7 @@ from PIL import Image
 
 from harlib.data import shards
 from harlib.data.container import MAX_PIXELS, Container, VideoError, reason
+from harlib.data.orientation import Orientation
 
 # endings of what `container.FORMATS` opens, as cameras, recorders and converters write them
 VIDEO_SUFFIXES = frozenset(
@@ -29,6 +30,7 @@ VIDEO_SUFFIXES = frozenset(
 )
 STILL_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png"))
 MAX_SIDE = 16_384  # pixels of a scaled frame: more than H.264 takes, or than 8K at any short side
+MAX_ASPECT = 8  # known recordings have pixels of 1:2 to 8:3
 MAX_GAP_S = 60.0  # a longer pause between two frames is a damaged timestamp
 
 
@@ -37,7 +39,9 @@ class VideoInfo:
     """What a file says of its video: upright size in pixels, frames per second, frame count.
 
     `frames` and `duration_s` are the container's claims (0 where it makes none): only decoding
-    tells. `rotation` is the counter-clockwise turn in degrees that `decode` has applied.
+    tells. `rotation` is the counter-clockwise turn in degrees that `decode` has applied, before
+    it exchanged left and right where `mirrored` is set. `pixel_aspect` is how many times as wide
+    as high a pixel of the upright picture is shown.
     """
 
     height: int
@@ -47,20 +51,26 @@ class VideoInfo:
     duration_s: float
     codec: str
     rotation: int
+    mirrored: bool = False
+    pixel_aspect: float = 1.0
 
 
-def fit_size(height: int, width: int, size: int | tuple[int, int] | None) -> tuple[int, int]:
-    """(height, width) after scaling: an int is the short side, aspect kept, both sides even.
+def fit_size(
+    height: int, width: int, size: int | tuple[int, int] | None, pixel_aspect: float = 1.0
+) -> tuple[int, int]:
+    """(height, width) after scaling: an int is the short side, both sides even, and the picture
+    has the aspect that it is shown with: pixels that are wider than high become square.
 
-    A pair is taken as it is (the frame is stretched), None keeps the size.
+    A pair is taken as it is (the frame is stretched), None keeps the pixels as they are.
     """
     if size is None:
         return height, width
     if not isinstance(size, int | np.integer):
         high, wide = size
         return int(high), int(wide)
-    scale = size / min(height, width)
-    return tuple(max(2, 2 * round(side * scale / 2)) for side in (height, width))
+    shown = height, width * pixel_aspect
+    scale = size / min(shown)
+    return tuple(max(2, 2 * round(side * scale / 2)) for side in shown)
 
 
 class VideoReader:
@@ -118,7 +128,7 @@ class VideoReader:
     def shape(self) -> tuple[int, int]:
         """(height, width) of every frame; known from the first frame on."""
         recorded = self.info.height, self.info.width
-        height, width = fit_size(*recorded, self.size)
+        height, width = fit_size(*recorded, self.size, self.info.pixel_aspect)
         if max(height, width) > MAX_SIDE:
             raise VideoError(
                 self.path,
@@ -126,6 +136,12 @@ class VideoReader:
                 f"at most {MAX_SIDE:,} a side are possible",
             )
         return height, width
+
+    @property
+    def promised_s(self) -> float:
+        """The length the file claims, without what its time stamps leapt ahead up to here."""
+        leapt = 0.0 if self._is_still else self._container.jumps_s
+        return max(0.0, self.info.duration_s - leapt)
 
     @property
     def damage(self) -> int:
@@ -228,18 +244,25 @@ class VideoReader:
                 yield shown[1]
 
     def _describe(self, frame) -> VideoInfo:
-        rotation = round(frame.rotation / 90) * 90 % 360
-        height, width = frame.height, frame.width
-        if rotation % 180:
-            height, width = width, height
+        self._orientation = how = Orientation.of(frame)
         file = self._container
+        height, width, aspect = frame.height, frame.width, file.pixel_aspect
+        if isinstance(self.size, int | np.integer) and not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+            raise VideoError(
+                self.path,
+                f"absurd pixel shape {aspect.numerator}:{aspect.denominator}, by which the picture "
+                "cannot be scaled; a size of two numbers (height, width) stretches it",
+            )
+        if how.lies:
+            height, width, aspect = width, height, 1 / aspect
         return VideoInfo(
-            height, width, file.rate, file.count, file.duration_s, file.codec, rotation
+            *(height, width, file.rate, file.count, file.duration_s, file.codec),
+            *(how.degrees, how.mirrored, float(aspect)),
         )
 
     def _upright(self, frame, scaler) -> np.ndarray:
-        rotation = self.info.rotation
-        high, wide = self.shape[::-1] if rotation % 180 else self.shape
+        how = self._orientation
+        high, wide = self.shape[::-1] if how.lies else self.shape
         # libav scales the YUV planes while it converts: 2.5 times cheaper than after, for 1080p
         shrinks = high <= frame.height and wide <= frame.width
         way = Interpolation.AREA if shrinks else Interpolation.BICUBIC
@@ -250,5 +273,6 @@ class VideoReader:
             raise VideoError(
                 self.path, f"frames cannot be converted to RGB ({reason(error)})"
             ) from error
-        image = small.to_ndarray()
-        return np.ascontiguousarray(np.rot90(image, rotation // 90)) if rotation else image
+        # as wide as high when scaled by its short side, as recorded when not, or stretched
+        aspect = self.info.pixel_aspect * frame.width / frame.height * high / wide
+        return how.upright(small.to_ndarray(), aspect)
