@@ -98,6 +98,13 @@ class Container:
     def jumps_s(self) -> float:
         return self._packet_clock.jumps_s
 
+    @property
+    def repeated_s(self) -> float:
+        """When, after the first frame, a packet said last that the picture stays; -inf if none."""
+        if self._repeated is None:
+            return -math.inf
+        return float(self._repeated * self._stream.time_base) - self._origin
+
     def frames(self, start_s: float = 0.0) -> Iterator[tuple[float, av.VideoFrame]]:
         """(seconds since the video's first frame, frame) from `start_s` on, in display order.
 
@@ -107,7 +114,7 @@ class Container:
         first = next(frames, None)
         if first is None:
             return
-        origin = first[0]
+        origin = self._origin = first[0]
         frames = self._skipped(start_s, origin) if start_s > SEEK_FROM_S else chain([first], frames)
         last = -math.inf
         for seconds, frame in frames:
@@ -183,7 +190,7 @@ class Container:
 
     def _begin_at(self, packet: int) -> None:
         """Where in the file the next reading begins: at this packet of those that libav gives."""
-        self._first_packet = packet
+        self._first_packet, self._repeated = packet, None
         self._packet_clock = PacketClock(self.rate, anywhere=self._is(STAMPS_BEGIN_AGAIN))
 
     def _skipped(self, start_s: float, origin: float) -> Iterator[tuple[float, av.VideoFrame]]:
@@ -266,9 +273,13 @@ class Container:
         try:
             for number, packet in enumerate(packets):
                 self._packet_clock.mend(packet)
-                # an empty one repeats the last frame: for the decoder it would be the end
-                if packet.size and number >= self._first_packet:
+                if number < self._first_packet:
+                    continue
+                if packet.size:
                     yield packet
+                elif (stamp := _stamp(packet)) is not None:
+                    # it repeats the last picture; the decoder would take it for the end
+                    self._repeated = stamp
         except (av.FFmpegError, OSError):
             self.damage += 1  # the file breaks off here: keep what came
 

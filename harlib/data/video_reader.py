@@ -211,16 +211,22 @@ class VideoReader:
         scaler = VideoReformatter()
         for seconds, frame in self._container.frames(self.start_s):
             if seconds >= self.end_s - 1e-4:
-                return
+                break
             if self.info is None:
                 self.info = self._describe(frame)
                 self._first = seconds
             self.decoded += 1
             self.span_s = seconds - self._first + 1 / self.info.fps
             yield seconds, self._upright(frame, scaler)
+        if self.info is not None:
+            stays_s = self._container.repeated_s - self._first + 1 / self.info.fps
+            self.span_s = max(self.span_s, min(stays_s, self.end_s - self._first))
 
     def _resampled(self, timed) -> Iterator[np.ndarray]:
-        """The frame nearest in time for start, start + 1/fps, …"""
+        """The frame nearest in time for start, start + 1/fps, …
+
+        A frame that empty packets repeat is as near as the last of them.
+        """
         origin = shown = None  # time of the first frame, (time, frame) now on screen
         count = 0
         for time, frame in timed:
@@ -232,8 +238,10 @@ class VideoReader:
                     self.path, f"the timestamps jump from {shown[0]:.1f} s to {time:.1f} s"
                 )
             else:
+                repeated = self._container.repeated_s
+                last = repeated if shown[0] < repeated < time else shown[0]
                 # half-way between two frames it is still the earlier one
-                while origin + count / self.fps <= (shown[0] + time) / 2 + 1e-6:
+                while origin + count / self.fps <= (last + time) / 2 + 1e-6:
                     count += 1
                     yield shown[1]
             shown = time, frame
