@@ -191,7 +191,9 @@ class Container:
     def _begin_at(self, packet: int) -> None:
         """Where in the file the next reading begins: at this packet of those that libav gives."""
         self._first_packet, self._repeated = packet, None
-        self._packet_clock = PacketClock(self.rate, anywhere=self._is(STAMPS_BEGIN_AGAIN))
+        self._packet_clock = PacketClock(
+            self.rate, self._stream.time_base, anywhere=self._is(STAMPS_BEGIN_AGAIN)
+        )
 
     def _skipped(self, start_s: float, origin: float) -> Iterator[tuple[float, av.VideoFrame]]:
         """Frames of which those from `start_s` on are all there, with few or none before them."""
@@ -271,8 +273,9 @@ class Container:
         """The packets that hold something, their time stamps mended."""
         packets = self._container.demux(self._stream)
         try:
+            mend = self._packet_clock.mend
             for number, packet in enumerate(packets):
-                self._packet_clock.mend(packet)
+                mend(packet)
                 if number < self._first_packet:
                     continue
                 if packet.size:

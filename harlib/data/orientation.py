@@ -48,6 +48,11 @@ class Orientation:
         return cls(askew=clockwise)
 
     @property
+    def is_upright(self) -> bool:
+        """Whether nothing has to be done."""
+        return not (self.turns or self.mirrored or self.askew)
+
+    @property
     def degrees(self) -> int:
         """The counter-clockwise turn, 0 to 359."""
         return round(90 * self.turns - self.askew) % 360

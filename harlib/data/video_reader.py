@@ -281,6 +281,9 @@ class VideoReader:
             raise VideoError(
                 self.path, f"frames cannot be converted to RGB ({reason(error)})"
             ) from error
+        image = small.to_ndarray()
+        if how.is_upright:
+            return image
         # as wide as high when scaled by its short side, as recorded when not, or stretched
         aspect = self.info.pixel_aspect * frame.width / frame.height * high / wide
-        return how.upright(small.to_ndarray(), aspect)
+        return how.upright(image, aspect)

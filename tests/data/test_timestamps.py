@@ -23,7 +23,7 @@ class Stamped:
 
 
 def mended(stamps, anywhere=True):
-    clock = PacketClock(rate=30, anywhere=anywhere)
+    clock = PacketClock(rate=30, tick=Fraction(1, 30), anywhere=anywhere)
     packets = [Stamped(*pair) for pair in stamps]
     for packet in packets:
         clock.mend(packet)
