@@ -7,7 +7,6 @@ at any moment is finished by running it again, and the bytes are those of an und
 """
 
 import errno
-import fcntl
 import functools
 import hashlib
 import json
@@ -26,6 +25,7 @@ from harlib.data import category_file, processes, shards, store
 from harlib.data.audit import Audit
 from harlib.data.catalog import SPLITS, Catalog
 from harlib.data.finishing import finish
+from harlib.data.locks import Lock, Locked
 from harlib.data.packing import PrepareError, Settings, write_part
 from harlib.data.parts import Parts
 from harlib.data.verify import verify
@@ -81,9 +81,7 @@ def prepare(
     with _disk_errors(root), _locked(root):
         if is_complete(root, key):
             return Audit.load(root)
-        for folder in (root, *(root / split for split in SPLITS)):
-            for stray in folder.glob("*.aside"):  # what a killed run had not finished
-                stray.unlink()
+        _sweep(root)  # what a killed run had not finished
         every = groups(catalog, root)
         with tqdm(total=len(catalog), unit="video", desc="prepare", disable=not progress) as bar:
             try:
@@ -221,14 +219,25 @@ def _on_cluster(client, jobs):
 
 @contextmanager
 def _locked(root: Path):
-    """One preparation of a folder at a time; the lock dies with its process."""
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / ".lock", "w") as handle:
+    """One preparation of a folder at a time; half files of one that fails are removed."""
+    try:
+        lock = Lock(root / ".lock", f"{root} is being prepared")
+    except Locked as error:
+        raise PrepareError(str(error)) from None
+    with lock:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PrepareError(f"{root} is being prepared by another process") from None
-        yield
+            yield
+        except BaseException:
+            # killed in the middle of a file: on a full disk halves are what keeps it full
+            _sweep(root)
+            raise
+
+
+def _sweep(root: Path) -> None:
+    """Remove files that nobody writes any more; the folder is locked."""
+    for folder in (root, root / ".parts", *(root / split for split in SPLITS)):
+        for stray in folder.glob("*.aside"):
+            stray.unlink(missing_ok=True)
 
 
 @contextmanager
