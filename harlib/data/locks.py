@@ -14,7 +14,7 @@ import psutil
 
 # Some network file systems have no locks.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
-_ENDING_S = 10.0  # what a killed process started ends within seconds, and holds its locks until then
+_ENDING_S = 10.0  # what a killed process started, and its hold on the lock, ends within this
 
 
 class Locked(ValueError):
@@ -70,7 +70,7 @@ class Lock:
 
     def _taken(self):
         """The open file, locked; None when another process has it."""
-        handle = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115: open while it is held
+        handle = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - kept open
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # else the one who held it has removed the file meanwhile

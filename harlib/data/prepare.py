@@ -27,7 +27,7 @@ from harlib.data.catalog import SPLITS, Catalog
 from harlib.data.finishing import finish
 from harlib.data.locks import Lock, Locked
 from harlib.data.packing import PrepareError, Settings, write_part
-from harlib.data.parts import Parts
+from harlib.data.parts import Parts, key_of
 from harlib.data.verify import verify
 
 __all__ = ["Audit", "PrepareError", "prepare", "verify"]
@@ -102,6 +102,25 @@ def is_complete(root: Path, key: str) -> bool:
             f"{about['catalog']}); remove it or choose another folder"
         )
     return True
+
+
+def place(catalog: Catalog, root: Path, **settings) -> Path:
+    """The folder for a store: `root`, or one beside it where `root` holds something else.
+
+    That one is named by the videos and settings, so that it is found again. What a store of
+    others has left unfinished counts too: it may have cost days.
+
+    Raises: PrepareError, StoreError: a setting is wrong, or `root`'s store.json damaged.
+    """
+    key = preparation_key(catalog, Settings(**settings))
+    if (root / "store.json").exists():
+        other = store.read_about(root)["key"] != key
+    else:
+        files = (path for split in SPLITS for path in (root / split).glob("*.h5"))
+        begun = [category_file.key(path) for path in files]
+        begun += [key_of(path) for path in (root / ".parts").glob("*.json")]
+        other = any(begun) and key not in begun
+    return root.with_name(f"{root.name}-{key[:8]}") if other else root
 
 
 def preparation_key(catalog: Catalog, settings: Settings) -> str:

@@ -8,7 +8,16 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from harlib.study import mistakes
-from harlib.study.common import Common, Count, Name, ParamsError, Share, Size, project_root
+from harlib.study.common import (
+    Common,
+    Count,
+    Name,
+    ParamsError,
+    Share,
+    Size,
+    on_disk,
+    project_root,
+)
 from harlib.study.mistakes import nearest
 
 # YAML 1.1 reads `1e-3` (no point) as text; people mean a number.
@@ -50,7 +59,7 @@ class DataPrep(Common):
     @classmethod
     def _lies_in_data_root(cls, value: str | list[str], info: ValidationInfo) -> str | list[str]:
         users = {"videos": ("kinetics", "ucf101", "folder"), "lists": ("ucf101",)}
-        if info.data.get("source") in users.get(info.field_name, ("kinetics",)):
+        if on_disk(info) and info.data.get("source") in users.get(info.field_name, ("kinetics",)):
             for name in [value] if isinstance(value, str) else value or ["?.csv"]:
                 if not (project_root() / info.data.get("data_root", "") / name).exists():
                     raise ValueError(f"names {name!r}, which is not in data_root")
@@ -141,9 +150,10 @@ class FrameCNN(Trained):
 
     @field_validator("stills")
     @classmethod
-    def _stills_exist(cls, value: str) -> str:
+    def _stills_exist(cls, value: str, info: ValidationInfo) -> str:
         # What lies under data/ is made by notebook 01, so it need not be there yet.
-        if value and not value.startswith("data/") and not (project_root() / value).is_dir():
+        made_here = value == "" or value.startswith("data/")
+        if on_disk(info) and not (made_here or (project_root() / value).is_dir()):
             raise ValueError(f"no folder {value!r} (leave it empty to go without stills)")
         return value
 
@@ -158,8 +168,8 @@ class Network3D(Trained):
 
     @field_validator("weights")
     @classmethod
-    def _is_file(cls, value: str) -> str:
-        if value and not (project_root() / value).is_file():
+    def _is_file(cls, value: str, info: ValidationInfo) -> str:
+        if value and on_disk(info) and not (project_root() / value).is_file():
             raise ValueError(f"no file {value!r} (relative paths start at the project's folder)")
         return value
 
@@ -233,9 +243,9 @@ class Performance(Common):
 
     @field_validator("results")
     @classmethod
-    def _results_exist(cls, value: list[str]) -> list[str]:
+    def _results_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
         for name in value:
-            if not (project_root() / name).is_file():
+            if on_disk(info) and not (project_root() / name).is_file():
                 raise ValueError(f"names {name!r}, which is not there (har bench … --json {name})")
         return value
 
@@ -252,11 +262,16 @@ NOTEBOOKS: dict[str, type[Common]] = {
 
 
 def validate(
-    notebook: str, values: Mapping[str, Any], origins: Mapping[str, str] | None = None
+    notebook: str,
+    values: Mapping[str, Any],
+    origins: Mapping[str, str] | None = None,
+    *,
+    on_disk: bool = True,
 ) -> Common:
     """Returns the notebook's parameters as its model.
 
-    ``origins`` tells for a key the file (or option) that set it, for the message.
+    ``origins`` tells for a key the file (or option) that set it, for the message; ``on_disk``
+    whether the files and folders that it names must be there.
 
     Raises: ParamsError, one line a mistake.
     """
@@ -267,7 +282,7 @@ def validate(
         )
     model = NOTEBOOKS[notebook]
     try:
-        return model(**values)
+        return model.model_validate(dict(values), context={"on_disk": on_disk})
     except ValidationError as error:
         lines = dict.fromkeys(
             mistakes.line(item, model, notebook, origins or {}) for item in error.errors()

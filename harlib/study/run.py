@@ -13,7 +13,7 @@ import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from harlib.study import files, identity, index, report
+from harlib.study import files, identity, index, report, session, tell
 
 
 class _ThisPython(AsyncKernelManager):
@@ -23,6 +23,7 @@ class _ThisPython(AsyncKernelManager):
     """
 
     kernel_log: BinaryIO
+    lock_file: int  # descriptor: the kernel keeps the run's lock should the study be killed
 
     @property
     def kernel_spec(self) -> KernelSpec:
@@ -32,7 +33,7 @@ class _ThisPython(AsyncKernelManager):
 
     async def _async_pre_start_kernel(self, **options):
         command, options = await super()._async_pre_start_kernel(**options)
-        return command, options | {"stderr": self.kernel_log}
+        return command, options | {"stderr": self.kernel_log, "pass_fds": (self.lock_file,)}
 
 
 def run_study(
@@ -47,7 +48,7 @@ def run_study(
     A run is skipped when it is complete with the same parameters and code, or when a run it builds
     on failed; the others go on.
 
-    Raises: ParamsError before anything runs.
+    Raises: ParamsError, and Locked while another process writes to a run, before anything runs.
     """
     folder = files.study_folder(study)
     os.environ["HARLIB_ROOT"] = str(files.study_root(folder))
@@ -58,6 +59,9 @@ def run_study(
             f"there are {', '.join(run.name for run in runs)}"
         )
     runs = [run for run in runs if not only or run.name in only]
+    waiting = [number for number, run in enumerate(runs) if not identity.is_complete(run.params)]
+    for run in runs[min(waiting, default=len(runs)) :]:  # what follows may have to run again
+        session.lock(run.params)
     begun, failed, page = time.monotonic(), [], None
     for number, run in enumerate(runs, 1):
         label = f"[{number}/{len(runs)}] {run.name}"
@@ -72,8 +76,11 @@ def run_study(
             failed.append(run.name)
             say(f"{label}: FAILED: {problem}")
             say(f"    the notebook as far as it came: {_shown(_notebook(run))}")
+        session.unlock(run.params)
         report.write_report(run.params.run_dir)
         page = index.write_index(run.params.run_dir.parent)
+    if earlier := _earlier(runs[0].params.run_dir.parent / "before"):
+        say(earlier)
     say(f"{folder.name}: {len(runs) - len(failed)} of {len(runs)} runs complete, "
         f"{_clock(time.monotonic() - begun)}")  # fmt: skip
     if page:
@@ -83,7 +90,9 @@ def run_study(
 
 def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
     """Executes one notebook; returns what went wrong in one line, empty when nothing did."""
+    held = session.lock(run.params)
     identity.claim(run.params)
+    _ThisPython.lock_file = held.file.fileno()
     _ThisPython.kernel_log = (run.params.run_dir / "kernel.log").open("wb")
     say(f"{label}: started")
     begun, done = time.monotonic(), threading.Event()
@@ -118,7 +127,21 @@ def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
         identity.write_state(run.params.run_dir, status="failed", problem=problem)
     else:
         say(f"{label}: complete, {_clock(time.monotonic() - begun)}")
+    for line in identity.read_state(run.params.run_dir).get("said", []):
+        say(f"    {line}")
     return problem
+
+
+def _earlier(folder: Path) -> str:
+    """What was put aside, in one line; empty when nothing was."""
+    kept = sorted(path for path in folder.glob("*") if path.is_dir())
+    if not kept:
+        return ""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    named = ", ".join(path.name for path in kept)
+    return (
+        f"{_shown(folder)} keeps {tell.count(len(kept), 'earlier run')}, {tell.size(size)}: {named}"
+    )
 
 
 def _watch(run_dir: Path, label: str, done: threading.Event, say: Callable[[str], None]) -> None:
