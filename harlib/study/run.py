@@ -139,9 +139,8 @@ def _earlier(folder: Path) -> str:
         return ""
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     named = ", ".join(path.name for path in kept)
-    return (
-        f"{_shown(folder)} keeps {tell.count(len(kept), 'earlier run')}, {tell.size(size)}: {named}"
-    )
+    runs = tell.count(len(kept), "earlier run")
+    return f"{_shown(folder)} keeps {runs}, {tell.size(size)} on disk: {named}"
 
 
 def _watch(run_dir: Path, label: str, done: threading.Event, say: Callable[[str], None]) -> None:

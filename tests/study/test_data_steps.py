@@ -88,9 +88,8 @@ def test_a_store_stays_and_another_one_goes_beside_it(own, tmp_path, capsys):
     said = capsys.readouterr().out.splitlines()[-1]
     name = second.store_dir.relative_to(tmp_path).as_posix()
     assert re.fullmatch(r"data/own/store-[0-9a-f]{8}", name)
-    assert said.startswith("data/own/store (") and said.endswith(
-        f" kB on disk) was made of other videos or settings and stays; this run's files go to {name}"
-    )
+    made = r"data/own/store \([\d.]+ kB on disk\) was made of other videos or settings and stays; "
+    assert re.fullmatch(f"{made}this run's files go to {name}", said)
     assert identity.read_state(second.run_dir)["said"] == [said]
     assert model.store_dir == second.store_dir  # the study's 01 decides
     assert session.catalog_file(model).name == f"{second.store_dir.name}-catalog.csv"
