@@ -1,5 +1,7 @@
 """`har`: every command calls one function of the library."""
 
+import faulthandler
+import sys
 from pathlib import Path
 
 import click
@@ -28,6 +30,7 @@ class _Har(click.Group):
 @click.version_option(package_name="harlib")
 def main():
     """Human action recognition in videos: from files to reports."""
+    faulthandler.enable(sys.__stderr__)  # a process that a signal ends says where it was
 
 
 _set = click.option(

@@ -14,6 +14,7 @@ import re
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
@@ -122,6 +123,7 @@ def records(path: Path) -> pd.DataFrame:
 def key(path: Path) -> str | None:
     """The preparation a complete file belongs to; None for any other file."""
     try:
+        refuse_pipe(path)
         with h5py.File(path, "r") as file:
             _check(file)
             return str(file.attrs["key"])
@@ -132,6 +134,7 @@ def key(path: Path) -> str | None:
 def describe(root: Path, path: Path) -> dict:
     """What store.json says of a file: path, size, where both arrays lie (offset, length), and a
     digest of everything but the payload, whose bytes have their videos' checksums."""
+    refuse_pipe(path)
     with h5py.File(path, "r") as file:
         _check(file)
         spans = {
@@ -173,11 +176,36 @@ def _check(file: h5py.File) -> None:
             raise StoreError(f"{file.filename}: {name} is not a plain contiguous dataset")
 
 
-def mapped(path: Path, place: dict) -> tuple[np.ndarray, np.ndarray]:
-    """(payload uint8 (bytes,), offsets int64 (frames + 1,)) of a file, memory-mapped.
+def refuse_pipe(path: Path) -> None:
+    """Refuse what is there and no file: a pipe or device would be waited for without end.
 
-    `place` is what `describe` gave. Raises StoreError.
+    Raises: StoreError.
     """
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is no file but a pipe, a device or a folder")
+
+
+class Mapped(NamedTuple):
+    """A file's arrays in mapped memory: payload uint8 (bytes,), offsets int64 (frames + 1,)."""
+
+    payload: np.ndarray
+    offsets: np.ndarray
+    memory: mmap.mmap
+    path: Path
+
+    def check(self) -> None:
+        """To be called before the arrays are read: of a file that was cut since, the system would
+        end the process (SIGBUS). Raises StoreError."""
+        if (size := self.memory.size()) < len(self.memory):
+            raise StoreError(
+                f"{self.path} was cut while it was in use: it has {size} bytes, the index says "
+                f"{len(self.memory)}"
+            )
+
+
+def mapped(path: Path, place: dict) -> Mapped:
+    """A file's arrays, memory-mapped; `place` is what `describe` gave. Raises StoreError."""
+    refuse_pipe(path)
     try:
         with open(path, "rb") as handle:
             size = os.fstat(handle.fileno()).st_size
@@ -188,7 +216,7 @@ def mapped(path: Path, place: dict) -> tuple[np.ndarray, np.ndarray]:
         raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
     (begin, count), (first, frames) = place["payload"], place["offsets"]
     payload = np.frombuffer(memory, np.uint8, count, begin) if count else np.empty(0, np.uint8)
-    return payload, np.frombuffer(memory, np.int64, frames, first)
+    return Mapped(payload, np.frombuffer(memory, np.int64, frames, first), memory, path)
 
 
 def hasher():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -27,7 +28,9 @@ class _ThisPython(AsyncKernelManager):
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        # faulthandler: the log then says what a kernel died of
+        argv = [sys.executable, "-X", "faulthandler", "-m", "ipykernel_launcher"]
+        argv += ["-f", "{connection_file}"]
         argv.append("--log-level=ERROR")
         return KernelSpec(argv=argv, language="python", display_name="Python 3")
 
@@ -119,6 +122,7 @@ def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
         problem = f"{error.ename}: {error.evalue}".splitlines()[0]
     except Exception as error:  # a kernel that died or did not start: the other runs still go on
         problem = f"{type(error).__name__}: {error}".splitlines()[0]
+        problem += _last_words(run.params.run_dir / "kernel.log")
     finally:
         done.set()
         watch.join()
@@ -130,6 +134,15 @@ def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
     for line in identity.read_state(run.params.run_dir).get("said", []):
         say(f"    {line}")
     return problem
+
+
+def _last_words(log: Path) -> str:
+    """What a kernel died of, as the end of a message; nothing where its log does not tell."""
+    found = re.findall(r"Fatal Python error: (.+)", log.read_text(errors="replace"))
+    if not found:
+        return ""
+    cut = "; a file that was being read, such as the clip store's, was cut: har verify STORE"
+    return f" ({found[-1]}{cut if found[-1].startswith('Bus error') else ''})"
 
 
 def _earlier(folder: Path) -> str:

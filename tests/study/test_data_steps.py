@@ -111,7 +111,7 @@ def test_what_a_killed_preparation_of_other_videos_left_stays(own):
 def test_the_drawn_videos_stay_too_and_02_gets_the_stills_of_its_01(own, tmp_path, monkeypatch):
     drawn = {"source": "demo", "data_root": "", "videos": "videos"}
     monkeypatch.setattr(actions, "draw", lambda *_, **__: (CLIP, 25))
-    few = {"train_videos": 1, "val_videos": 1, "categories": ["waving", "clapping"], "workers": 1}
+    few = {"train_videos": 1, "val_videos": 1, "categories": ["waving", "walking"], "workers": 1}
     own(**drawn, **few, still_images=0)
     second, model = own(**drawn, **few | {"train_videos": 2}, still_images=0)
     usual = tmp_path / "data" / "own" / "source"

@@ -122,7 +122,7 @@ def test_options_that_are_the_runs_own_are_no_other_protocol(trained):
     assert (folder / "metrics.json").is_file() and not list(folder.glob("scores-*"))
 
 
-@pytest.mark.parametrize("place", ["before/03_c3d", "03_c3d.renamed", "../../elsewhere/copied"])
+@pytest.mark.parametrize("place", ["before/03_c3d-2", "03_c3d.renamed", "../../elsewhere/copied"])
 def test_a_run_is_scored_in_the_folder_that_is_given(trained, tmp_path, place):
     p, folder = trained
     moved = (folder.parent / place).resolve()
@@ -168,8 +168,9 @@ def test_scores_of_another_protocol_make_a_run_incomplete(trained):
     measured["protocol"]["clips"] = "windows"
     (folder / "metrics.json").write_text(json.dumps(measured))
     assert not identity.is_complete(p)
+    compared = files.load_run([folder.parents[2] / "params" / "tiny" / "05_evaluation.yaml"]).params
     with pytest.raises(FileNotFoundError, match="no scored run"):
-        results.scored_runs(p)
+        results.scored_runs(compared)
 
 
 def test_a_run_that_trains_nothing_is_not_scored(own_store, tmp_path):
