@@ -8,6 +8,7 @@ Both arrays are stored contiguous, so reading needs neither the HDF5 library nor
 """
 
 import hashlib
+import io
 import mmap
 import os
 import re
@@ -72,7 +73,7 @@ def write(path: Path, attributes: dict, videos: list[tuple[Path, int, dict]]) ->
     `record["lengths"]` holds the sizes of the video's chunks, the rest is kept beside them.
     """
     lengths = np.concatenate([record["lengths"] for _, _, record in videos]).astype(np.int64)
-    with appearing(path) as aside, h5py.File(aside, "w") as file:
+    with appearing(path) as aside, _Sink(aside) as sink, h5py.File(sink, "w") as file:
         file.attrs.update(format=FORMAT, version=VERSION, **attributes)
         file["offsets"] = np.append(0, np.cumsum(lengths)).astype(np.uint64)
         payload = file.create_dataset("payload", (int(lengths.sum()),), np.uint8)
@@ -85,6 +86,7 @@ def write(path: Path, attributes: dict, videos: list[tuple[Path, int, dict]]) ->
                     if not block:
                         raise StoreError(f"{source} ends before its chunks do; run prepare again")
                     payload[place : place + len(block)] = np.frombuffer(block, np.uint8)
+                    sink.check()
                     place += len(block)
                     begin += len(block)
         group = file.create_group("videos")
@@ -94,6 +96,43 @@ def write(path: Path, attributes: dict, videos: list[tuple[Path, int, dict]]) ->
                 text = column.dtype.kind == "U"
                 group[name] = np.char.encode(column, "utf-8") if text else column
         file.close()  # before it is synced and renamed
+        sink.check()
+
+
+class _Sink(io.FileIO):
+    """A file that HDF5 writes to, which hears of no error: closing a file on a full disk, it ends
+    the process (1.14). `check` raises the first one."""
+
+    def __init__(self, path: Path):
+        super().__init__(path, "w+")
+        self._error = None
+
+    def write(self, data) -> int:
+        data = memoryview(data).cast("B")
+        written = 0
+        try:
+            while self._error is None and written < len(data):
+                written += self._write(data[written:])
+        except OSError as error:
+            self._error = error
+        return len(data)
+
+    def _write(self, data) -> int:
+        return super().write(data)
+
+    def truncate(self, size=None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return size
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def check(self) -> None:
+        if self._error:
+            raise self._error
 
 
 def _spans(videos) -> list[list]:

@@ -24,7 +24,7 @@ class Common(BaseModel):
 
     study: Name
     run: Name
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     data_root: str  # folder with one's own videos; relative to the project
     store: str  # clip store; empty = data/<study>/store
     threads: Count  # reading threads of the loader

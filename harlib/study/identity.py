@@ -150,6 +150,12 @@ def hash_of(store: Path) -> str:
     return json.loads(about.read_text())["hash"] if about.is_file() else ""
 
 
+def displaces(params: Common) -> bool:
+    """Whether the run's folder holds another run, which `claim` would move aside."""
+    there = read_state(params.run_dir).get("fingerprint")
+    return params.run_dir.exists() and there != fingerprint(params)
+
+
 def claim(params: Common) -> None:
     """Makes the run's folder this run's own.
 
@@ -159,7 +165,7 @@ def claim(params: Common) -> None:
     """
     run_dir, mark = params.run_dir, fingerprint(params)
     state = read_state(run_dir)
-    if run_dir.exists() and state.get("fingerprint") != mark:
+    if displaces(params):
         before = _free(run_dir.parent / "before" / run_dir.name)
         before.parent.mkdir(parents=True, exist_ok=True)
         changed = difference(params)

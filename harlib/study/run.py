@@ -14,7 +14,8 @@ import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from harlib.study import files, identity, index, report, session, tell
+from harlib.data.locks import Locked
+from harlib.study import checks, files, identity, index, report, session, tell
 
 
 class _ThisPython(AsyncKernelManager):
@@ -61,10 +62,18 @@ def run_study(
             f"no run {', '.join(sorted(unknown))} in {folder.name}; "
             f"there are {', '.join(run.name for run in runs)}"
         )
+    every = {run.where: run.params for run in runs}
     runs = [run for run in runs if not only or run.name in only]
     waiting = [number for number, run in enumerate(runs) if not identity.is_complete(run.params)]
-    for run in runs[min(waiting, default=len(runs)) :]:  # what follows may have to run again
-        session.lock(run.params)
+    todo = runs[min(waiting, default=len(runs)) :]  # what follows may have to run again
+    checks.refuse({run.where: run.params for run in todo}, every)
+    try:
+        for run in todo:
+            session.lock(run.params)
+    except Locked:
+        for run in todo:
+            session.unlock(run.params)
+        raise
     begun, failed, page = time.monotonic(), [], None
     for number, run in enumerate(runs, 1):
         label = f"[{number}/{len(runs)}] {run.name}"

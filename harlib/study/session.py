@@ -45,8 +45,12 @@ def start(p: Common) -> tell.Sentence:
     """Begins a run: its folder, its seed, its precision.
 
     Raises: Locked while another process writes to the folder; ValueError, before anything is
-        touched, for a precision that this machine lacks.
+        touched, for a precision that this machine lacks or another wrong value.
     """
+    if identity.displaces(p):
+        from harlib.study import checks  # which stands on this module
+
+        checks.refuse({f"parameters of {identity.notebook_of(p)}": p})
     said, policy, slow = f"Run {p.run} of the study {p.study}, seed {p.seed}", None, []
     if isinstance(p, Trained):
         import keras
@@ -104,13 +108,18 @@ def open_store(p: Common) -> ClipStore:
     Raises: FileNotFoundError that says which notebook to run.
     """
     if not (p.store_dir / "store.json").is_file():
-        raise FileNotFoundError(
-            f"no clip store at {from_root(p, p.store_dir)}: run notebook 01 with the study's "
-            f"parameters first (har study {p.study})"
-        )
+        raise FileNotFoundError(no_store(p))
     store = ClipStore(p.store_dir)
     identity.write_state(p.run_dir, store_hash=store.hash, store=from_root(p, p.store_dir))
     return store
+
+
+def no_store(p: Common) -> str:
+    """Says that the clip store is not there, and what makes it."""
+    return (
+        f"no clip store at {from_root(p, p.store_dir)}: run notebook 01 with the study's "
+        f"parameters first (har study {p.study})"
+    )
 
 
 def sample(
