@@ -14,6 +14,7 @@ import sys
 import pandas as pd
 
 from harlib.data import actions
+from harlib.data.catalog import SPLITS, Catalog
 from harlib.data.packing import Settings
 from harlib.study import data_steps, files, identity, rescoring, session
 from harlib.study.mistakes import nearest
@@ -29,6 +30,7 @@ from harlib.study.params import (
     validate,
 )
 
+_ANY = ["a", "b"], set(SPLITS)  # categories and splits of data that are not known
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
 
 
@@ -42,10 +44,10 @@ def mistakes(todo: dict[str, Common], every: dict[str, Common] | None = None) ->
         said = []
         try:
             if isinstance(p, DataPrep):
-                twice = p.store_asked in known
-                known[p.store_asked] = _data(p)
-                if twice:
+                if p.store_asked in known:
                     said.append("key 'store': another run 01 of the study makes the same one")
+                known[p.store_asked] = _ANY  # should the next line fail
+                known[p.store_asked] = _data(p)
             elif isinstance(p, Trained):
                 categories, splits = known.get(p.store_asked) or _stored(p)
                 said += _absent_splits(p, splits)
@@ -57,7 +59,7 @@ def mistakes(todo: dict[str, Common], every: dict[str, Common] | None = None) ->
                 said += _absent_runs(p, others)
                 if p.layer:  # one of a network whose run is complete counts too
                     compared = {name: q for name, q in others.items() if isinstance(q, Trained)}
-                    nets = {name: (q, ["a", "b"]) for name, q in compared.items()} | nets
+                    nets = {name: (q, _ANY[0]) for name, q in compared.items()} | nets
                     nets[where] = p, []
             elif isinstance(p, Performance):
                 nets[where] = p, []
@@ -117,7 +119,7 @@ def _stills(p: FrameCNN, todo: dict[str, Common]) -> None:
             f"key 'stills': no folder {session.from_root(p, folder)}{none}; leave it empty to go "
             "without stills"
         )
-    data_steps.Catalog.from_stanford40(folder)
+    Catalog.from_stanford40(folder)
 
 
 def _left(p: Evaluation) -> dict[str, Common]:
