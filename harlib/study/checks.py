@@ -114,7 +114,7 @@ def _stills(p: FrameCNN, todo: dict[str, Common]) -> None:
     if folder.is_relative_to(p.data_dir) and any(drawn):
         return
     if not folder.is_dir():
-        none = "; its run 01 draws no stills (still_images: 0)" if drawn else ""
+        none = "; its run 01 draws no stills (still_images: 0)" if drawn and not any(drawn) else ""
         raise FileNotFoundError(
             f"key 'stills': no folder {session.from_root(p, folder)}{none}; leave it empty to go "
             "without stills"

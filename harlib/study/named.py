@@ -29,7 +29,7 @@ def run_folder(name: str | Path) -> Path:
 def study_runs(name: str | Path) -> Path | None:
     """The folder of a study's runs by the study's name or a path; None when none is there."""
     for folder in _places(name, project_root() / "runs"):
-        if any(folder.glob("[0-9][0-9]_*/*.ipynb")):
+        if any(folder.glob("[0-9][0-9]_*/params.yaml")) or any(folder.glob("[0-9][0-9]_*/*.ipynb")):
             return folder.absolute()
     return None
 
