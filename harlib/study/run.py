@@ -66,11 +66,11 @@ def run_study(
     runs = [run for run in runs if not only or run.name in only]
     waiting = [number for number, run in enumerate(runs) if not identity.is_complete(run.params)]
     todo = runs[min(waiting, default=len(runs)) :]  # what follows may have to run again
-    checks.refuse({run.where: run.params for run in todo}, every)
     try:
         for run in todo:
             session.lock(run.params)
-    except Locked:
+        checks.refuse({run.where: run.params for run in todo}, every)
+    except (Locked, files.ParamsError):
         for run in todo:
             session.unlock(run.params)
         raise
