@@ -5,12 +5,13 @@ BASE := .venv/.base
 DEV := .venv/.dev
 INPUTS := pyproject.toml constraints.txt setup.sh
 
-.PHONY: help setup setup-dev study sample-report lab test quick soak lint constraints clean clean-results
+.PHONY: help setup setup-dev study sample-report lab test test-cpus quick soak lint constraints clean clean-results
 
 help:
 	@echo "make study      the whole study on the embedded videos; ends with the report's path"
 	@echo "make lab        JupyterLab on the notebooks        make sample-report   the study's pages into docs/"
-	@echo "make test       every test CI runs     make quick   those under a minute     make soak   the long ones"
+	@echo "make test       every test             make quick   those under a minute     make soak   the long ones"
+	@echo "make test-cpus  those of networks and training as on smaller CPUs; CI runs them too"
 	@echo "make setup      .venv for study and lab            make setup-dev   .venv for the tests too"
 	@echo "make clean      removes .venv and caches, no data and no run"
 	@echo "make clean-results   lists data/, runs/ and the reports, and deletes them when you say so"
@@ -40,6 +41,13 @@ lab: $(BASE)
 
 test: $(DEV)
 	$(BIN)/pytest -m "not soak"
+
+# What computes, as on an ordinary CPU without AVX-512, and without oneDNN.
+COMPUTES := tests/test_machine.py tests/models tests/training tests/study/test_study.py \
+	tests/study/test_model_steps.py
+test-cpus: $(DEV)
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -m "not soak" $(COMPUTES)
+	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/pytest -m "not soak" $(COMPUTES)
 
 quick: $(DEV)
 	$(BIN)/pytest -m quick

@@ -1,12 +1,14 @@
 """`har`: every command calls one function of the library."""
 
 import faulthandler
+import signal
 import sys
 from pathlib import Path
 
 import click
 
 from harlib.bench.commands import bench
+from harlib.progress import StoppedAt
 from harlib.study.files import load_run, parse_overrides
 from harlib.study.named import parameter_files, run_folder, study_runs
 from harlib.study.params import ParamsError
@@ -14,14 +16,27 @@ from harlib.study.params import ParamsError
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_INTERRUPTED = 128 + signal.SIGINT  # the exit code that shells give to what Ctrl-C ended
+
+
+# Commands that keep what is done when they are stopped.
+_RESUMES = ("study", "train", "evaluate", "prepare", "demo-data")
 
 
 class _Har(click.Group):
-    """Says what a person can mend in one line, without a traceback."""
+    """Says what a person can mend in one line, without a traceback; Ctrl-C too."""
 
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
+        except KeyboardInterrupt as stop:
+            where, again = "stopped", "begins anew"
+            if ctx.invoked_subcommand in _RESUMES:
+                again = "resumes"
+            if isinstance(stop, StoppedAt):
+                where, again = stop.where, "resumes there"
+            click.echo(f"\n{where}: the same command {again}", err=True)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
         except (ParamsError, FileNotFoundError, ValueError) as error:
             raise click.ClickException(str(error)) from error
 
@@ -89,8 +104,10 @@ def catalog(
 ):
     """List videos with category, split and group into CSV; print the data set's hash.
 
-    Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked.
+    Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked. What is left
+    out is said.
     """
+    from harlib.data import names
     from harlib.data.catalog import Catalog
 
     if sum(map(bool, (folder, kinetics, ucf101, hmdb51, stanford40))) != 1:
@@ -113,6 +130,11 @@ def catalog(
         listed = listed.select(categories)
     listed.to_csv(csv)
     click.echo(listed)
+    click.echo(f"found {listed.found:,} of {len(listed):,} listed videos")
+    counts = listed.frame["category"].value_counts(sort=False)
+    for note in (f"Categories: {names.first([f'{c} {n:,}' for c, n in counts.items()], 30)}.",
+                 *listed.notes):  # fmt: skip
+        click.echo(note)
     click.echo(f"hash {listed.hash}")
 
 
@@ -218,6 +240,8 @@ def train(params, overrides, processes, coordinator, process, cluster):
 
         arguments = [*map(str, params), *(x for pair in overrides for x in ("--set", pair))]
         if status := scale_out.launch(arguments, processes, say=click.echo):
+            if status == _INTERRUPTED:
+                raise KeyboardInterrupt
             raise click.exceptions.Exit(status if status > 0 else 1)
     else:
         from harlib.study import model_steps
@@ -285,17 +309,34 @@ def report(study, out):
 @click.option("--fold", is_flag=True, help="Fold batch norm into the convolutions.")
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last")
 @click.option("--output", type=click.Path(path_type=Path), help="Without it RUN/export/...")
-def export_run(run, to, fold, checkpoint, output):
-    """Export the trained RUN: uint8 frames in, named scores out; loaded and compared at once."""
+@click.option("--overwrite", is_flag=True, help="Replace a file, or a SavedModel, at --output.")
+def export_run(run, to, fold, checkpoint, output, overwrite):
+    """Export the trained RUN: uint8 frames in, named scores out; loaded and compared at once.
+
+    README.json beside it says what a clip must be, example_*.py prints the label of a video. A
+    keras file needs harlib to be loaded, the others do not. What is there already and is no
+    earlier export is kept.
+    """
+    from harlib.models import beside
     from harlib.models.export import export_run
 
     try:
         path, difference = export_run(
-            run_folder(run), to, checkpoint=checkpoint, folded=fold, path=output
+            run_folder(run),
+            to,
+            checkpoint=checkpoint,
+            folded=fold,
+            path=output,
+            overwrite=overwrite,
         )
     except ModuleNotFoundError as error:
         raise click.ClickException(str(error)) from error
-    click.echo(f"{path}: loaded and run; scores differ from the network's by {difference:.1e}")
+    click.echo(
+        f"{path}: loaded and run; its logits differ from the network's by {difference:.1e} of the "
+        "largest"
+    )
+    click.echo(f"It needs {beside.NEEDS[to]}. {beside.README} and {beside.example_name(to)} lie "
+               "beside it.")  # fmt: skip
 
 
 main.add_command(bench)

@@ -18,11 +18,17 @@ from PIL import Image
 from harlib.data import shards
 from harlib.data.container import MAX_PIXELS, Container, VideoError, reason
 
+# endings of what `container.FORMATS` opens, as cameras, recorders and converters write them
 VIDEO_SUFFIXES = frozenset(
-    (".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg")
-    + (".ogv", ".ts", ".webm", ".wmv")
+    (".3g2", ".3gp", ".3gp2", ".3gpp", ".amv", ".asf", ".avi", ".dif", ".divx", ".dv", ".f4v")
+    + (".flv", ".gif", ".h264", ".h265", ".264", ".265", ".hevc", ".insv", ".ivf", ".lrv", ".m1v")
+    + (".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mk3d", ".mkv", ".mod", ".mov", ".mp4", ".mp4v")
+    + (".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".ogx")
+    + (".qt", ".rm", ".rmvb", ".tod", ".trp", ".ts", ".tts", ".vob", ".vro", ".webm", ".wmv")
+    + (".xvid", ".y4m")
 )
 STILL_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png"))
+MAX_SIDE = 16_384  # pixels of a scaled frame: more than H.264 takes, or than 8K at any short side
 MAX_GAP_S = 60.0  # a longer pause between two frames is a damaged timestamp
 
 
@@ -111,7 +117,15 @@ class VideoReader:
     @property
     def shape(self) -> tuple[int, int]:
         """(height, width) of every frame; known from the first frame on."""
-        return fit_size(self.info.height, self.info.width, self.size)
+        recorded = self.info.height, self.info.width
+        height, width = fit_size(*recorded, self.size)
+        if max(height, width) > MAX_SIDE:
+            raise VideoError(
+                self.path,
+                f"frames of {recorded[0]} x {recorded[1]} pixels would become {height} x {width}; "
+                f"at most {MAX_SIDE:,} a side are possible",
+            )
+        return height, width
 
     @property
     def damage(self) -> int:

@@ -9,9 +9,27 @@ import pandas as pd
 from harlib.data import actions, shards
 from harlib.data import prepare as preparing
 from harlib.data.catalog import Catalog
+from harlib.data.own_videos import groups_warning
 from harlib.data.store import ClipStore
 from harlib.study import identity, session, tell
 from harlib.study.params import DataPrep
+
+
+def about(p: DataPrep) -> tell.Sentence:
+    """Whose videos these are, by the parameter ``source``."""
+    if p.source == "demo":
+        return tell.Sentence(
+            "This study needs no download: it draws its own short videos of people who sit down, "
+            "stand up, open doors. Some actions come in pairs that are each other's reverse. A "
+            "single frame cannot tell them apart, and that is what they are for."
+        )
+    return tell.Sentence(
+        {
+            "kinetics": "The videos are those that lists in Kinetics' format name.",
+            "ucf101": "The videos are those that lists in UCF101's format name.",
+            "folder": "The videos are those of a folder with a folder a category.",
+        }[p.source]
+    )
 
 
 def catalog(p: DataPrep) -> Catalog:
@@ -53,13 +71,14 @@ def _draw(p: DataPrep) -> Catalog:
         "seed": p.seed,
         "categories": sorted(set(p.categories)) or None,
     }
+    how = {"workers": p.workers, "progress": session.stage(p, "drawing videos")}
     asked = folder = p.data_dir / "source"
     try:
-        table = actions.write_dataset(folder, **drawn, workers=p.workers, progress=False)
+        table = actions.write_dataset(folder, **drawn, **how)
     except actions.AnotherDataset:
         name = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:8]
         folder = asked.with_name(f"{asked.name}-{name}")
-        table = actions.write_dataset(folder, **drawn, workers=p.workers, progress=False)
+        table = actions.write_dataset(folder, **drawn, **how)
     _goes_to(p, asked, folder)
     return Catalog.from_kinetics_csv(table, folder / "videos")
 
@@ -85,7 +104,9 @@ def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
     settings = {"codec": p.codec, "size": p.store_size, "fps": p.fps, "quality": p.quality}
     folder = preparing.place(listed, p.store_asked, **settings)
     _goes_to(p, p.store_asked, folder)
-    audit = preparing.prepare(listed, folder, workers=p.workers, progress=False, **settings)
+    audit = preparing.prepare(
+        listed, folder, workers=p.workers, progress=session.stage(p, "preparing videos"), **settings
+    )
     listed.to_csv(session.catalog_file(p))
     return audit.table.reset_index()
 
@@ -108,7 +129,9 @@ def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> tell.Sentence:
     identity.write_json(
         p.run_dir / "data.json",
         {
-            "summary": f"{tell.data(store)} {tell.audit(audit)}",
+            "summary": " ".join(
+                filter(None, [tell.data(store), tell.audit(audit), groups_warning(store.videos)])
+            ),
             "categories": list(store.categories),
             "videos": len(store.videos),
             "bytes": int(store.bytes),

@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from harlib.data import loader
+from harlib.data import clip_input, loader
 from harlib.data import prepare as preparing
 from harlib.data.catalog import Catalog
 from harlib.data.store import ClipStore
-from harlib.evaluation import metrics
+from harlib.evaluation import metrics, naming
 from harlib.evaluation import score as scoring
 from harlib.study import identity, inputs, session, tell
 from harlib.study.params import C3D, FrameCNN, Trained
@@ -57,7 +57,8 @@ def network_cost(p: Trained, model, store: ClipStore) -> tell.Sentence:
     from harlib import models
 
     clips = len(store.rows(p.train_split))
-    return tell.cost(models.parameters(model), models.gmacs(model), clips, p.epochs)
+    trained = models.trainable(model)
+    return tell.cost(models.parameters(model), models.gmacs(model), clips, p.epochs, trained)
 
 
 def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
@@ -77,13 +78,16 @@ def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
 
 def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
     """Trains to the end of the recipe, going on where an interrupted run stopped."""
-    return _fit(p, model, plan, store, p.run_dir, p.frames)
+    return _fit(p, model, plan, store, p.run_dir, session.stage(p, "training"), p.frames)
 
 
-def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Sentence:
+def preflight(
+    p: Trained, model, plan, store: ClipStore, *, begun: bool = True
+) -> tell.Table | tell.Sentence:
     """Checks before the hours are spent, a row each; the model stays as it is.
 
-    `model` None (what is trained comes later): a new network like it is checked.
+    `model` None (what is trained comes later): a new network like it is checked. `begun` False:
+    the run has not begun, so that nothing is written into its folder.
 
     Raises: ValueError when a check says that the result would mean nothing, unless the parameter
     preflight says "show".
@@ -102,6 +106,7 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Se
             validation=inputs.validation(p, store, p.frames),
             threads=p.threads,
             keep=p.checkpoints_kept,
+            stage=session.stage(p, "checks before training") if begun else None,
         )
     table = pd.concat([audit, trial], ignore_index=True)
     if p.preflight == "stop" and len(bad := table[table["verdict"] == "stop"]):
@@ -110,7 +115,7 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Se
     return tell.Table(table)
 
 
-def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataFrame:
+def _fit(p, model, plan, store, folder, stage, frames, validate_split=None) -> pd.DataFrame:
     import keras
 
     from harlib.training.fit import fit
@@ -133,6 +138,7 @@ def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataF
             "parameters": identity.settings(p),
         },
         watchers=inputs.watchers(p, plan, folder),
+        stage=stage,
     )
 
 
@@ -144,7 +150,7 @@ def stills_store(p: FrameCNN) -> ClipStore | None:
     size = max(short_side * 8 // 7, short_side)
     listed = Catalog.from_stanford40(p.made(p.root / p.stills))
     root = preparing.place(listed, p.data_dir / f"stills-store-{short_side}", size=size)
-    preparing.prepare(listed, root, size=size, progress=False)
+    preparing.prepare(listed, root, size=size, progress=session.stage(p, "preparing stills"))
     return ClipStore(root)
 
 
@@ -156,8 +162,8 @@ def train_stills(p: FrameCNN, stills: ClipStore | None) -> tuple[object, pd.Data
     plan = recipe(p, stills, epochs=p.stills_epochs)
     splits = set(stills.videos["split"])
     held_out = next((split for split in ("val", "test") if split in splits), "")
-    folder = p.run_dir / "stills"
-    history = _fit(p, model, plan, stills, folder, frames=1, validate_split=held_out)
+    folder, stage = p.run_dir / "stills", session.stage(p, "training on stills")
+    history = _fit(p, model, plan, stills, folder, stage, frames=1, validate_split=held_out)
     return model, history
 
 
@@ -192,7 +198,7 @@ def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None)
         run_dir=p.run_dir,
         listed=session.listed(p),
         threads=p.threads,
-        progress=False,
+        progress=session.stage(p, f"scoring {p.split}"),
     )
 
 
@@ -211,8 +217,11 @@ def measure(
     network = {
         "name": p.model if not isinstance(p, FrameCNN) else f"{p.model} ({p.backbone})",
         "parameters": models.parameters(model),
+        "trainable": models.trainable(model),
         "gmacs": models.gmacs(model),
-    }
+    } | naming.options(p.model_dump())
+    # for whoever uses the network elsewhere: what its clips are made of
+    protocol["stored"] = clip_input.stored(p.store_dir)
     taken = session.minutes(p) if minutes is None else minutes
     return tell.answer(metrics.write(p.run_dir, scores, protocol, network, taken))
 
@@ -273,4 +282,4 @@ def preflight_run(p: Trained) -> tell.Table | tell.Sentence:
     keras.utils.set_random_seed(p.seed)
     precision.use(p.precision)
     store = ClipStore(p.store_dir)
-    return preflight(p, None, recipe(p, store), store)
+    return preflight(p, None, recipe(p, store), store, begun=False)

@@ -8,10 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import yaml
 from nbconvert import HTMLExporter
 from PIL import Image
 
+from harlib.data import own_videos
+from harlib.evaluation import naming
+from harlib.evaluation.score import Scores
 from harlib.study import identity, tell
 from harlib.study.files import CHECKOUT
 
@@ -108,17 +112,17 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
     params = yaml.safe_load((run_dir / "params.yaml").read_text())
     where = read_json(run_dir / "environment.json")
     scored = (run_dir / "metrics.json").is_file()
-    metrics = read_json(run_dir / "metrics.json") if scored else {}
+    metrics = naming.read(run_dir) if scored else {}
     card = []
     if (run_dir / "data.json").is_file():
         said = read_json(run_dir / "data.json")["summary"]
     if scored:
-        said = tell.answer(metrics)
+        said = f"{tell.answer(metrics)} {_groups_warning(run_dir)}".strip()
         card += [
             ("video top-1", tell.percent(metrics["video"]["top1"]), True),
             ("clip top-1", tell.percent(metrics["clip"]["top1"]), True),
-            ("model", metrics["model"]["name"], False),
-            ("parameters", f"{metrics['model']['parameters']:,}", False),
+            ("network", naming.network(metrics), False),
+            ("parameters", _parameters(metrics["model"]), False),
             ("GMACs a clip", f"{metrics['model']['gmacs']:.3g}", False),
             ("protocol", protocol(metrics), False),
             ("recipe", f"{params['recipe']}, {params['epochs']} epochs", False),
@@ -156,6 +160,19 @@ def _kernels(where: dict[str, Any]) -> str:
     """Whose kernels compute on the CPU, and its instructions: ``oneDNN (avx, avx2)``."""
     offered = ", ".join(where["instructions"])
     return where["kernels"] + (f" ({offered})" if offered else "")
+
+
+def _groups_warning(run_dir: Path) -> str:
+    """What the scored videos' groups say of the accuracy; empty where they are known."""
+    if not (run_dir / "scores.npz").is_file():
+        return ""
+    scores = Scores.load(run_dir)
+    videos = pd.DataFrame({"video_id": scores.video_id, "group": scores.group})
+    return own_videos.groups_warning(videos)
+
+
+def _parameters(model: dict[str, Any]) -> str:
+    return tell.parameters(model["parameters"], model.get("trainable")).replace(" parameters", "")
 
 
 def _value(value: Any) -> str:

@@ -1,6 +1,5 @@
 """Runs a study: its notebooks in order through papermill, each run only when it has to."""
 
-import json
 import os
 import re
 import sys
@@ -14,8 +13,9 @@ import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
+from harlib import progress
 from harlib.data.locks import Locked
-from harlib.study import checks, files, identity, index, report, session, tell
+from harlib.study import checks, files, forecast, identity, index, report, session, tell
 
 
 class _ThisPython(AsyncKernelManager):
@@ -26,6 +26,9 @@ class _ThisPython(AsyncKernelManager):
 
     kernel_log: BinaryIO
     lock_file: int  # descriptor: the kernel keeps the run's lock should the study be killed
+    # Seconds from Ctrl-C, which the kernel gets as an interrupt, to its end by force: a training
+    # ends its step first, then writes a checkpoint.
+    shutdown_wait_time = 60.0
 
     @property
     def kernel_spec(self) -> KernelSpec:
@@ -74,6 +77,7 @@ def run_study(
         for run in todo:
             session.unlock(run.params)
         raise
+    told = forecast.tell(runs, say)
     begun, failed, page = time.monotonic(), [], None
     for number, run in enumerate(runs, 1):
         label = f"[{number}/{len(runs)}] {run.name}"
@@ -88,13 +92,15 @@ def run_study(
             failed.append(run.name)
             say(f"{label}: FAILED: {problem}")
             say(f"    the notebook as far as it came: {_shown(_notebook(run))}")
+        elif not told:
+            told = forecast.tell(runs[number:], say)
         session.unlock(run.params)
         report.write_report(run.params.run_dir)
         page = index.write_index(run.params.run_dir.parent)
     if earlier := _earlier(runs[0].params.run_dir.parent / "before"):
         say(earlier)
     say(f"{folder.name}: {len(runs) - len(failed)} of {len(runs)} runs complete, "
-        f"{_clock(time.monotonic() - begun)}")  # fmt: skip
+        f"{progress.clock(time.monotonic() - begun)}")  # fmt: skip
     if page:
         say(f"Report: {_shown(page)}")
     return page, failed
@@ -107,7 +113,7 @@ def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
     _ThisPython.lock_file = held.file.fileno()
     _ThisPython.kernel_log = (run.params.run_dir / "kernel.log").open("wb")
     say(f"{label}: started")
-    begun, done = time.monotonic(), threading.Event()
+    begun, began, done = time.monotonic(), time.time(), threading.Event()
     watch = threading.Thread(
         target=_watch, args=(run.params.run_dir, label, done, say), daemon=True
     )
@@ -127,6 +133,8 @@ def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
         # A kernel that died leaves cells marked completed, so the notebook's own last word counts.
         if identity.read_state(run.params.run_dir).get("status") != "complete":
             problem = "the notebook ended without its last cell, finish"
+    except KeyboardInterrupt:
+        raise progress.StoppedAt(f"{label}: stopped{_where(run.params.run_dir, began)}") from None
     except papermill.PapermillExecutionError as error:
         problem = f"{error.ename}: {error.evalue}".splitlines()[0]
     except Exception as error:  # a kernel that died or did not start: the other runs still go on
@@ -139,7 +147,7 @@ def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
     if problem:
         identity.write_state(run.params.run_dir, status="failed", problem=problem)
     else:
-        say(f"{label}: complete, {_clock(time.monotonic() - begun)}")
+        say(f"{label}: complete, {progress.clock(time.monotonic() - begun)}")
     for line in identity.read_state(run.params.run_dir).get("said", []):
         say(f"    {line}")
     return problem
@@ -166,28 +174,28 @@ def _earlier(folder: Path) -> str:
 
 
 def _watch(run_dir: Path, label: str, done: threading.Event, say: Callable[[str], None]) -> None:
-    """Shows ``progress.json``: one changing line on a terminal, else a line an epoch."""
-    path, begun, shown, width = run_dir / "progress.json", time.time(), None, 0
+    """Shows ``progress.json``: one changing line on a terminal, else a line a stage or epoch."""
+    begun, shown, width = time.time(), None, 0
     live = sys.stdout.isatty()
     while not done.wait(0.5):
-        try:
-            if path.stat().st_mtime < begun:
-                continue
-            state = json.loads(path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            continue  # not training yet, or caught in the middle of a write
-        line = (
-            f"{label}: epoch {state['epoch']}/{state['epochs']}, loss {state['loss']:.3f}, "
-            f"{_clock(state['seconds_left'])} left"
-        )
+        state = progress.read(run_dir, since=begun)
+        if state is None:
+            continue
+        line, now = f"{label}: {progress.told(state)}", (state["stage"], state.get("epoch"))
         if live:
             print(f"\r{line:<{width}}", end="", flush=True)
             width = len(line)
-        elif state["epoch"] != shown:
+        elif now != shown:
             say(line)
-        shown = state["epoch"]
+        shown = now
     if live and width:
         print("\r" + " " * width + "\r", end="", flush=True)
+
+
+def _where(run_dir: Path, since: float) -> str:
+    """How far the run came, in brackets; empty before it said so."""
+    state = progress.read(run_dir, since)
+    return f" ({progress.told(state | {'seconds_left': None})})" if state else ""
 
 
 def _notebook(run: files.Run) -> Path:
@@ -197,9 +205,3 @@ def _notebook(run: files.Run) -> Path:
 def _shown(path: Path) -> str:
     """Relative to where the person stands, when it lies below."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds or 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes}:{rest:02d} min"

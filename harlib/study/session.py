@@ -11,6 +11,7 @@ from harlib.data.audit import Audit
 from harlib.data.catalog import Catalog
 from harlib.data.locks import Lock, Locked
 from harlib.data.store import ClipStore
+from harlib.progress import Stage
 from harlib.study import identity, tell
 from harlib.study.params import Common, Trained
 
@@ -122,6 +123,15 @@ def no_store(p: Common) -> str:
     )
 
 
+def stage(p: Common, name: str) -> Stage:
+    """A stage of the run, which tells in the run's `progress.json` how far it is.
+
+    A training inside another run (notebook 07) tells it in that one's, with its own name.
+    """
+    run, _, inside = p.run.partition("/")
+    return Stage(p.root / "runs" / p.study / run, f"{inside}: {name}" if inside else name)
+
+
 def sample(
     store: ClipStore, *, split: str = "train", videos: int = 6, frames: int = 8
 ) -> tuple[list[np.ndarray], list[str]]:
@@ -143,7 +153,7 @@ def listed(p: Common) -> pd.DataFrame:
     """What was listed, found or not: `video_id, category, split, group`, a row a video.
 
     From notebook 01's catalog; for a store of `har prepare`, from the store's own audit, which
-    knows no groups: there every video is its own.
+    knows the groups of what could be decoded: every other video is its own.
 
     Raises: FileNotFoundError when neither is there: lost videos could not be counted.
     """
@@ -156,7 +166,10 @@ def listed(p: Common) -> pd.DataFrame:
             "har prepare"
         )
     videos = Audit.load(p.store_dir).videos
-    return videos.assign(group=videos["video_id"])
+    key = ["split", "category", "video_id"]
+    known = ClipStore(p.store_dir).videos[[*key, "group"]]
+    videos = videos.merge(known, "left", on=key, validate="one_to_one")
+    return videos.assign(group=videos["group"].fillna(videos["video_id"]))
 
 
 def from_root(p: Common, path: Path) -> str:

@@ -114,7 +114,7 @@ class Checkpoints:
 
     def paths(self) -> list[Path]:
         """The checkpoint files, oldest first."""
-        return sorted(self.folder.glob("step-*.npz"), key=lambda p: int(p.name.split("-")[1]))
+        return sorted(self.folder.glob("step-*.npz"), key=_step)
 
     def save(self, step: int, arrays: Mapping[str, np.ndarray], state: Mapping) -> Path:
         """Write the checkpoint of `step`; then remove the ones that are not kept."""
@@ -165,12 +165,21 @@ class Checkpoints:
 
     def holds(self, step: int) -> bool:
         """Whether there is a checkpoint of this step."""
-        return any(int(path.name.split("-")[1]) == step for path in self.paths())
+        return any(_step(path) == step for path in self.paths())
 
     def clear(self) -> None:
         """Remove every checkpoint."""
         for path in self.folder.iterdir():
             path.unlink()
+
+
+def newest_step(folder: Path) -> int:
+    """The step of the newest checkpoint in `folder`; 0 where there is none."""
+    return max(map(_step, Path(folder).glob("step-*.npz")), default=0)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.split("-")[1])
 
 
 def differences(then, now, name: str = "") -> list[str]:

@@ -1,6 +1,7 @@
 import os
 import shutil
 import signal
+from pathlib import Path
 
 import av
 import numpy as np
@@ -14,6 +15,7 @@ from harlib.data.catalog import COLUMNS, Catalog
 from harlib.data.prepare import PrepareError, verify
 from harlib.data.store import ClipStore
 from harlib.data.video import encode
+from harlib.data.video_reader import STILL_SUFFIXES
 
 quick = pytest.mark.quick
 
@@ -124,8 +126,14 @@ def test_210_hostile_files_are_each_a_line_of_the_audit(tmp_path, moving_square)
             case _:
                 for place in rng.integers(0, len(data), 1 + number % 40):
                     data[place] = rng.integers(0, 256)
-        (folder / f"{number:03d}{suffix}").write_bytes(data)
-    audit = make(Catalog.from_folder(tmp_path / "in"), tmp_path / "store", workers=2).videos
+        path = folder / f"{number:03d}{suffix}"
+        if suffix in STILL_SUFFIXES:  # beside videos, a folder's pictures are left out
+            path = Path(str(path).replace("/in/", "/pictures/"))
+            path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    tables = [Catalog.from_folder(tmp_path / name).frame for name in ("in", "pictures")]
+    catalog = Catalog(pd.concat(tables), "hostile")
+    audit = make(catalog, tmp_path / "store", workers=2).videos
     assert len(audit) == 211
     assert set(audit["status"]) == {"ok", "short", "unreadable"}
     assert ((audit["status"] == "ok") == (audit["reason"] == "")).all()

@@ -13,8 +13,8 @@ import pytest
 from stores import digests, make
 from tqdm import tqdm
 
+from harlib import progress
 from harlib.data import parts
-from harlib.data import prepare as preparing
 from harlib.data.category_file import StoreError
 from harlib.data.codecs import CODECS
 from harlib.data.prepare import PrepareError
@@ -45,7 +45,7 @@ def test_a_full_disk_keeps_what_is_done(tiny_catalog, tiny_store, tmp_path, monk
 @quick
 def test_what_a_resumed_preparation_finds_is_no_speed(tiny_catalog, tmp_path, monkeypatch):
     bars = []
-    monkeypatch.setattr(preparing, "tqdm", lambda **o: bars.append(tqdm(**o)) or bars[-1])
+    monkeypatch.setattr(progress, "tqdm", lambda **o: bars.append(tqdm(**o)) or bars[-1])
     make(tiny_catalog, tmp_path)
     (tmp_path / "store.json").unlink()
     (tmp_path / "train/run.h5").unlink()

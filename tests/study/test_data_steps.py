@@ -9,7 +9,7 @@ from tiny_study import write_study
 
 from harlib.data import actions
 from harlib.data.store import ClipStore
-from harlib.study import data_steps, files, identity, session
+from harlib.study import data_steps, files, identity, session, tell
 
 pytestmark = pytest.mark.quick
 CLIP = np.zeros((20, 48, 64, 3), np.uint8)
@@ -127,3 +127,18 @@ def test_a_complete_01_without_its_store_is_made_again(own):
     assert identity.is_complete(data)
     shutil.rmtree(data.store_dir)
     assert not identity.is_complete(data)
+
+
+def test_unknown_groups_are_said_beside_what_was_left_out(actors):
+    known = data_steps.catalog(params(actors))
+    assert tell.listed(known) == (
+        "Every video that lies there is listed, and which videos belong together is known."
+    )
+    (actors / "clips_80x64/run/notes.dav").touch()
+    plain = data_steps.catalog(params(actors, group="", held_out=[]))
+    assert "Left out: 1 file whose ending is of no video" in tell.listed(plain)
+    assert "Warning: the groups of all videos are unknown" in tell.listed(plain)
+    assert tell.groups(plain.frame).startswith("Warning: the groups of all videos are unknown")
+    assert tell.groups(known.frame) == (
+        "No group of videos that belong together lies on two sides of the split."
+    )

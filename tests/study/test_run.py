@@ -1,12 +1,16 @@
 """Which runs a study makes, keeps or leaves out; no notebook is run here."""
 
 import json
+import os
 import subprocess
 import sys
+import threading
+import time
 
 import pytest
 
 from harlib.data.locks import Locked
+from harlib.progress import Stage
 from harlib.study import files, identity, run
 
 pytestmark = pytest.mark.quick
@@ -43,6 +47,7 @@ def study(tmp_path, monkeypatch):
         executed.clear()
         monkeypatch.setattr(run, "_execute", execute)
         monkeypatch.setattr(run.checks, "refuse", refuse)
+        monkeypatch.setattr(run.forecast, "tell", lambda runs, say: True)
         monkeypatch.setattr(run.report, "write_report", lambda run_dir: None)
         monkeypatch.setattr(run.index, "write_index", lambda runs_dir: runs_dir)
         lines = []
@@ -50,6 +55,52 @@ def study(tmp_path, monkeypatch):
         return list(executed), failed, "\n".join(lines)
 
     return study
+
+
+def watched(run_dir, states, say):
+    """`_watch` while `states` are written, one after the other."""
+    done = threading.Event()
+    watcher = threading.Thread(target=run._watch, args=(run_dir, "[1/1] 03_c3d", done, say))
+    watcher.start()
+    time.sleep(0.6)  # an older file is not shown
+    for name, done_, left, more in states:
+        Stage(run_dir, name).write(done_, 40, left, **more)
+        time.sleep(0.7)
+    done.set()
+    watcher.join()
+
+
+EPOCHS = [{"epoch": epoch, "epochs": 2, "loss": 2.0 / epoch} for epoch in (1, 1, 2)]
+STATES = [
+    ("checks before training", 5, None, {}),
+    ("checks before training", 15, None, {}),
+    ("training", 1, None, EPOCHS[0]),
+    ("training", 19, 21.0, EPOCHS[1]),
+    ("training", 21, 19.0, EPOCHS[2]),
+    ("scoring val", 3, 70.0, {}),
+]
+
+
+def test_a_log_gets_a_line_a_stage_and_epoch(tmp_path):
+    Stage(tmp_path, "of yesterday").write(1, 2)
+    os.utime(tmp_path / "progress.json", (1, 1))
+    lines = []
+    watched(tmp_path, STATES, lines.append)
+    assert lines == [
+        "[1/1] 03_c3d: checks before training 5/40",
+        "[1/1] 03_c3d: epoch 1/2, loss 2.000",
+        "[1/1] 03_c3d: epoch 2/2, loss 1.000, 0:19 min left",
+        "[1/1] 03_c3d: scoring val 3/40, 1:10 min left",
+    ]
+
+
+def test_a_terminal_gets_one_changing_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run.sys.stdout, "isatty", lambda: True, raising=False)
+    watched(tmp_path, STATES[3:5], print)
+    said = capsys.readouterr().out
+    assert "\n" not in said
+    assert "epoch 1/2, loss 2.000, 0:21 min left" in said and "0:19 min left" in said
+    assert said.endswith(" \r")  # nothing of it stays
 
 
 def test_complete_runs_are_kept(study):

@@ -14,6 +14,11 @@ from harlib.data import actions
 
 RUNS = [name for name in FILES if name != "common"]
 MODELS = ["02_frame_cnn", "03_c3d", "04_resnext101"]
+NETWORKS = {
+    "02_frame_cnn": "frame_cnn small, width 0.25, RGB frames, 1 × 32 × 32",
+    "03_c3d": "c3d, width 0.125, RGB frames, 8 × 32 × 32",
+    "04_resnext101": "resnext3d_26, width 0.125, RGB frames, 8 × 32 × 32",
+}
 
 
 def test_all_runs_complete_and_the_last_line_is_the_index(tiny_study):
@@ -22,8 +27,21 @@ def test_all_runs_complete_and_the_last_line_is_the_index(tiny_study):
     for name in RUNS:
         assert f"{name}: complete" in done.stdout
     assert re.search(r"03_c3d: epoch 1/1, loss \d", done.stdout)
+    for stage in ("01_data_prep: drawing videos 0/", "02_frame_cnn: training on stills, epoch 1/1",
+                  "03_c3d: checks before training 0/60", "04_resnext101: scoring val 0/2",
+                  "05_evaluation: where the best 3D network looked 0/"):  # fmt: skip
+        assert stage in done.stdout, done.stdout
     assert done.stdout.splitlines()[-1] == "Report: reports/tiny/index.html"
     assert done.stderr == ""
+
+
+def test_the_first_line_says_how_long_it_will_take(tiny_study):
+    line = tiny_study[1].stdout.splitlines()[0]
+    number = "(under 1|\\d+)"
+    each = ", ".join(f"{name} {number}" for name in RUNS)
+    assert re.fullmatch(
+        rf"About \d+ minutes? on this machine \(.+, measured for \d+ s\): {each}", line
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -48,6 +66,7 @@ def test_a_second_call_keeps_what_is_complete(tiny_study):
     assert again.returncode == 0, again.stdout + again.stderr
     for name in RUNS:
         assert f"{name}: kept" in again.stdout
+    assert "this machine" not in again.stdout  # nothing to run, nothing to foretell
 
 
 def test_stills_come_first_in_the_frame_cnn(tiny_study):
@@ -98,13 +117,20 @@ def test_a_report_is_one_file_that_needs_no_network(tiny_study, name):
 def test_the_index_names_every_run_with_its_numbers(tiny_study):
     root, _ = tiny_study
     text = (root / "reports" / "tiny" / "index.html").read_text()
+    assert "top‑5" not in text
     for name in RUNS:
         assert f'href="{name}.html"' in text
+    for name, network in NETWORKS.items():
+        row = next(part for part in text.split("<tr") if f'href="{name}.html"' in part)
+        assert network in row
+        for page in ("05_evaluation", name):
+            assert network in (root / "reports" / "tiny" / f"{page}.html").read_text()
     for name in MODELS:
         metrics = json.loads((root / "runs" / "tiny" / name / "metrics.json").read_text())
         row = next(part for part in text.split("<tr") if f'href="{name}.html"' in part)
         for level in ("video", "clip"):
-            for key in ("top1", "top5", "mean_class"):
+            assert metrics[level]["top5"] is None  # three categories
+            for key in ("top1", "mean_class"):
                 assert f"{100 * metrics[level][key]:.1f} %" in row
         assert f"{metrics['model']['parameters']:,}" in row
         assert f"{metrics['minutes']:.1f}" in row
