@@ -1,6 +1,8 @@
 """`har`: every command calls one function of the library."""
 
+import faulthandler
 import signal
+import sys
 from pathlib import Path
 
 import click
@@ -8,6 +10,7 @@ import click
 from harlib.bench.commands import bench
 from harlib.progress import StoppedAt
 from harlib.study.files import load_run, parse_overrides
+from harlib.study.named import parameter_files, run_folder, study_runs
 from harlib.study.params import ParamsError
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
@@ -42,6 +45,7 @@ class _Har(click.Group):
 @click.version_option(package_name="harlib")
 def main():
     """Human action recognition in videos: from files to reports."""
+    faulthandler.enable(sys.__stderr__)  # a process that a signal ends says where it was
 
 
 _set = click.option(
@@ -210,17 +214,19 @@ def models(classes, frames, size, names):
 
 
 @main.command()
-@click.argument("params", nargs=-1, required=True, type=_FILE)
+@click.argument("params", nargs=-1, required=True)
 @_set
 @click.option("--processes", type=click.IntRange(1), default=1, help="Train in so many processes.")
 @click.option("--coordinator", metavar="HOST:PORT", help="Be one of them: where process 0 listens.")
 @click.option("--process", type=int, default=0, help="Its number, from 0; with --coordinator.")
 @click.option("--cluster", is_flag=True, help="Be one of them: ask Slurm, Kubernetes, Open MPI.")
 def train(params, overrides, processes, coordinator, process, cluster):
-    """Train and score the model of the files PARAMS (later ones win), without a notebook.
+    """Train and score the model of the files PARAMS (later ones win), or of a run by its name
+    (as mine/03_c3d), without a notebook.
 
     --processes alone starts them all on this machine; on many, see docs/cluster.md.
     """
+    params = parameter_files(params)
     run = load_run(params, parse_overrides(overrides)).params
     if cluster or coordinator:
         from harlib.study import scale_out
@@ -244,49 +250,59 @@ def train(params, overrides, processes, coordinator, process, cluster):
 
 
 @main.command()
-@click.argument("params", nargs=-1, required=True, type=_FILE)
+@click.argument("params", nargs=-1, required=True)
 @_set
 def preflight(params, overrides):
-    """Check labels, network, loader, memory, disk and end of the training that PARAMS describe.
+    """Check labels, network, loader, memory, disk and end of the training that PARAMS describe:
+    files, or a run by its name (as mine/03_c3d).
 
     Exit 1 when the training would be of no use.
     """
     from harlib.study.model_steps import preflight_run
 
-    click.echo(repr(preflight_run(load_run(params, parse_overrides(overrides)).params)))
+    run = load_run(parameter_files(params), parse_overrides(overrides))
+    click.echo(repr(preflight_run(run.params)))
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run")
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), help="Which weights.")
 @click.option("--clips", metavar="N|windows", help="Clips a video; windows: all, side by side.")
 @click.option("--crops", type=int, help="Crops a clip.")
 def evaluate(run, **changes):
-    """Score the trained RUN (a folder of runs/) again, without training.
+    """Score the trained RUN again, without training: its name (as mine/03_c3d) or its folder.
 
-    Options that are not given are the run's own.
+    Options that are not given are the run's own. Scores by others go to a folder of their own
+    inside the run's.
     """
-    from harlib.study.model_steps import evaluate as evaluate_run
+    from harlib.study.rescoring import evaluate as evaluate_run
 
     given = {key: value for key, value in changes.items() if value is not None}
     if given.get("clips", "").isdigit():
         given["clips"] = int(given["clips"])
-    click.echo(evaluate_run(run, given))
+    click.echo(evaluate_run(run_folder(run), given))
 
 
 @main.command()
 @click.argument("study")
 @click.option("--out", type=_FOLDER, help="Folder for the pages; without it reports/STUDY.")
 def report(study, out):
-    """Write the pages of STUDY again from what its runs left in runs/STUDY."""
-    from harlib.study.files import project_root
-    from harlib.study.index import write_study
+    """Write the pages of STUDY again from what its runs left: its name, or a folder as runs/STUDY.
 
-    click.echo(write_study(project_root() / "runs" / study, out))
+    Of a single run (mine/03_c3d, or its folder) the one page; of a folder outside runs/STUDY it
+    is written into that folder.
+    """
+    from harlib.study.index import write_study
+    from harlib.study.report import write_report
+
+    if runs := study_runs(study):
+        click.echo(write_study(runs, out))
+    else:
+        click.echo(write_report(run_folder(study), out))
 
 
 @main.command("export")
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run")
 @click.option(
     "--to", type=click.Choice(["keras", "saved_model", "onnx"]), default="keras", show_default=True
 )
@@ -306,7 +322,12 @@ def export_run(run, to, fold, checkpoint, output, overwrite):
 
     try:
         path, difference = export_run(
-            run, to, checkpoint=checkpoint, folded=fold, path=output, overwrite=overwrite
+            run_folder(run),
+            to,
+            checkpoint=checkpoint,
+            folded=fold,
+            path=output,
+            overwrite=overwrite,
         )
     except ModuleNotFoundError as error:
         raise click.ClickException(str(error)) from error

@@ -75,7 +75,7 @@ def draw(category, *, number=0, split="train", seed=0, difficulty=1):
     The number is also the actor's, so each actor performs every category once. Raises ValueError
     for a category that is not in CATEGORIES.
     """
-    _check([category], difficulty, 1, 0, 0)
+    check([category], difficulty, 1, 0, 0)
     generator, backwards = _ACTIONS[category]
     frames, fps = record(generator, seed=seed, split=split, number=number, difficulty=difficulty)
     return (frames[::-1] if backwards else frames), fps
@@ -114,7 +114,7 @@ def write_dataset(
     Stanford-40. Raises ValueError when `root` holds a dataset made with other arguments.
     """
     root, categories = Path(root), sorted(set(categories or CATEGORIES))
-    _check(categories, difficulty, train, val, stills)
+    check(categories, difficulty, train, val, stills)
     settings = dict(
         version=_VERSION,
         train=train,
@@ -171,7 +171,8 @@ def write_dataset(
     return table
 
 
-def _check(categories, difficulty, train, val, stills):
+def check(categories, difficulty, train, val, stills):
+    """Raises ValueError for what cannot be drawn."""
     strange = sorted(set(categories) - set(CATEGORIES))
     if strange:
         raise ValueError(

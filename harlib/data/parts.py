@@ -84,6 +84,14 @@ class Parts:
                 path.with_suffix(".bin").unlink()
 
 
+def key_of(path: Path) -> str | None:
+    """The preparation that a part's JSON file belongs to; None of a damaged one."""
+    try:
+        return json.loads(path.read_text())["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _read(path: Path, key: str) -> dict | None:
     try:
         part = json.loads(path.with_suffix(".json").read_text())

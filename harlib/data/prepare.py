@@ -7,7 +7,6 @@ at any moment is finished by running it again, and the bytes are those of an und
 """
 
 import errno
-import fcntl
 import functools
 import os
 from collections import Counter, defaultdict, deque
@@ -19,13 +18,14 @@ from typing import NamedTuple
 
 import joblib
 
-from harlib.data import category_file, finished, processes, shards, sources
+from harlib.data import category_file, finished, processes, shards, sources, store
 from harlib.data.audit import Audit
 from harlib.data.catalog import SPLITS, Catalog
 from harlib.data.finished import Group, changed_rows, groups
 from harlib.data.finishing import finish
+from harlib.data.locks import Lock, Locked
 from harlib.data.packing import PrepareError, Settings, write_part
-from harlib.data.parts import Parts
+from harlib.data.parts import Parts, key_of
 from harlib.data.verify import verify
 from harlib.progress import Stage, shown
 
@@ -74,9 +74,7 @@ def prepare(
     with _disk_errors(root), _locked(root):
         if finished.is_whole(catalog, root, key, stamps):
             return Audit.load(root)
-        for folder in (root, *(root / split for split in SPLITS)):
-            for stray in folder.glob("*.aside"):  # what a killed run had not finished
-                stray.unlink()
+        _sweep(root)  # what a killed run had not finished
         every = groups(catalog, root)
         with shown(progress, "prepare", "video") as bar:
             work = _Work(catalog, root, every, settings, key, sources.touched(root, key, stamps))
@@ -98,6 +96,26 @@ class _Work(NamedTuple):
     settings: Settings
     key: str
     touched: set[int]
+
+
+def place(catalog: Catalog, root: Path, **settings) -> Path:
+    """The folder for a store: `root`, or one beside it where `root` holds something else.
+
+    That one is named by the videos and settings, so that it is found again. What a store of
+    others has left unfinished counts too: it may have cost days.
+
+    Raises: PrepareError, StoreError: a setting is wrong, or `root`'s store.json damaged.
+    """
+    stamps = sources.stamps(catalog.frame["path"].tolist())
+    key = finished.key(catalog, Settings(**settings), stamps)
+    if (root / "store.json").exists():
+        other = store.read_about(root)["key"] != key
+    else:
+        files = (path for split in SPLITS for path in (root / split).glob("*.h5"))
+        begun = [category_file.key(path) for path in files]
+        begun += [key_of(path) for path in (root / ".parts").glob("*.json")]
+        other = any(begun) and key not in begun
+    return root.with_name(f"{root.name}-{key[:8]}") if other else root
 
 
 def _pack(work: _Work, bar, workers, scheduler, apart=False) -> None:
@@ -197,14 +215,25 @@ def _on_cluster(client, jobs):
 
 @contextmanager
 def _locked(root: Path):
-    """One preparation of a folder at a time; the lock dies with its process."""
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / ".lock", "w") as handle:
+    """One preparation of a folder at a time; half files of one that fails are removed."""
+    try:
+        lock = Lock(root / ".lock", f"{root} is being prepared")
+    except Locked as error:
+        raise PrepareError(str(error)) from None
+    with lock:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PrepareError(f"{root} is being prepared by another process") from None
-        yield
+            yield
+        except BaseException:
+            # killed in the middle of a file: on a full disk halves are what keeps it full
+            _sweep(root)
+            raise
+
+
+def _sweep(root: Path) -> None:
+    """Remove files that nobody writes any more; the folder is locked."""
+    for folder in (root, root / ".parts", *(root / split for split in SPLITS)):
+        for stray in folder.glob("*.aside"):
+            stray.unlink(missing_ok=True)
 
 
 @contextmanager

@@ -66,7 +66,7 @@ def repair(catalog: Catalog, root: str | os.PathLike, **options) -> Audit:
 def _salvage(group: Group, root: Path, place: dict, bad: set[str], key: str) -> None:
     """Keep a category file's undamaged videos as a part file."""
     records = category_file.records(group.file)
-    payload, offsets = category_file.mapped(group.file, place)
+    payload, offsets, *_ = category_file.mapped(group.file, place)
     firsts = np.append(0, records["frames"].cumsum())
     records = records.to_dict("records")
     good = [number for number, record in enumerate(records) if record["video_id"] not in bad]

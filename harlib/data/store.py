@@ -132,18 +132,18 @@ class ClipStore:
             raise IndexError(
                 f"{self._name(index)} has frames 0 to {length - 1}; asked for {frames.tolist()}"
             )
-        payload, offsets = self._mapped(self._file[index])
-        first = self._first[index]
-        own = offsets[first : first + length + 1]
+        file = self._mapped(self._file[index])
+        file.check()
+        own = file.offsets[self._first[index] :][: length + 1]
         if not self._compared[index]:
-            if category_file.checksum(payload, own).encode() != self._checksums[index]:
+            if category_file.checksum(file.payload, own).encode() != self._checksums[index]:
                 raise StoreError(
                     f"{self._name(index)}: its stored bytes are not those that were written; "
                     "`har verify` lists every damaged video"
                 )
             self._compared[index] = 1
         try:
-            return self._decode(payload, own, frames, height, width)
+            return self._decode(file.payload, own, frames, height, width)
         except CodecError as error:
             raise StoreError(
                 f"{self._name(index)}: {error}; `har verify` lists every damaged video"
@@ -153,8 +153,8 @@ class ClipStore:
         video = self.videos.iloc[index]
         return f"video {video['video_id']} ({video['category']}, {video['split']})"
 
-    def _mapped(self, number: int) -> tuple[np.ndarray, np.ndarray]:
-        """(payload, offsets) of a category file, mapped when first used."""
+    def _mapped(self, number: int) -> category_file.Mapped:
+        """A category file, mapped when first used."""
         with self._lock:
             if number not in self._maps:
                 file = self._files[number]
@@ -169,6 +169,7 @@ class ClipStore:
 
 def read_about(root: Path) -> dict:
     """store.json, checked. Raises StoreError."""
+    category_file.refuse_pipe(root / "store.json")
     try:
         about = json.loads((root / "store.json").read_text())
     except FileNotFoundError:
@@ -208,6 +209,7 @@ def short_hash(text: str | bytes) -> str:
 
 def read_index(root: Path, about: dict, *, checksums: bool = False) -> pd.DataFrame:
     """index.csv with `file` and `first` (frame in the file), checked against store.json."""
+    category_file.refuse_pipe(root / "index.csv")
     try:
         data = (root / "index.csv").read_bytes()
     except OSError as error:

@@ -13,7 +13,7 @@ from harlib.evaluation import naming
 from harlib.evaluation.hits import all_labels, right_videos
 from harlib.evaluation.score import Scores
 from harlib.study import identity, tell
-from harlib.study.report import protocol, read_json
+from harlib.study.report import protocol, read_json, study_of
 
 WORST = 5  # categories named as the hardest
 NAMED = 60  # up to so many categories are listed by name
@@ -61,7 +61,7 @@ def facts(run_dir: Path) -> dict[str, Any]:
         taught.insert(0, _categories(scores))
     return {
         "run": run_dir.name,
-        "title": f"{naming.network(metrics)}, of the study {run_dir.parent.name}",
+        "title": f"{naming.network(metrics)}, of the study {study_of(run_dir)}",
         "answer": str(tell.answer(metrics)),
         "sections": [
             ("The network", network),

@@ -1,10 +1,11 @@
 """What all notebooks' parameters share: their types, their folders, their error."""
 
+import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Count = Annotated[int, Field(ge=1)]
@@ -23,10 +24,13 @@ class Common(BaseModel):
 
     study: Name
     run: Name
-    seed: Annotated[int, Field(ge=0)]
+    seed: Annotated[int, Field(ge=0, lt=2**32)]
     data_root: str  # folder with one's own videos; relative to the project
     store: str  # clip store; empty = data/<study>/store
     threads: Count  # reading threads of the loader
+
+    _folder: Path | None = PrivateAttr(None)
+    _store: Path | None = PrivateAttr(None)
 
     @property
     def root(self) -> Path:
@@ -35,7 +39,16 @@ class Common(BaseModel):
 
     @property
     def run_dir(self) -> Path:
-        return self.root / "runs" / self.study / self.run
+        return self._folder or self.root / "runs" / self.study / self.run
+
+    def at(self, folder: Path, store: Path | None = None) -> Self:
+        """The same run with its files in another folder, such as a moved or renamed one.
+
+        store: its clip store, by default the one that the parameters name.
+        """
+        own = self.model_copy()
+        own._folder, own._store = folder, store or self._store
+        return own
 
     @property
     def data_dir(self) -> Path:
@@ -47,15 +60,34 @@ class Common(BaseModel):
         return ()
 
     @property
-    def store_dir(self) -> Path:
+    def store_asked(self) -> Path:
+        """Where the clip store goes, unless another store lies there."""
         return self.root / self.store if self.store else self.data_dir / "store"
+
+    @property
+    def store_dir(self) -> Path:
+        """Where the clip store is."""
+        return self._store or self.made(self.store_asked)
+
+    def made(self, asked: Path) -> Path:
+        """Where a folder is that the study's run 01 was asked for: beside it, or itself."""
+        for file in sorted((self.root / "runs" / self.study).glob("01_*/run.json")):
+            for name, folder in json.loads(file.read_text()).get("made", {}).items():
+                if asked.is_relative_to(self.root / name):
+                    return self.root / folder / asked.relative_to(self.root / name)
+        return asked
 
     @field_validator("data_root")
     @classmethod
-    def _exists(cls, value: str) -> str:
-        if value and not (project_root() / value).is_dir():
+    def _exists(cls, value: str, info: ValidationInfo) -> str:
+        if value and on_disk(info) and not (project_root() / value).is_dir():
             raise ValueError(f"no folder {value!r} (relative paths start at the project's folder)")
         return value
+
+
+def on_disk(info: ValidationInfo) -> bool:
+    """Whether the files and folders that a parameter names must be there: not to score again."""
+    return (info.context or {}).get("on_disk", True)
 
 
 def project_root() -> Path:

@@ -11,7 +11,7 @@ from harlib.data.augment import augment
 from harlib.data.store import ClipStore
 from harlib.evaluation import comparison, figures, metrics
 from harlib.evaluation.score import Scores
-from harlib.study import controls
+from harlib.study import controls, identity
 from harlib.study.params import project_root
 
 ALL = "all"
@@ -39,6 +39,8 @@ def open_study(study: str) -> tuple[ClipStore, dict[str, Scores]]:
 
 
 def _store_of(run) -> str:
+    if made := identity.read_state(run).get("store"):
+        return made
     file = run / "params.yaml"
     return yaml.safe_load(file.read_text())["store"] if file.is_file() else ""
 

@@ -29,6 +29,11 @@ class Run:
     def name(self) -> str:
         return self.params.run
 
+    @property
+    def where(self) -> str:
+        """Its own file, as messages name it."""
+        return _short(self.file)
+
 
 def needs(notebook: str) -> tuple[str, ...]:
     """Prefixes of the runs that a notebook builds on: models on the data, evaluation on all."""

@@ -10,6 +10,7 @@ from harlib.evaluation import metrics as metrics_of
 from harlib.study import card, identity, quoted, tell
 from harlib.study.report import (
     TEMPLATE,
+    notebook_of,
     protocol,
     read_json,
     reports_folder,
@@ -32,8 +33,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     scored = [
         folder
         for folder in run_dirs
-        if (folder / "metrics.json").is_file()
-        and identity.read_state(folder).get("status") == "complete"
+        if (folder / "metrics.json").is_file() and identity.is_ended(folder)
     ]
     data = [folder for folder in run_dirs if (folder / "data.json").is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
@@ -180,4 +180,4 @@ def _other_row(run_dir: Path) -> dict[str, str]:
 
 def _has_page(run_dir: Path) -> bool:
     """Whether a notebook made the run: `har train` leaves none, so no page either."""
-    return (run_dir / f"{run_dir.name}.ipynb").is_file()
+    return notebook_of(run_dir) is not None

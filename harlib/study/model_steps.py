@@ -1,11 +1,6 @@
-"""The steps of notebooks 02 to 04, and of `har train` and `har evaluate`: build, train, score."""
-
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
+"""The steps of notebooks 02 to 04, and of `har train`: build, train, score."""
 
 import pandas as pd
-import yaml
 
 from harlib.data import clip_input, loader
 from harlib.data import prepare as preparing
@@ -14,7 +9,7 @@ from harlib.data.store import ClipStore
 from harlib.evaluation import metrics, naming
 from harlib.evaluation import score as scoring
 from harlib.study import identity, inputs, session, tell
-from harlib.study.params import C3D, FrameCNN, Trained, validate
+from harlib.study.params import C3D, FrameCNN, Trained
 
 # Models and training, and with them Keras, are imported where they are used: the command line
 # and the notebooks that work on files alone start in a second.
@@ -152,10 +147,10 @@ def stills_store(p: FrameCNN) -> ClipStore | None:
     if not p.stills:
         return None
     short_side = p.size if isinstance(p.size, int) else min(p.size)
-    root = p.data_dir / f"stills-store-{short_side}"
-    listed = Catalog.from_stanford40(p.root / p.stills)
-    stage = session.stage(p, "preparing stills")
-    preparing.prepare(listed, root, size=max(short_side * 8 // 7, short_side), progress=stage)
+    size = max(short_side * 8 // 7, short_side)
+    listed = Catalog.from_stanford40(p.made(p.root / p.stills))
+    root = preparing.place(listed, p.data_dir / f"stills-store-{short_side}", size=size)
+    preparing.prepare(listed, root, size=size, progress=session.stage(p, "preparing stills"))
     return ClipStore(root)
 
 
@@ -288,23 +283,3 @@ def preflight_run(p: Trained) -> tell.Table | tell.Sentence:
     precision.use(p.precision)
     store = ClipStore(p.store_dir)
     return preflight(p, None, recipe(p, store), store, begun=False)
-
-
-def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tell.Sentence:
-    """Scores a trained run again from its own files: `har evaluate`.
-
-    changes: `checkpoint`, `clips` or `crops` that replace the run's own.
-
-    Raises: FileNotFoundError when the folder holds no run.
-    """
-    file = Path(run_dir) / "params.yaml"
-    if not file.is_file():
-        raise FileNotFoundError(f"{run_dir} holds no params.yaml: give a folder of runs/<study>/")
-    values = yaml.safe_load(file.read_text())
-    notebook = identity.read_state(Path(run_dir))["notebook"]
-    origins = dict.fromkeys(values, str(file)) | {key: f"--{key}" for key in changes or {}}
-    p = validate(notebook, values | dict(changes or {}), origins)
-    store = ClipStore(p.store_dir)
-    model = load_model(p, p.checkpoint)
-    scores = score(p, model, store, checkpoint="last")
-    return measure(p, model, scores, minutes=session.worked(p))

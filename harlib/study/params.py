@@ -8,9 +8,19 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
 from harlib.study import mistakes
-from harlib.study.common import Common, Count, Name, ParamsError, Share, Size, project_root
+from harlib.study.common import (
+    Common,
+    Count,
+    Name,
+    ParamsError,
+    Share,
+    Size,
+    on_disk,
+    project_root,
+)
 from harlib.study.mistakes import nearest
 
+Split = Literal["train", "val", "test"]
 # YAML 1.1 reads `1e-3` (no point) as text; people mean a number.
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
 
@@ -40,6 +50,12 @@ class DataPrep(Common):
     @field_validator("source")
     @classmethod
     def _has_data(cls, value: str, info: ValidationInfo) -> str:
+        if value == "demo" and info.data.get("data_root"):
+            raise ValueError(
+                f"is 'demo', which draws its own videos, but data_root is "
+                f"{info.data['data_root']!r}: give source (folder, kinetics or ucf101) for your "
+                "videos, or leave data_root empty"
+            )
         if value != "demo" and info.data.get("data_root") == "":
             raise ValueError(
                 f"{value!r} needs data_root, the folder of your videos: --set data_root=FOLDER"
@@ -50,10 +66,34 @@ class DataPrep(Common):
     @classmethod
     def _lies_in_data_root(cls, value: str | list[str], info: ValidationInfo) -> str | list[str]:
         users = {"videos": ("kinetics", "ucf101", "folder"), "lists": ("ucf101",)}
-        if info.data.get("source") in users.get(info.field_name, ("kinetics",)):
+        if on_disk(info) and info.data.get("source") in users.get(info.field_name, ("kinetics",)):
             for name in [value] if isinstance(value, str) else value or ["?.csv"]:
-                if not (project_root() / info.data.get("data_root", "") / name).exists():
+                path = project_root() / info.data.get("data_root", "") / name
+                if not path.exists():
                     raise ValueError(f"names {name!r}, which is not in data_root")
+                if path.is_dir() == (info.field_name == "annotations"):
+                    wanted = "a folder" if path.is_file() else "a file"
+                    raise ValueError(f"names {name!r}, which must be {wanted}")
+        return value
+
+    @field_validator("annotations", "group", "held_out")
+    @classmethod
+    def _is_used(cls, value: str | list[str], info: ValidationInfo) -> str | list[str]:
+        user = "kinetics" if info.field_name == "annotations" else "folder"
+        source = info.data.get("source", user)
+        if value and source != user:
+            raise ValueError(f"is for source: {user}, and source is {source!r}: leave it empty")
+        return value
+
+    @field_validator("group")
+    @classmethod
+    def _finds_a_group(cls, value: str) -> str:
+        try:
+            groups = re.compile(value).groups
+        except re.error as error:
+            raise ValueError(f"is no regular expression: {error}; received {value!r}") from None
+        if value and not groups:
+            raise ValueError(f"has no (…), whose part of a file's name is the group: {value!r}")
         return value
 
 
@@ -75,11 +115,11 @@ class Trained(Common):
     reverse: Share  # of the training clips run backwards
     jitter: Annotated[float, Field(ge=0, le=1)]  # training strides: stride / (1 + j) to * (1 + j)
     shuffle_labels: bool  # a check: the result must then be chance
-    train_split: Name
-    validate_split: str  # scored after each epoch; empty = not at all
-    split: Name  # scored at the end
+    train_split: Split
+    validate_split: Split | Literal[""]  # scored after each epoch; empty = not at all
+    split: Split  # scored at the end
     clips: Count | Literal["windows"]  # of a video; windows: all that fit, side by side
-    crops: Count
+    crops: Literal[1, 3, 5]
     crop_scale: Annotated[float, Field(gt=0, le=1)] | None
     score_batch: Count
     checkpoint: Literal["last", "best"]
@@ -104,6 +144,13 @@ class Trained(Common):
     def most_devices(self) -> int:
         """The largest number of devices that share a batch in this run."""
         return self.devices
+
+    @field_validator("checkpoint")
+    @classmethod
+    def _has_a_best(cls, value: str, info: ValidationInfo) -> str:
+        if value == "best" and info.data.get("validate_split") == "":
+            raise ValueError("is 'best', by the split after each epoch: set validate_split")
+        return value
 
     @field_validator("class_weights")
     @classmethod
@@ -141,9 +188,10 @@ class FrameCNN(Trained):
 
     @field_validator("stills")
     @classmethod
-    def _stills_exist(cls, value: str) -> str:
+    def _stills_exist(cls, value: str, info: ValidationInfo) -> str:
         # What lies under data/ is made by notebook 01, so it need not be there yet.
-        if value and not value.startswith("data/") and not (project_root() / value).is_dir():
+        made_here = value == "" or value.startswith("data/")
+        if on_disk(info) and not (made_here or (project_root() / value).is_dir()):
             raise ValueError(f"no folder {value!r} (leave it empty to go without stills)")
         return value
 
@@ -158,8 +206,8 @@ class Network3D(Trained):
 
     @field_validator("weights")
     @classmethod
-    def _is_file(cls, value: str) -> str:
-        if value and not (project_root() / value).is_file():
+    def _is_file(cls, value: str, info: ValidationInfo) -> str:
+        if value and on_disk(info) and not (project_root() / value).is_file():
             raise ValueError(f"no file {value!r} (relative paths start at the project's folder)")
         return value
 
@@ -181,7 +229,7 @@ class C3D(Network3D):
 class Ablations(C3D):
     """Notebook 07: the C3D of notebook 03, and variants of it that change a few parameters."""
 
-    seeds: Annotated[list[Annotated[int, Field(ge=0)]], Field(min_length=1)]
+    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)]
     variants: dict[Name, dict[str, Any]]  # the parameters that each changes; at least one
 
     @property
@@ -233,9 +281,9 @@ class Performance(Common):
 
     @field_validator("results")
     @classmethod
-    def _results_exist(cls, value: list[str]) -> list[str]:
+    def _results_exist(cls, value: list[str], info: ValidationInfo) -> list[str]:
         for name in value:
-            if not (project_root() / name).is_file():
+            if on_disk(info) and not (project_root() / name).is_file():
                 raise ValueError(f"names {name!r}, which is not there (har bench … --json {name})")
         return value
 
@@ -252,11 +300,16 @@ NOTEBOOKS: dict[str, type[Common]] = {
 
 
 def validate(
-    notebook: str, values: Mapping[str, Any], origins: Mapping[str, str] | None = None
+    notebook: str,
+    values: Mapping[str, Any],
+    origins: Mapping[str, str] | None = None,
+    *,
+    on_disk: bool = True,
 ) -> Common:
     """Returns the notebook's parameters as its model.
 
-    ``origins`` tells for a key the file (or option) that set it, for the message.
+    ``origins`` tells for a key the file (or option) that set it, for the message; ``on_disk``
+    whether the files and folders that it names must be there.
 
     Raises: ParamsError, one line a mistake.
     """
@@ -267,7 +320,7 @@ def validate(
         )
     model = NOTEBOOKS[notebook]
     try:
-        return model(**values)
+        return model.model_validate(dict(values), context={"on_disk": on_disk})
     except ValidationError as error:
         lines = dict.fromkeys(
             mistakes.line(item, model, notebook, origins or {}) for item in error.errors()

@@ -36,15 +36,21 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     The page loads nothing from elsewhere, and the same files give the same bytes. Photographs are
     in it as lossy WebP, an eighth of the notebook's PNG; line art stays as it is.
 
-    folder: where to; ``reports/<study>`` beside ``runs`` by default.
+    folder: where to; by default ``reports/<study>`` beside ``runs``, and the run's own folder
+        where it lies elsewhere, put aside or moved.
+
+    Raises: FileNotFoundError when the run has left no notebook.
     """
-    run_dir = Path(run_dir)
-    notebook = nbformat.read(run_dir / f"{run_dir.name}.ipynb", as_version=4)
+    run_dir = Path(run_dir).resolve()
+    file = notebook_of(run_dir)
+    if file is None:
+        raise FileNotFoundError(f"{run_dir} holds no notebook, so it has no page")
+    notebook = nbformat.read(file, as_version=4)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # papermill draws a random one for the cell it injects
     title = _take_title(notebook) or run_dir.name
     said = _answer(notebook)
-    _drop_chatter(notebook, root=run_dir.resolve().parents[2])
+    _drop_chatter(notebook, root=_project_of(run_dir))
     _drop_widgets(notebook)
     _compress_photographs(notebook)
     exporter = HTMLExporter(
@@ -58,7 +64,28 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
-    return write_page((folder or reports_folder(run_dir.parent)) / f"{run_dir.name}.html", page)
+    if folder is None:
+        usual = run_dir.parents[1].name == "runs"
+        folder = reports_folder(run_dir.parent) if usual else run_dir
+    return write_page(folder / f"{run_dir.name}.html", page)
+
+
+def notebook_of(run_dir: Path) -> Path | None:
+    """The notebook that a run has left, also when its folder has another name by now."""
+    own = run_dir / f"{run_dir.name}.ipynb"
+    return own if own.is_file() else next(iter(sorted(run_dir.glob("[0-9][0-9]_*.ipynb"))), None)
+
+
+def study_of(run_dir: Path) -> str:
+    """The study of a run: its folder's place tells, else its parameters."""
+    if run_dir.resolve().parents[1].name == "runs":
+        return run_dir.resolve().parent.name
+    return yaml.safe_load((run_dir / "params.yaml").read_text())["study"]
+
+
+def _project_of(run_dir: Path) -> Path:
+    """The folder that holds runs/; of a run that was moved out of one, its own."""
+    return next((path.parent for path in run_dir.parents if path.name == "runs"), run_dir)
 
 
 def protocol(metrics: dict[str, Any]) -> str:
@@ -119,7 +146,7 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         if name not in ("versions", "accelerators")
     ]
     return {
-        "study": run_dir.parent.name,
+        "study": study_of(run_dir),
         "run": run_dir.name,
         "failed": state.get("problem", "") if state.get("status") == "failed" else "",
         "answer": tell.unbroken(said),

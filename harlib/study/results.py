@@ -24,7 +24,7 @@ def scored_runs(p: Evaluation) -> dict[str, Path]:
     found = {
         path.parent.name: path.parent
         for path in sorted(folder.glob("[0-9][0-9]_*/metrics.json"))
-        if identity.read_state(path.parent).get("status") == "complete"
+        if identity.is_ended(path.parent)
     }
     if p.runs and (absent := [name for name in p.runs if name not in found]):
         raise FileNotFoundError(

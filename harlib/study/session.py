@@ -1,5 +1,6 @@
 """The frame of a run: begin, open the data, end."""
 
+import os
 import time
 from pathlib import Path
 
@@ -8,17 +9,49 @@ import pandas as pd
 
 from harlib.data.audit import Audit
 from harlib.data.catalog import Catalog
+from harlib.data.locks import Lock, Locked
 from harlib.data.store import ClipStore
 from harlib.progress import Stage
 from harlib.study import identity, tell
 from harlib.study.params import Common, Trained
 
+_locks: dict[Path, Lock] = {}
+
+
+def lock(p: Common) -> Lock:
+    """Keeps other processes out of the run's folder until `unlock`, or this process's end.
+
+    Raises: Locked, with the process that works there and since when.
+    """
+    path = p.run_dir.with_name(f".{p.run_dir.name}.lock")
+    if path not in _locks:
+        _locks[path] = Lock(path, f"{from_root(p, p.run_dir)} is being written")
+    return _locks[path]
+
+
+def unlock(p: Common) -> None:
+    """Lets other processes have the run's folder."""
+    if held := _locks.pop(p.run_dir.with_name(f".{p.run_dir.name}.lock"), None):
+        held.release()
+
+
+def note(p: Common, line: str) -> None:
+    """Says a line in the notebook, and in `har study` when the run ends."""
+    said = identity.read_state(p.run_dir).get("said", [])
+    identity.write_state(p.run_dir, said=list(dict.fromkeys([*said, line])))
+    print(line)
+
 
 def start(p: Common) -> tell.Sentence:
     """Begins a run: its folder, its seed, its precision.
 
-    Raises: ValueError, before anything is touched, for a precision that this machine lacks.
+    Raises: Locked while another process writes to the folder; ValueError, before anything is
+        touched, for a precision that this machine lacks or another wrong value.
     """
+    if identity.displaces(p):
+        from harlib.study import checks  # which stands on this module
+
+        checks.refuse({f"parameters of {identity.notebook_of(p)}": p})
     said, policy, slow = f"Run {p.run} of the study {p.study}, seed {p.seed}", None, []
     if isinstance(p, Trained):
         import keras
@@ -29,6 +62,12 @@ def start(p: Common) -> tell.Sentence:
         keras.utils.set_random_seed(p.seed)
         policy = precision.use(p.precision)
         said, slow = f"{said}, computed in {policy}", precision.slow()
+    try:
+        lock(p)
+    except Locked as error:
+        # `har study` holds the lock for the kernel that it starts
+        if error.pid != os.getppid():
+            raise
     identity.claim(p)
     identity.write_state(p.run_dir, begun=time.time(), seconds_before=_trained(p))
     if policy:
@@ -40,6 +79,7 @@ def finish(p: Common) -> tell.Sentence:
     """Ends a run: from here on it counts as complete."""
     taken = minutes(p)
     identity.write_state(p.run_dir, status="complete", minutes=taken, problem="")
+    unlock(p)
     return tell.Sentence(f"This run took {taken:.1f} minutes.")
 
 
@@ -69,13 +109,18 @@ def open_store(p: Common) -> ClipStore:
     Raises: FileNotFoundError that says which notebook to run.
     """
     if not (p.store_dir / "store.json").is_file():
-        raise FileNotFoundError(
-            f"no clip store at {from_root(p, p.store_dir)}: run notebook 01 with the study's "
-            f"parameters first (har study {p.study})"
-        )
+        raise FileNotFoundError(no_store(p))
     store = ClipStore(p.store_dir)
-    identity.write_state(p.run_dir, store_hash=store.hash)
+    identity.write_state(p.run_dir, store_hash=store.hash, store=from_root(p, p.store_dir))
     return store
+
+
+def no_store(p: Common) -> str:
+    """Says that the clip store is not there, and what makes it."""
+    return (
+        f"no clip store at {from_root(p, p.store_dir)}: run notebook 01 with the study's "
+        f"parameters first (har study {p.study})"
+    )
 
 
 def stage(p: Common, name: str) -> Stage:

@@ -9,6 +9,7 @@ from harlib.study.params import ParamsError
 
 pytestmark = pytest.mark.quick
 STUDIES = sorted(path for path in (files.CHECKOUT / "params").iterdir() if path.is_dir())
+FOLDER = "source: folder\ndata_root: params\nvideos: .\n"
 LABELS = Path(__file__).with_name("kinetics_400_categories.txt")
 
 
@@ -20,6 +21,11 @@ def own_data(tmp_path):
     for name in ("train.csv", "val.csv", "validate.csv"):
         (tmp_path / name).touch()
     return {"data_root": str(tmp_path)}
+
+
+def needs_data(folder):
+    """Whether a study reads its user's videos: the drawn ones take no data_root."""
+    return "data_root=FOLDER" in (folder / "common.yaml").read_text()
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def tiny(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
 def test_every_params_file_is_valid(folder, own_data):
-    runs = files.load_study(folder, {} if folder.name == "demo" else own_data)
+    runs = files.load_study(folder, own_data if needs_data(folder) else {})
     assert [run.name for run in runs] == sorted(run.name for run in runs)
     assert {run.params.study for run in runs} == {folder.name}
     for path in folder.glob("*.yaml"):
@@ -51,7 +57,7 @@ def test_recipe_options_of_every_file_fit_their_recipe(own_data):
     from harlib.training import recipes
 
     for folder in STUDIES:
-        for run in files.load_study(folder, {} if folder.name == "demo" else own_data):
+        for run in files.load_study(folder, own_data if needs_data(folder) else {}):
             if isinstance(run.params, params.Trained):
                 recipes.build(
                     run.params.recipe,
@@ -90,6 +96,20 @@ def test_kinetics_subsets_are_named_as_kinetics_names_them(study, count, own_dat
             ["'class_weights'", "balanced: true", "give one"],
         ),
         ({"_03_c3d": "batch: 9\ndevices: 2"}, ["'devices'", "9 clips"]),
+        ({"_01_data_prep": "data_root: params"}, ["'source'", "'demo'", "'params'", "leave data_"]),
+        ({"_01_data_prep": "group: '(a)'"}, ["'group'", "source: folder", "'demo'"]),
+        ({"_01_data_prep": "held_out: [a]"}, ["'held_out'", "source: folder"]),
+        ({"_01_data_prep": "annotations: [a.csv]"}, ["'annotations'", "source: kinetics"]),
+        ({"_01_data_prep": FOLDER + "group: (IMG"}, ["'group'", "unterminated", "'(IMG'"]),
+        ({"_01_data_prep": FOLDER + "group: IMG"}, ["'group'", "has no (…)", "'IMG'"]),
+        ({"_01_data_prep": FOLDER + "videos: tiny/01_data_prep.yaml"}, ["'videos'", "a folder"]),
+        ({"_03_c3d": "seed: 4294967296"}, ["'seed'", "less than 4294967296"]),
+        ({"_03_c3d": "crops: 4"}, ["'crops'", "1, 3 or 5", "4"]),
+        ({"_03_c3d": "split: vall"}, ["'split'", "'train', 'val' or 'test'", "'vall'"]),
+        (
+            {"_03_c3d": "checkpoint: best\nvalidate_split: ''"},
+            ["'checkpoint'", "set validate_split"],
+        ),
     ],
 )
 def test_a_mistake_is_named_with_file_key_and_remedy(tiny, contents, words):

@@ -2,15 +2,25 @@
 
 import json
 import os
+import subprocess
+import sys
 import threading
 import time
 
 import pytest
 
+from harlib.data.locks import Locked
 from harlib.progress import Stage
 from harlib.study import files, identity, run
 
 pytestmark = pytest.mark.quick
+HOLD = """
+import sys, time
+from harlib.data.locks import Lock
+lock = Lock(sys.argv[1], "x")
+print(flush=True)
+time.sleep(60)
+"""
 NAMES = ["01_data_prep", "03_c3d", "03_c3d.long", "05_evaluation"]
 
 
@@ -24,7 +34,7 @@ def study(tmp_path, monkeypatch):
         (folder / f"{name}.yaml").write_text("")
     executed = []
 
-    def study(broken=None, **options):
+    def study(broken=None, refuse=lambda todo, every: None, **options):
         def execute(one, label, say):
             executed.append(one.name)
             identity.claim(one.params)
@@ -36,6 +46,7 @@ def study(tmp_path, monkeypatch):
 
         executed.clear()
         monkeypatch.setattr(run, "_execute", execute)
+        monkeypatch.setattr(run.checks, "refuse", refuse)
         monkeypatch.setattr(run.forecast, "tell", lambda runs, say: True)
         monkeypatch.setattr(run.report, "write_report", lambda run_dir: None)
         monkeypatch.setattr(run.index, "write_index", lambda runs_dir: runs_dir)
@@ -151,6 +162,51 @@ def test_each_of_several_unfinished_runs_is_kept_and_the_difference_told(study, 
     assert "03_c3d starts anew (epochs: 3 then, 4 now); what it had left is now in runs/" in said
     assert (runs / "before" / "03_c3d" / "left").read_text() == "before 3"
     assert (runs / "before" / "03_c3d-2" / "left").read_text() == "before 4"
+
+
+def test_what_was_put_aside_is_told_with_its_size(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "earlier run" not in study()[2]
+    (tmp_path / "runs" / "tiny" / "03_c3d" / "model.keras").write_bytes(bytes(3_000_000))
+    said = study(overrides={"epochs": 3})[2]
+    assert (
+        "runs/tiny/before keeps 3 earlier runs, 3.0 MB on disk: 03_c3d, 03_c3d.long, 05_evaluation"
+    ) in said
+    assert said.splitlines()[-2].startswith("tiny: 4 of 4 runs complete")
+
+
+def test_a_second_study_is_refused_while_the_first_runs(study, tmp_path):
+    study()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    lock = tmp_path / "runs" / "tiny" / ".03_c3d.long.lock"
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    try:
+        with pytest.raises(Locked, match=f"03_c3d.long is being written by process {holder.pid} "):
+            study(overrides={"epochs": 3})
+        assert study(overrides={"epochs": 3}, only=("01_data_prep",))[1] == []  # not that run
+    finally:
+        holder.kill()
+        holder.wait()
+    now = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path: now[path] for path in before} == before
+    assert study(overrides={"epochs": 3})[1] == []  # what a killed one left is no hindrance
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_a_wrong_value_moves_nothing(study, tmp_path, monkeypatch):
+    study()
+    before = sorted(tmp_path.rglob("*"))
+
+    def refuse(todo, every):
+        assert list(todo) == ["params/tiny/03_c3d.yaml", "params/tiny/03_c3d.long.yaml",
+                              "params/tiny/05_evaluation.yaml"]  # fmt: skip
+        assert len(every) == 4
+        raise files.ParamsError("no")
+
+    with pytest.raises(files.ParamsError, match="no"):
+        study(overrides={"epochs": 3}, refuse=refuse)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_replaced_store_makes_another_run(study, tmp_path):

@@ -157,18 +157,42 @@ def test_a_saved_run_can_be_scored_again(tiny_study):
     np.testing.assert_allclose(np.load(run / "scores.npz")["video_scores"], before, atol=1e-5)
 
 
+def test_a_run_is_scored_exported_and_reported_by_its_name_wherever_it_lies(tiny_study, tmp_path):
+    root, _ = tiny_study
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    aside = tmp_path / "runs" / "tiny" / "before" / "03_c3d"
+    (tmp_path / "runs" / "tiny" / "03_c3d").rename(tmp_path / "03_c3d")
+    aside.parent.mkdir()
+    shutil.move(tmp_path / "03_c3d", aside)
+    kept = tmp_path / "runs" / "tiny" / "02_frame_cnn"
+    before = {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    done = har(tmp_path, "evaluate", "tiny/before/03_c3d", "--clips", "1")
+    assert done.returncode == 0, done.stderr
+    assert "runs/tiny/before/03_c3d/scores-clips_1" in done.stdout
+    done = har(tmp_path, "report", "runs/tiny/before/03_c3d")
+    assert done.returncode == 0, done.stderr
+    assert (aside / "03_c3d.html").is_file()
+    done = har(tmp_path, "export", "02_frame_cnn")
+    assert done.returncode == 0, done.stderr
+    assert (kept / "export" / "model.keras").is_file()
+    assert {path: path.read_bytes() for path in before} == before
+    for name in ("tiny", "runs/tiny"):
+        done = har(tmp_path, "report", name)
+        assert done.returncode == 0 and done.stdout.endswith("reports/tiny/index.html\n")
+
+
 def test_a_failed_run_keeps_its_notebook_and_the_exit_code_says_so(tiny_study, tmp_path):
     root, _ = tiny_study
     shutil.copytree(root / "data" / "tiny", tmp_path / "data" / "tiny")
-    study = {name: FILES[name] for name in ("common", "03_c3d")}
-    study["02_frame_cnn"] = FILES["02_frame_cnn"].replace("stills:", "backbone: nosuchnet\nstills:")
-    write_study(tmp_path, "tiny", study)
+    for still in (tmp_path / "data" / "tiny" / "source" / "stills").rglob("*.jpg"):
+        still.write_bytes(b"no picture")
+    write_study(tmp_path, "tiny", {name: FILES[name] for name in ("common", *MODELS[:2])})
     done = har(tmp_path, "study", "tiny")
     assert done.returncode == 1
     assert "02_frame_cnn: FAILED: " in done.stdout
     assert "03_c3d: complete" in done.stdout  # the others go on
     failed = tmp_path / "runs" / "tiny" / "02_frame_cnn"
     assert json.loads((failed / "run.json").read_text())["status"] == "failed"
-    assert "nosuchnet" in (failed / "02_frame_cnn.ipynb").read_text()
+    assert "could be decoded" in (failed / "02_frame_cnn.ipynb").read_text()
     assert "This run failed" in (tmp_path / "reports" / "tiny" / "02_frame_cnn.html").read_text()
     assert "failed: " in (tmp_path / "reports" / "tiny" / "index.html").read_text()
