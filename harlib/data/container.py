@@ -13,6 +13,8 @@ from pathlib import Path
 
 import av
 
+from harlib import HarlibError
+
 # Only containers that hold their own frames: playlists (hls, concat, dash) could name other files.
 FORMATS = (
     "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpeg,mpegts,mpegvideo,m4v,flv,asf,ogg,gif,"
@@ -23,7 +25,7 @@ SEEK_FROM_S = 5.0  # below this, decoding from the start is cheaper than what a 
 ATTACHED_PICTURE = 0x0400  # a cover image among the video streams
 
 
-class VideoError(ValueError):
+class VideoError(HarlibError):
     """A video that cannot be decoded (or encoded): `.path` and, in words, `.reason`."""
 
     def __init__(self, path: str | os.PathLike, reason: str):

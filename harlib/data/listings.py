@@ -12,6 +12,7 @@ import joblib
 import numpy as np
 import pandas as pd
 
+from harlib import HarlibError
 from harlib.data import shards
 from harlib.data.video_reader import STILL_SUFFIXES, VIDEO_SUFFIXES
 
@@ -30,7 +31,7 @@ KINETICS_NAME = re.compile(r"(.{11})_(\d{6})_(\d{6})")
 UCF101_NAME = re.compile(r"v_(.+_g\d+)_c\d+")
 
 
-class CatalogError(ValueError):
+class CatalogError(HarlibError):
     """A list of videos that is missing, wrong or inconsistent; the message is one line."""
 
 

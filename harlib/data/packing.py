@@ -12,6 +12,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from harlib import HarlibError
 from harlib.data import parts, processes, shards
 from harlib.data.category_file import hasher
 from harlib.data.codecs import CODECS, CodecError
@@ -22,7 +23,7 @@ from harlib.data.video_reader import VideoReader
 SHORT = 0.9  # decoded time below this share of what the file or the list promises is "short"
 
 
-class PrepareError(ValueError):
+class PrepareError(HarlibError):
     """Preparation cannot start or go on; the message is one line."""
 
 

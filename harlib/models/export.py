@@ -12,7 +12,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from harlib.models import folding
+from harlib.models import folding, keras_file
 from harlib.models.layers import Categories
 
 FORMATS = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
@@ -96,7 +96,7 @@ def export_run(run_dir, to, *, checkpoint="last", folded=False, path=None):
             raise FileNotFoundError(f"{needed} is not there: {remedy} first.")
     with np.load(run_dir / "scores.npz", allow_pickle=False) as scores:
         categories = scores["categories"].tolist()
-    model = keras.saving.load_model(source, compile=False)
+    model = keras_file.load(source)
     path = Path(path or run_dir / "export" / FORMATS.get(to, to))
     return path, export(model, path, to, categories, folded=folded)
 

@@ -1,6 +1,5 @@
 """Runs a study: its notebooks in order through papermill, each run only when it has to."""
 
-import os
 import sys
 import threading
 import time
@@ -52,15 +51,7 @@ def run_study(
 
     Raises: ParamsError before anything runs.
     """
-    folder = files.study_folder(study)
-    os.environ["HARLIB_ROOT"] = str(files.study_root(folder))
-    runs = files.load_study(folder, overrides)
-    if unknown := set(only) - {run.name for run in runs}:
-        raise files.ParamsError(
-            f"no run {', '.join(sorted(unknown))} in {folder.name}; "
-            f"there are {', '.join(run.name for run in runs)}"
-        )
-    runs = [run for run in runs if not only or run.name in only]
+    folder, runs = files.chosen(study, overrides, only)
     told = forecast.tell(runs, say)
     begun, failed, page = time.monotonic(), [], None
     for number, run in enumerate(runs, 1):

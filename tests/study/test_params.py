@@ -90,6 +90,16 @@ def test_kinetics_subsets_are_named_as_kinetics_names_them(study, count, own_dat
             ["'class_weights'", "balanced: true", "give one"],
         ),
         ({"_03_c3d": "batch: 9\ndevices: 2"}, ["'devices'", "9 clips"]),
+        ({"_03_c3d": "frames: 99999999999"}, ["'frames'", "less than or equal to 10000"]),
+        ({"_03_c3d": "size: 1.0e+9"}, ["'size'", "1 to 8192 pixels"]),
+        ({"_03_c3d": "size: [64, 64, 64]"}, ["'size'", "[height, width]"]),
+        ({"_03_c3d": "size: 8000\nframes: 900"}, ["'size'", "172.8 GB a clip", "2.1 GB"]),
+        ({"_03_c3d": "width: .inf"}, ["'width'", "finite"]),
+        ({"_03_c3d": "color: .nan"}, ["'color'", "finite"]),
+        ({"_03_c3d": "crops: 2"}, ["'crops'", "1, 3 or 5"]),
+        ({"_03_c3d": "weights: imagenet"}, ["'weights'", "the frame CNN alone"]),
+        ({"_01_data_prep": "store_size: 99999"}, ["'store_size'", "1 to 8192 pixels"]),
+        ({"_03_c3d": f"model: {'x' * 999}"}, ["'model'", "xxx..."]),
     ],
 )
 def test_a_mistake_is_named_with_file_key_and_remedy(tiny, contents, words):
@@ -117,6 +127,22 @@ def test_an_override_reaches_the_runs_that_have_its_key(tiny):
 def test_an_override_that_no_run_knows_is_an_error(tiny):
     with pytest.raises(ParamsError, match="--set epohcs.*'epochs'"):
         files.load_study(tiny(_03_c3d=""), {"epohcs": 2})
+
+
+def test_an_override_of_another_notebook_says_whose_it_is(tiny):
+    folder = tiny(_01_data_prep="")
+    with pytest.raises(ParamsError, match="a parameter of 02_frame_cnn, 03_c3d.*is 01_data_prep"):
+        files.load_study(folder, {"epochs": 2})
+
+
+def test_an_override_reaches_the_runs_that_are_asked_for_alone(tiny, tmp_path):
+    folder = tiny(_02_frame_cnn="backbone: inception_resnet_v2", _03_c3d="")
+    with pytest.raises(ParamsError, match="03_c3d|weights"):
+        files.load_study(folder, {"weights": "imagenet"})
+    _, runs = files.chosen(str(folder), {"weights": "imagenet"}, ("02_frame_cnn",))
+    assert [run.params.weights for run in runs] == ["imagenet"]
+    with pytest.raises(ParamsError, match="no run 02_frame in tiny; there are 02_frame_cnn, 03"):
+        files.chosen(str(folder), {"weights": "imagenet"}, ("02_frame",))
 
 
 def test_numbers_that_yaml_reads_as_text_become_numbers(tiny):
