@@ -86,7 +86,7 @@ def test_a_fault_of_the_program_is_no_friendly_line(command):
         (["demo-data", "{file}/x"], "Not a directory; name a folder"),
         (["demo-data", "/proc/x"], "/proc/x: No such file or directory; check the name"),
         (["demo-data", "{folder}/" + "x" * 300], "File name too long; give a shorter name"),
-        (["catalog", "--folder", "{folder}", "{folder}/out.csv"], "no videos"),
+        (["catalog", "--folder", "{folder}", "{folder}/out.csv"], "holds 0 videos"),
         (["prepare", "{folder}/file", "{file}/x"], "file"),
         (["verify", "{folder}/nothing"], "no clip store"),
         (["train", "{folder}"], "is a directory"),

@@ -12,7 +12,7 @@ import yaml
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from harlib.study import identity, tell
+from harlib.study import identity, private, tell
 from harlib.study.files import CHECKOUT
 
 TEMPLATE = CHECKOUT / "reports" / "template"
@@ -54,6 +54,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
+    page = private.hide(page, run_dir.resolve().parents[2], [run_dir])
     return write_page((folder or reports_folder(run_dir.parent)) / f"{run_dir.name}.html", page)
 
 
