@@ -19,12 +19,10 @@ def hide(text: str, root: Path, run_dirs: Iterable[Path] = ()) -> str:
     root: the project's folder. run_dirs: runs whose parameters name places (`data_root`, `store`,
     `weights`, …) elsewhere.
     """
-    shown = {str(Path.home()): "~", sys.prefix: f"…/{Path(sys.prefix).name}"}
-    for place in _places(run_dirs):
-        shown |= {
-            place: f"…/{Path(place).name}",
-            str(Path(place).resolve()): f"…/{Path(place).name}",
-        }
+    shown = {str(Path.home()): "~"}
+    libraries = {sys.prefix} - {sys.base_prefix}  # a traceback names files of them
+    for place in map(Path, _places(run_dirs) | libraries):
+        shown |= dict.fromkeys((str(place), str(place.resolve())), f"…/{place.name}")
     own = {str(root), str(root.resolve())}
     shown |= {place: root.name for place in own}
     shown |= {f"{place}/": "" for place in own}
