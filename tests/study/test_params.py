@@ -161,6 +161,18 @@ def test_a_running_notebook_reads_its_plain_variables(tiny):
         params.read("05_evaluation", values | noise | {"cofused": 3})
 
 
+def test_the_papermill_command_of_the_readme_is_a_run(monkeypatch):
+    monkeypatch.setenv("HARLIB_ROOT", str(files.CHECKOUT))
+    text = (files.CHECKOUT / "README.md").read_text()
+    command = text.partition("bin/papermill ")[2].partition("```")[0].replace("\\\n", " ").split()
+    assert (files.CHECKOUT / command[0]).is_file() and Path(command[0]).stem == "03_c3d"
+    options = list(zip(command[2:], command[3:], command[4:] + [""], strict=False))
+    given = [files.CHECKOUT / name for option, name, _ in options if option == "-f"]
+    values = {name: value for option, name, value in options if option == "-p"}
+    run = files.load_run(given, values)
+    assert (run.notebook, run.params.study, run.name) == ("03_c3d", "demo", "03_c3d-by-hand")
+
+
 def test_an_unknown_study_is_named_with_the_nearest():
     with pytest.raises(ParamsError, match="'demoo'; nearest valid name: 'demo'"):
         files.study_folder("demoo")
