@@ -9,3 +9,10 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 machine.use_onednn()
 
 __version__ = "0.1.0"
+
+
+class HarlibError(ValueError):
+    """What a person can mend; the message is one line: what came, what is wrong, what is right.
+
+    `har` shows it without a traceback. Every other exception is a fault of the program.
+    """

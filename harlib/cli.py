@@ -1,17 +1,20 @@
 """`har`: every command calls one function of the library."""
 
+import dis
 import faulthandler
+import os
 import signal
 import sys
 from pathlib import Path
 
 import click
 
+from harlib import HarlibError, system_errors
 from harlib.bench.commands import bench
 from harlib.progress import StoppedAt
-from harlib.study.files import load_run, parse_overrides
+from harlib.study.common import project_root
+from harlib.study.files import chosen, load_run, parse_overrides
 from harlib.study.named import parameter_files, run_folder, study_runs
-from harlib.study.params import ParamsError
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -22,9 +25,24 @@ _INTERRUPTED = 128 + signal.SIGINT  # the exit code that shells give to what Ctr
 # Commands that keep what is done when they are stopped.
 _RESUMES = ("study", "train", "evaluate", "prepare", "demo-data")
 
+_OWN = """\b
+Your own videos, my-videos/CATEGORY/*.mp4 (after `make setup`, or pip install):
+  cp -r params/demo params/mine
+  har study mine --set data_root=my-videos --set source=folder \\
+    --set videos=. --set stills=
+"""
+
 
 class _Har(click.Group):
-    """Says what a person can mend in one line, without a traceback; Ctrl-C too."""
+    """Says what a person can mend in one line, without a traceback; Ctrl-C too.
+
+    That is a `HarlibError`, what the system refused, and what harlib itself raised about values or
+    missing packages. Anything else is a fault of the program, and shows where.
+    """
+
+    def parse_args(self, ctx, args):
+        ctx.obj = list(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx):
         try:
@@ -37,13 +55,36 @@ class _Har(click.Group):
                 where, again = stop.where, "resumes there"
             click.echo(f"\n{where}: the same command {again}", err=True)
             raise click.exceptions.Exit(_INTERRUPTED) from None
-        except (ParamsError, FileNotFoundError, ValueError) as error:
-            raise click.ClickException(str(error)) from error
+        except Exception as error:
+            if ctx.params["debug"]:
+                raise
+            if isinstance(error, OSError):
+                raise click.ClickException(system_errors.line(error, _paths(ctx.obj))) from error
+            meant = isinstance(error, (ValueError, ModuleNotFoundError)) and _raised_here(error)
+            if isinstance(error, HarlibError) or meant:
+                raise click.ClickException(str(error)) from error
+            raise
 
 
-@click.group(cls=_Har, context_settings={"help_option_names": ["-h", "--help"]})
+def _paths(words: list[str]) -> list[Path]:
+    """The files and folders that a command line names; without one, the project's folder."""
+    return [Path(word) for word in words if os.path.lexists(word)] or [project_root()]
+
+
+def _raised_here(error: Exception) -> bool:
+    """Whether a `raise` of harlib made the error, not a library's code or a slip of ours."""
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    raised = dis.opname[code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
+    return raised and Path(code.co_filename).is_relative_to(Path(__file__).parent)
+
+
+@click.group(cls=_Har, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_OWN)
 @click.version_option(package_name="harlib")
-def main():
+@click.option("--debug", is_flag=True, help="Show the traceback of every error.")
+def main(debug):
     """Human action recognition in videos: from files to reports."""
     faulthandler.enable(sys.__stderr__)  # a process that a signal ends says where it was
 
@@ -62,9 +103,11 @@ def study(study, overrides, only):
 
     Runs that are complete with the same parameters and code are kept.
     """
+    changes = parse_overrides(overrides)
+    chosen(study, changes, only)  # before papermill is imported, which takes seconds
     from harlib.study.run import run_study
 
-    _, failed = run_study(study, parse_overrides(overrides), only=only, say=click.echo)
+    _, failed = run_study(study, changes, only=only, say=click.echo)
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -258,6 +301,7 @@ def preflight(params, overrides):
 
     Exit 1 when the training would be of no use.
     """
+    run = load_run(params, parse_overrides(overrides)).params
     from harlib.study.model_steps import preflight_run
 
     run = load_run(parameter_files(params), parse_overrides(overrides))
@@ -320,17 +364,14 @@ def export_run(run, to, fold, checkpoint, output, overwrite):
     from harlib.models import beside
     from harlib.models.export import export_run
 
-    try:
-        path, difference = export_run(
-            run_folder(run),
-            to,
-            checkpoint=checkpoint,
-            folded=fold,
-            path=output,
-            overwrite=overwrite,
-        )
-    except ModuleNotFoundError as error:
-        raise click.ClickException(str(error)) from error
+    path, difference = export_run(
+        run_folder(run),
+        to,
+        checkpoint=checkpoint,
+        folded=fold,
+        path=output,
+        overwrite=overwrite,
+    )
     click.echo(
         f"{path}: loaded and run; its logits differ from the network's by {difference:.1e} of the "
         "largest"

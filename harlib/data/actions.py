@@ -13,6 +13,7 @@ import cv2
 import numpy as np
 from joblib import cpu_count, delayed
 
+from harlib import HarlibError
 from harlib.data import motions, processes
 from harlib.data.recordings import plan, record
 from harlib.data.video import encode
@@ -57,7 +58,7 @@ STILLS = {
 _VERSION = 4  # of the drawing: raise it when the same arguments give other frames
 
 
-class AnotherDataset(ValueError):
+class AnotherDataset(HarlibError):
     """The folder holds videos that were drawn with other settings."""
 
 

@@ -21,11 +21,13 @@ import h5py
 import numpy as np
 import pandas as pd
 
+from harlib import HarlibError
+
 FORMAT, VERSION = "harlib-clips", 1
 BLOCK = 1 << 26  # bytes copied or hashed at a time
 
 
-class StoreError(ValueError):
+class StoreError(HarlibError):
     """A clip store that is missing, unfinished, damaged or foreign."""
 
 

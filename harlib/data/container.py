@@ -14,6 +14,7 @@ from pathlib import Path
 
 import av
 
+from harlib import HarlibError
 from harlib.data.timestamps import FrameClock, PacketClock
 
 # Only containers that hold their own frames: playlists (hls, concat, dash) could name other files.
@@ -30,7 +31,7 @@ NO_STAMPS, STAMPS_BEGIN_AGAIN = 0x0080, 0x0200  # libav's flags of a format
 DEFAULT, ATTACHED_PICTURE = 0x0001, 0x0400  # and of a stream: the one to show, a cover image
 
 
-class VideoError(ValueError):
+class VideoError(HarlibError):
     """A video that cannot be decoded (or encoded): `.path` and, in words, `.reason`."""
 
     def __init__(self, path: str | os.PathLike, reason: str):

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import joblib
 
+from harlib import HarlibError
 from harlib.data import names, shards
 from harlib.data.video_reader import VIDEO_SUFFIXES
 
 
-class CatalogError(ValueError):
+class CatalogError(HarlibError):
     """A list of videos that is missing, wrong or inconsistent; the message is one line."""
 
 

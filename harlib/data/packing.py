@@ -14,6 +14,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from harlib import HarlibError
 from harlib.data import names, parts, processes, shards, sources
 from harlib.data.category_file import hasher
 from harlib.data.codecs import CODECS
@@ -25,7 +26,7 @@ SHORT = 0.9  # decoded time below this share of what the file or the list promis
 MAX_S = 1e6  # a part that begins later is a slip: eleven days
 
 
-class PrepareError(ValueError):
+class PrepareError(HarlibError):
     """Preparation cannot start or go on; the message is one line."""
 
 

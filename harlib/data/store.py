@@ -174,7 +174,9 @@ def read_about(root: Path) -> dict:
         about = json.loads((root / "store.json").read_text())
     except FileNotFoundError:
         state = "it was not finished" if (root / ".parts").is_dir() else "store.json is missing"
-        raise StoreError(f"no clip store at {root}: {state}; run `har prepare`") from None
+        inside = sorted(path.parent for path in root.glob("*/store.json"))
+        remedy = f"it holds one: {inside[0]}" if inside else "run `har prepare`"
+        raise StoreError(f"no clip store at {root}: {state}; {remedy}") from None
     except ValueError as error:
         raise StoreError(f"{root}/store.json is not JSON: {error}") from error
     if not isinstance(about, dict) or about.get("format") != FORMAT:

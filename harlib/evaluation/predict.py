@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from harlib import HarlibError
 from harlib.data import loader
 
 
-class ScoreError(ValueError):
+class ScoreError(HarlibError):
     """Scores that cannot be right: views lost or counted twice, or no probabilities."""
 
 

@@ -13,7 +13,7 @@ import numpy as np
 
 import harlib
 from harlib.data import clip_input
-from harlib.models import beside, export_check, folding, log_scores
+from harlib.models import beside, export_check, folding, keras_file, log_scores
 from harlib.models.layers import Categories
 
 FORMATS = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
@@ -131,7 +131,7 @@ def export_run(run_dir, to, *, checkpoint="last", folded=False, path=None, overw
             raise FileNotFoundError(f"{needed} is not there: {remedy} first.")
     with np.load(run_dir / "scores.npz", allow_pickle=False) as scores:
         categories = scores["categories"].tolist()
-    model = keras.saving.load_model(source, compile=False)
+    model = keras_file.load(source)
     path = Path(path or run_dir / "export" / FORMATS.get(to, to))
     about = clip_input.clip_input(run_dir)
     if "fps" not in about:

@@ -150,12 +150,9 @@ def _middle_clips(store: ClipStore, run_dir: Path):
 
 
 def _model(run_dir: Path):
-    import keras
-
-    # The import registers the layers that Keras itself lacks.
-    from harlib import models  # noqa: F401
+    from harlib.models import keras_file
 
     params = yaml.safe_load((run_dir / "params.yaml").read_text())
     best = run_dir / "checkpoints" / "best.keras"
     path = best if params.get("checkpoint") == "best" else run_dir / "model.keras"
-    return keras.saving.load_model(path, compile=False) if path.is_file() else None
+    return keras_file.load(path) if path.is_file() else None

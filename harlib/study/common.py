@@ -3,31 +3,58 @@
 import json
 import os
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+)
+
+from harlib import HarlibError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Size = Count | tuple[Count, Count]
+# What no video and no memory holds is a slip of the hand, better said now than by the network.
+Frames = Annotated[int, Field(ge=1, le=10_000)]
+Processes = Annotated[int, Field(ge=1, le=1024)]
+SIDE = 8192  # pixels
 
 
-class ParamsError(ValueError):
+def _pixels(value: Any) -> Any:
+    sides = value if isinstance(value, (list, tuple)) else [value]
+    whole = [int(side) if isinstance(side, float) and side.is_integer() else side for side in sides]
+    fits = all(type(side) is int and 1 <= side <= SIDE for side in whole)
+    if not fits or not 1 <= len(whole) <= 2:
+        raise ValueError(
+            f"is {quoted(value)}; it is 1 to {SIDE} pixels, or [height, width] of that"
+        )
+    return whole[0] if len(whole) == 1 else tuple(whole)
+
+
+Size = Annotated[int | tuple[int, int], BeforeValidator(_pixels)]
+
+
+class ParamsError(HarlibError):
     """A parameter that cannot be used; the message names where it was set, the key and a remedy."""
 
 
 class Common(BaseModel):
     """What every notebook takes, so what a study's ``common.yaml`` may hold."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     study: Name
     run: Name
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     data_root: str  # folder with one's own videos; relative to the project
     store: str  # clip store; empty = data/<study>/store
-    threads: Count  # reading threads of the loader
+    threads: Processes  # reading threads of the loader
 
     _folder: Path | None = PrivateAttr(None)
     _store: Path | None = PrivateAttr(None)
@@ -88,6 +115,12 @@ class Common(BaseModel):
 def on_disk(info: ValidationInfo) -> bool:
     """Whether the files and folders that a parameter names must be there: not to score again."""
     return (info.context or {}).get("on_disk", True)
+
+
+def quoted(value: Any) -> str:
+    """A value as Python writes it, on one line, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def project_root() -> Path:

@@ -7,7 +7,7 @@ import jinja2
 import pandas as pd
 
 from harlib.evaluation import metrics as metrics_of
-from harlib.study import card, identity, quoted, tell
+from harlib.study import card, identity, private, quoted, tell
 from harlib.study.report import (
     TEMPLATE,
     notebook_of,
@@ -39,8 +39,9 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     table = metrics_of.table(scored) if scored else pd.DataFrame()
     folder = folder or reports_folder(runs_dir)
     best = card.facts(runs_dir / _ranked(table).iloc[0]["run"]) if scored else None
+    root = runs_dir.resolve().parents[1]
     if best:
-        write_page(folder / "MODEL_CARD.md", card.markdown(best))
+        write_page(folder / "MODEL_CARD.md", private.hide(card.markdown(best), root, run_dirs))
     pages = {folder.name for folder in run_dirs if _has_page(folder)}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
@@ -59,7 +60,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         others=[_other_row(folder) for folder in run_dirs if folder not in scored + data],
         quoted=quoted.tables(study),
     )
-    return write_page(folder / "index.html", page)
+    return write_page(folder / "index.html", private.hide(page, root, run_dirs))
 
 
 def write_study(runs_dir: Path, folder: Path | None = None) -> Path:

@@ -2,6 +2,7 @@
 
 import pandas as pd
 
+from harlib import HarlibError
 from harlib.data import clip_input, loader
 from harlib.data import prepare as preparing
 from harlib.data.catalog import Catalog
@@ -229,18 +230,22 @@ def measure(
 def load_model(p: Trained, checkpoint: str = "last"):
     """The trained network of a run: its ``last`` weights or the ``best`` epoch's.
 
-    Raises: FileNotFoundError that says how to get there.
+    Raises: FileNotFoundError that says how to get there; HarlibError for a file of another kind.
     """
-    import keras
-
-    # The import registers the layers that Keras itself lacks.
-    from harlib import models  # noqa: F401
+    from harlib.models import keras_file
 
     path = p.run_dir / {"last": "model.keras", "best": "checkpoints/best.keras"}[checkpoint]
     if not path.is_file():
         remedy = "set validate_split" if checkpoint == "best" else "train it first"
         raise FileNotFoundError(f"{session.from_root(p, path)} is not there: {remedy}")
-    return keras.saving.load_model(path, compile=False)
+    model = keras_file.load(path)
+    height, width = (p.size, p.size) if isinstance(p.size, int) else p.size
+    if tuple(model.input_shape[1:]) != (p.frames, height, width, 3):
+        raise HarlibError(
+            f"{session.from_root(p, path)} takes clips of {tuple(model.input_shape[1:])}, the "
+            f"run's are {(p.frames, height, width, 3)}: put its own file back, or train it again"
+        )
+    return model
 
 
 def run(p: Trained) -> tell.Sentence:

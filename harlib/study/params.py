@@ -9,10 +9,13 @@ from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, fi
 
 from harlib.study import mistakes
 from harlib.study.common import (
+    SIDE,
     Common,
     Count,
+    Frames,
     Name,
     ParamsError,
+    Processes,
     Share,
     Size,
     on_disk,
@@ -21,6 +24,9 @@ from harlib.study.common import (
 from harlib.study.mistakes import nearest
 
 Split = Literal["train", "val", "test"]
+# Bytes of a clip of whole numbers; a network's arithmetic takes four times that and more.
+_CLIP = 2**31
+_Width = Annotated[float, Field(gt=0, le=16)]  # a network's filters, beside the published ones
 # YAML 1.1 reads `1e-3` (no point) as text; people mean a number.
 _NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
 
@@ -36,13 +42,13 @@ class DataPrep(Common):
     categories: list[str]  # empty = all
     train_videos: Count  # demo: training videos a category
     val_videos: Count  # demo: val videos a category
-    still_images: Annotated[int, Field(ge=0)]  # demo: still images a category
+    still_images: Annotated[int, Field(ge=0, le=1_000_000)]  # demo: still images a category
     difficulty: Literal[1, 2, 3]  # demo: 2 and 3 add clutter, shake, occlusion
     codec: Literal["raw", "jpeg", "h264"]
     store_size: Size  # short side in pixels, or [height, width] to stretch
-    fps: Annotated[float, Field(gt=0)] | None  # None = as recorded
+    fps: Annotated[float, Field(gt=0, le=1000)] | None  # None = as recorded
     quality: Annotated[int, Field(ge=1, le=100)]  # JPEG quality
-    workers: Count | None  # processes; None = one a core
+    workers: Processes | None  # processes; None = one a core
     samples: Count  # videos in the contact sheet
     group: str  # folder: regular expression whose first group, in a file's name, is the actor
     held_out: list[str]  # folder: the groups (actors) that are val; empty = a fifth of them
@@ -100,8 +106,8 @@ class DataPrep(Common):
 class Trained(Common):
     """What the three model notebooks share: clip, training, and the protocol of scoring."""
 
-    frames: Count
-    stride: Count
+    frames: Frames
+    stride: Frames
     size: Size  # pixels of the square the network sees, or [height, width]
     batch: Count
     epochs: Count
@@ -118,7 +124,7 @@ class Trained(Common):
     train_split: Split
     validate_split: Split | Literal[""]  # scored after each epoch; empty = not at all
     split: Split  # scored at the end
-    clips: Count | Literal["windows"]  # of a video; windows: all that fit, side by side
+    clips: Frames | Literal["windows"]  # of a video; windows: all that fit, side by side
     crops: Literal[1, 3, 5]
     crop_scale: Annotated[float, Field(gt=0, le=1)] | None
     score_batch: Count
@@ -131,7 +137,7 @@ class Trained(Common):
     mix_share: Annotated[float, Field(gt=0, le=1)]  # of the batches that are blended
     class_weights: Literal["", "balanced"]  # rare categories weigh more in the loss
     tensorboard: bool  # logs for TensorBoard in the run's folder
-    devices: Count  # of one machine, which share each batch
+    devices: Processes  # of one machine, which share each batch
     preflight: Annotated[  # before training: stop at a failed check; YAML 1.1 reads off as false
         Literal["stop", "show", "off"],
         BeforeValidator(lambda value: "off" if value is False else value),
@@ -150,6 +156,18 @@ class Trained(Common):
     def _has_a_best(cls, value: str, info: ValidationInfo) -> str:
         if value == "best" and info.data.get("validate_split") == "":
             raise ValueError("is 'best', by the split after each epoch: set validate_split")
+        return value
+
+    @field_validator("size")
+    @classmethod
+    def _can_be_held(cls, value: int | tuple, info: ValidationInfo) -> int | tuple:
+        frames = info.data.get("frames", 1)
+        height, width = (value, value) if isinstance(value, int) else value
+        if (held := 3 * frames * height * width) > _CLIP:
+            raise ValueError(
+                f"is {height} × {width} pixels, {held / 1e9:,.1f} GB a clip with frames: {frames}; "
+                f"a clip is at most {_CLIP / 1e9:.1f} GB"
+            )
         return value
 
     @field_validator("class_weights")
@@ -181,7 +199,7 @@ class FrameCNN(Trained):
     model: Literal["frame_cnn"]
     backbone: str
     weights: str | None  # None, "imagenet" or a file
-    width: Annotated[float, Field(gt=0)]  # of the backbone "small"
+    width: _Width  # of the backbone "small"
     dropout: Share
     stills: str  # a folder in Stanford-40's layout; empty = no stills stage
     stills_epochs: Count
@@ -199,7 +217,7 @@ class FrameCNN(Trained):
 class Network3D(Trained):
     """What the notebooks of 3D networks share."""
 
-    width: Annotated[float, Field(gt=0)]
+    width: _Width
     dropout: Share
     weights: str  # a published PyTorch file; empty = from scratch
     pixels: Literal["rgb", "residual"]  # residual: what changes from frame to frame
@@ -207,6 +225,11 @@ class Network3D(Trained):
     @field_validator("weights")
     @classmethod
     def _is_file(cls, value: str, info: ValidationInfo) -> str:
+        if value == "imagenet":
+            raise ValueError(
+                "is 'imagenet', which the frame CNN alone has (--only 02_frame_cnn, or a line in "
+                "its file); here it names a file of published PyTorch weights"
+            )
         if value and on_disk(info) and not (project_root() / value).is_file():
             raise ValueError(f"no file {value!r} (relative paths start at the project's folder)")
         return value
@@ -253,7 +276,7 @@ class ResNeXt101(Network3D):
     """Notebook 04."""
 
     model: Literal["resnext3d_26", "resnext3d_50", "resnext3d_101"]
-    cardinality: Count
+    cardinality: Annotated[int, Field(ge=1, le=1024)]
 
 
 class Evaluation(Common):
@@ -269,8 +292,8 @@ class Performance(Common):
 
     results: list[str]  # JSON files of `har bench`; what they lack is measured here, small
     models: Annotated[list[Name], Field(min_length=1)]  # to measure here
-    frames: Count
-    size: Count
+    frames: Frames
+    size: Annotated[int, Field(ge=1, le=SIDE)]
     batch: Count
     most: Count  # batch at which the search for the largest one stops
     seconds: Annotated[float, Field(gt=0)]  # of one measurement of reading

@@ -16,7 +16,7 @@ from PIL import Image
 from harlib.data import own_videos
 from harlib.evaluation import naming
 from harlib.evaluation.score import Scores
-from harlib.study import identity, tell
+from harlib.study import identity, private, tell
 from harlib.study.files import CHECKOUT
 
 TEMPLATE = CHECKOUT / "reports" / "template"
@@ -64,6 +64,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
+    page = private.hide(page, _project_of(run_dir.resolve()), [run_dir])
     if folder is None:
         usual = run_dir.parents[1].name == "runs"
         folder = reports_folder(run_dir.parent) if usual else run_dir

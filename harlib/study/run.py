@@ -1,6 +1,5 @@
 """Runs a study: its notebooks in order through papermill, each run only when it has to."""
 
-import os
 import re
 import sys
 import threading
@@ -57,14 +56,7 @@ def run_study(
 
     Raises: ParamsError, and Locked while another process writes to a run, before anything runs.
     """
-    folder = files.study_folder(study)
-    os.environ["HARLIB_ROOT"] = str(files.study_root(folder))
-    runs = files.load_study(folder, overrides)
-    if unknown := set(only) - {run.name for run in runs}:
-        raise files.ParamsError(
-            f"no run {', '.join(sorted(unknown))} in {folder.name}; "
-            f"there are {', '.join(run.name for run in runs)}"
-        )
+    folder, runs = files.chosen(study, overrides, only)
     every = {run.where: run.params for run in runs}
     runs = [run for run in runs if not only or run.name in only]
     waiting = [number for number, run in enumerate(runs) if not identity.is_complete(run.params)]

@@ -14,12 +14,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from harlib import HarlibError
 
-class CheckpointError(ValueError):
+
+class CheckpointError(HarlibError):
     """No checkpoint of the run can be read."""
 
 
-class CheckpointMismatch(ValueError):
+class CheckpointMismatch(HarlibError):
     """The checkpoint was made with other parameters or data; the message shows the difference."""
 
 
@@ -60,7 +62,9 @@ def as_numpy(variable) -> np.ndarray:
     """A Keras variable's value; of one with a copy on each device, the first device's."""
     value = variable.value
     # What MirroredStrategy makes is no tensor yet, only a holder of tensors.
-    return value.numpy() if hasattr(value, "values") else keras.ops.convert_to_numpy(value)
+    if keras.backend.backend() == "tensorflow" and hasattr(value, "values"):
+        return value.numpy()
+    return keras.ops.convert_to_numpy(value)
 
 
 def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:

@@ -11,6 +11,8 @@ from stores import make
 
 from harlib.data import packing
 from harlib.data import prepare as preparing
+from harlib.data.audit import COLUMNS as AUDITED
+from harlib.data.audit import Audit
 from harlib.data.catalog import COLUMNS, Catalog
 from harlib.data.prepare import PrepareError, verify
 from harlib.data.store import ClipStore
@@ -219,3 +221,13 @@ def test_real_clips_are_audited(real_data, tmp_path):
     same = audit.videos.set_index("file")["same_as"]
     assert same["v_ApplyEyeMakeup_g01_c01.avi"] == "train/mixed/test"
     assert verify(tmp_path / "store").empty
+
+
+@pytest.mark.quick
+def test_no_cell_of_the_table_is_a_formula_and_the_names_come_back(tmp_path):
+    names = ["=1+1", "-abc", "+x", "@y", "'=z", "''-q", "'plain", "a=b", "\tt", "ok"]
+    audit = Audit(pd.DataFrame({column: names for column in AUDITED}))
+    (tmp_path / "audit.csv").write_text(audit.to_csv())
+    cells = pd.read_csv(tmp_path / "audit.csv", dtype=str).to_numpy().ravel()
+    assert not [cell for cell in cells if cell[0] in "=+-@\t\r"]
+    pd.testing.assert_frame_equal(Audit.load(tmp_path).videos, audit.videos)

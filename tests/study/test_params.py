@@ -110,6 +110,16 @@ def test_kinetics_subsets_are_named_as_kinetics_names_them(study, count, own_dat
             {"_03_c3d": "checkpoint: best\nvalidate_split: ''"},
             ["'checkpoint'", "set validate_split"],
         ),
+        ({"_03_c3d": "frames: 99999999999"}, ["'frames'", "less than or equal to 10000"]),
+        ({"_03_c3d": "size: 1.0e+9"}, ["'size'", "1 to 8192 pixels"]),
+        ({"_03_c3d": "size: [64, 64, 64]"}, ["'size'", "[height, width]"]),
+        ({"_03_c3d": "size: 8000\nframes: 900"}, ["'size'", "172.8 GB a clip", "2.1 GB"]),
+        ({"_03_c3d": "width: .inf"}, ["'width'", "finite"]),
+        ({"_03_c3d": "color: .nan"}, ["'color'", "finite"]),
+        ({"_03_c3d": "crops: 2"}, ["'crops'", "1, 3 or 5"]),
+        ({"_03_c3d": "weights: imagenet"}, ["'weights'", "the frame CNN alone"]),
+        ({"_01_data_prep": "store_size: 99999"}, ["'store_size'", "1 to 8192 pixels"]),
+        ({"_03_c3d": f"model: {'x' * 999}"}, ["'model'", "xxx..."]),
     ],
 )
 def test_a_mistake_is_named_with_file_key_and_remedy(tiny, contents, words):
@@ -139,6 +149,22 @@ def test_an_override_that_no_run_knows_is_an_error(tiny):
         files.load_study(tiny(_03_c3d=""), {"epohcs": 2})
 
 
+def test_an_override_of_another_notebook_says_whose_it_is(tiny):
+    folder = tiny(_01_data_prep="")
+    with pytest.raises(ParamsError, match="a parameter of 02_frame_cnn, 03_c3d.*is 01_data_prep"):
+        files.load_study(folder, {"epochs": 2})
+
+
+def test_an_override_reaches_the_runs_that_are_asked_for_alone(tiny, tmp_path):
+    folder = tiny(_02_frame_cnn="backbone: inception_resnet_v2", _03_c3d="")
+    with pytest.raises(ParamsError, match="03_c3d|weights"):
+        files.load_study(folder, {"weights": "imagenet"})
+    _, runs = files.chosen(str(folder), {"weights": "imagenet"}, ("02_frame_cnn",))
+    assert [run.params.weights for run in runs] == ["imagenet"]
+    with pytest.raises(ParamsError, match="no run 02_frame in tiny; there are 02_frame_cnn, 03"):
+        files.chosen(str(folder), {"weights": "imagenet"}, ("02_frame",))
+
+
 def test_numbers_that_yaml_reads_as_text_become_numbers(tiny):
     text = "color: 1e-1\nrecipe_options: {lr: 1e-3, drop_epochs: [5]}"
     (run,) = files.load_study(tiny(_03_c3d=text))
@@ -153,6 +179,18 @@ def test_a_running_notebook_reads_its_plain_variables(tiny):
     assert params.read("05_evaluation", values | noise).confused == values["confused"]
     with pytest.raises(ParamsError, match="unknown key 'cofused'; nearest valid name: 'confused'"):
         params.read("05_evaluation", values | noise | {"cofused": 3})
+
+
+def test_the_papermill_command_of_the_readme_is_a_run(monkeypatch):
+    monkeypatch.setenv("HARLIB_ROOT", str(files.CHECKOUT))
+    text = (files.CHECKOUT / "README.md").read_text()
+    command = text.partition("bin/papermill ")[2].partition("```")[0].replace("\\\n", " ").split()
+    assert (files.CHECKOUT / command[0]).is_file() and Path(command[0]).stem == "03_c3d"
+    options = list(zip(command[2:], command[3:], command[4:] + [""], strict=False))
+    given = [files.CHECKOUT / name for option, name, _ in options if option == "-f"]
+    values = {name: value for option, name, value in options if option == "-p"}
+    run = files.load_run(given, values)
+    assert (run.notebook, run.params.study, run.name) == ("03_c3d", "demo", "03_c3d-by-hand")
 
 
 def test_an_unknown_study_is_named_with_the_nearest():
