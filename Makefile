@@ -5,13 +5,16 @@ BASE := .venv/.base
 DEV := .venv/.dev
 INPUTS := pyproject.toml constraints.txt setup.sh
 
-.PHONY: help setup setup-dev study sample-report lab test quick soak lint constraints clean
+.PHONY: help setup setup-dev study sample-report lab test test-cpus quick soak lint constraints clean clean-results
 
 help:
 	@echo "make study      the whole study on the embedded videos; ends with the report's path"
 	@echo "make lab        JupyterLab on the notebooks        make sample-report   the study's pages into docs/"
-	@echo "make test       every test CI runs     make quick   those under a minute     make soak   the long ones"
+	@echo "make test       every test             make quick   those under a minute     make soak   the long ones"
+	@echo "make test-cpus  those of networks and training as on smaller CPUs; CI runs them too"
 	@echo "make setup      .venv for study and lab            make setup-dev   .venv for the tests too"
+	@echo "make clean      removes .venv and caches, no data and no run"
+	@echo "make clean-results   lists data/, runs/ and the reports, and deletes them when you say so"
 
 $(BASE): $(INPUTS)
 	@sh setup.sh "$(PYTHON)" base
@@ -39,6 +42,13 @@ lab: $(BASE)
 test: $(DEV)
 	$(BIN)/pytest -m "not soak"
 
+# What computes, as on an ordinary CPU without AVX-512, and without oneDNN.
+COMPUTES := tests/test_machine.py tests/models tests/training tests/study/test_study.py \
+	tests/study/test_model_steps.py
+test-cpus: $(DEV)
+	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -m "not soak" $(COMPUTES)
+	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/pytest -m "not soak" $(COMPUTES)
+
 quick: $(DEV)
 	$(BIN)/pytest -m quick
 
@@ -53,5 +63,17 @@ constraints: $(DEV)
 	$(BIN)/pip freeze --exclude-editable | grep -viE '^(pip|setuptools|wheel)==' | sed 's/+cpu$$//' > .venv/freeze
 	(sed -n '/^#/p' constraints.txt; cat .venv/freeze) > .venv/pins && mv .venv/pins constraints.txt
 
+# What cost hours stays: videos, trained runs and their reports.
+RESULTS := $(wildcard data runs reports)
+
 clean:
-	rm -rf .venv data runs reports/*.html
+	rm -rf .venv build harlib.egg-info .pytest_cache .ruff_cache
+	find harlib tests benchmarks docs notebooks -name __pycache__ -prune -exec rm -rf {} +
+	@echo "left as they are: data/, runs/ and reports/ (make clean-results)"
+
+clean-results:
+	@$(if $(RESULTS),du -sh $(RESULTS),echo "there are no data, runs or reports")
+	@printf "Delete data/, runs/ and all reports, for good? Type delete: "; read answer; \
+	if [ "$$answer" = delete ]; then \
+	  rm -rf data runs && find reports -mindepth 1 -maxdepth 1 ! -name template -exec rm -rf {} +; \
+	else echo "nothing was deleted"; fi

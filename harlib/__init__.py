@@ -16,3 +16,14 @@ if (_terminal := getattr(sys.stderr, "_original_stdstream_copy", None)) is not N
     os.dup2(_terminal, 2)
 
 __version__ = "0.1.0"
+
+
+class HarlibError(ValueError):
+    """What a person can mend; the message is one line: what came, what is wrong, what is right.
+
+    `har` and notebooks show it without a traceback. Every other exception is a fault of the
+    program.
+    """
+
+    def _render_traceback_(self) -> list[str]:  # asked by IPython
+        return str(self).splitlines()

@@ -1,32 +1,92 @@
 """`har`: every command calls one function of the library."""
 
+import dis
+import faulthandler
+import os
+import signal
+import sys
 from pathlib import Path
 
 import click
 
+from harlib import HarlibError, system_errors
 from harlib.bench.commands import bench
-from harlib.study.files import load_run, parse_overrides
-from harlib.study.params import ParamsError
+from harlib.progress import StoppedAt
+from harlib.study.common import project_root
+from harlib.study.files import chosen, load_run, parse_overrides
+from harlib.study.named import parameter_files, run_folder, study_runs
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+_INTERRUPTED = 128 + signal.SIGINT  # the exit code that shells give to what Ctrl-C ended
+
+
+# Commands that keep what is done when they are stopped.
+_RESUMES = ("study", "train", "evaluate", "prepare", "demo-data")
+
+_OWN = """\b
+Your own videos, my-videos/CATEGORY/*.mp4 (after `make setup`, or pip install):
+  cp -r params/demo params/mine
+  har study mine --set data_root=my-videos --set source=folder \\
+    --set videos=. --set stills=
+"""
 
 
 class _Har(click.Group):
-    """Says what a person can mend in one line, without a traceback."""
+    """Says what a person can mend in one line, without a traceback; Ctrl-C too.
+
+    That is a `HarlibError`, what the system refused, and what harlib itself raised about values or
+    missing packages. Anything else is a fault of the program, and shows where.
+    """
+
+    def parse_args(self, ctx, args):
+        ctx.obj = list(args)
+        return super().parse_args(ctx, args)
 
     def invoke(self, ctx):
         try:
             return super().invoke(ctx)
-        except (ParamsError, FileNotFoundError, ValueError) as error:
-            raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt as stop:
+            where, again = "stopped", "begins anew"
+            if ctx.invoked_subcommand in _RESUMES:
+                again = "resumes"
+            if isinstance(stop, StoppedAt):
+                where, again = stop.where, "resumes there"
+            click.echo(f"\n{where}: the same command {again}", err=True)
+            raise click.exceptions.Exit(_INTERRUPTED) from None
+        except Exception as error:
+            if ctx.params["debug"]:
+                raise
+            if isinstance(error, OSError):
+                raise click.ClickException(system_errors.line(error, _paths(ctx.obj))) from error
+            meant = isinstance(error, (ValueError, ModuleNotFoundError)) and _raised_here(error)
+            if isinstance(error, HarlibError) or meant:
+                raise click.ClickException(str(error)) from error
+            raise
 
 
-@click.group(cls=_Har, context_settings={"help_option_names": ["-h", "--help"]})
+def _paths(words: list[str]) -> list[Path]:
+    """The files and folders that a command line names; without one, the project's folder."""
+    return [Path(word) for word in words if os.path.lexists(word)] or [project_root()]
+
+
+def _raised_here(error: Exception) -> bool:
+    """Whether a `raise` of harlib made the error, not a library's code or a slip of ours."""
+    trace = error.__traceback__
+    while trace.tb_next:
+        trace = trace.tb_next
+    code = trace.tb_frame.f_code
+    raised = dis.opname[code.co_code[trace.tb_lasti]] == "RAISE_VARARGS"
+    return raised and Path(code.co_filename).is_relative_to(Path(__file__).parent)
+
+
+@click.group(cls=_Har, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_OWN)
 @click.version_option(package_name="harlib")
-def main():
+@click.option("--debug", is_flag=True, help="Show the traceback of every error.")
+def main(debug):
     """Human action recognition in videos: from files to reports."""
+    faulthandler.enable(sys.__stderr__)  # a process that a signal ends says where it was
 
 
 _set = click.option(
@@ -43,9 +103,11 @@ def study(study, overrides, only):
 
     Runs that are complete with the same parameters and code are kept.
     """
+    changes = parse_overrides(overrides)
+    chosen(study, changes, only)  # before papermill is imported, which takes seconds
     from harlib.study.run import run_study
 
-    _, failed = run_study(study, parse_overrides(overrides), only=only, say=click.echo)
+    _, failed = run_study(study, changes, only=only, say=click.echo)
     if failed:
         raise click.exceptions.Exit(1)
 
@@ -85,8 +147,10 @@ def catalog(
 ):
     """List videos with category, split and group into CSV; print the data set's hash.
 
-    Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked.
+    Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked. What is left
+    out is said.
     """
+    from harlib.data import names
     from harlib.data.catalog import Catalog
 
     if sum(map(bool, (folder, kinetics, ucf101, hmdb51, stanford40))) != 1:
@@ -109,6 +173,11 @@ def catalog(
         listed = listed.select(categories)
     listed.to_csv(csv)
     click.echo(listed)
+    click.echo(f"found {listed.found:,} of {len(listed):,} listed videos")
+    counts = listed.frame["category"].value_counts(sort=False)
+    for note in (f"Categories: {names.first([f'{c} {n:,}' for c, n in counts.items()], 30)}.",
+                 *listed.notes):  # fmt: skip
+        click.echo(note)
     click.echo(f"hash {listed.hash}")
 
 
@@ -188,17 +257,19 @@ def models(classes, frames, size, names):
 
 
 @main.command()
-@click.argument("params", nargs=-1, required=True, type=_FILE)
+@click.argument("params", nargs=-1, required=True)
 @_set
 @click.option("--processes", type=click.IntRange(1), default=1, help="Train in so many processes.")
 @click.option("--coordinator", metavar="HOST:PORT", help="Be one of them: where process 0 listens.")
 @click.option("--process", type=int, default=0, help="Its number, from 0; with --coordinator.")
 @click.option("--cluster", is_flag=True, help="Be one of them: ask Slurm, Kubernetes, Open MPI.")
 def train(params, overrides, processes, coordinator, process, cluster):
-    """Train and score the model of the files PARAMS (later ones win), without a notebook.
+    """Train and score the model of the files PARAMS (later ones win), or of a run by its name
+    (as mine/03_c3d), without a notebook.
 
     --processes alone starts them all on this machine; on many, see docs/cluster.md.
     """
+    params = parameter_files(params)
     run = load_run(params, parse_overrides(overrides)).params
     if cluster or coordinator:
         from harlib.study import scale_out
@@ -212,6 +283,8 @@ def train(params, overrides, processes, coordinator, process, cluster):
 
         arguments = [*map(str, params), *(x for pair in overrides for x in ("--set", pair))]
         if status := scale_out.launch(arguments, processes, say=click.echo):
+            if status == _INTERRUPTED:
+                raise KeyboardInterrupt
             raise click.exceptions.Exit(status if status > 0 else 1)
     else:
         from harlib.study import model_steps
@@ -220,64 +293,91 @@ def train(params, overrides, processes, coordinator, process, cluster):
 
 
 @main.command()
-@click.argument("params", nargs=-1, required=True, type=_FILE)
+@click.argument("params", nargs=-1, required=True)
 @_set
 def preflight(params, overrides):
-    """Check labels, network, loader, memory, disk and end of the training that PARAMS describe.
+    """Check labels, network, loader, memory, disk and end of the training that PARAMS describe:
+    files, or a run by its name (as mine/03_c3d).
 
     Exit 1 when the training would be of no use.
     """
+    run = load_run(params, parse_overrides(overrides)).params
     from harlib.study.model_steps import preflight_run
 
-    click.echo(repr(preflight_run(load_run(params, parse_overrides(overrides)).params)))
+    run = load_run(parameter_files(params), parse_overrides(overrides))
+    click.echo(repr(preflight_run(run.params)))
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run")
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), help="Which weights.")
 @click.option("--clips", metavar="N|windows", help="Clips a video; windows: all, side by side.")
 @click.option("--crops", type=int, help="Crops a clip.")
 def evaluate(run, **changes):
-    """Score the trained RUN (a folder of runs/) again, without training.
+    """Score the trained RUN again, without training: its name (as mine/03_c3d) or its folder.
 
-    Options that are not given are the run's own.
+    Options that are not given are the run's own. Scores by others go to a folder of their own
+    inside the run's.
     """
-    from harlib.study.model_steps import evaluate as evaluate_run
+    from harlib.study.rescoring import evaluate as evaluate_run
 
     given = {key: value for key, value in changes.items() if value is not None}
     if given.get("clips", "").isdigit():
         given["clips"] = int(given["clips"])
-    click.echo(evaluate_run(run, given))
+    click.echo(evaluate_run(run_folder(run), given))
 
 
 @main.command()
 @click.argument("study")
 @click.option("--out", type=_FOLDER, help="Folder for the pages; without it reports/STUDY.")
 def report(study, out):
-    """Write the pages of STUDY again from what its runs left in runs/STUDY."""
-    from harlib.study.files import project_root
-    from harlib.study.index import write_study
+    """Write the pages of STUDY again from what its runs left: its name, or a folder as runs/STUDY.
 
-    click.echo(write_study(project_root() / "runs" / study, out))
+    Of a single run (mine/03_c3d, or its folder) the one page; of a folder outside runs/STUDY it
+    is written into that folder.
+    """
+    from harlib.study.index import write_study
+    from harlib.study.report import write_report
+
+    if runs := study_runs(study):
+        click.echo(write_study(runs, out))
+    else:
+        click.echo(write_report(run_folder(study), out))
 
 
 @main.command("export")
-@click.argument("run", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("run")
 @click.option(
     "--to", type=click.Choice(["keras", "saved_model", "onnx"]), default="keras", show_default=True
 )
 @click.option("--fold", is_flag=True, help="Fold batch norm into the convolutions.")
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last")
 @click.option("--output", type=click.Path(path_type=Path), help="Without it RUN/export/...")
-def export_run(run, to, fold, checkpoint, output):
-    """Export the trained RUN: uint8 frames in, named scores out; loaded and compared at once."""
+@click.option("--overwrite", is_flag=True, help="Replace a file, or a SavedModel, at --output.")
+def export_run(run, to, fold, checkpoint, output, overwrite):
+    """Export the trained RUN: uint8 frames in, named scores out; loaded and compared at once.
+
+    README.json beside it says what a clip must be, example_*.py prints the label of a video. A
+    keras file needs harlib to be loaded, the others do not. What is there already and is no
+    earlier export is kept.
+    """
+    from harlib.models import beside
     from harlib.models.export import export_run
 
-    try:
-        path, difference = export_run(run, to, checkpoint=checkpoint, folded=fold, path=output)
-    except ModuleNotFoundError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{path}: loaded and run; scores differ from the network's by {difference:.1e}")
+    path, difference = export_run(
+        run_folder(run),
+        to,
+        checkpoint=checkpoint,
+        folded=fold,
+        path=output,
+        overwrite=overwrite,
+    )
+    click.echo(
+        f"{path}: loaded and run; its logits differ from the network's by {difference:.1e} of the "
+        "largest"
+    )
+    click.echo(f"It needs {beside.NEEDS[to]}. {beside.README} and {beside.example_name(to)} lie "
+               "beside it.")  # fmt: skip
 
 
 main.add_command(bench)

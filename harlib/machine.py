@@ -17,9 +17,10 @@ _INSTRUCTIONS = (
 )  # fmt: skip
 _USUAL_NAMES = {"asimd": "neon", "asimdhp": "neon_fp16"}
 _BFLOAT16 = {"avx512_bf16", "amx_bf16", "bf16"}
-# What oneDNN may be held to that leaves it without bfloat16 instructions.
+# What oneDNN may be held to that leaves it without AVX-512, or with it but without bfloat16.
 # Reference: oneDNN's documentation, "CPU Dispatcher Control".
-_CAPS_WITHOUT_BFLOAT16 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX512_CORE", "AVX512_CORE_VNNI"}
+_CAPS_WITHOUT_AVX512 = {"SSE41", "AVX", "AVX2", "AVX2_VNNI", "AVX2_VNNI_2"}
+_CAPS_WITHOUT_BFLOAT16 = _CAPS_WITHOUT_AVX512 | {"AVX512_CORE", "AVX512_CORE_VNNI"}
 
 
 def use_onednn() -> None:
@@ -78,9 +79,14 @@ def instructions() -> tuple[str, ...]:
 
 def has_bfloat16() -> bool:
     """Whether the CPU computes bfloat16 itself, and the backend's kernels make use of it."""
-    if os.environ.get(_CAP, "").upper() in _CAPS_WITHOUT_BFLOAT16 or kernels() == "Eigen":
+    if _cap() in _CAPS_WITHOUT_BFLOAT16 or kernels() == "Eigen":
         return False
     return not _BFLOAT16.isdisjoint(instructions())
+
+
+def has_avx512() -> bool:
+    """Whether vectors of 16 float32 are computed, where oneDNN is not held to less."""
+    return _cap() not in _CAPS_WITHOUT_AVX512 and "avx512f" in instructions()
 
 
 def kernels() -> str:
@@ -102,7 +108,7 @@ def kernels() -> str:
 
 def describe() -> dict[str, object]:
     """CPU, instructions and kernels as a run's `environment.json` keeps them."""
-    cap = os.environ.get(_CAP, "")
+    cap = _cap()
     return {
         "cpu": cpu(),
         "instructions": list(instructions()),
@@ -119,6 +125,11 @@ def slow_kernels() -> str:
         f"TensorFlow computes without oneDNN ({why}): training takes about three times as long. "
         f"Set {_ONEDNN}=1 before TensorFlow is imported."
     )
+
+
+def _cap() -> str:
+    """The instructions that oneDNN is held to by the environment; "" for all."""
+    return os.environ.get(_CAP, "").upper()
 
 
 @functools.cache

@@ -65,3 +65,46 @@ def test_a_too_old_python_is_told_in_one_line(tmp_path):
 @pytest.mark.parametrize("path", sorted((ROOT / "harlib").rglob("*.py")), ids=lambda p: p.name)
 def test_a_module_stays_short(path):
     assert len(path.read_text().splitlines()) <= 350
+
+
+@pytest.fixture
+def make(tmp_path):
+    """Runs the project's `make` in a folder with an environment, caches, data, runs and reports."""
+    files = ("harlib/__pycache__/a.pyc", "tests/a/__pycache__/a.pyc", ".venv/a", "data/demo/a.mp4",
+             "runs/demo/03_c3d/model.keras", "reports/demo/index.html", "reports/my page.html",
+             "reports/template/style.css", "page.html/kept")  # fmt: skip
+    for name in files:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for name in ("benchmarks", "docs", "notebooks"):
+        (tmp_path / name).mkdir()
+
+    def run(target, answer=""):
+        command = ["make", "-f", str(ROOT / "Makefile"), target]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, input=answer)
+        assert done.returncode == 0, done.stderr
+        return done.stdout, {name for name in files if (tmp_path / name).exists()}
+
+    return run, set(files)
+
+
+@pytest.mark.quick
+def test_make_clean_leaves_what_cost_hours_and_says_so(make):
+    run, files = make
+    said, left = run("clean")
+    assert files - left == {
+        *("harlib/__pycache__/a.pyc", "tests/a/__pycache__/a.pyc", ".venv/a"),
+    }
+    assert "left as they are: data/, runs/ and reports/ (make clean-results)" in said
+    said, _ = run("help")
+    assert "make clean " in said and "make clean-results " in said
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize(("answer", "deleted"), [("", 0), ("y\n", 0), ("delete\n", 4)])
+def test_make_clean_results_lists_and_asks(make, answer, deleted):
+    run, files = make
+    said, left = run("clean-results", answer)
+    assert all(f"\t{name}\n" in said for name in ("data", "runs", "reports"))
+    assert len(files - left) == deleted and "reports/template/style.css" in left
+    assert ("nothing was deleted" in said) == (not deleted)

@@ -11,13 +11,15 @@ import time
 
 import psutil
 
+from harlib import HarlibError
+
 # How often a child's memory is looked at.
 _POLL_S = 0.05
 # A GPU is shared: frameworks would take all of its memory at once.
 _ENVIRONMENT = {"TF_FORCE_GPU_ALLOW_GROWTH": "true", "XLA_PYTHON_CLIENT_PREALLOCATE": "false"}
 
 
-class ChildError(RuntimeError):
+class ChildError(HarlibError, RuntimeError):
     """A child that ended, took too long or took too much memory; says which."""
 
 

@@ -7,7 +7,8 @@ import av
 import joblib
 import numpy as np
 
-from harlib.data import listings, processes
+from harlib.data import processes
+from harlib.data.found import look
 from harlib.data.video import decode
 
 VIDEOS = 32  # so many of a folder's videos are measured, evenly chosen
@@ -16,7 +17,7 @@ SECONDS, FPS, SIZE = 10, 30, (256, 340)  # what the public copies of Kinetics us
 
 def chosen(folder: Path) -> list[Path]:
     """At most 32 of the videos below a folder."""
-    found = [paths[0] for paths in listings.find_files(folder).values() if "!/" not in paths[0]]
+    found = [paths[0] for paths in look(folder).by_stem().values() if "!/" not in paths[0]]
     if not found:
         raise ValueError(f"{folder} holds no videos to measure on")
     places = np.linspace(0, len(found) - 1, min(VIDEOS, len(found))).astype(int)

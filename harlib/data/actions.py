@@ -12,11 +12,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 from joblib import cpu_count, delayed
-from tqdm import tqdm
 
+from harlib import HarlibError
 from harlib.data import motions, processes
 from harlib.data.recordings import plan, record
 from harlib.data.video import encode
+from harlib.progress import shown
 
 PAIRS = (
     ("sitting down", "standing up"),
@@ -57,7 +58,7 @@ STILLS = {
 _VERSION = 4  # of the drawing: raise it when the same arguments give other frames
 
 
-class AnotherDataset(ValueError):
+class AnotherDataset(HarlibError):
     """The folder holds videos that were drawn with other settings."""
 
 
@@ -75,7 +76,7 @@ def draw(category, *, number=0, split="train", seed=0, difficulty=1):
     The number is also the actor's, so each actor performs every category once. Raises ValueError
     for a category that is not in CATEGORIES.
     """
-    _check([category], difficulty, 1, 0, 0)
+    check([category], difficulty, 1, 0, 0)
     generator, backwards = _ACTIONS[category]
     frames, fps = record(generator, seed=seed, split=split, number=number, difficulty=difficulty)
     return (frames[::-1] if backwards else frames), fps
@@ -105,15 +106,16 @@ def write_dataset(
 
     `train`, `val` videos a category, `stills` images an action (three quarters for training; 0
     writes none); `difficulty` 1 calm, 2 and 3 with clutter, camera shake and occlusion; `workers`
-    processes (default: all cores), on which the frames do not depend. What an interrupted call
-    with the same arguments wrote is kept, a complete dataset is returned at once.
+    processes (default: all cores), on which the frames do not depend. `progress`: True shows a bar,
+    a `harlib.progress.Stage` is told. What an interrupted call with the same arguments wrote is
+    kept, a complete dataset is returned at once.
 
     Layout: `videos.csv` (label, youtube_id, time_start, time_end, split; the id is the actor's,
     times in seconds), `videos/<split>/<label>/<id>_<SSSSSS>_<EEEEEE>.mp4`, and `stills/` as in
     Stanford-40. Raises ValueError when `root` holds a dataset made with other arguments.
     """
     root, categories = Path(root), sorted(set(categories or CATEGORIES))
-    _check(categories, difficulty, train, val, stills)
+    check(categories, difficulty, train, val, stills)
     settings = dict(
         version=_VERSION,
         train=train,
@@ -156,17 +158,22 @@ def write_dataset(
                     )
     if stills:
         tasks += _still_tasks(root / "stills", stills, seed, difficulty)
-    with processes.parallel(workers or cpu_count(), return_as="generator_unordered") as parallel:
-        jobs = parallel(tasks)
-        for _ in tqdm(jobs, total=len(tasks), desc="drawing", unit="file", disable=not progress):
-            pass
+    count = workers or cpu_count()
+    with (
+        shown(progress, "drawing", "file") as bar,
+        processes.parallel(count, return_as="generator_unordered") as parallel,
+    ):
+        bar.begin(0, len(tasks), together=count)
+        for done, _ in enumerate(parallel(tasks), 1):
+            bar.at(done)
     lines = [("label", "youtube_id", "time_start", "time_end", "split"), *sorted(rows)]
     _write(table, "".join(",".join(map(str, line)) + "\n" for line in lines))
     _write(made, json.dumps(dict(settings=settings, complete=True), indent=1))
     return table
 
 
-def _check(categories, difficulty, train, val, stills):
+def check(categories, difficulty, train, val, stills):
+    """Raises ValueError for what cannot be drawn."""
     strange = sorted(set(categories) - set(CATEGORIES))
     if strange:
         raise ValueError(

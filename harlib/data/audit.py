@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+_FORMULA = r"^('*[=+\-@\t\r])"
 COLUMNS = ["video_id", "category", "split", "file", "status", "reason", "same_as"]
 
 
@@ -42,9 +43,16 @@ class Audit:
         return ", ".join(f"{name} {total[name]:,}" for name in total.index)
 
     def to_csv(self) -> str:
-        return self.videos.to_csv(index=False, lineterminator="\n")
+        """The table as text for people, who open it in a spreadsheet.
+
+        There a cell that begins with one of = + - @, a tab or a carriage return is a formula; an
+        apostrophe before it keeps it a text (as OWASP recommends), and `load` takes it away.
+        """
+        safe = self.videos.replace(_FORMULA, r"'\1", regex=True)
+        return safe.to_csv(index=False, lineterminator="\n")
 
     @classmethod
     def load(cls, root: str | os.PathLike) -> "Audit":
         """The audit of a finished store."""
-        return cls(pd.read_csv(Path(root) / "audit.csv", dtype=str, keep_default_na=False))
+        table = pd.read_csv(Path(root) / "audit.csv", dtype=str, keep_default_na=False)
+        return cls(table.replace(rf"^'{_FORMULA[1:]}", r"\1", regex=True))

@@ -3,6 +3,7 @@
 A *group* is what must not be on two sides of a split (a YouTube id, a UCF101 group, an actor).
 """
 
+import csv
 import hashlib
 import os
 from collections.abc import Iterable
@@ -12,8 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harlib.data import listings, shards
-from harlib.data.listings import CatalogError
+from harlib.data import listings, names, own_videos, shards
+from harlib.data.found import CatalogError
 
 COLUMNS = ["video_id", "path", "category", "split", "group", "start_s", "end_s"]
 SPLITS = ("train", "val", "test")
@@ -25,14 +26,14 @@ class Catalog:
     `frame` has the columns `video_id, path, category, split, group, start_s, end_s`, a row a
     video, sorted by split, category and video_id. `path` is "" for a listed video whose file is
     missing, "SHARD.tar!/MEMBER" for one inside a tar file; `start_s` and `end_s` are seconds in
-    the file, NaN for a whole file.
+    the file, NaN for a whole file. `left_out` are sentences about what was not listed.
 
     Raises:
         CatalogError: a column is missing, a split is unknown, a video is listed twice in one
             category, or a group lies on two sides of a split.
     """
 
-    def __init__(self, frame: pd.DataFrame, name: str):
+    def __init__(self, frame: pd.DataFrame, name: str, left_out: Iterable[str] = ()):
         missing = [column for column in COLUMNS if column not in frame]
         if missing:
             raise CatalogError(f"catalog {name}: columns {missing} are missing; it needs {COLUMNS}")
@@ -52,6 +53,8 @@ class Catalog:
                 raise CatalogError(f"catalog {name}: row {row} has an empty {column}")
             if frame[column].str.contains(r"[\x00-\x1f\x7f\ud800-\udfff]", regex=True).any():
                 raise CatalogError(f"catalog {name}: a {column} holds a control character")
+        if frame["group"].str.contains(r"[\ud800-\udfff]", regex=True).any():
+            raise CatalogError(f"catalog {name}: a group holds bytes that are no UTF-8")
         if frame["path"].str.contains("\0", regex=False).any():
             raise CatalogError(f"catalog {name}: a path holds a null character")
         key = ["split", "category", "video_id"]
@@ -72,6 +75,7 @@ class Catalog:
             )
         self.frame = frame.sort_values(key, kind="stable", ignore_index=True)
         self.name = name
+        self._left_out = tuple(left_out)
 
     @property
     def categories(self) -> list[str]:
@@ -81,7 +85,34 @@ class Catalog:
     def hash(self) -> str:
         """12 hex digits of the content: not of the folder that the videos lie in."""
         content = self.frame.assign(path=[os.path.basename(path) for path in self.frame["path"]])
-        return hashlib.sha256(content.to_csv(index=False).encode()).hexdigest()[:12]
+        text = content.to_csv(index=False).encode("utf-8", "surrogateescape")
+        return hashlib.sha256(text).hexdigest()[:12]
+
+    @property
+    def found(self) -> int:
+        """How many of the listed videos have a file."""
+        return int((self.frame["path"] != "").sum())
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences that whoever uses the catalog should know: what was left out or not found,
+        which categories look alike, and whether the groups are known."""
+        said = list(self._left_out)
+        lost = self.frame.loc[self.frame["path"] == "", "video_id"].tolist()
+        if lost:
+            said.append(
+                f"Warning: {len(lost):,} of {len(self):,} listed videos have no file, first "
+                f"{names.first(lost)}. Files are found by the names that the lists give, in any "
+                "folder."
+            )
+        for name, category in names.alike(self.categories).items():
+            if name != category and category in self.categories:
+                said.append(
+                    f"Warning: the categories {names.told_apart([category, name])} look alike."
+                )
+        if warning := own_videos.groups_warning(self.frame):
+            said.append(warning)
+        return said
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -110,17 +141,21 @@ class Catalog:
             if empty:
                 raise CatalogError(f"catalog {self.name} has no videos in split {empty[0]!r}")
             frame = frame[frame["split"].isin(splits)]
-        return Catalog(frame, self.name)
+        return Catalog(frame, self.name, self._left_out)
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write the table; paths below the CSV's folder are written relative to it."""
         base = Path(path).resolve().parent
 
         def relative(file):
-            inside = file and Path(file).resolve().is_relative_to(base)
+            # not Path.resolve, which a link to itself ends
+            inside = file and Path(os.path.realpath(file)).is_relative_to(base)
             return os.path.relpath(file, base) if inside else file
 
-        self._with_files(relative).to_csv(path, index=False)
+        table = self._with_files(relative)
+        # a carriage return in a name would else end its line
+        quoting = csv.QUOTE_ALL if table["path"].str.contains("\r").any() else csv.QUOTE_MINIMAL
+        table.to_csv(path, index=False, errors="surrogateescape", quoting=quoting)
 
     def _with_files(self, change) -> pd.DataFrame:
         """The table with every file's path changed; a shard's members keep their names."""
@@ -156,13 +191,15 @@ class Catalog:
     def from_folder(
         cls, root, *, val: float = 0.2, seed: int = 0, group: str | None = None
     ) -> "Catalog":
-        """Videos at `split/category/*` or `category/*`; stills count as videos.
+        """Videos at `split/category/*` or `category/*`; where there are none, stills.
 
-        Without split folders, `val` of the groups are held out, stratified by category, chosen by
-        `seed`. `group` is a regular expression whose first group in a file's stem names the
-        video's group; by default a Kinetics or UCF101 name's, else every file is its own.
+        Without split folders, about `val` of each category's groups are held out, by their names
+        and `seed` alone (see `harlib.data.held_out`). `group` is a regular expression whose first
+        group in a file's stem names the video's group; by default a Kinetics or UCF101 name's,
+        else every file is its own. Folders whose names look alike are one category.
         """
-        return cls(listings.folder(Path(root), val, seed, group), Path(root).resolve().name)
+        frame, left_out = own_videos.folder(Path(root), val, seed, group)
+        return cls(frame, names.printable(Path(root).resolve().name), left_out)
 
     @classmethod
     def from_kinetics_csv(cls, csv, videos, categories=None) -> "Catalog":
@@ -172,8 +209,8 @@ class Catalog:
         `end_s` come from the list), in any folders. The group is the YouTube id.
         """
         paths = [Path(csv)] if isinstance(csv, str | os.PathLike) else [Path(p) for p in csv]
-        frame = listings.kinetics(paths, Path(videos))
-        catalog = cls(frame, "+".join(path.stem for path in paths))
+        frame, left_out = listings.kinetics(paths, Path(videos))
+        catalog = cls(frame, "+".join(path.stem for path in paths), left_out)
         return catalog if categories is None else catalog.select(categories)
 
     @classmethod
@@ -183,7 +220,8 @@ class Catalog:
         A listed video whose file is missing stays in the catalog. The group is the category's
         gNN, as in "Punch_g08".
         """
-        return cls(listings.ucf101(Path(videos), Path(lists), split), f"ucf101-split{split}")
+        frame, left_out = listings.ucf101(Path(videos), Path(lists), split)
+        return cls(frame, f"ucf101-split{split}", left_out)
 
     @classmethod
     def from_hmdb51(cls, videos, lists, split: int = 1) -> "Catalog":
@@ -192,7 +230,8 @@ class Catalog:
         A category's underscores become blanks. The group is the action and the source that a
         clip's name begins with.
         """
-        return cls(listings.hmdb51(Path(videos), Path(lists), split), f"hmdb51-split{split}")
+        frame, left_out = listings.hmdb51(Path(videos), Path(lists), split)
+        return cls(frame, f"hmdb51-split{split}", left_out)
 
     @classmethod
     def from_stanford40(cls, root) -> "Catalog":
@@ -200,4 +239,5 @@ class Catalog:
 
         A category's underscores become blanks, as Kinetics writes its names.
         """
-        return cls(listings.stanford40(Path(root)), Path(root).resolve().name)
+        frame, left_out = listings.stanford40(Path(root))
+        return cls(frame, Path(root).resolve().name, left_out)

@@ -8,22 +8,26 @@ Both arrays are stored contiguous, so reading needs neither the HDF5 library nor
 """
 
 import hashlib
+import io
 import mmap
 import os
 import re
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 import h5py
 import numpy as np
 import pandas as pd
 
+from harlib import HarlibError
+
 FORMAT, VERSION = "harlib-clips", 1
 BLOCK = 1 << 26  # bytes copied or hashed at a time
 
 
-class StoreError(ValueError):
+class StoreError(HarlibError):
     """A clip store that is missing, unfinished, damaged or foreign."""
 
 
@@ -71,7 +75,7 @@ def write(path: Path, attributes: dict, videos: list[tuple[Path, int, dict]]) ->
     `record["lengths"]` holds the sizes of the video's chunks, the rest is kept beside them.
     """
     lengths = np.concatenate([record["lengths"] for _, _, record in videos]).astype(np.int64)
-    with appearing(path) as aside, h5py.File(aside, "w") as file:
+    with appearing(path) as aside, _Sink(aside) as sink, h5py.File(sink, "w") as file:
         file.attrs.update(format=FORMAT, version=VERSION, **attributes)
         file["offsets"] = np.append(0, np.cumsum(lengths)).astype(np.uint64)
         payload = file.create_dataset("payload", (int(lengths.sum()),), np.uint8)
@@ -84,6 +88,7 @@ def write(path: Path, attributes: dict, videos: list[tuple[Path, int, dict]]) ->
                     if not block:
                         raise StoreError(f"{source} ends before its chunks do; run prepare again")
                     payload[place : place + len(block)] = np.frombuffer(block, np.uint8)
+                    sink.check()
                     place += len(block)
                     begin += len(block)
         group = file.create_group("videos")
@@ -93,6 +98,43 @@ def write(path: Path, attributes: dict, videos: list[tuple[Path, int, dict]]) ->
                 text = column.dtype.kind == "U"
                 group[name] = np.char.encode(column, "utf-8") if text else column
         file.close()  # before it is synced and renamed
+        sink.check()
+
+
+class _Sink(io.FileIO):
+    """A file that HDF5 writes to, which hears of no error: closing a file on a full disk, it ends
+    the process (1.14). `check` raises the first one."""
+
+    def __init__(self, path: Path):
+        super().__init__(path, "w+")
+        self._error = None
+
+    def write(self, data) -> int:
+        data = memoryview(data).cast("B")
+        written = 0
+        try:
+            while self._error is None and written < len(data):
+                written += self._write(data[written:])
+        except OSError as error:
+            self._error = error
+        return len(data)
+
+    def _write(self, data) -> int:
+        return super().write(data)
+
+    def truncate(self, size=None) -> int:
+        try:
+            return super().truncate(size)
+        except OSError as error:
+            self._error = self._error or error
+            return size
+
+    def flush(self) -> None:
+        """Nothing is kept back."""
+
+    def check(self) -> None:
+        if self._error:
+            raise self._error
 
 
 def _spans(videos) -> list[list]:
@@ -122,6 +164,7 @@ def records(path: Path) -> pd.DataFrame:
 def key(path: Path) -> str | None:
     """The preparation a complete file belongs to; None for any other file."""
     try:
+        refuse_pipe(path)
         with h5py.File(path, "r") as file:
             _check(file)
             return str(file.attrs["key"])
@@ -132,6 +175,7 @@ def key(path: Path) -> str | None:
 def describe(root: Path, path: Path) -> dict:
     """What store.json says of a file: path, size, where both arrays lie (offset, length), and a
     digest of everything but the payload, whose bytes have their videos' checksums."""
+    refuse_pipe(path)
     with h5py.File(path, "r") as file:
         _check(file)
         spans = {
@@ -173,11 +217,36 @@ def _check(file: h5py.File) -> None:
             raise StoreError(f"{file.filename}: {name} is not a plain contiguous dataset")
 
 
-def mapped(path: Path, place: dict) -> tuple[np.ndarray, np.ndarray]:
-    """(payload uint8 (bytes,), offsets int64 (frames + 1,)) of a file, memory-mapped.
+def refuse_pipe(path: Path) -> None:
+    """Refuse what is there and no file: a pipe or device would be waited for without end.
 
-    `place` is what `describe` gave. Raises StoreError.
+    Raises: StoreError.
     """
+    if path.exists() and not path.is_file():
+        raise StoreError(f"{path} is no file but a pipe, a device or a folder")
+
+
+class Mapped(NamedTuple):
+    """A file's arrays in mapped memory: payload uint8 (bytes,), offsets int64 (frames + 1,)."""
+
+    payload: np.ndarray
+    offsets: np.ndarray
+    memory: mmap.mmap
+    path: Path
+
+    def check(self) -> None:
+        """To be called before the arrays are read: of a file that was cut since, the system would
+        end the process (SIGBUS). Raises StoreError."""
+        if (size := self.memory.size()) < len(self.memory):
+            raise StoreError(
+                f"{self.path} was cut while it was in use: it has {size} bytes, the index says "
+                f"{len(self.memory)}"
+            )
+
+
+def mapped(path: Path, place: dict) -> Mapped:
+    """A file's arrays, memory-mapped; `place` is what `describe` gave. Raises StoreError."""
+    refuse_pipe(path)
     try:
         with open(path, "rb") as handle:
             size = os.fstat(handle.fileno()).st_size
@@ -188,7 +257,7 @@ def mapped(path: Path, place: dict) -> tuple[np.ndarray, np.ndarray]:
         raise StoreError(f"{path} cannot be opened: {error.strerror}") from error
     (begin, count), (first, frames) = place["payload"], place["offsets"]
     payload = np.frombuffer(memory, np.uint8, count, begin) if count else np.empty(0, np.uint8)
-    return payload, np.frombuffer(memory, np.int64, frames, first)
+    return Mapped(payload, np.frombuffer(memory, np.int64, frames, first), memory, path)
 
 
 def hasher():

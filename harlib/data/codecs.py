@@ -11,12 +11,13 @@ import cv2
 import numpy as np
 from av.video.reformatter import VideoReformatter
 
+from harlib import HarlibError
 from harlib.data import memory
 
 KEYFRAME = 16  # frames from one H.264 keyframe to the next: a clip of 16 costs at most 31 decodes
 
 
-class CodecError(ValueError):
+class CodecError(HarlibError):
     """Bytes that are not what this codec wrote."""
 
 

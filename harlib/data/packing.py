@@ -1,28 +1,32 @@
 """Some videos -> one part file of a store: their packed frames and a record each."""
 
+import errno
 import math
 import multiprocessing
 import os
 import signal
 from collections import defaultdict
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from harlib.data import parts, processes, shards
+from harlib import HarlibError
+from harlib.data import names, parts, processes, shards, sources
 from harlib.data.category_file import hasher
-from harlib.data.codecs import CODECS, CodecError
+from harlib.data.codecs import CODECS
 from harlib.data.container import VideoError
 from harlib.data.listings import KINETICS_NAME
 from harlib.data.video_reader import VideoReader
 
 SHORT = 0.9  # decoded time below this share of what the file or the list promises is "short"
+MAX_S = 1e6  # a part that begins later is a slip: eleven days
 
 
-class PrepareError(ValueError):
+class PrepareError(HarlibError):
     """Preparation cannot start or go on; the message is one line."""
 
 
@@ -112,7 +116,10 @@ def _pack_apart(row: dict, content, settings: Settings, payload) -> dict:
     if code in (-signal.SIGKILL, -signal.SIGTERM):
         raise PrepareError(f"{row['path']}: its decoder was killed, perhaps for want of memory")
     how = signal.Signals(-code).name if code < 0 else f"exit status {code}"
-    return _record(row) | {"status": "unreadable", "reason": f"the decoder crashed ({how})"}
+    crashed = {"status": "unreadable", "reason": f"the decoder crashed ({how})"}
+    with suppress(_Refused):
+        crashed["source"] = _source(row, content)
+    return _record(row) | crashed
 
 
 def _send_packed(parent, sender, row, content, settings, payload) -> None:
@@ -129,7 +136,8 @@ def _record(row: dict) -> dict:
     return {
         "video_id": row["video_id"],
         "group": row["group"],
-        "file": os.path.basename(row["path"]).encode(errors="replace").decode(),
+        "file": names.printable(os.path.basename(row["path"])),
+        "source": "",
         "status": "ok",
         "reason": "",
         "frames": 0,
@@ -141,32 +149,29 @@ def _record(row: dict) -> dict:
     }
 
 
+class _Refused(Exception):
+    """A video that is no part of the store: `args` are its status and the reason."""
+
+
 def _pack(row: dict, content, settings: Settings, payload) -> dict:
-    """Append one video's chunks to `payload`; returns its record."""
+    """Append one video's chunks to `payload`; returns its record.
+
+    Whatever reading the video raises becomes the record's reason; what writing raises does not.
+    """
     record = _record(row)
-    if isinstance(content, shards.ShardError):
-        return record | {"status": "unreadable", "reason": str(content)}
-    if content is None and not os.path.isfile(row["path"]):
-        return record | {"status": "missing", "reason": "no such file"}
     begin, lengths, digest = payload.tell(), [], hasher()
     try:
-        with VideoReader(
-            row["path"],
-            size=settings.size,
-            fps=settings.fps,
-            start_s=row["start_s"],
-            end_s=row["end_s"],
-            data=content,
-        ) as reader:
-            for chunk in CODECS[settings.codec].encode(iter(reader), settings.quality):
-                payload.write(chunk)
-                digest.update(chunk)
-                lengths.append(len(chunk))
-    except (VideoError, CodecError) as error:
+        record["source"] = _source(row, content)
+        reader, chunks = _chunks(row, content, settings)
+        for chunk in chunks:
+            payload.write(chunk)
+            digest.update(chunk)
+            lengths.append(len(chunk))
+    except _Refused as refusal:
         payload.seek(begin)
         payload.truncate()
-        reason = error.reason if isinstance(error, VideoError) else str(error)
-        return record | {"status": "unreadable", "reason": reason}
+        status, reason = refusal.args
+        return record | {"status": status, "reason": names.printable(reason)}
     if len(lengths) != reader.yielded:
         raise PrepareError(
             f"{row['path']}: the {settings.codec} encoder made {len(lengths)} chunks of "
@@ -187,10 +192,63 @@ def _pack(row: dict, content, settings: Settings, payload) -> dict:
     }
 
 
+def _source(row: dict, content) -> str:
+    """The digest of the video's file or member. Raises _Refused where there is none to read."""
+    if isinstance(content, shards.ShardError):
+        raise _Refused("unreadable", str(content))
+    with _reasons():
+        return sources.digest(row["path"] if content is None else content)
+
+
+def _chunks(row: dict, content, settings: Settings):
+    """(the video's reader, its packed frames as they are read). Both raise _Refused."""
+    with _reasons():
+        start, end = row["start_s"], row["end_s"]
+        for second in (start, end):
+            if not (math.isnan(second) or 0 <= second <= MAX_S):
+                raise ValueError(f"there is no part from {start:g} s to {end:g} s")
+        reader = VideoReader(
+            row["path"],
+            size=settings.size,
+            fps=settings.fps,
+            start_s=start,
+            end_s=end,
+            data=content,
+        )
+
+    def packed():
+        with _reasons(), reader:
+            yield from CODECS[settings.codec].encode(iter(reader), settings.quality)
+
+    return reader, packed()
+
+
+@contextmanager
+def _reasons():
+    """Makes a _Refused of whatever the block raises."""
+    try:
+        yield
+    except FileNotFoundError:
+        raise _Refused("missing", "no such file") from None
+    except Exception as error:
+        if getattr(error, "errno", None) in (errno.EMFILE, errno.ENFILE):  # no fault of the file
+            raise
+        raise _Refused("unreadable", _said(error)) from error
+
+
+def _said(error: Exception) -> str:
+    if isinstance(error, VideoError):
+        return error.reason
+    text = getattr(error, "strerror", None) or str(error).strip()
+    if isinstance(error, OSError | ValueError) and text:
+        return text
+    return f"{type(error).__name__}: {text}".rstrip(": ")
+
+
 def _shortness(reader: VideoReader, row: dict) -> str:
     """In what the decoded video falls short of its promise, or ""."""
     whole = math.isnan(row["end_s"])
-    promised = reader.info.duration_s if whole else row["end_s"] - reader.start_s
+    promised = reader.promised_s if whole else row["end_s"] - reader.start_s
     by = "file" if whole else "list"
     if whole and (trimmed := KINETICS_NAME.fullmatch(row["video_id"])):
         listed = int(trimmed[3]) - int(trimmed[2])  # such a file holds this part alone

@@ -58,12 +58,21 @@ class Parts:
             begin += int(record["lengths"].sum(dtype=np.int64))
         return True
 
+    def sources(self) -> dict[int, str]:
+        """The digest of each video's content, by row."""
+        return {row: record["source"] for row, (_, _, record) in self._places.items()}
+
     def videos(self, rows) -> list[tuple[Path, int, dict]]:
         """(file with the chunks, place of the first byte, record) of every row."""
         return [
             (path.with_suffix(".bin"), begin, record)
             for path, begin, record in (self._places[row] for row in rows)
         ]
+
+    def drop(self, rows) -> None:
+        """These rows' parts are no longer wanted, whatever else they hold."""
+        paths = {self._places[row][0] for row in rows}
+        self.discard([row for row, (path, *_) in self._places.items() if path in paths])
 
     def discard(self, rows) -> None:
         """These rows are no longer wanted: a part goes with its last one."""
@@ -75,11 +84,21 @@ class Parts:
                 path.with_suffix(".bin").unlink()
 
 
+def key_of(path: Path) -> str | None:
+    """The preparation that a part's JSON file belongs to; None of a damaged one."""
+    try:
+        return json.loads(path.read_text())["key"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
 def _read(path: Path, key: str) -> dict | None:
     try:
         part = json.loads(path.with_suffix(".json").read_text())
         size = path.with_suffix(".bin").stat().st_size
     except (FileNotFoundError, ValueError):
+        return None
+    if "source" not in part["columns"]:  # packed before sources were looked at
         return None
     if part["key"] != key or size != sum(map(sum, part["columns"]["lengths"])):
         return None

@@ -7,10 +7,7 @@ at any moment is finished by running it again, and the bytes are those of an und
 """
 
 import errno
-import fcntl
 import functools
-import hashlib
-import json
 import os
 from collections import Counter, defaultdict, deque
 from concurrent.futures.process import BrokenProcessPool
@@ -20,29 +17,22 @@ from pathlib import Path
 from typing import NamedTuple
 
 import joblib
-from tqdm import tqdm
 
-from harlib.data import category_file, processes, shards, store
+from harlib.data import category_file, finished, processes, shards, sources, store
 from harlib.data.audit import Audit
 from harlib.data.catalog import SPLITS, Catalog
+from harlib.data.finished import Group, changed_rows, groups
 from harlib.data.finishing import finish
+from harlib.data.locks import Lock, Locked
 from harlib.data.packing import PrepareError, Settings, write_part
-from harlib.data.parts import Parts
+from harlib.data.parts import Parts, key_of
 from harlib.data.verify import verify
+from harlib.progress import Stage, shown
 
 __all__ = ["Audit", "PrepareError", "prepare", "verify"]
 
 PIECE = 32  # videos a task: a minute of work at Kinetics' sizes, all that a kill can lose
 SHARD_PIECE = 4 * PIECE  # of a .tar, whose headers every task reads from the first one on
-
-
-class Group(NamedTuple):
-    """One category of one split: its file, and its videos' rows in the catalog."""
-
-    split: str
-    category: str
-    file: Path
-    rows: list[int]
 
 
 def prepare(
@@ -55,7 +45,7 @@ def prepare(
     quality: int = 90,
     workers: int | None = None,
     scheduler: str | None = None,
-    progress: bool = True,
+    progress: bool | Stage = True,
 ) -> Audit:
     """Write the catalog's videos as a clip store at `root`, or finish one that was begun.
 
@@ -68,78 +58,82 @@ def prepare(
         quality: 1 to 100, see `harlib.data.codecs`; raw ignores it.
         workers: processes; None takes all cores. The store's bytes do not depend on it.
         scheduler: address of a Dask scheduler ("tcp://…") whose workers share `root`.
+        progress: True shows a bar, a stage is told how far it is.
 
     Raises:
-        PrepareError: a setting is wrong, `root` holds a store of other videos or settings, no
-            video could be decoded, or the disk is full.
+        PrepareError: a setting is wrong, `root` holds a store of other videos or settings (also
+            where a video of the same name and size has other content), no video could be decoded,
+            or the disk is full.
     """
     root = Path(root).absolute()
     settings = Settings(codec, size, fps, quality)
-    key = preparation_key(catalog, settings)
-    if is_complete(root, key):  # asked before the lock: a finished store may be read-only
+    stamps = sources.stamps(catalog.frame["path"].tolist())
+    key = finished.key(catalog, settings, stamps)
+    if finished.is_whole(catalog, root, key, stamps):  # asked before the lock: it may be read-only
         return Audit.load(root)
     with _disk_errors(root), _locked(root):
-        if is_complete(root, key):
+        if finished.is_whole(catalog, root, key, stamps):
             return Audit.load(root)
-        for folder in (root, *(root / split for split in SPLITS)):
-            for stray in folder.glob("*.aside"):  # what a killed run had not finished
-                stray.unlink()
+        _sweep(root)  # what a killed run had not finished
         every = groups(catalog, root)
-        with tqdm(total=len(catalog), unit="video", desc="prepare", disable=not progress) as bar:
+        with shown(progress, "prepare", "video") as bar:
+            work = _Work(catalog, root, every, settings, key, sources.touched(root, key, stamps))
             try:
-                _pack(catalog, root, every, settings, key, bar, workers, scheduler)
+                _pack(work, bar, workers, scheduler)
             except BrokenProcessPool:  # a video crashed a worker: find out which one
-                _pack(catalog, root, every, settings, key, bar, workers, scheduler, apart=True)
-        return finish(catalog, root, asdict(settings), key, every)
+                _pack(work, bar, workers, scheduler, apart=True)
+        audit = finish(catalog, root, asdict(settings), key, every)
+        sources.keep(root, key, stamps)
+        return audit
 
 
-def is_complete(root: Path, key: str) -> bool:
-    """Whether `root` is the wanted store already; refuses a store of something else."""
-    if not (root / "store.json").exists():
-        return False
-    about = store.read_about(root)
-    if about["key"] != key:
-        raise PrepareError(
-            f"{root} holds a store of other videos or settings ({about['settings']}, catalog "
-            f"{about['catalog']}); remove it or choose another folder"
-        )
-    return True
+class _Work(NamedTuple):
+    """What is to be packed: `touched` are the rows whose files may have changed meanwhile."""
+
+    catalog: Catalog
+    root: Path
+    groups: list[Group]
+    settings: Settings
+    key: str
+    touched: set[int]
 
 
-def preparation_key(catalog: Catalog, settings: Settings) -> str:
-    """Names what a store is made from: the list, the settings, and the files' sizes."""
-    known = {}
+def place(catalog: Catalog, root: Path, **settings) -> Path:
+    """The folder for a store: `root`, or one beside it where `root` holds something else.
 
-    def size(path):
-        file = (shards.split(path) or [path])[0]
-        if file not in known:
-            known[file] = os.path.getsize(file) if file and os.path.isfile(file) else -1
-        return known[file]
+    That one is named by the videos and settings, so that it is found again. What a store of
+    others has left unfinished counts too: it may have cost days.
 
-    sizes = [size(path) for path in catalog.frame["path"]]
-    text = json.dumps([category_file.VERSION, catalog.hash, asdict(settings), sizes])
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
-def groups(catalog: Catalog, root: Path) -> list[Group]:
-    """The store's category files in its order."""
-    names = category_file.slugs(catalog.categories)
-    return [
-        Group(split, category, root / split / f"{names[category]}.h5", rows.index.tolist())
-        for (split, category), rows in catalog.frame.groupby(["split", "category"], sort=True)
-    ]
+    Raises: PrepareError, StoreError: a setting is wrong, or `root`'s store.json damaged.
+    """
+    stamps = sources.stamps(catalog.frame["path"].tolist())
+    key = finished.key(catalog, Settings(**settings), stamps)
+    if (root / "store.json").exists():
+        other = store.read_about(root)["key"] != key
+    else:
+        files = (path for split in SPLITS for path in (root / split).glob("*.h5"))
+        begun = [category_file.key(path) for path in files]
+        begun += [key_of(path) for path in (root / ".parts").glob("*.json")]
+        other = any(begun) and key not in begun
+    return root.with_name(f"{root.name}-{key[:8]}") if other else root
 
 
-def _pack(catalog, root, every, settings, key, bar, workers, scheduler, apart=False) -> None:
+def _pack(work: _Work, bar, workers, scheduler, apart=False) -> None:
     """Write every category file that is not there; parts that are complete are used."""
-    todo = [group for group in every if category_file.key(group.file) != key]
-    parts = Parts(root / ".parts", key)
-    tasks = _tasks(catalog, root / ".parts", todo, parts)
+    catalog, key = work.catalog, work.key
+    todo = [
+        group
+        for group in work.groups
+        if category_file.key(group.file) != key or changed_rows(catalog, group, work.touched)
+    ]
+    parts = Parts(work.root / ".parts", key)
+    packed, paths = parts.sources(), catalog.frame["path"]
+    parts.drop(sources.changed({row: paths[row] for row in packed}, packed))
+    tasks = _tasks(catalog, work.root / ".parts", todo, parts)
     place = {row: number for number, group in enumerate(todo) for row in group.rows}
     missing = Counter(place[row] for _, rows in tasks for row in rows)
-    # what is done already counts neither as speed nor in the time left
-    bar.initial = bar.n = bar.last_print_n = len(catalog) - missing.total()
-    bar.refresh()
+    together = workers or (1 if scheduler else joblib.cpu_count())
+    bar.begin(len(catalog) - missing.total(), len(catalog), together=together)
     for number, group in enumerate(todo):
         if not missing[number]:
             _assemble(group, parts, key)
@@ -147,16 +141,16 @@ def _pack(catalog, root, every, settings, key, bar, workers, scheduler, apart=Fa
     with _workers(workers, scheduler) as parallel:
         jobs = (
             joblib.delayed(write_part)(
-                part, frame.iloc[rows].to_dict("records"), settings, key, apart
+                part, frame.iloc[rows].to_dict("records"), work.settings, key, apart
             )
             for part, rows in tasks
         )
         for (part, rows), _ in zip(tasks, parallel(jobs), strict=True):
             if not parts.add(part):
                 raise PrepareError(f"{part.name}: the part file vanished; run prepare again")
-            bar.update(len(rows))
             done = Counter(place[row] for row in rows)
             missing -= done
+            bar.at(len(catalog) - missing.total())
             for number in done:
                 if not missing[number]:
                     _assemble(todo[number], parts, key)
@@ -221,14 +215,25 @@ def _on_cluster(client, jobs):
 
 @contextmanager
 def _locked(root: Path):
-    """One preparation of a folder at a time; the lock dies with its process."""
-    root.mkdir(parents=True, exist_ok=True)
-    with open(root / ".lock", "w") as handle:
+    """One preparation of a folder at a time; half files of one that fails are removed."""
+    try:
+        lock = Lock(root / ".lock", f"{root} is being prepared")
+    except Locked as error:
+        raise PrepareError(str(error)) from None
+    with lock:
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise PrepareError(f"{root} is being prepared by another process") from None
-        yield
+            yield
+        except BaseException:
+            # killed in the middle of a file: on a full disk halves are what keeps it full
+            _sweep(root)
+            raise
+
+
+def _sweep(root: Path) -> None:
+    """Remove files that nobody writes any more; the folder is locked."""
+    for folder in (root, root / ".parts", *(root / split for split in SPLITS)):
+        for stray in folder.glob("*.aside"):
+            stray.unlink(missing_ok=True)
 
 
 @contextmanager

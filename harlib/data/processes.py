@@ -1,6 +1,7 @@
 """Worker processes that end with their work, and with the program that started them."""
 
 import os
+import signal
 import threading
 import time
 from contextlib import contextmanager
@@ -26,8 +27,10 @@ def parallel(count: int, **options):
 def follow(parent: int) -> None:
     """Called in a worker: end it within a second of its parent's end.
 
-    A killed parent cannot stop its workers.
+    A killed parent cannot stop its workers. Ctrl-C reaches them too, but is the parent's to answer:
+    it ends them.
     """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 
 

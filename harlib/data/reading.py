@@ -4,10 +4,11 @@ import contextlib
 
 import grain
 
+from harlib import HarlibError
 from harlib.data.workers import Workers
 
 
-class ReadError(RuntimeError):
+class ReadError(HarlibError, RuntimeError):
     """A video of the store could not be made into a clip; the message names it."""
 
 

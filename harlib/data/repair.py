@@ -6,12 +6,13 @@ from pathlib import Path
 
 import numpy as np
 
-from harlib.data import category_file, parts, store
+from harlib.data import category_file, finished, parts, sources, store
 from harlib.data.audit import Audit
 from harlib.data.catalog import Catalog
 from harlib.data.category_file import StoreError
+from harlib.data.finished import Group, groups
 from harlib.data.packing import Settings
-from harlib.data.prepare import Group, groups, is_complete, preparation_key, prepare
+from harlib.data.prepare import prepare
 from harlib.data.verify import file_damage
 
 
@@ -30,11 +31,13 @@ def repair(catalog: Catalog, root: str | os.PathLike, **options) -> Audit:
     root = Path(root).absolute()
     names = {field.name for field in fields(Settings)}
     settings = Settings(**{name: value for name, value in options.items() if name in names})
-    key = preparation_key(catalog, settings)
+    stamps = sources.stamps(catalog.frame["path"].tolist())
+    key = finished.key(catalog, settings, stamps)
     try:
-        is_complete(root, key)  # refuses a store of something else
+        finished.is_complete(root, key)  # refuses a store of something else
         about = store.read_about(root)
         index = store.read_index(root, about, checksums=True)
+        finished.refuse_changed(catalog, root, key, stamps)
     except StoreError:
         # the category files know all that these two say; a killed repair leaves neither
         (root / "store.json").unlink(missing_ok=True)
@@ -63,7 +66,7 @@ def repair(catalog: Catalog, root: str | os.PathLike, **options) -> Audit:
 def _salvage(group: Group, root: Path, place: dict, bad: set[str], key: str) -> None:
     """Keep a category file's undamaged videos as a part file."""
     records = category_file.records(group.file)
-    payload, offsets = category_file.mapped(group.file, place)
+    payload, offsets, *_ = category_file.mapped(group.file, place)
     firsts = np.append(0, records["frames"].cumsum())
     records = records.to_dict("records")
     good = [number for number, record in enumerate(records) if record["video_id"] not in bad]

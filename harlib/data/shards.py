@@ -12,6 +12,8 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
+from harlib import HarlibError
+
 SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _ADDRESS = re.compile(r"(.+\.(?:tar|tar\.gz|tgz))!/(.+)", re.IGNORECASE | re.DOTALL)
 MAX_MEMBER = 1 << 31  # bytes of one video that are read into memory
@@ -22,7 +24,7 @@ _BROKEN = (
 )
 
 
-class ShardError(ValueError):
+class ShardError(HarlibError):
     """A shard or a member that cannot be read; the message says why, without the address."""
 
 

@@ -21,6 +21,7 @@ def verify(root: str | os.PathLike) -> pd.DataFrame:
     about = store.read_about(root)
     index = store.read_index(root, about, checksums=True)
     problems = []
+    category_file.refuse_pipe(root / "audit.csv")
     if store.short_hash((root / "audit.csv").read_bytes()) != about["audit"]:
         problems.append(("", "", "", "audit.csv is damaged"))
     for number, place in enumerate(about["files"]):
@@ -33,14 +34,19 @@ def file_damage(root: Path, place: dict, videos: pd.DataFrame) -> list[tuple]:
     store.json says of it, `videos` its rows of the index."""
     path = root / place["path"]
     try:
-        payload, offsets = category_file.mapped(path, place)
+        file = category_file.mapped(path, place)
     except StoreError as error:
         lost = [(v.video_id, v.category, v.split, str(error)) for v in videos.itertuples()]
         return lost or [("", "", "", str(error))]
     problems = []
     for video in videos.itertuples():
-        own = offsets[video.first : video.first + video.frames + 1]
-        if category_file.checksum(payload, own) != video.checksum:
+        try:
+            file.check()
+        except StoreError as error:
+            problems.append((video.video_id, video.category, video.split, str(error)))
+            continue
+        own = file.offsets[video.first : video.first + video.frames + 1]
+        if category_file.checksum(file.payload, own) != video.checksum:
             where = f"{place['path']}: bytes {own[0]} to {own[-1]} of its payload are damaged"
             problems.append((video.video_id, video.category, video.split, where))
     if not category_file.is_described(root, place):

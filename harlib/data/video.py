@@ -38,8 +38,10 @@ def decode(
 ) -> np.ndarray:
     """All frames of a video, or of its part [start_s, end_s): uint8 (frames, height, width, 3).
 
-    `size`: see `fit_size`. `fps` resamples by timestamps: the frame nearest in time for every
-    1/fps seconds. A JPEG or PNG still is a video of one frame.
+    Times count from the video's first frame. `size`: see `fit_size`. `fps` resamples by time
+    stamps: the frame nearest in time, of two as near the earlier one, for every 1/fps seconds from
+    the first frame, or from a part's `start_s` above 0, before the end; the last frame lasts as
+    long as the rate says. A JPEG or PNG still is a video of one frame.
 
     Raises:
         VideoError: the file is missing, is no video, or has no frame in the wanted part.

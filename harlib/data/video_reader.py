@@ -17,12 +17,20 @@ from PIL import Image
 
 from harlib.data import shards
 from harlib.data.container import MAX_PIXELS, Container, VideoError, reason
+from harlib.data.orientation import Orientation
 
+# endings of what `container.FORMATS` opens, as cameras, recorders and converters write them
 VIDEO_SUFFIXES = frozenset(
-    (".3gp", ".avi", ".flv", ".gif", ".m2ts", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg")
-    + (".ogv", ".ts", ".webm", ".wmv")
+    (".3g2", ".3gp", ".3gp2", ".3gpp", ".amv", ".asf", ".avi", ".dif", ".divx", ".dv", ".f4v")
+    + (".flv", ".gif", ".h264", ".h265", ".264", ".265", ".hevc", ".insv", ".ivf", ".lrv", ".m1v")
+    + (".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mk3d", ".mkv", ".mod", ".mov", ".mp4", ".mp4v")
+    + (".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".ogx")
+    + (".qt", ".rm", ".rmvb", ".tod", ".trp", ".ts", ".tts", ".vob", ".vro", ".webm", ".wmv")
+    + (".xvid", ".y4m")
 )
 STILL_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png"))
+MAX_SIDE = 16_384  # pixels of a scaled frame: more than H.264 takes, or than 8K at any short side
+MAX_ASPECT = 8  # known recordings have pixels of 1:2 to 8:3
 MAX_GAP_S = 60.0  # a longer pause between two frames is a damaged timestamp
 
 
@@ -31,7 +39,9 @@ class VideoInfo:
     """What a file says of its video: upright size in pixels, frames per second, frame count.
 
     `frames` and `duration_s` are the container's claims (0 where it makes none): only decoding
-    tells. `rotation` is the counter-clockwise turn in degrees that `decode` has applied.
+    tells. `rotation` is the counter-clockwise turn in degrees that `decode` has applied, before
+    it exchanged left and right where `mirrored` is set. `pixel_aspect` is how many times as wide
+    as high a pixel of the upright picture is shown.
     """
 
     height: int
@@ -41,20 +51,26 @@ class VideoInfo:
     duration_s: float
     codec: str
     rotation: int
+    mirrored: bool = False
+    pixel_aspect: float = 1.0
 
 
-def fit_size(height: int, width: int, size: int | tuple[int, int] | None) -> tuple[int, int]:
-    """(height, width) after scaling: an int is the short side, aspect kept, both sides even.
+def fit_size(
+    height: int, width: int, size: int | tuple[int, int] | None, pixel_aspect: float = 1.0
+) -> tuple[int, int]:
+    """(height, width) after scaling: an int is the short side, both sides even, and the picture
+    has the aspect that it is shown with: pixels that are wider than high become square.
 
-    A pair is taken as it is (the frame is stretched), None keeps the size.
+    A pair is taken as it is (the frame is stretched), None keeps the pixels as they are.
     """
     if size is None:
         return height, width
     if not isinstance(size, int | np.integer):
         high, wide = size
         return int(high), int(wide)
-    scale = size / min(height, width)
-    return tuple(max(2, 2 * round(side * scale / 2)) for side in (height, width))
+    shown = height, width * pixel_aspect
+    scale = size / min(shown)
+    return tuple(max(2, 2 * round(side * scale / 2)) for side in shown)
 
 
 class VideoReader:
@@ -111,7 +127,21 @@ class VideoReader:
     @property
     def shape(self) -> tuple[int, int]:
         """(height, width) of every frame; known from the first frame on."""
-        return fit_size(self.info.height, self.info.width, self.size)
+        recorded = self.info.height, self.info.width
+        height, width = fit_size(*recorded, self.size, self.info.pixel_aspect)
+        if max(height, width) > MAX_SIDE:
+            raise VideoError(
+                self.path,
+                f"frames of {recorded[0]} x {recorded[1]} pixels would become {height} x {width}; "
+                f"at most {MAX_SIDE:,} a side are possible",
+            )
+        return height, width
+
+    @property
+    def promised_s(self) -> float:
+        """The length the file claims, without what its time stamps leapt ahead up to here."""
+        leapt = 0.0 if self._is_still else self._container.jumps_s
+        return max(0.0, self.info.duration_s - leapt)
 
     @property
     def damage(self) -> int:
@@ -181,16 +211,22 @@ class VideoReader:
         scaler = VideoReformatter()
         for seconds, frame in self._container.frames(self.start_s):
             if seconds >= self.end_s - 1e-4:
-                return
+                break
             if self.info is None:
                 self.info = self._describe(frame)
                 self._first = seconds
             self.decoded += 1
             self.span_s = seconds - self._first + 1 / self.info.fps
             yield seconds, self._upright(frame, scaler)
+        if self.info is not None:
+            stays_s = self._container.repeated_s - self._first + 1 / self.info.fps
+            self.span_s = max(self.span_s, min(stays_s, self.end_s - self._first))
 
     def _resampled(self, timed) -> Iterator[np.ndarray]:
-        """The frame nearest in time for start, start + 1/fps, …"""
+        """The frame nearest in time for start, start + 1/fps, …
+
+        A frame that empty packets repeat is as near as the last of them.
+        """
         origin = shown = None  # time of the first frame, (time, frame) now on screen
         count = 0
         for time, frame in timed:
@@ -202,8 +238,10 @@ class VideoReader:
                     self.path, f"the timestamps jump from {shown[0]:.1f} s to {time:.1f} s"
                 )
             else:
+                repeated = self._container.repeated_s
+                last = repeated if shown[0] < repeated < time else shown[0]
                 # half-way between two frames it is still the earlier one
-                while origin + count / self.fps <= (shown[0] + time) / 2 + 1e-6:
+                while origin + count / self.fps <= (last + time) / 2 + 1e-6:
                     count += 1
                     yield shown[1]
             shown = time, frame
@@ -214,18 +252,25 @@ class VideoReader:
                 yield shown[1]
 
     def _describe(self, frame) -> VideoInfo:
-        rotation = round(frame.rotation / 90) * 90 % 360
-        height, width = frame.height, frame.width
-        if rotation % 180:
-            height, width = width, height
+        self._orientation = how = Orientation.of(frame)
         file = self._container
+        height, width, aspect = frame.height, frame.width, file.pixel_aspect
+        if isinstance(self.size, int | np.integer) and not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+            raise VideoError(
+                self.path,
+                f"absurd pixel shape {aspect.numerator}:{aspect.denominator}, by which the picture "
+                "cannot be scaled; a size of two numbers (height, width) stretches it",
+            )
+        if how.lies:
+            height, width, aspect = width, height, 1 / aspect
         return VideoInfo(
-            height, width, file.rate, file.count, file.duration_s, file.codec, rotation
+            *(height, width, file.rate, file.count, file.duration_s, file.codec),
+            *(how.degrees, how.mirrored, float(aspect)),
         )
 
     def _upright(self, frame, scaler) -> np.ndarray:
-        rotation = self.info.rotation
-        high, wide = self.shape[::-1] if rotation % 180 else self.shape
+        how = self._orientation
+        high, wide = self.shape[::-1] if how.lies else self.shape
         # libav scales the YUV planes while it converts: 2.5 times cheaper than after, for 1080p
         shrinks = high <= frame.height and wide <= frame.width
         way = Interpolation.AREA if shrinks else Interpolation.BICUBIC
@@ -237,4 +282,8 @@ class VideoReader:
                 self.path, f"frames cannot be converted to RGB ({reason(error)})"
             ) from error
         image = small.to_ndarray()
-        return np.ascontiguousarray(np.rot90(image, rotation // 90)) if rotation else image
+        if how.is_upright:
+            return image
+        # as wide as high when scaled by its short side, as recorded when not, or stretched
+        aspect = self.info.pixel_aspect * frame.width / frame.height * high / wide
+        return how.upright(image, aspect)

@@ -11,16 +11,19 @@ import os
 import pickle
 import select
 import signal
+import sys
 import weakref
 from multiprocessing import get_context, reduction, resource_tracker
 
 import numpy as np
+import psutil
 
 from harlib.data import memory
 from harlib.data.reading_process import HEAD, NUMBER, PLACE, SMALL, Array, Dict, work
 
 HELD = 8  # arrays of one process that the program may keep in shared memory; it gets copies of more
 AHEAD = 1 << 9  # elements at most: the program may have an open file for each
+STILL_S = 30.0  # without an element, until it is asked whether a process stands stopped
 _SLOTS = 1 << 16  # numbers for a process's arrays that wait or are shown
 
 
@@ -36,7 +39,8 @@ class Workers:
     """
 
     def __init__(self, dataset, count, ahead):
-        started = []
+        self._started = started = []
+        self._woken = set()
         # also when the interpreter ends first
         self.close = weakref.finalize(self, _end, started, os.getpid())
         self._elements = {}  # number -> what is read and not yet taken
@@ -76,24 +80,60 @@ class Workers:
             end.close()
 
     def take(self):
-        """The next element. Raises what reading it raised, RuntimeError for a killed process."""
+        """The next element. Raises what reading it raised, RuntimeError for a process that was
+        killed, or stands stopped for good."""
         try:
             while self._taken not in self._elements:
-                for file, _ in self._poll.poll():
+                ready = self._poll.poll(1000 * STILL_S)
+                if not ready:
+                    self._wake()
+                for file, _ in ready:
                     self._workers[file].receive(self._elements)
             worker, element = self._elements.pop(self._taken)
             self._taken += 1
             worker.go_on()
         except (EOFError, ConnectionError) as error:
-            raise RuntimeError(
-                "a reading process was killed, perhaps for memory: fewer workers need less"
-            ) from error
+            raise RuntimeError(self._why()) from error
         if isinstance(element, Exception):
             try:
                 raise element
             finally:
                 del element  # which holds this frame
         return worker.show(*element)
+
+    def _wake(self):
+        """Have stopped processes go on, which would be waited for without end."""
+        for pid in [process.pid for process in self._started]:
+            try:
+                status = psutil.Process(pid).status()
+            except psutil.NoSuchProcess:
+                continue  # its end is noticed otherwise
+            if status not in (psutil.STATUS_STOPPED, psutil.STATUS_TRACING_STOP):
+                continue
+            if pid in self._woken:
+                raise RuntimeError(
+                    f"the reading process {pid} stands stopped, and again after it was told to go "
+                    "on: something on this machine stops or traces it"
+                )
+            self._woken.add(pid)
+            print(
+                f"the reading process {pid} stands stopped (SIGSTOP), and for {STILL_S:.0f} s "
+                "nothing was read: it is told to go on (SIGCONT)",
+                file=sys.stderr,
+                flush=True,
+            )
+            os.kill(pid, signal.SIGCONT)
+
+    def _why(self):
+        """What ended a process, as far as its exit tells."""
+        for process in self._started:
+            process.join(1)
+            if process.exitcode == -signal.SIGBUS:
+                return (
+                    "a reading process was ended by SIGBUS: a file of the store was cut while it "
+                    "was read, or its disk failed; `har verify` lists what is damaged"
+                )
+        return "a reading process was killed, perhaps for memory: fewer workers need less"
 
 
 def _end(started, parent):

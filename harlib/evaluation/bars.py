@@ -18,6 +18,7 @@ from harlib.evaluation.style import (
     percent,
     quantity,
     short,
+    short_run,
     styled,
 )
 
@@ -70,7 +71,7 @@ def accuracy_bars(table, *, ax=None):
             fontsize=10,
             weight="bold",
         )
-    named(ax, rows, table["run"])
+    named(ax, rows, map(short_run, table["run"]), escaped=True)
     share_axis(ax, "top-1 accuracy", right=1.12)
     ax.set_title("Accuracy of the runs")
     ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.55 / (0.5 * len(table) + 0.6)), ncols=3)
@@ -92,7 +93,7 @@ def accuracy_compute(table, *, x="gmacs", ax=None):
     units = {
         "gmacs": "GMACs a video (one clip × views)",
         "minutes": "minutes of the run",
-        "parameters": "trainable parameters",
+        "parameters": "parameters",
     }
     nouns = {"gmacs": "arithmetic", "minutes": "time", "parameters": "size"}
     if x not in units:
@@ -109,7 +110,7 @@ def accuracy_compute(table, *, x="gmacs", ax=None):
             ms=9,
             color=color,
             ls="",
-            label=short(run["run"]),
+            label=short_run(run["run"]),
         )
     ax.set_xscale("log")
     ax.margins(x=0.15)
@@ -148,7 +149,8 @@ def category_difference(table, *, names=("a", "b"), n=12, ax=None):
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
     ax.set(
         title="Difference by category",
-        xlabel=f"{short(names[1])} better  ← points →  {short(names[0])} better",
+        xlabel=f"← points in favour of {short(names[1], 90)}\n"
+        f"points in favour of {short(names[0], 90)} →",
     )
     best, worst = table.iloc[0], table.iloc[-1]
     return describe(

@@ -1,11 +1,14 @@
 """Several runs on the same videos: is the difference real, and what do they know together?"""
 
+import functools
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from harlib.evaluation.hits import all_groups, all_labels, right_videos
 from harlib.evaluation.intervals import group_sums, variance_of_mean
+from harlib.evaluation.predict import logarithms
 from harlib.evaluation.score import Scores
 
 
@@ -134,11 +137,11 @@ def ensemble(runs, weights=None):
     )
     if len({run.view_scores.shape[1] for run in runs}) == 1:
         views = sum(
-            w * run.view_scores[row[kept]].astype(np.float32)
-            for w, run, row in zip(weights, runs, rows, strict=True)
+            w * run.view_scores[row[kept]] for w, run, row in zip(weights, runs, rows, strict=True)
         )
+        logs = _mean_logs(runs, weights, rows, kept)
     else:
-        views = np.empty((len(video), 0, len(first.categories)))
+        views, logs = np.empty((len(video), 0, len(first.categories))), None
     labels, groups = all_labels(first), all_groups(first)
     return Scores(
         video_id=ids[kept],
@@ -146,8 +149,22 @@ def ensemble(runs, weights=None):
         categories=first.categories,
         video_scores=video,
         view_scores=views,
+        view_logs=logs,
         group=groups[kept],
         missing_id=ids[~kept],
         missing_label=labels[~kept],
         missing_group=groups[~kept],
     )
+
+
+def _mean_logs(runs, weights, rows, kept):
+    """Logarithms of the weighted mean of the runs' views; None where no run needs them."""
+    if not any(run.view_logs.size for run in runs):
+        return None
+    parts = [
+        (run.view_logs if run.view_logs.size else logarithms(run.view_scores))[row[kept]]
+        + np.log(w)
+        for w, run, row in zip(weights, runs, rows, strict=True)
+        if w
+    ]
+    return functools.reduce(np.logaddexp, parts)

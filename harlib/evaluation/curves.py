@@ -15,6 +15,7 @@ from harlib.evaluation.style import (
     new_axes,
     percent,
     short,
+    short_run,
     styled,
 )
 
@@ -175,7 +176,7 @@ def reliability(table, *, error=None, ax=None):
         color = PALETTE[number % len(PALETTE)]
         known = bins[bins["videos"] > 0]
         note = errors.get(name) if errors else None
-        label = (short(name) or "this model") + (f" (error {percent(note)})" if note else "")
+        label = (short_run(name) or "this model") + (f" (error {percent(note)})" if note else "")
         ax.plot(known["confidence"], known["accuracy"], color=color, lw=1.4, label=label)
         # area, not radius, stands for the number of videos
         ax.scatter(

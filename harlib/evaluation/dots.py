@@ -16,6 +16,7 @@ from harlib.evaluation.style import (
     new_axes,
     percent,
     short,
+    short_run,
     styled,
 )
 
@@ -111,7 +112,9 @@ def _dots(ax, tables, key, order, labels=None):
         # models side by side within 60 % of the row
         shift = 0.6 * ((number + 0.5) / len(tables) - 0.5)
         accuracy = own["accuracy"].to_numpy(float)
-        ax.plot(accuracy, rows + shift, "o", ms=6, ls="", color=color, label=short(name) or None)
+        ax.plot(
+            accuracy, rows + shift, "o", ms=6, ls="", color=color, label=short_run(name) or None
+        )
         whiskers(ax, rows + shift, own["low"], own["high"], color)
     for row in rows[1::2]:
         ax.axhspan(row - 0.5, row + 0.5, color="#F3F4F6", zorder=0, lw=0)
@@ -125,7 +128,7 @@ def _ranked(ax, tables):
         own = one.dropna(subset=["accuracy"]).sort_values("accuracy", ascending=False)
         rank, color = np.arange(1, len(own) + 1), PALETTE[number % len(PALETTE)]
         ax.fill_between(rank, own["low"], own["high"], color=color, alpha=0.18, lw=0)
-        ax.plot(rank, own["accuracy"], color=color, label=short(name) or None)
+        ax.plot(rank, own["accuracy"], color=color, label=short_run(name) or None)
     ax.set(
         title="All categories, best first",
         xlabel="rank of the category",

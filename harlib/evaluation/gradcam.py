@@ -1,8 +1,12 @@
 """3D Grad-CAM: where in a clip, and when, a network saw what speaks for a category."""
 
+import contextlib
+
 import cv2
 import matplotlib as mpl
 import numpy as np
+
+from harlib import HarlibError
 
 PLACES = 5  # a map of fewer places a side points at nothing
 
@@ -11,45 +15,84 @@ def gradcam(model, clip, *, label=None, layer=None):
     """How much each place and time of a clip speaks for a category: float32 (frames, height,
     width), 0..1, 1 at the place that speaks most; all 0 where nothing speaks for it.
 
-    model: a functional keras.Model on TensorFlow with clips in and class scores out. clip: uint8
-    (frames, height, width, 3), as the model takes it. label: class index; by default the one the
-    model names. layer: name of a layer with maps (batch, frames, height, width, channels); by
-    default the last that has at least 5 × 5 places.
+    model: a functional keras.Model with clips in and class scores out. clip: uint8 (frames,
+    height, width, 3), as the model takes it. label: class index; by default the one the model
+    names. layer: name of a layer with maps (batch, frames, height, width, channels); by default
+    the last that has at least 5 × 5 places.
 
     The gradient is taken of the score before the softmax where the last layer is dense.
 
-    Raises: ValueError for another backend, for a model without such maps (one that looks at
-    single frames), and for a layer that is not there.
+    Raises: HarlibError for a model without such maps (one that looks at single frames), and for a
+    layer that is not there.
     Reference: Selvaraju et al., Grad-CAM, ICCV 2017; over time as well, maps averaged as there.
     """
     import keras
 
-    if keras.backend.backend() != "tensorflow":
-        raise ValueError(
-            f"Grad-CAM needs gradients from TensorFlow, Keras runs on {keras.backend.backend()}: "
-            f"set KERAS_BACKEND=tensorflow"
-        )
-    import tensorflow as tf
-
     chosen, last = map_layer(model, layer), model.layers[-1]
     dense = isinstance(last, keras.layers.Dense)
     inner = keras.Model(model.inputs, [chosen.output, last.input if dense else model.outputs[0]])
-    with tf.GradientTape() as tape:
-        # the tape records what watched variables take part in, so the frozen ones count too
-        for weight in inner.weights:
-            if weight.dtype.startswith(("float", "bfloat")):
-                tape.watch(weight.value)
-        seen, scores = inner([tf.constant(np.asarray(clip)[None])], training=False)
+    frames = np.asarray(clip)[None]
+
+    def speaks(nudge):
+        """The category's score with `nudge` added to the maps, and the maps."""
+        with _nudged(chosen, nudge):
+            seen, scores = inner([keras.ops.convert_to_tensor(frames)], training=False)
+        scores = keras.ops.cast(scores, "float32")
         if dense:
-            kernel, bias = (tf.cast(weight.value, tf.float32) for weight in last.weights)
-            scores = tf.cast(scores, tf.float32) @ kernel + bias
-        label = int(np.argmax(scores[0])) if label is None else int(label)
-        score = scores[0, label]
-    gradient = tf.cast(tape.gradient(score, seen), tf.float32)[0]
-    weights = tf.reduce_mean(gradient, axis=(0, 1, 2))
-    heat = tf.nn.relu(tf.reduce_sum(tf.cast(seen[0], tf.float32) * weights, axis=-1)).numpy()
+            kernel, bias = (keras.ops.cast(weight.value, "float32") for weight in last.weights)
+            scores = scores @ kernel + bias
+        best = keras.ops.argmax(scores[0]) if label is None else int(label)
+        return scores[0][best], keras.ops.cast(seen, "float32")
+
+    gradient, seen = _gradient(speaks, np.zeros((1, *chosen.output.shape[1:]), np.float32))
+    heat = np.maximum((seen[0] * gradient[0].mean(axis=(0, 1, 2))).sum(axis=-1), 0)
     heat = _grown(heat, clip.shape[:3])
     return heat / heat.max() if heat.max() > 0 else heat
+
+
+@contextlib.contextmanager
+def _nudged(layer, nudge):
+    """Inside, `nudge` is added to what the layer gives: whose gradient is that of the maps."""
+    import keras
+
+    call = layer.call
+
+    def nudged(*arguments, **options):
+        maps = call(*arguments, **options)
+        return maps + keras.ops.cast(nudge, maps.dtype)
+
+    layer.call = nudged
+    try:
+        yield
+    finally:
+        del layer.call
+
+
+def _gradient(function, at):
+    """The gradient of the first thing that `function` gives, and the second: NumPy arrays."""
+    import keras
+
+    backend = keras.backend.backend()
+    if backend == "jax":
+        import jax
+
+        found = jax.jit(jax.grad(function, has_aux=True))(at)
+    elif backend == "torch":
+        import torch
+
+        point = keras.ops.convert_to_tensor(at).requires_grad_()
+        with torch.enable_grad():
+            value, other = function(point)
+        found = (*torch.autograd.grad(value, point), other)
+    else:
+        import tensorflow as tf
+
+        point = tf.constant(at)
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value, other = function(point)
+        found = tape.gradient(value, point), other
+    return [keras.ops.convert_to_numpy(part) for part in found]
 
 
 def overlay(clip, heat, *, strength=0.6):
@@ -75,11 +118,11 @@ def maps(model):
 def map_layer(model, name=None):
     """The layer `name`, or the last whose maps have at least 5 × 5 places.
 
-    Raises: ValueError for a model without maps over time, and for a layer that has none.
+    Raises: HarlibError for a model without maps over time, and for a layer that has none.
     """
     found = maps(model)
     if not found:
-        raise ValueError(
+        raise HarlibError(
             f"{model.name} has no layer with maps (batch, frames, height, width, channels): "
             f"Grad-CAM over time needs a 3D network"
         )
@@ -87,7 +130,7 @@ def map_layer(model, name=None):
         large = [key for key, layer in found.items() if min(layer.output.shape[2:4]) >= PLACES]
         name = large[-1] if large else [*found][-1]
     if name not in found:
-        raise ValueError(f"layer={name!r} has no such maps in {model.name}; expected one of "
+        raise HarlibError(f"layer={name!r} has no such maps in {model.name}; expected one of "
                          f"{', '.join(found)}")  # fmt: skip
     return found[name]
 

@@ -3,39 +3,72 @@
 import numpy as np
 
 
-def ranks(class_scores, label):
+def ranks(class_scores, label, logs=None):
     """Position of the true category in the order of the scores, 0 = first: int (..., videos).
 
-    class_scores: (..., videos, classes). label: (videos,). Ties go to the lower class index, as
-    in argmax, so that a network with constant outputs is not right everywhere.
+    class_scores: (..., videos, classes). label: (videos,). logs: the scores' logarithms, which
+    decide between equal scores (all the 0s of a very sure network). What is equal there too goes
+    to the lower class index, as in argmax, so that a network with constant outputs is not right
+    everywhere.
     """
     index = np.broadcast_to(label[:, None], (*class_scores.shape[:-1], 1))
-    own = np.take_along_axis(class_scores, index, axis=-1)
     earlier = np.arange(class_scores.shape[-1]) < label[:, None]
-    ahead = (class_scores > own) | ((class_scores == own) & earlier)
+    ahead = earlier
+    for values in (logs, class_scores):
+        if values is not None:
+            own = np.take_along_axis(values, index, axis=-1)
+            ahead = (values > own) | ((values == own) & ahead)
     return ahead.sum(axis=-1)
 
 
 def right_videos(scores, k=1):
     """Is the true category among the best k? bool (videos + missing,), missing ones False."""
-    hit = ranks(scores.video_scores, scores.label) < k
+    hit = ranks(scores.video_scores, scores.label, video_logs(scores)) < k
     return np.concatenate([hit, np.zeros(len(scores.missing_id), bool)])
 
 
-def right_views(scores, k=1):
-    """Share of a video's views that are right: float (videos + missing,), missing ones 0.
+def video_logs(scores):
+    """Logarithms of the mean over a video's views, float64 (videos, classes); None without need.
 
-    NaN for every video when the scores hold no views.
+    Where every view's softmax is 0 in float32, so is the mean: then these still rank.
     """
-    shares = np.full(len(scores.label), np.nan)
+    if not scores.view_logs.size:
+        return None
+    found = np.empty(scores.video_scores.shape)
+    for part in _parts(len(found)):
+        views = scores.view_logs[part].astype(float)
+        there = ~np.isnan(views[..., :1])
+        sums = np.logaddexp.reduce(np.where(there, views, -np.inf), axis=1)
+        found[part] = sums - np.log(there.sum(axis=1))
+    return found
+
+
+def view_counts(scores, k=1):
+    """(right, views) of each listed video, float (videos + missing,): its views that are right
+    within the best k, and all of its views.
+
+    A missing video counts with as many wrong views as the others have on average. NaN for every
+    video when the scores hold no views.
+    """
+    videos, lost = len(scores.label), len(scores.missing_id)
+    if not scores.view_scores.shape[1]:
+        return np.full(videos + lost, np.nan), np.full(videos + lost, np.nan)
+    right, views = np.empty(videos), np.empty(videos)
+    for part in _parts(videos):
+        own = scores.view_scores[part].swapaxes(0, 1)
+        logs = scores.view_logs[part].swapaxes(0, 1) if scores.view_logs.size else None
+        there = ~np.isnan(own[..., 0])
+        hit = ranks(own, scores.label[part], logs) < k
+        right[part], views[part] = (hit & there).sum(axis=0), there.sum(axis=0)
+    return (
+        np.concatenate([right, np.zeros(lost)]),
+        np.concatenate([views, np.full(lost, views.mean())]),
+    )
+
+
+def _parts(count):
     # 256 videos × 10 views × 600 classes in float32 are 6 MB
-    for start in range(0, len(shares) if scores.view_scores.shape[1] else 0, 256):
-        part = slice(start, start + 256)
-        views = scores.view_scores[part].astype(np.float32).swapaxes(0, 1)
-        hit = (ranks(views, scores.label[part]) < k).astype(float)
-        shares[part] = np.nanmean(np.where(np.isnan(views[..., 0]), np.nan, hit), axis=0)
-    lost = np.nan if np.isnan(shares).all() else 0.0
-    return np.concatenate([shares, np.full(len(scores.missing_id), lost)])
+    return [slice(start, start + 256) for start in range(0, count, 256)]
 
 
 def all_labels(scores):

@@ -43,7 +43,7 @@ def confusion(matrix, categories, *, clustered=None, title=None, ax=None):
         _cells(ax, share, names)
     else:
         _raster(ax, share)
-    heading = "Confusion matrix" if title is None else short(title, 60)
+    heading = "Confusion matrix" if title is None else short(title, 90)
     ax.set_title(heading + ", similar ones side by side" * clustered)
     ax.set_ylabel("true category", labelpad=8)
     return describe(ax, _text(matrix, categories))

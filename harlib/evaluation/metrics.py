@@ -14,9 +14,10 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
+from harlib.evaluation import naming
 from harlib.evaluation.calibration import calibration_error, reliability
 from harlib.evaluation.comparison import category_difference, compare, compare_all, ensemble
-from harlib.evaluation.hits import all_groups, all_labels, right_videos, right_views
+from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs, view_counts
 from harlib.evaluation.intervals import bootstrap_interval
 
 __all__ = [
@@ -42,6 +43,7 @@ __all__ = [
 PROTOCOL = ("split", "clips", "crops", "frames", "stride", "size")
 MODEL = ("name", "parameters", "gmacs")
 ALL_PAIRS = "all pairs"
+FIVE = 5
 
 
 def top_k(scores, k=1, *, level="video"):
@@ -49,19 +51,32 @@ def top_k(scores, k=1, *, level="video"):
 
     With fewer than k categories that is 1, as the definition says.
     """
-    levels = {"video": right_videos, "clip": right_views}
-    if level not in levels:
-        raise ValueError(f"level={level!r}, expected one of {sorted(levels)}")
-    return float(levels[level](scores, k).mean())
+    right, weight = _right(scores, k, level)
+    return float(right.sum() / weight.sum())
 
 
 def mean_class(scores, *, level="video"):
     """Mean over categories of their top-1 accuracy; categories without a video are left out."""
-    right = right_videos(scores) if level == "video" else right_views(scores)
+    right, weight = _right(scores, 1, level)
     labels = all_labels(scores)
-    support = np.bincount(labels)
-    sums = np.bincount(labels, weights=right)
-    return float((sums[support > 0] / support[support > 0]).mean())
+    sums, sizes = (np.bincount(labels, weights=values) for values in (right, weight))
+    there = np.bincount(labels) > 0
+    return float((sums[there] / sizes[there]).mean())
+
+
+def _right(scores, k, level):
+    """What is right of each listed video, and of how much: of one video, or of its views."""
+    if level == "clip":
+        return view_counts(scores, k)
+    if level != "video":
+        raise ValueError(f"level={level!r}, expected one of ['clip', 'video']")
+    right = right_videos(scores, k)
+    return right, np.ones(len(right))
+
+
+def _top5(scores, level):
+    """Top-5 accuracy; None of up to five categories, where it is 1 whatever the network says."""
+    return None if len(scores.categories) <= FIVE else top_k(scores, FIVE, level=level)
 
 
 def majority(scores):
@@ -74,11 +89,12 @@ def per_category(scores, *, resamples=1000, seed=0):
     """Table with one row a category: `category, support, missing, accuracy, low, high, top5`.
 
     Fractions in 0..1; low and high bound the 95 % interval of the top-1 accuracy. A category
-    without a video has NaN. {name: Scores} gives one table with the column `model` in front.
+    without a video has NaN, and so has the top-5 of up to five categories. {name: Scores} gives
+    one table with the column `model` in front.
     """
     if isinstance(scores, Mapping):
         return _stacked(scores, per_category, resamples=resamples, seed=seed)
-    right, best5 = right_videos(scores), right_videos(scores, 5)
+    right, best5 = right_videos(scores), right_videos(scores, FIVE)
     labels, groups = all_labels(scores), all_groups(scores)
     _, groups = np.unique(groups, return_inverse=True)
     order = np.argsort(labels, kind="stable")
@@ -96,7 +112,7 @@ def per_category(scores, *, resamples=1000, seed=0):
                 "accuracy": right[own].mean() if some else np.nan,
                 "low": low,
                 "high": high,
-                "top5": best5[own].mean() if some else np.nan,
+                "top5": best5[own].mean() if some and len(scores.categories) > FIVE else np.nan,
             }
         )
     return pd.DataFrame(rows)
@@ -146,6 +162,8 @@ def pair_accuracy(scores, pairs, *, resamples=1000, seed=0):
     labels, groups = all_labels(scores), all_groups(scores)
     lost = np.full((len(scores.missing_id), len(index)), np.nan)
     class_scores = np.concatenate([scores.video_scores, lost])
+    logs = video_logs(scores)
+    logs = class_scores if logs is None else np.concatenate([logs, lost])
     rows, every = [], np.zeros(len(labels), bool)
     wins = np.zeros(len(labels), bool)
 
@@ -162,32 +180,37 @@ def pair_accuracy(scores, pairs, *, resamples=1000, seed=0):
         }
 
     for forward, backward in pairs:
-        own = np.zeros(len(labels), bool)
+        both = np.zeros(len(labels), bool)
         for true, reverse in ((forward, backward), (backward, forward)):
             chosen = labels == index[true]
-            wins[chosen] = class_scores[chosen, index[true]] > class_scores[chosen, index[reverse]]
-            own |= chosen
-        every |= own
-        rows.append(row(f"{forward} / {backward}", own))
+            own, other = ((class_scores[chosen, index[name]], logs[chosen, index[name]])
+                          for name in (true, reverse))  # fmt: skip
+            wins[chosen] = (own[0] > other[0]) | ((own[0] == other[0]) & (own[1] > other[1]))
+            both |= chosen
+        every |= both
+        rows.append(row(f"{forward} / {backward}", both))
     if not pairs:
         return pd.DataFrame(columns=["pair", "videos", "right", "accuracy", "low", "high"])
     return pd.DataFrame([*rows, row(ALL_PAIRS, every)])
 
 
 def summary(scores, *, resamples=1000, seed=0):
-    """The accuracies of metrics.json as a dict: `clip`, `video`, and what puts them in place."""
-    video, clip = right_videos(scores), right_views(scores)
+    """The accuracies of metrics.json as a dict: `clip`, `video`, and what puts them in place.
+
+    The clip level counts single views, each the same, also where long videos have more of them.
+    """
+    video = right_videos(scores)
     interval = bootstrap_interval(video, all_groups(scores), resamples=resamples, seed=seed)
     return {
         "clip": {
-            "top1": float(clip.mean()),
-            "top5": top_k(scores, 5, level="clip"),
+            "top1": top_k(scores, level="clip"),
+            "top5": _top5(scores, "clip"),
             "mean_class": mean_class(scores, level="clip"),
             "n": int((~np.isnan(scores.view_scores[..., 0])).sum()),
         },
         "video": {
             "top1": float(video.mean()),
-            "top5": top_k(scores, 5),
+            "top5": _top5(scores, "video"),
             "mean_class": mean_class(scores),
             "n": len(video),
             "top1_interval": list(interval),
@@ -203,7 +226,8 @@ def write(run_dir, scores, protocol, model, minutes):
     """Writes metrics.json into `run_dir` in one step and returns what it holds.
 
     protocol: {"split", "clips", "crops", "frames", "stride", "size"}, more keys are legal.
-    model: {"name", "parameters", "gmacs"} or a keras.Model. minutes: wall time of the run.
+    model: {"name", "parameters", "gmacs"}, more keys are legal, or a keras.Model.
+    minutes: wall time of the run.
     """
     if not isinstance(model, Mapping):
         from harlib import models  # needs Keras, which reading scores does not
@@ -211,6 +235,7 @@ def write(run_dir, scores, protocol, model, minutes):
         model = {
             "name": model.name,
             "parameters": models.parameters(model),
+            "trainable": models.trainable(model),
             "gmacs": models.gmacs(model),
         }
     for name, given, needed in (("protocol", protocol, PROTOCOL), ("model", model, MODEL)):
@@ -231,27 +256,30 @@ def table(run_dirs):
     """Table of runs from their metrics.json, one row a run, in the order given.
 
     run_dirs: {name: folder} or a list of folders, whose own names are taken. Columns: `run, model,
-    clip_top1, clip_top5, clip_mean_class, video_top1, low, high, video_top5, mean_class, videos,
-    majority, views, parameters, gmacs, minutes`; fractions in 0..1.
+    network` (see `naming.network`), `clip_top1, clip_top5, clip_mean_class, video_top1, low, high,
+    video_top5, mean_class, videos, majority, views, parameters, gmacs, minutes`; fractions in 0..1.
     """
     if not isinstance(run_dirs, Mapping):
         run_dirs = {Path(run_dir).name: run_dir for run_dir in run_dirs}
     rows = []
     for name, run_dir in run_dirs.items():
-        metrics = json.loads((Path(run_dir) / "metrics.json").read_text())
+        metrics = naming.read(run_dir)
         clip, video = metrics["clip"], metrics["video"]
+        # earlier versions wrote 1 where there are no five wrong categories
+        told = metrics.get("categories", FIVE + 1) > FIVE
         low, high = video["top1_interval"]
         rows.append(
             {
                 "run": name,
                 "model": metrics["model"]["name"],
+                "network": naming.network(metrics),
                 "clip_top1": clip["top1"],
-                "clip_top5": clip["top5"],
+                "clip_top5": clip["top5"] if told else None,
                 "clip_mean_class": clip["mean_class"],
                 "video_top1": video["top1"],
                 "low": low,
                 "high": high,
-                "video_top5": video["top5"],
+                "video_top5": video["top5"] if told else None,
                 "mean_class": video["mean_class"],
                 "videos": video["n"],
                 "majority": metrics.get("majority"),

@@ -10,6 +10,7 @@ import numpy as np
 
 NAME = "scoring.part"  # folder in the run's
 EVERY_S = 30.0
+FIELDS = ("video", "view", "probabilities", "logs")  # of an answer
 
 
 def resumed(run_dir, key, compute, write, *, say=print):
@@ -20,7 +21,7 @@ def resumed(run_dir, key, compute, write, *, say=print):
 
     key: `mark` of the scoring. run_dir: None keeps nothing.
     compute: called with the number of batches done; gives the answers for the others, tuples
-        (video int (n,), view int (n,), probabilities float32 (n, classes)).
+        (video int (n,), view int (n,), probabilities and logs float32 (n, classes)).
     write: `score.write_npz`.
     """
     folder = None if run_dir is None else Path(run_dir) / NAME
@@ -59,7 +60,7 @@ def drop(run_dir):
 
 def mark(model, store, **settings):
     """Hex digits that change with the weights, the precision, the store and the settings."""
-    digest = hashlib.sha256(repr((store.hash, sorted(settings.items()))).encode())
+    digest = hashlib.sha256(repr((FIELDS, store.hash, sorted(settings.items()))).encode())
     layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else ()
     digest.update(repr([(type(x).__name__, x.compute_dtype) for x in layers]).encode())
     for weight in getattr(model, "weights", ()):
@@ -71,10 +72,10 @@ def mark(model, store, **settings):
 def _save(folder, key, first, end, answers, write):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "key").write_text(key)
-    video, view, probabilities = (np.concatenate(part) for part in zip(*answers, strict=True))
+    parts = (np.concatenate(part) for part in zip(*answers, strict=True))
     # the batches it holds: names sort by number
     path = folder / f"{first:012d}-{end:012d}.npz"
-    write(path, video=video, view=view, probabilities=probabilities)
+    write(path, **dict(zip(FIELDS, parts, strict=True)))
 
 
 def _kept(folder, key, say):
@@ -96,6 +97,6 @@ def _read(path, done):
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            return file["video"], file["view"], file["probabilities"]
+            return tuple(file[name] for name in FIELDS)
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None

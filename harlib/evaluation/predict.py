@@ -2,10 +2,11 @@
 
 import numpy as np
 
+from harlib import HarlibError
 from harlib.data import loader
 
 
-class ScoreError(ValueError):
+class ScoreError(HarlibError):
     """Scores that cannot be right: views lost or counted twice, or no probabilities."""
 
 
@@ -28,8 +29,20 @@ def network(model):
     return folded
 
 
+def logged(model):
+    """What `answers` asks: a Keras network that also gives logarithms, where that can be had."""
+    if not hasattr(model, "_flatten_layers"):
+        return model
+    from harlib.models import log_scores
+
+    return log_scores.with_logs(model) or model
+
+
 def answers(model, dataset, store, batch, start=0, threads=2):
-    """Yields (video int (n,), view int (n,), float32 (n, classes)) for the batches from `start` on.
+    """Yields (video int (n,), view int (n,), probabilities, logs) for the batches from `start` on.
+
+    probabilities, logs: float32 (n, classes); the natural logarithms are the network's own where
+    `logged` made it give them, else those of the probabilities, -inf where these are 0.
 
     dataset: `loader.evaluation_batches` of `batch` clips; the last, partial one is padded, so that
     the graph is traced once, and cut after. video: rows of the store.
@@ -43,9 +56,18 @@ def answers(model, dataset, store, batch, start=0, threads=2):
         count = len(clips)
         if count < batch:
             clips = np.concatenate([clips, np.repeat(clips[-1:], batch - count, axis=0)])
-        probabilities = np.asarray(model.predict_on_batch(clips), dtype=np.float32)[:count]
+        output = model.predict_on_batch(clips)
+        several = isinstance(output, (list, tuple))
+        probabilities = np.asarray(output[0] if several else output, dtype=np.float32)[:count]
         _check(probabilities, store, video)
-        yield video, np.asarray(element["view"]), probabilities
+        logs = np.asarray(output[1], np.float32)[:count] if several else logarithms(probabilities)
+        yield video, np.asarray(element["view"]), probabilities, logs
+
+
+def logarithms(probabilities):
+    """Natural logarithms, float32; -inf of 0, NaN of NaN."""
+    with np.errstate(divide="ignore"):
+        return np.log(probabilities, dtype=np.float32)
 
 
 def _check(probabilities, store, video):

@@ -7,11 +7,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from harlib.data import loader
 from harlib.evaluation import partial
-from harlib.evaluation.predict import ScoreError, answers, network
+from harlib.evaluation.predict import ScoreError, answers, logarithms, logged, network
+from harlib.progress import shown
+
+# Below this a float32 loses digits, and soon is 0: there its logarithm tells two apart.
+TINY = np.finfo(np.float32).tiny
 
 
 def _no_text():
@@ -30,8 +33,11 @@ class Scores:
     label: int32 (videos,), the true class index.
     categories: str (classes,), sorted; a class index points into it.
     video_scores: float32 (videos, classes), the mean of the softmax over a video's views.
-    view_scores: float16 (videos, views, classes), softmax; NaN where a video has fewer views
+    view_scores: float32 (videos, views, classes), softmax; NaN where a video has fewer views
         than others. Zero views are legal (an ensemble over different protocols).
+    view_logs: float32, natural logarithms of `view_scores`, of the same shape, where a network is
+        so sure that some of these are too small for float32 and would rank by chance; else with
+        zero views.
     group: str (videos,), what the intervals resample as one piece; empty = every video its own.
     missing_id, missing_label, missing_group: videos that were listed but could not be read.
         They have no scores and count as wrong in every accuracy.
@@ -46,16 +52,19 @@ class Scores:
     missing_id: np.ndarray = field(default_factory=_no_text)
     missing_label: np.ndarray = field(default_factory=_no_labels)
     missing_group: np.ndarray = field(default_factory=_no_text)
+    view_logs: np.ndarray | None = None
 
     def __post_init__(self):
         text = ("video_id", "categories", "group", "missing_id", "missing_group")
         kinds = dict.fromkeys(text, str) | {"label": np.int32, "missing_label": np.int32}
-        kinds |= {"video_scores": np.float32, "view_scores": np.float16}
+        kinds |= dict.fromkeys(("video_scores", "view_scores", "view_logs"), np.float32)
+        if self.view_logs is None:
+            object.__setattr__(self, "view_logs", np.empty((len(self.label), 0, 0)))
         for name, kind in kinds.items():
             array = np.asarray(getattr(self, name))
             # a str array keeps its own width; an empty one may arrive as float
             if kind is not str or array.dtype.kind != "U":
-                array = array.astype(kind)
+                array = array.astype(kind, copy=False)
             object.__setattr__(self, name, array)
         if not len(self.group):
             object.__setattr__(self, "group", self.video_id)
@@ -70,6 +79,7 @@ class Scores:
             "group": (videos,),
             "video_scores": (videos, classes),
             "view_scores": (videos, *self.view_scores.shape[1:2], classes),
+            "view_logs": self.view_scores.shape if self.view_logs.size else self.view_logs.shape,
             "missing_label": self.missing_id.shape,
             "missing_group": self.missing_id.shape,
         }
@@ -98,19 +108,24 @@ class Scores:
         """Writes `scores.npz` and `views.npz` into `run_dir`; a killed write leaves no half file.
 
         `scores.npz`: video_id, label, categories, video_scores float32 (videos, classes), group,
-        missing_id, missing_label, missing_group. `views.npz`: view_scores float16
-        (videos, views, classes).
+        missing_id, missing_label, missing_group. `views.npz`: view_scores float32
+        (videos, views, classes), and view_logs float32 where they are needed to rank.
         """
         run_dir = Path(run_dir)
         run_dir.mkdir(parents=True, exist_ok=True)
         arrays = {name: getattr(self, name) for name in self.__dataclass_fields__}
+        views = {name: arrays.pop(name) for name in ("view_scores", "view_logs")}
+        if not self.view_logs.size:
+            del views["view_logs"]
         # scores.npz comes last: where it lies, views.npz is complete too
-        write_npz(run_dir / "views.npz", view_scores=arrays.pop("view_scores"))
+        write_npz(run_dir / "views.npz", **views)
         write_npz(run_dir / "scores.npz", **arrays)
 
     @classmethod
     def load(cls, run_dir):
         """The scores that `save` wrote; files without groups or missing videos are legal.
+
+        So are views in float16, as earlier versions kept them: they rank as they did.
 
         Raises: FileNotFoundError when `run_dir` holds no scores.
         """
@@ -167,6 +182,7 @@ def score(
         on the same store and protocol goes on where it was, to the same bytes.
     listed: table with video_id, category, split and group (`Catalog.frame`): videos it lists in
         `split` that the store lacks are recorded as missing and count as wrong.
+    progress: True shows a bar, a `harlib.progress.Stage` is told.
 
     Returns: Scores.
     Raises: ScoreError when the outputs are no probabilities or a view is lost or counted twice.
@@ -192,30 +208,39 @@ def score(
     position = np.full(len(store.videos), -1)
     position[rows] = np.arange(len(rows))
     total = np.zeros((len(rows), len(store.categories)))
-    seen, parts = [], []
+    seen, parts, logged_parts = [], [], []
     settings = {"split": split, "frames": frames, "stride": stride, "size": size, "clips": clips,
                 "crops": crops, "scale": scale, "batch": batch}  # fmt: skip
     key = None if run_dir is None else partial.mark(model, store, **settings)
-    fast = network(model)
+    fast = logged(network(model))
     every = partial.resumed(
         run_dir, key, lambda done: answers(fast, dataset, store, batch, done, threads), write_npz
     )
-    for video, view, probabilities in tqdm(
-        every, f"scoring {split}", len(dataset), unit="batch", disable=not progress, leave=False
-    ):
-        where = position[video]
-        np.add.at(total, where, probabilities)
-        seen.append(np.stack([where, view]))
-        parts.append(probabilities.astype(np.float16))
-    view_scores, counts = _gather(
-        np.concatenate(seen, axis=1), np.concatenate(parts), videos["video_id"].to_numpy()
-    )
+    done = 0
+    with shown(progress, f"scoring {split}", "batch", kept=run_dir is not None) as bar:
+        bar.begin(0, len(dataset))
+        for video, view, probabilities, logs in every:
+            where = position[video]
+            np.add.at(total, where, probabilities)
+            seen.append(np.stack([where, view]))
+            parts.append(probabilities)
+            # most networks are never so sure, and need no second array
+            lost = (probabilities < TINY) & np.isfinite(logs)
+            logged_parts.append(logs if lost.any() else None)
+            done += -(-len(video) // batch)
+            if len(video) > batch:  # what an interrupted scoring had left: no measure of speed
+                bar.begin(done, len(dataset))
+            else:
+                bar.at(done)
+    seen = np.concatenate(seen, axis=1)
+    counts = _counts(seen, videos["video_id"].to_numpy())
     scores = Scores(
         video_id=videos["video_id"].to_numpy(dtype=str),
         label=videos["label"].to_numpy(),
         categories=np.array(store.categories, dtype=str),
         video_scores=total / counts[:, None],
-        view_scores=view_scores,
+        view_scores=_placed(parts, seen, counts),
+        view_logs=_placed(_all_logs(parts, logged_parts), seen, counts),
         group=videos["group"].to_numpy(dtype=str),
         **_missing(listed, split, videos, store.categories),
     )
@@ -232,8 +257,11 @@ def load_all(run_dirs):
     return {name: Scores.load(run_dir) for name, run_dir in run_dirs.items()}
 
 
-def _gather(seen, parts, video_id):
-    """Puts views in place: ((videos, views, classes) float16, counts (videos,))."""
+def _counts(seen, video_id):
+    """How many views each video has: int (videos,). seen: videos and views of all answers.
+
+    Raises: ScoreError when a view is lost or counted twice.
+    """
     video, view = seen
     shape = (len(video_id), int(view.max()) + 1)
     times = np.zeros(shape, dtype=np.int64)
@@ -251,9 +279,30 @@ def _gather(seen, parts, video_id):
             f"{gap.sum()} of {len(video_id)} videos lost views; the first is {video_id[row]!r} "
             f"with the views {np.flatnonzero(times[row]).tolist()}"
         )
-    gathered = np.full((*shape, parts.shape[1]), np.nan, dtype=np.float16)
-    gathered[video, view] = parts
-    return gathered, counts
+    return counts
+
+
+def _all_logs(parts, logged_parts):
+    """The logarithms of all answers; None when all probabilities rank as they are."""
+    if all(logs is None for logs in logged_parts):
+        return None
+    return [
+        logarithms(probabilities) if logs is None else logs
+        for probabilities, logs in zip(parts, logged_parts, strict=True)
+    ]
+
+
+def _placed(parts, seen, counts):
+    """Answers by video and view: float32 (videos, views, classes), NaN where there is no view."""
+    if parts is None:
+        return None
+    placed = np.full((len(counts), counts.max(), parts[0].shape[1]), np.nan, dtype=np.float32)
+    start = 0
+    for part in parts:  # one by one: joined they would be held twice
+        video, view = seen[:, start : start + len(part)]
+        placed[video, view] = part
+        start += len(part)
+    return placed
 
 
 def _missing(listed, split, videos, categories):

@@ -169,6 +169,12 @@ def short(name, length=32):
     return name.replace("$", r"\$")
 
 
+def short_run(name):
+    """A run's name for an axis: its network, which `naming.named` puts behind it, below it."""
+    run, bracket, network = str(name).partition(" (")
+    return short(run) + (f"\n({short(network, 60)}" if bracket else "")
+
+
 @functools.cache
 def _drawn_characters():
     """Code points that at least one of `FONTS` can draw."""

@@ -20,6 +20,11 @@ _BUILDERS = {
     "resnext3d_101": partial(resnext3d.resnext3d, 101),
 }
 
+# Weights that no gradient reaches in any network: of batch norms, input scalings and dropouts.
+_NOT_LEARNED = {
+    "moving_mean", "moving_variance", "mean", "variance", "count", "seed_generator_state"
+}  # fmt: skip
+
 
 def names():
     """Names that `build` knows."""
@@ -57,7 +62,15 @@ def build(name, classes, *, frames=16, size=112, classifier_activation="softmax"
 
 
 def parameters(model):
-    """Number of trainable parameters."""
+    """Number of parameters, of frozen layers too: what gradients teach where nothing is frozen.
+
+    Statistics, as a batch norm's moving mean, and states of random generators are none.
+    """
+    return sum(math.prod(w.shape) for w in model.weights if w.name not in _NOT_LEARNED)
+
+
+def trainable(model):
+    """Number of the parameters that are trained: all but those of frozen layers."""
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 

@@ -1,45 +1,50 @@
 """A trained network as one file for other programs: Keras, SavedModel or ONNX.
 
 Each takes uint8 frames, `clips` `(batch, frames, height, width, 3)` RGB, holds its preprocessing,
-and gives float32 `scores` `(batch, classes)`; the categories' names travel in it.
+and gives float32 `scores` `(batch, classes)`; the categories' names travel in it. Beside it lie
+README.json, which says what a clip must be, and an example that prints the label of a video.
 """
 
 import json
-import os
-import shutil
 from pathlib import Path
 
 import keras
 import numpy as np
 
-from harlib.models import folding
+import harlib
+from harlib.data import clip_input
+from harlib.models import beside, export_check, folding, keras_file, log_scores
 from harlib.models.layers import Categories
 
 FORMATS = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
-# How far an exported file's scores may be from the network's: probabilities themselves, and logits
-# and logarithms of probabilities as a share of the largest.
-TOLERANCE = 1e-4
 # Older ONNX Runtimes than 1.12 (2022) do not read more.
 _OPSET = 17
 
 
-def export(model, path, to, categories, *, folded=False):
-    """Write `model` as a float32 network to `path`, load it again and compare its scores.
+def export(model, path, to, categories, *, folded=False, overwrite=False, about=None):
+    """Write `model` as a float32 network to `path`, load it again and compare its logits.
+
+    What an earlier export wrote to `path` is replaced by one that computes right; anything else
+    that is there stays.
 
     Args:
         model: a network of `models.build`, in any precision.
-        path: a file, for "saved_model" a folder; replaced only by one that scores right.
-        to: "keras" (`get_layer("scores").categories`), "saved_model" (an output `categories`
-            beside `scores`) or "onnx" (metadata `categories`, a JSON list).
+        path: a file, for "saved_model" a folder.
+        to: "keras" (needs harlib to load; `get_layer("scores").categories`), "saved_model" (an
+            output `categories` beside `scores`) or "onnx" (metadata `categories`, a JSON list).
         categories: str, by class index.
         folded: batch norm folded into convolutions.
+        overwrite: replace what is at `path` too when it is a file, or an exported SavedModel that
+            was changed since.
+        about: more for README.json, as `clip_input.clip_input`.
 
     Returns:
-        The largest difference to `model`'s float32 scores, of two clips of noise.
+        The largest difference to `model`'s float32 logits, as a share of the largest, of two clips
+        of noise.
     Raises:
         ModuleNotFoundError: for "onnx" without its packages.
-        ValueError: another format or backend, not one name a class, or a file that does not load
-            or does not score as the network.
+        ValueError: another format or backend, not one name a class, something at `path` that is to
+            be kept, or a file that does not load or does not compute what the network does.
     """
     if to not in FORMATS:
         raise ValueError(f"format {to!r} is unknown; it is one of {', '.join(FORMATS)}.")
@@ -53,6 +58,11 @@ def export(model, path, to, categories, *, folded=False):
         raise ValueError(
             f"{len(categories)} categories do not name {model.output_shape[-1]} classes."
         )
+    path = Path(path)
+    facts = _facts(model, categories) | (about or {})
+    beside.check(path, to, facts, overwrite=overwrite)
+    if to == "keras" and path.suffix != ".keras":
+        raise ValueError(f"{path}: a file of the format keras ends in .keras.")
     write, run = {
         "keras": (_write_keras, _run_keras),
         "saved_model": (_write_saved_model, _run_saved_model),
@@ -65,66 +75,80 @@ def export(model, path, to, categories, *, folded=False):
     )
     scores = Categories(categories, dtype="float32", name="scores")(network.output)
     network = keras.Model(network.inputs, scores, name=model.name)
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{os.getpid()}.{path.name}")
+    aside, left = beside.aside(path), beside.left(path)
     try:
-        write(network, aside)
-        difference = _check(run, aside, exact, categories)
-        _remove(path)
-        os.replace(aside, path)
+        aside.mkdir(parents=True)
+        write(network, aside / path.name)
+        clips = export_check.probe(exact)
+        got, names = run(aside / path.name, clips)
+        difference = export_check.check(got, names, exact, clips, categories)
+        beside.write(aside, path.name, to, facts, {"batch_norm_folded": folded})
+        beside.check(path, to, facts, overwrite=overwrite)  # what came there meanwhile stays too
+        beside.place(aside, path, to)
+        beside.remove(left)
     finally:
-        _remove(aside)
+        beside.remove([aside])
     return difference
 
 
-def export_run(run_dir, to, *, checkpoint="last", folded=False, path=None):
+def _facts(model, categories):
+    """What README.json says of a network of which nothing but itself is known."""
+    _, frames, height, width, _ = model.input_shape
+    return {
+        "harlib": harlib.__version__,
+        "network": model.name,
+        "frames": frames,
+        "fps": None,
+        "stride": 1,
+        "short_side": min(height, width),
+        "stretch": None,
+        "crop": [height, width],
+        "crop_scale": 1.0,
+        "layout": "batch, frames, height, width, channels",
+        "channels": "RGB",
+        "dtype": "uint8",
+        "categories": categories,
+    }
+
+
+def export_run(run_dir, to, *, checkpoint="last", folded=False, path=None, overwrite=False):
     """Export the network of a trained and scored run, by default into `run_dir/export`.
 
     Args:
         checkpoint: "last", `model.keras`, or "best", `checkpoints/best.keras`.
 
     Returns:
-        The path, and the largest difference of the scores as of `export`.
+        The path, and the largest difference of the logits as of `export`.
     Raises:
         FileNotFoundError: if the run has no such network, or no scores, which name the categories.
     """
     run_dir = Path(run_dir)
     source = run_dir / {"last": "model.keras", "best": "checkpoints/best.keras"}[checkpoint]
-    for needed, remedy in ((source, "train the run"), (run_dir / "scores.npz", "har evaluate")):
+    needs = [(source, "train the run")]
+    needs += [(run_dir / name, "har evaluate") for name in ("scores.npz", "metrics.json")]
+    for needed, remedy in needs:
         if not needed.is_file():
             raise FileNotFoundError(f"{needed} is not there: {remedy} first.")
     with np.load(run_dir / "scores.npz", allow_pickle=False) as scores:
         categories = scores["categories"].tolist()
-    model = keras.saving.load_model(source, compile=False)
+    model = keras_file.load(source)
     path = Path(path or run_dir / "export" / FORMATS.get(to, to))
-    return path, export(model, path, to, categories, folded=folded)
-
-
-def _check(run, path, model, categories):
-    clips = np.random.default_rng(0).integers(0, 256, (2, *model.input_shape[1:]), "uint8")
-    wanted = np.asarray(model.predict_on_batch(clips))
-    got, names = run(path, clips)
-    if list(names) != categories:
-        raise ValueError(f"the exported file names the categories {names}, not {categories}.")
-    if got.shape != wanted.shape or got.dtype != np.float32:
-        raise ValueError(f"the exported file gives {got.dtype} {got.shape}, not {wanted.shape}.")
-    difference = _apart(got, wanted)
-    if wanted.min() >= 0 and np.allclose(wanted.sum(1), 1, atol=1e-3):
-        # of many classes' small probabilities a difference could hide
-        floor = np.finfo(np.float32).tiny
-        logs = (np.log(np.maximum(scores, floor)) for scores in (got, wanted))
-        difference = max(difference, _apart(*logs))
-    if not difference <= TOLERANCE:
-        raise ValueError(
-            f"the exported file's scores differ from the network's by {difference:.2g}, more than "
-            f"{TOLERANCE:.0e}; it was removed."
+    about = clip_input.clip_input(run_dir)
+    if "fps" not in about:
+        raise FileNotFoundError(
+            f"{run_dir} does not tell the rate and size of its clips, and its clip store is gone: "
+            "score the run once more (har evaluate) where the store is."
         )
-    return difference
-
-
-def _apart(got, wanted):
-    return float(np.abs(got - wanted).max() / max(1, np.abs(wanted).max()))
+    about["run"] = f"{run_dir.resolve().parent.name}/{run_dir.resolve().name}"
+    about["network_options"] = {
+        key: value
+        for key, value in json.loads((run_dir / "metrics.json").read_text())["model"].items()
+        if key in ("name", "width", "pixels")
+    }
+    about["checkpoint"] = checkpoint
+    return path, export(
+        model, path, to, categories, folded=folded, overwrite=overwrite, about=about
+    )
 
 
 def _write_keras(network, path):
@@ -133,7 +157,14 @@ def _write_keras(network, path):
 
 def _run_keras(path, clips):
     network = keras.saving.load_model(path, compile=False)
-    return np.asarray(network.predict_on_batch(clips)), network.get_layer("scores").categories
+    got = _both((log_scores.with_logits(network) or network).predict_on_batch(clips))
+    return got, network.get_layer("scores").categories
+
+
+def _both(output):
+    """(scores, logits) of a network's output; without logits None in their place."""
+    several = isinstance(output, (list, tuple))
+    return tuple(map(np.asarray, output)) if several else (np.asarray(output), None)
 
 
 def _serving(network):
@@ -154,15 +185,20 @@ def _write_saved_model(network, path):
     archive.add_endpoint(
         "serve", lambda clips: serve(clips) | {"categories": tf.constant(categories)}, signature
     )
+    if (asked := log_scores.with_logits(network)) is not None:
+        archive.track(asked)
+        archive.add_endpoint("logits", lambda clips: asked(clips, training=False)[1], signature)
     archive.write_out(path, verbose=False)
 
 
 def _run_saved_model(path, clips):
     import tensorflow as tf
 
-    serve = tf.saved_model.load(str(path)).signatures["serving_default"]
-    output = serve(clips=tf.constant(clips))
-    return output["scores"].numpy(), [name.decode() for name in output["categories"].numpy()]
+    loaded = tf.saved_model.load(str(path))
+    output = loaded.signatures["serving_default"](clips=tf.constant(clips))
+    names = [name.decode() for name in output["categories"].numpy()]
+    logits = loaded.logits(tf.constant(clips)).numpy() if hasattr(loaded, "logits") else None
+    return (output["scores"].numpy(), logits), names
 
 
 def _write_onnx(network, path):
@@ -180,10 +216,19 @@ def _write_onnx(network, path):
 
 
 def _run_onnx(path, clips):
-    *_, runtime = _onnx_packages()
-    session = runtime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    (got,) = session.run(["scores"], {"clips": clips})
-    return got, json.loads(session.get_modelmeta().custom_metadata_map["categories"])
+    onnx, _, runtime = _onnx_packages()
+    cpu = {"providers": ["CPUExecutionProvider"]}
+    session = runtime.InferenceSession(path, **cpu)
+    (scores,) = session.run(["scores"], {"clips": clips})
+    names = json.loads(session.get_modelmeta().custom_metadata_map["categories"])
+    content, logits = onnx.load(path), None
+    softmax = [node for node in content.graph.node if node.op_type == "Softmax"]
+    if softmax:
+        (name,) = softmax[-1].input
+        content.graph.output.append(onnx.helper.make_empty_tensor_value_info(name))
+        session = runtime.InferenceSession(content.SerializeToString(), **cpu)
+        (logits,) = session.run([name], {"clips": clips})
+    return (scores, logits), names
 
 
 def _onnx_packages():
@@ -196,10 +241,3 @@ def _onnx_packages():
             f"ONNX needs {error.name}, which is not installed: pip install 'harlib[export]'."
         ) from error
     return onnx, tf2onnx, onnxruntime
-
-
-def _remove(path):
-    if path.is_dir():
-        shutil.rmtree(path)
-    else:
-        path.unlink(missing_ok=True)

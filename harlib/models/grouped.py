@@ -20,6 +20,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from harlib import machine
 from harlib.models.convolution import convolve as convolve_dense
 from harlib.models.convolution import pad, padded_size
 
@@ -28,18 +29,23 @@ METHODS = ("auto", "time", "packs", "native")
 # many do not where the frames are so few that most of the Toeplitz matrix is kernel.
 MAX_TIME_CHANNELS = 64
 FEW_FRAMES = 4
-# The fastest of 8, 16, 32 and 64, or within 2 % of it, wherever packs are the fastest way.
+# The fastest of 8, 16, 32 and 64, or within 15 % of it, wherever packs are the fastest way; without
+# AVX-512, whose vectors are twice as wide, not more than two groups.
 PACK_CHANNELS = 16
+# Without AVX-512, `time` is slower than packs of so few channels per group in frames of at least so
+# many pixels: a frame's folded channels no longer fit the cache.
+FEW_CHANNELS = 8
+MANY_PIXELS = 14 * 14
 
 
-def choose(frames, channels, kernel_size, dtype="float32"):
-    """The fastest method for `frames` frames (None if unknown) and `channels` per group.
+def choose(frames, channels, kernel_size, *, pixels=None, dtype="float32"):
+    """The fastest method for `frames` frames of `pixels` (None if unknown), `channels` per group.
 
     A rule, not a race at run time: a resumed run must compute as the first did. For TensorFlow on
     a CPU it is that of the rows of `har bench grouped` (`benchmarks/grouped.json`: the shipped
-    ResNeXts, on CPUs with and without AVX-512), which a test holds it to; in those rows size,
-    stride and dtype move no choice by more than 15 %. Not measured: `native` elsewhere, `packs` on
-    a GPU. What has no gradient in `dtype` on this machine is not chosen.
+    ResNeXts, on CPUs with and without AVX-512), which a test holds it to; in those rows stride and
+    dtype move no choice by more than 15 %. Not measured: `native` elsewhere, `packs` on a GPU, ARM.
+    What has no gradient in `dtype` on this machine is not chosen.
     """
     if keras.backend.backend() != "tensorflow":
         return "native"
@@ -47,6 +53,8 @@ def choose(frames, channels, kernel_size, dtype="float32"):
         return "packs"
     most = MAX_TIME_CHANNELS * (2 if frames is not None and frames <= FEW_FRAMES else 1)
     fits = frames is not None and frames * channels <= most
+    if not machine.has_avx512() and channels <= FEW_CHANNELS:
+        fits = fits and pixels is not None and pixels < MANY_PIXELS
     return "time" if fits and kernel_size[0] > 1 and has_gradient(dtype) else "packs"
 
 
@@ -73,7 +81,7 @@ def convolve(inputs, kernel, strides, groups, method):
     return convolve_laid(inputs, laid, tuple(kernel.shape), strides, groups, method)
 
 
-def lay(kernel, frames, strides, groups, method, pack_channels=PACK_CHANNELS):
+def lay(kernel, frames, strides, groups, method, pack_channels=None):
     """The kernel as `method` multiplies with it, to be given to `convolve_laid`."""
     if method == "time":
         return _over_time(kernel, frames, strides[0], groups)
@@ -101,8 +109,13 @@ def by_packs(inputs, laid, shape, strides, groups):
     return ops.concatenate(results, axis=-1)
 
 
-def pack_size(groups, channels, pack_channels=PACK_CHANNELS):
-    """Groups of `channels` in a pack of at most `pack_channels`; one group where it has more."""
+def pack_size(groups, channels, pack_channels=None):
+    """Groups of `channels` in a pack of at most `pack_channels`; one group where it has more.
+
+    None for as many as are fastest on this CPU.
+    """
+    if pack_channels is None:
+        pack_channels = PACK_CHANNELS if machine.has_avx512() else min(PACK_CHANNELS, 2 * channels)
     return max(
         n
         for n in range(1, groups + 1)

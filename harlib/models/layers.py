@@ -158,8 +158,15 @@ class GroupedConv3D(Conv3D):
     def convolution_op(self, inputs, kernel):
         method = self.method
         if method == "auto":
-            channels = kernel.shape[-2]
-            method = grouped.choose(inputs.shape[1], channels, self.kernel_size, self.compute_dtype)
+            _, frames, height, width, _ = inputs.shape
+            pixels = None if None in (height, width) else height * width
+            method = grouped.choose(
+                frames,
+                kernel.shape[-2],
+                self.kernel_size,
+                pixels=pixels,
+                dtype=self.compute_dtype,
+            )
         if not self.constant:
             return grouped.convolve(inputs, kernel, self.strides, self.groups, method)
         shape = tuple(kernel.shape)

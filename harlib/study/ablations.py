@@ -1,13 +1,14 @@
 """The steps of notebook 07: the same training with one thing changed, several seeds each."""
 
 import contextlib
-import json
 import logging
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from harlib.data.store import ClipStore
+from harlib.evaluation import naming
 from harlib.study import identity, model_steps, session, tell
 from harlib.study.params import C3D, Ablations, validate
 
@@ -32,8 +33,8 @@ def plans(p: Ablations) -> list[tuple[str, int, C3D]]:
 def train(p: Ablations, store: ClipStore) -> pd.DataFrame:
     """Trains and scores what is not complete yet; a row a training, from its `metrics.json`.
 
-    Columns: `variant, seed, video_top1, clip_top1, minutes`; fractions in 0..1. What a training
-    prints goes to `logs/` in this run's folder.
+    Columns: `variant, seed, network, video_top1, clip_top1, minutes`; fractions in 0..1. What a
+    training prints goes to `logs/` in this run's folder.
     """
     import keras
 
@@ -60,9 +61,10 @@ def train(p: Ablations, store: ClipStore) -> pd.DataFrame:
     return table
 
 
-def _measured(folder: Path) -> dict[str, float]:
-    metrics = json.loads((folder / "metrics.json").read_text())
+def _measured(folder: Path) -> dict[str, Any]:
+    metrics = naming.read(folder)
     return {
+        "network": naming.network(metrics),
         "video_top1": metrics["video"]["top1"],
         "clip_top1": metrics["clip"]["top1"],
         "minutes": metrics["minutes"],
@@ -82,13 +84,14 @@ def _said(changed: dict) -> str:
 def summary(table: pd.DataFrame) -> pd.DataFrame:
     """A row a variant of `train`'s table, in its order: mean and range over the seeds.
 
-    Columns: `variant, seeds, video_top1` (mean), `lowest, highest` (seed), `difference` of the
-    mean to the first variant's, `clip_top1` and `minutes` (means).
+    Columns: `variant, network, seeds, video_top1` (mean), `lowest, highest` (seed), `difference`
+    of the mean to the first variant's, `clip_top1` and `minutes` (means).
     """
     grouped = table.groupby("variant", sort=False)
     means = grouped[["video_top1", "clip_top1", "minutes"]].mean()
     made = pd.DataFrame(
         {
+            "network": grouped["network"].first(),
             "seeds": grouped.size(),
             "video_top1": means["video_top1"],
             "lowest": grouped["video_top1"].min(),
@@ -104,8 +107,10 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
 def reading(summed: pd.DataFrame) -> tell.Sentence:
     """Which variants stand apart from the first one, and which do not."""
     first, others = summed.iloc[0], summed.iloc[1:]
+    alone = int(first["seeds"]) == 1
     said = [
-        f"{first['variant']} names {tell.percent(first['video_top1'])} of the videos right "
+        f"{first['variant']} ({first['network']}) names "
+        f"{tell.percent(first['video_top1'])} of the videos right "
         f"(mean of {tell.count(int(first['seeds']), 'seed')}, {tell.percent(first['lowest'])} to "
         f"{tell.percent(first['highest'])})"
     ]
@@ -113,8 +118,10 @@ def reading(summed: pd.DataFrame) -> tell.Sentence:
         apart = row.lowest > first["highest"] or row.highest < first["lowest"]
         said.append(
             f"{row.variant} {100 * row.difference:+.1f} points"
-            + ("" if apart else ", but the ranges overlap")
+            + ("" if apart or alone else ", but the ranges overlap")
         )
+    if alone and len(others):
+        said[-1] += "; with one seed a variant nothing shows what is chance"
     return tell.Sentence("; ".join(said) + ".")
 
 

@@ -7,11 +7,13 @@ from typing import Any
 import numpy as np
 import yaml
 
+from harlib.data import clip_input
 from harlib.evaluation import metrics as metrics_of
+from harlib.evaluation import naming
 from harlib.evaluation.hits import all_labels, right_videos
 from harlib.evaluation.score import Scores
 from harlib.study import identity, tell
-from harlib.study.report import protocol, read_json
+from harlib.study.report import protocol, read_json, study_of
 
 WORST = 5  # categories named as the hardest
 NAMED = 60  # up to so many categories are listed by name
@@ -19,18 +21,17 @@ NAMED = 60  # up to so many categories are listed by name
 
 def facts(run_dir: Path) -> dict[str, Any]:
     """The card of a scored run: `run`, `title`, `answer`, and `sections` of (name, lines)."""
-    metrics, state = read_json(run_dir / "metrics.json"), identity.read_state(run_dir)
+    metrics, state = naming.read(run_dir), identity.read_state(run_dir)
     params = yaml.safe_load((run_dir / "params.yaml").read_text())
     where = read_json(run_dir / "environment.json")
     model, video = metrics["model"], metrics["video"]
     scores = Scores.load(run_dir) if (run_dir / "scores.npz").is_file() else None
     network = [
-        f"{model['name']}: {model['parameters']:,} trainable parameters, {model['gmacs']:.3g} "
-        f"billion multiply-adds a clip.",
-        f"It takes {tell.count(params['frames'], 'frame')} as uint8 RGB and gives one probability "
-        f"a category.",
-        f"To load it, import harlib.models, then keras.saving.load_model("
-        f'"runs/{run_dir.parent.name}/{run_dir.name}/model.keras").',
+        f"{naming.network(metrics)}: {tell.parameters(model['parameters'], model.get('trainable'))}"
+        f"; {model['gmacs']:.3g} billion multiply-adds a clip.",
+        f"A clip is uint8 RGB (batch, frames, height, width, 3): "
+        f"{clip_input.said(clip_input.clip_input(run_dir))}. It gives one probability a category.",
+        *_use(run_dir, metrics),
     ]
     taught = [
         f"The {params['train_split']} videos of the clip store {state.get('store_hash', '–')}, "
@@ -42,7 +43,7 @@ def facts(run_dir: Path) -> dict[str, Any]:
     ]
     good = [
         str(tell.answer(metrics)),
-        f"Protocol: {protocol(metrics)}. Top-5 {tell.percent(video['top5'])}, mean over categories "
+        f"Protocol: {protocol(metrics)}. {_top5(metrics)} over categories "
         f"{tell.percent(video['mean_class'])}.",
     ]
     if metrics.get("calibration_error") is not None:
@@ -60,7 +61,7 @@ def facts(run_dir: Path) -> dict[str, Any]:
         taught.insert(0, _categories(scores))
     return {
         "run": run_dir.name,
-        "title": f"{model['name']} of the study {run_dir.parent.name}",
+        "title": f"{naming.network(metrics)}, of the study {study_of(run_dir)}",
         "answer": str(tell.answer(metrics)),
         "sections": [
             ("The network", network),
@@ -69,6 +70,30 @@ def facts(run_dir: Path) -> dict[str, Any]:
             ("Where it fails", limits),
         ],
     }
+
+
+def _use(run_dir: Path, metrics: dict[str, Any]) -> list[str]:
+    """How to use its weights, where they are kept."""
+    best = metrics["protocol"].get("checkpoint") == "best"
+    file = "checkpoints/best.keras" if best else "model.keras"
+    if not (run_dir / file).is_file():
+        return ["Its weights are not kept in its run's folder."]
+    run = f"runs/{run_dir.parent.name}/{run_dir.name}"
+    option = " --checkpoint best" if best else ""
+    return [
+        f'With harlib: import harlib.models, then keras.saving.load_model("{run}/{file}"). Without '
+        f"harlib a keras file cannot be opened.",
+        f"Elsewhere: har export {run}{option} --to onnx (or saved_model) writes {run}/export, with "
+        f"README.json (clips, categories in order) and an example that prints the label of a "
+        f"video.",
+    ]
+
+
+def _top5(metrics: dict[str, Any]) -> str:
+    """Of up to five categories nothing is said: it is 1 whatever the network does."""
+    if metrics["video"]["top5"] is None or metrics.get("categories", 6) <= 5:
+        return "Mean"
+    return f"Top-5 {tell.percent(metrics['video']['top5'])}, mean"
 
 
 def markdown(card: dict[str, Any]) -> str:

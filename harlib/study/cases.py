@@ -8,9 +8,10 @@ import yaml
 
 from harlib.data import loader
 from harlib.data.store import ClipStore
-from harlib.evaluation import figures, strips
+from harlib.evaluation import figures, naming, strips
+from harlib.evaluation.hits import video_logs
 from harlib.evaluation.score import Scores
-from harlib.study import tell
+from harlib.study import session, tell
 from harlib.study.params import Common
 from harlib.study.report import read_json
 from harlib.study.scored_store import AnotherStore, scored_store
@@ -34,7 +35,9 @@ def chosen(scores: Scores, videos: int) -> pd.DataFrame:
     """
     predicted = scores.video_scores.argmax(axis=1)
     right = predicted == scores.label
-    own = scores.video_scores[np.arange(len(right)), scores.label]
+    logs = video_logs(scores)
+    ranked = scores.video_scores if logs is None else logs
+    own = ranked[np.arange(len(right)), scores.label]
     hardest = [row for row in np.argsort(own, kind="stable") if not right[row]][:videos]
     surest = [row for row in np.argsort(-own, kind="stable") if right[row]][:videos]
     rows = []
@@ -94,17 +97,20 @@ def show_attention(
     dataset, order = _middle_clips(store, run_dir), _store_rows(store, scores, run_dir)
     split = read_json(run_dir / "metrics.json")["protocol"]["split"]
     places = {int(row): place for place, row in enumerate(store.rows(split))}
-    clips, titles = [], []
-    for case in table.itertuples():
+    clips, titles, stage = [], [], session.stage(p, "where the best 3D network looked")
+    stage.begin(0, len(table))
+    for done, case in enumerate(table.itertuples(), 1):
         clip = np.asarray(dataset[places[int(order[case.row])]]["clips"][0])
         label = list(scores.categories).index(case.predicted)
         heat = gradcam.gradcam(model, clip, label=label, layer=layer)
         clips += [clip, gradcam.overlay(clip, heat)]
         what = "what" if heat.max() > 0 else "nothing"
         titles += [case.title, f"{what} spoke for\n{case.predicted}"]
+        stage.at(done)
     colors = [color for color in _colors(table) for _ in range(2)]
     names = ", ".join(" ".join(title.split()) for title in titles[::2])
-    title = f"{run_dir.name}: Grad-CAM, maps of {layer}"
+    named = naming.named(run_dir.name, naming.read(run_dir))
+    title = f"{named}: Grad-CAM, maps of {layer}"
     figures.show(
         figures.contact_sheet(clips, titles, colors=colors, title=title),
         "Frames of one clip a video, and below them the same frames with the places marked that "
@@ -143,12 +149,9 @@ def _middle_clips(store: ClipStore, run_dir: Path):
 
 
 def _model(run_dir: Path):
-    import keras
-
-    # The import registers the layers that Keras itself lacks.
-    from harlib import models  # noqa: F401
+    from harlib.models import keras_file
 
     params = yaml.safe_load((run_dir / "params.yaml").read_text())
     best = run_dir / "checkpoints" / "best.keras"
     path = best if params.get("checkpoint") == "best" else run_dir / "model.keras"
-    return keras.saving.load_model(path, compile=False) if path.is_file() else None
+    return keras_file.load(path) if path.is_file() else None

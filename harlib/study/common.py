@@ -1,39 +1,63 @@
 """What all notebooks' parameters share: their types, their folders, their error."""
 
+import json
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationInfo,
+    field_validator,
+)
+
+from harlib import HarlibError
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
-Count = Annotated[int, Field(ge=1)]
+Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, lt=1)]
-Size = Count | tuple[Count, Count]
+# What no video and no memory holds is a slip of the hand, better said now than by the network.
+Frames = Annotated[int, Field(ge=1, le=10_000)]
+Processes = Annotated[int, Field(ge=1, le=1024)]
+SIDE = 8192  # pixels
 
 
-class OneLine(Exception):
-    """An error that says all there is to say: a notebook shows its message and no traceback."""
+def _pixels(value: Any) -> Any:
+    sides = value if isinstance(value, (list, tuple)) else [value]
+    whole = [int(side) if isinstance(side, float) and side.is_integer() else side for side in sides]
+    fits = all(type(side) is int and 1 <= side <= SIDE for side in whole)
+    if not fits or not 1 <= len(whole) <= 2:
+        raise ValueError(
+            f"is {quoted(value)}; it is 1 to {SIDE} pixels, or [height, width] of that"
+        )
+    return whole[0] if len(whole) == 1 else tuple(whole)
 
-    def _render_traceback_(self) -> list[str]:
-        return str(self).splitlines()
+
+Size = Annotated[int | tuple[int, int], BeforeValidator(_pixels)]
 
 
-class ParamsError(OneLine, ValueError):
+class ParamsError(HarlibError):
     """A parameter that cannot be used; the message names where it was set, the key and a remedy."""
 
 
 class Common(BaseModel):
     """What every notebook takes, so what a study's ``common.yaml`` may hold."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     study: Name
     run: Name
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     data_root: str = ""  # folder with one's own videos; relative to the project
     store: str = ""  # clip store; empty = data/<study>/store
-    threads: Count = 2  # reading threads of the loader
+    threads: Processes = 2  # reading threads of the loader
+
+    _folder: Path | None = PrivateAttr(None)
+    _store: Path | None = PrivateAttr(None)
 
     @property
     def root(self) -> Path:
@@ -42,7 +66,16 @@ class Common(BaseModel):
 
     @property
     def run_dir(self) -> Path:
-        return self.root / "runs" / self.study / self.run
+        return self._folder or self.root / "runs" / self.study / self.run
+
+    def at(self, folder: Path, store: Path | None = None) -> Self:
+        """The same run with its files in another folder, such as a moved or renamed one.
+
+        store: its clip store, by default the one that the parameters name.
+        """
+        own = self.model_copy()
+        own._folder, own._store = folder, store or self._store
+        return own
 
     @property
     def data_dir(self) -> Path:
@@ -54,15 +87,40 @@ class Common(BaseModel):
         return ()
 
     @property
-    def store_dir(self) -> Path:
+    def store_asked(self) -> Path:
+        """Where the clip store goes, unless another store lies there."""
         return self.root / self.store if self.store else self.data_dir / "store"
+
+    @property
+    def store_dir(self) -> Path:
+        """Where the clip store is."""
+        return self._store or self.made(self.store_asked)
+
+    def made(self, asked: Path) -> Path:
+        """Where a folder is that the study's run 01 was asked for: beside it, or itself."""
+        for file in sorted((self.root / "runs" / self.study).glob("01_*/run.json")):
+            for name, folder in json.loads(file.read_text()).get("made", {}).items():
+                if asked.is_relative_to(self.root / name):
+                    return self.root / folder / asked.relative_to(self.root / name)
+        return asked
 
     @field_validator("data_root")
     @classmethod
-    def _exists(cls, value: str) -> str:
-        if value and not (project_root() / value).is_dir():
+    def _exists(cls, value: str, info: ValidationInfo) -> str:
+        if value and on_disk(info) and not (project_root() / value).is_dir():
             raise ValueError(f"no folder {value!r} (relative paths start at the project's folder)")
         return value
+
+
+def on_disk(info: ValidationInfo) -> bool:
+    """Whether the files and folders that a parameter names must be there: not to score again."""
+    return (info.context or {}).get("on_disk", True)
+
+
+def quoted(value: Any) -> str:
+    """A value as Python writes it, on one line, cut where it is long."""
+    text = repr(value)
+    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def project_root() -> Path:

@@ -1,7 +1,7 @@
 """The steps of notebook 01: from videos to an audited clip store."""
 
+import hashlib
 import json
-import shutil
 from pathlib import Path
 
 import pandas as pd
@@ -10,17 +10,41 @@ from harlib.data import actions, shards
 from harlib.data import prepare as preparing
 from harlib.data.audit import Audit
 from harlib.data.catalog import Catalog
+from harlib.data.own_videos import groups_warning
 from harlib.data.store import ClipStore
 from harlib.study import identity, session, tell
 from harlib.study.params import DataPrep
+
+
+def about(p: DataPrep) -> tell.Sentence:
+    """Whose videos these are, by the parameter ``source``."""
+    if p.source == "demo":
+        return tell.Sentence(
+            "This study needs no download: it draws its own short videos of people who sit down, "
+            "stand up, open doors. Some actions come in pairs that are each other's reverse. A "
+            "single frame cannot tell them apart, and that is what they are for."
+        )
+    return tell.Sentence(
+        {
+            "kinetics": "The videos are those that lists in Kinetics' format name.",
+            "ucf101": "The videos are those that lists in UCF101's format name.",
+            "folder": "The videos are those of a folder with a folder a category.",
+        }[p.source]
+    )
 
 
 def catalog(p: DataPrep) -> Catalog:
     """Which videos there are; with ``source: demo`` they are drawn first (once)."""
     if session.kept(p):
         return Catalog.from_csv(session.catalog_file(p))
-    if p.source == "demo":
-        return _draw(p)
+    return _draw(p) if p.source == "demo" else own_videos(p)
+
+
+def own_videos(p: DataPrep) -> Catalog:
+    """The person's own videos as the parameters list them, whatever the run's folder holds.
+
+    Raises: ValueError, FileNotFoundError.
+    """
     root = p.root / p.data_root
     videos = root / p.videos
     if p.source == "ucf101":
@@ -48,30 +72,40 @@ def _hold_out(listed: Catalog, groups: list[str]) -> Catalog:
 
 
 def _draw(p: DataPrep) -> Catalog:
-    folder = p.data_dir / "source"
-
-    def write() -> Path:
-        return actions.write_dataset(
-            folder,
-            train=p.train_videos,
-            val=p.val_videos,
-            stills=p.still_images,
-            difficulty=p.difficulty,
-            seed=p.seed,
-            categories=p.categories or None,
-            workers=p.workers,
-            progress=False,
-        )
-
+    drawn = {
+        "train": p.train_videos,
+        "val": p.val_videos,
+        "stills": p.still_images,
+        "difficulty": p.difficulty,
+        "seed": p.seed,
+        "categories": sorted(set(p.categories)) or None,
+    }
+    how = {"workers": p.workers, "progress": session.stage(p, "drawing videos")}
+    asked = folder = p.data_dir / "source"
     try:
-        table = write()
+        table = actions.write_dataset(folder, **drawn, **how)
     except actions.AnotherDataset:
-        # Videos drawn with other settings: these cost a minute and come back the same, so they
-        # are replaced; what is made of a person's own videos is never removed.
-        for left in (folder, p.data_dir / "store", *p.data_dir.glob("stills-store*")):
-            shutil.rmtree(left, ignore_errors=True)
-        table = write()
+        name = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:8]
+        folder = asked.with_name(f"{asked.name}-{name}")
+        table = actions.write_dataset(folder, **drawn, **how)
+    _goes_to(p, asked, folder)
     return Catalog.from_kinetics_csv(table, folder / "videos")
+
+
+def _goes_to(p: DataPrep, asked: Path, folder: Path) -> None:
+    """Notes where this run's files go; says so when it is beside the folder asked for."""
+    asked_name, name = (session.from_root(p, path) for path in (asked, folder))
+    made = identity.read_state(p.run_dir).get("made", {})
+    made.pop(asked_name, None)
+    if folder != asked:
+        made[asked_name] = name
+        size = tell.size(sum(file.stat().st_size for file in asked.rglob("*") if file.is_file()))
+        session.note(
+            p,
+            f"{asked_name} ({size} on disk) was made of other videos or settings and stays; "
+            f"this run's files go to {name}",
+        )
+    identity.write_state(p.run_dir, made=made)
 
 
 def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
@@ -79,25 +113,13 @@ def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
     if session.kept(p):
         return Audit.load(p.store_dir).table.reset_index()
     settings = {"codec": p.codec, "size": p.store_size, "fps": p.fps, "quality": p.quality}
-    if p.source == "demo" and p.store_dir == p.data_dir / "store" and _differs(p, settings):
-        shutil.rmtree(p.store_dir)
+    folder = preparing.place(listed, p.store_asked, **settings)
+    _goes_to(p, p.store_asked, folder)
     audit = preparing.prepare(
-        listed,
-        p.store_dir,
-        workers=p.workers,
-        progress=False,
-        **settings,
+        listed, folder, workers=p.workers, progress=session.stage(p, "preparing videos"), **settings
     )
     listed.to_csv(session.catalog_file(p))
     return audit.table.reset_index()
-
-
-def _differs(p: DataPrep, settings: dict) -> bool:
-    about = p.store_dir / "store.json"
-    if not about.is_file():
-        return False
-    known = json.loads(about.read_text())["settings"]
-    return json.loads(json.dumps(settings)) != known
 
 
 def sizes(listed: Catalog, store: ClipStore) -> dict[str, int]:
@@ -120,7 +142,9 @@ def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> tell.Sentence:
     identity.write_json(
         p.run_dir / "data.json",
         {
-            "summary": f"{tell.data(store)} {tell.audit(audit)}",
+            "summary": " ".join(
+                filter(None, [tell.data(store), tell.audit(audit), groups_warning(store.videos)])
+            ),
             "categories": list(store.categories),
             "videos": len(store.videos),
             "bytes": int(store.bytes),

@@ -9,19 +9,20 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from harlib import HarlibError
 from harlib.data import sampling
 from harlib.data.augment import CROPS, augment
 from harlib.data.store import ClipStore
 from harlib.evaluation import comparison, figures, metrics
 from harlib.evaluation.score import Scores
 from harlib.study import controls, files, tell
-from harlib.study.common import OneLine, project_root
+from harlib.study.common import project_root
 from harlib.study.scored_store import AnotherStore, scored_store
 
 ALL = "all"
 
 
-class NothingToShow(OneLine, ValueError):
+class NothingToShow(HarlibError):
     """Scores that a control needs are not there."""
 
 

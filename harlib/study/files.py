@@ -1,12 +1,13 @@
 """A study's files: ``params/<study>/common.yaml`` and one ``NN_name[.variant].yaml`` a run."""
 
-from collections.abc import Iterable, Mapping
+import os
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from harlib.study import yaml_text
+from harlib.study.common import quoted
 from harlib.study.mistakes import nearest
 from harlib.study.params import NOTEBOOKS, Common, ParamsError, project_root, validate
 
@@ -26,6 +27,11 @@ class Run:
     @property
     def name(self) -> str:
         return self.params.run
+
+    @property
+    def where(self) -> str:
+        """Its own file, as messages name it."""
+        return _short(self.file)
 
 
 def needs(notebook: str) -> tuple[str, ...]:
@@ -64,10 +70,33 @@ def study_root(folder: Path) -> Path:
     return folder.parent.parent if folder.parent.name == "params" else Path.cwd()
 
 
-def load_study(folder: Path, overrides: Mapping[str, Any] | None = None) -> list[Run]:
+def chosen(
+    study: str, overrides: Mapping[str, Any] | None = None, only: Collection[str] = ()
+) -> tuple[Path, list[Run]]:
+    """A study's folder and all its runs; its project becomes `project_root`.
+
+    ``overrides`` are those of the runs in ``only``, where any are named.
+
+    Raises: ParamsError.
+    """
+    folder = study_folder(study)
+    os.environ["HARLIB_ROOT"] = str(study_root(folder))
+    runs = load_study(folder, overrides, only)
+    if unknown := set(only) - {run.name for run in runs}:
+        raise ParamsError(
+            f"no run {', '.join(sorted(unknown))} in {folder.name}; "
+            f"there are {', '.join(run.name for run in runs)}"
+        )
+    return folder, runs
+
+
+def load_study(
+    folder: Path, overrides: Mapping[str, Any] | None = None, only: Collection[str] = ()
+) -> list[Run]:
     """All runs of a study, in order, validated.
 
-    ``overrides`` (``--set``) apply to each run whose notebook has the key.
+    ``overrides`` (``--set``) apply to each run whose notebook has the key, of ``only`` these runs
+    where any are named.
 
     Raises: ParamsError, with every mistake of every file.
     """
@@ -85,24 +114,37 @@ def load_study(folder: Path, overrides: Mapping[str, Any] | None = None) -> list
     for file in files:
         notebook = file.name.split(".")[0]
         model = NOTEBOOKS.get(notebook)
+        asked = not only or file.name.removesuffix(".yaml") in only
         legal = {
-            key: value for key, value in overrides.items() if model and key in model.model_fields
+            key: value
+            for key, value in overrides.items()
+            if asked and model and key in model.model_fields
         }
         used |= set(legal)
         try:
             runs.append(load_run([common, file] if common.exists() else [file], legal))
         except ParamsError as error:
             mistakes += str(error).splitlines()
-    valid = dict.fromkeys(key for run in runs for key in type(run.params).model_fields)
     if not mistakes:
-        mistakes += [
-            f"--set {key}: no notebook of this study has this key{nearest(key, valid)}"
-            for key in overrides
-            if key not in used
-        ]
+        reached = [run for run in runs if not only or run.name in only]
+        if reached or not only:  # else `chosen` says that there is no such run
+            mistakes += [_unused(key, folder, reached) for key in overrides if key not in used]
     if mistakes:
         raise ParamsError("\n".join(dict.fromkeys(mistakes)))
     return runs
+
+
+def _unused(key: str, folder: Path, runs: list[Run]) -> str:
+    """What is wrong with a ``--set`` whose key none of these runs has."""
+    elsewhere = [name for name, model in NOTEBOOKS.items() if key in model.model_fields]
+    if elsewhere:
+        return (
+            f"--set {key}: a parameter of {', '.join(elsewhere)}; what runs here is "
+            f"{', '.join(run.name for run in runs) or 'none'}: leave it out, or run one that has "
+            f"it (a file of {_short(folder)} named after the notebook)"
+        )
+    valid = dict.fromkeys(key for run in runs for key in type(run.params).model_fields)
+    return f"--set {key}: no notebook of this study has this key{nearest(key, valid)}"
 
 
 def load_run(files: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Run:
@@ -160,24 +202,23 @@ def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
     pairs = {}
     for item in items:
         key, equals, value = item.partition("=")
-        if not equals or not key:
-            raise ParamsError(f"--set {item}: write it as KEY=VALUE")
-        pairs[key.strip()] = yaml.safe_load(value) if value else ""
+        key = key.strip()
+        if not equals or not key.isidentifier():
+            raise ParamsError(f"--set {quoted(item)}: write it as KEY=VALUE")
+        if key in pairs:
+            raise ParamsError(f"--set {key} is given twice: leave one")
+        try:
+            pairs[key] = yaml_text.parse(value) if value else ""
+        except yaml_text.YamlError as error:
+            raise ParamsError(f"--set {key}: {error}") from None
     return pairs
 
 
 def _mapping(file: Path) -> dict[str, Any]:
     try:
-        content = yaml.safe_load(file.read_text())
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{_short(file)}: not YAML: {' '.join(str(error).split())}") from None
-    except OSError as error:
-        raise ParamsError(f"{_short(file)}: cannot be read: {error.strerror}") from None
-    if not isinstance(content or {}, dict):
-        raise ParamsError(
-            f"{_short(file)}: holds {type(content).__name__}, expected `key: value` lines"
-        )
-    return {str(key): value for key, value in (content or {}).items()}
+        return yaml_text.read(file)
+    except yaml_text.YamlError as error:
+        raise ParamsError(str(error).replace(str(file), _short(file), 1)) from None
 
 
 def _short(file: Path) -> str:

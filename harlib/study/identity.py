@@ -113,9 +113,8 @@ def _sources(room: Path) -> list[Path]:
 
 def _store_hash(params: Common) -> str:
     """The hash of the clip store that the run reads; empty when it reads none, or none is there."""
-    about = params.store_dir / "store.json"
-    reads = "01" in files.needs(notebook_of(params)) and about.is_file()
-    return json.loads(about.read_text())["hash"] if reads else ""
+    reads = "01" in files.needs(notebook_of(params))
+    return hash_of(params.store_dir) if reads else ""
 
 
 def upstream_runs(params: Common) -> list[Path]:
@@ -126,7 +125,7 @@ def upstream_runs(params: Common) -> list[Path]:
         folder
         for folder in sorted(params.run_dir.parent.glob("[0-9][0-9]_*"))
         if folder.name.startswith(needs)
-        and read_state(folder).get("status") == "complete"
+        and is_ended(folder)
         and (not chosen or folder.name in chosen or folder.name.startswith("01"))
     ]
 
@@ -150,13 +149,38 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 
 
 def is_complete(params: Common) -> bool:
-    """Whether there is nothing to do: the folder's run is complete, and this very run."""
-    return read_state(params.run_dir).get("status") == "complete" and is_same(params)
+    """Whether there is nothing to do: the same run, with all that it leaves."""
+    if not is_ended(params.run_dir) or not is_same(params):
+        return False
+    made = notebook_of(params).startswith("01") and read_state(params.run_dir).get("store_hash")
+    return not made or hash_of(params.store_dir) == made
 
 
 def is_same(params: Common) -> bool:
     """Whether what lies in the run's folder is of the same parameters, code, store and runs."""
     return read_state(params.run_dir).get("fingerprint") == fingerprint(params)
+
+
+def is_ended(run_dir: Path) -> bool:
+    """Whether a folder's run is complete, with scores by the protocol of its own parameters."""
+    if read_state(run_dir).get("status") != "complete":
+        return False
+    scored, asked = run_dir / "metrics.json", run_dir / "params.yaml"
+    if not (scored.is_file() and asked.is_file()):
+        return True
+    how, wanted = json.loads(scored.read_text())["protocol"], yaml.safe_load(asked.read_text())
+    return all(how[key] == wanted[key] for key in how.keys() & wanted.keys())
+
+
+def hash_of(store: Path) -> str:
+    """The hash of the clip store in a folder; empty when none is there."""
+    about = store / "store.json"
+    return json.loads(about.read_text())["hash"] if about.is_file() else ""
+
+
+def displaces(params: Common) -> bool:
+    """Whether the run's folder holds another run, which `claim` would move aside."""
+    return params.run_dir.exists() and not is_same(params)
 
 
 def claim(params: Common) -> None:
@@ -168,7 +192,7 @@ def claim(params: Common) -> None:
     """
     run_dir, mark = params.run_dir, fingerprint(params)
     state = read_state(run_dir)
-    if run_dir.exists() and state.get("fingerprint") != mark:
+    if displaces(params):
         before = _free(run_dir.parent / "before" / run_dir.name)
         before.parent.mkdir(parents=True, exist_ok=True)
         changed = difference(params)

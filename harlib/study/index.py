@@ -7,9 +7,10 @@ import jinja2
 import pandas as pd
 
 from harlib.evaluation import metrics as metrics_of
-from harlib.study import card, identity, quoted, tell
+from harlib.study import card, identity, private, quoted, tell
 from harlib.study.report import (
     TEMPLATE,
+    notebook_of,
     protocol,
     read_json,
     reports_folder,
@@ -32,15 +33,15 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     scored = [
         folder
         for folder in run_dirs
-        if (folder / "metrics.json").is_file()
-        and identity.read_state(folder).get("status") == "complete"
+        if (folder / "metrics.json").is_file() and identity.is_ended(folder)
     ]
     data = [folder for folder in run_dirs if (folder / "data.json").is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
     folder = folder or reports_folder(runs_dir)
     best = card.facts(runs_dir / _ranked(table).iloc[0]["run"]) if scored else None
+    root = runs_dir.resolve().parents[1]
     if best:
-        write_page(folder / "MODEL_CARD.md", card.markdown(best))
+        write_page(folder / "MODEL_CARD.md", private.hide(card.markdown(best), root, run_dirs))
     pages = {folder.name for folder in run_dirs if _has_page(folder)}
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
@@ -52,14 +53,14 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         answer=_study_answer(table),
         card=best,
         protocols=_protocols(scored),
-        columns=[(name, kind) for name, _, kind in _COLUMNS],
+        columns=[(name, kind) for name, _, kind in _columns(table)],
         pages=pages,
         rows=_rows(table, pages),
         data=[_data_row(folder) for folder in data],
         others=[_other_row(folder) for folder in run_dirs if folder not in scored + data],
         quoted=quoted.tables(study),
     )
-    return write_page(folder / "index.html", page)
+    return write_page(folder / "index.html", private.hide(page, root, run_dirs))
 
 
 def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
@@ -78,7 +79,7 @@ def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
 # name of the column, key of metrics.table, kind; the interval stands behind the video top-1
 _COLUMNS = (
     ("run", "run", "text"),
-    ("model", "model", "text"),
+    ("network", "network", "text"),
     ("video top-1", "video_top1", "number"),
     ("video top-5", "video_top5", "number"),
     ("video mean class", "mean_class", "number"),
@@ -104,13 +105,19 @@ def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("video_top1", ascending=False, kind="stable")
 
 
+def _columns(table: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """The columns that say something: top-5 of up to five categories does not."""
+    told = table.columns[table.notna().any()]
+    return [column for column in _COLUMNS if "top5" not in column[1] or column[1] in told]
+
+
 def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
     if not len(table):
         return []
     rows = []
     for place, (_, row) in enumerate(_ranked(table).iterrows()):
         cells = []
-        for _, key, kind in _COLUMNS:
+        for _, key, kind in _columns(table):
             text = tell.cell(key, row[key])
             if key == "video_top1":
                 text += f" ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
@@ -134,10 +141,20 @@ def _study_answer(table: pd.DataFrame) -> str:
         return ""
     best = _ranked(table).iloc[0]
     return (
-        f"Best of {len(table)} scored run{'s' * (len(table) > 1)}: {best['run']} names the action "
+        f"{_leading(table, best)} {best['run']} ({best['network']}) names the action "
         f"in {tell.percent(best['video_top1'])} of {int(best['videos']):,} videos "
         f"(95 % interval {100 * best['low']:.1f} to {100 * best['high']:.1f} %)."
+        f"{tell.guess(best['low'], best['high'], best['majority'])}"
     )
+
+
+def _leading(table: pd.DataFrame, best: pd.Series) -> str:
+    if len(table) == 1:
+        return "The only scored run:"
+    level = int((table["video_top1"] == best["video_top1"]).sum())
+    if level > 1:
+        return f"{level} of {len(table)} scored runs are equally good, among them:"
+    return f"Best of {len(table)} scored runs:"
 
 
 def _data_row(run_dir: Path) -> dict[str, str]:
@@ -164,4 +181,4 @@ def _other_row(run_dir: Path) -> dict[str, str]:
 
 def _has_page(run_dir: Path) -> bool:
     """Whether a notebook made the run: `har train` leaves none, so no page either."""
-    return (run_dir / f"{run_dir.name}.ipynb").is_file()
+    return notebook_of(run_dir) is not None

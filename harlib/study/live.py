@@ -1,11 +1,12 @@
 """What a person in JupyterLab sees while a cell works, and when it is interrupted."""
 
 import html
-import json
 import os
 import threading
 import time
 from pathlib import Path
+
+from harlib import progress
 
 
 def in_jupyter() -> bool:
@@ -49,10 +50,10 @@ class ProgressLine:
 
         began, shown, handle = time.time(), None, None
         while not ended.wait(1):
-            state = read(self.run_dir / "progress.json", began)
+            state = progress.read(self.run_dir, began)
             if state is None or state == shown:
                 continue
-            shown, content = state, {"text/plain": told(state), "text/html": _bar(state)}
+            shown, content = state, {"text/plain": progress.told(state), "text/html": _bar(state)}
             if handle is None:
                 handle = display(content, raw=True, display_id=True)
             else:
@@ -83,38 +84,7 @@ def interrupted(shell, kind: type, error: BaseException, traceback, tb_offset=No
     shell._showtraceback(kind, error, [f"{where}: run this cell again to go on"])
 
 
-def read(path: Path, since: float) -> dict | None:
-    """What a `progress.json` says; None without one, or when it is older than `since`."""
-    try:
-        return json.loads(path.read_text()) if path.stat().st_mtime >= since else None
-    except (FileNotFoundError, json.JSONDecodeError):
-        return None  # nothing has begun, or it was read in the middle of a write
-
-
-def told(state: dict) -> str:
-    """The state in a few words, as "training, epoch 3/26, step 130/1,170, 3:10 min left"."""
-    parts = [state.get("stage", "training")]
-    if "epoch" in state:
-        parts.append(f"epoch {state['epoch']}/{state['epochs']}")
-    done, total = _count(state)
-    if total:
-        parts.append(f"{'step ' if 'epoch' in state else ''}{done:,}/{total:,}")
-    if state.get("loss") is not None:
-        parts.append(f"loss {state['loss']:.3f}")
-    if state.get("seconds_left") is not None:
-        minutes, seconds = divmod(round(state["seconds_left"]), 60)
-        hours, rest = divmod(minutes, 60)
-        clock = f"{hours} h {rest:02d}" if hours else f"{minutes}:{seconds:02d}"
-        parts.append(f"{clock} min left")
-    return ", ".join(parts)
-
-
-def _count(state: dict) -> tuple[int, int | None]:
-    done = state.get("done", state.get("step"))
-    return done or 0, state.get("total", state.get("steps"))
-
-
 def _bar(state: dict) -> str:
-    done, total = _count(state)
+    done, total = state["done"], state["total"]
     bar = f'<progress value="{done}" max="{total}"></progress> ' if total else ""
-    return f"<p>{bar}{html.escape(told(state))}</p>"
+    return f"<p>{bar}{html.escape(progress.told(state))}</p>"

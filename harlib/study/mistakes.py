@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Iterable, Mapping
 
-from harlib.study.common import Common
+from harlib.study.common import Common, quoted
 
 
 def nearest(key: str, valid: Iterable[str]) -> str:
@@ -18,9 +18,10 @@ def line(item: dict, model: type[Common], notebook: str, origins: Mapping[str, s
     where = origins.get(key, f"parameters of {notebook}")
     if item["type"] == "extra_forbidden":
         near = nearest(key, model.model_fields)
-        return f"{where}: unknown key {key!r}{near or '; valid: ' + ', '.join(model.model_fields)}"
+        known = near or "; valid: " + ", ".join(model.model_fields)
+        return f"{where}: unknown key {quoted(key)}{known}"
     if item["type"] == "missing":
         return f"{where}: key {key!r} is missing"
     what = item["msg"].removeprefix("Value error, ").removeprefix("Input ")
-    received = "" if item["type"] == "value_error" else f"; received {item['input']!r}"
+    received = "" if item["type"] == "value_error" else f"; received {quoted(item['input'])}"
     return f"{where}: key {key!r}: {what}{received}"

@@ -1,21 +1,19 @@
-"""The steps of notebooks 02 to 04, and of `har train` and `har evaluate`: build, train, score."""
+"""The steps of notebooks 02 to 04, and of `har train`: build, train, score."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
-import yaml
 
-from harlib.data import loader
+from harlib import HarlibError
+from harlib.data import clip_input, loader
 from harlib.data import prepare as preparing
 from harlib.data.catalog import Catalog
 from harlib.data.store import ClipStore
-from harlib.evaluation import metrics
+from harlib.evaluation import metrics, naming
 from harlib.evaluation import score as scoring
 from harlib.study import identity, inputs, session, tell
-from harlib.study.params import C3D, FrameCNN, Trained, validate
+from harlib.study.params import C3D, FrameCNN, Trained
 
 # Models and training, and with them Keras, are imported where they are used: the command line
 # and the notebooks that work on files alone start in a second.
@@ -63,7 +61,8 @@ def network_cost(p: Trained, model, store: ClipStore) -> tell.Sentence:
     from harlib import models
 
     clips = len(store.rows(p.train_split))
-    return tell.cost(models.parameters(model), models.gmacs(model), clips, p.epochs)
+    trained = models.trainable(model)
+    return tell.cost(models.parameters(model), models.gmacs(model), clips, p.epochs, trained)
 
 
 def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
@@ -85,20 +84,23 @@ def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
     """Trains to the end of the recipe, going on where an interrupted run stopped."""
     if session.kept(p):
         return _taught(model, p.run_dir)
-    return _fit(p, model, plan, store, p.run_dir, p.frames)
+    return _fit(p, model, plan, store, p.run_dir, session.stage(p, "training"), p.frames)
 
 
-def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Sentence:
+def preflight(
+    p: Trained, model, plan, store: ClipStore, *, begun: bool = True
+) -> tell.Table | tell.Sentence:
     """Checks before the hours are spent, a row each; the model stays as it is.
 
-    `model` None (what is trained comes later): a new network like it is checked.
+    `model` None (what is trained comes later): a new network like it is checked. `begun` False:
+    the run has not begun, so that nothing is written into its folder.
 
     Raises: ValueError when a check says that the result would mean nothing, unless the parameter
     preflight says "show".
     """
     from harlib.training import preflight as checks
 
-    if session.kept(p):
+    if begun and session.kept(p):
         return tell.Sentence("No checks before training: this run is complete.")
     if p.preflight == "off":
         return tell.Sentence("No checks before training (parameter preflight).")
@@ -112,6 +114,7 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Se
             validation=inputs.validation(p, store, p.frames),
             threads=p.threads,
             keep=p.checkpoints_kept,
+            stage=session.stage(p, "checks before training") if begun else None,
         )
     table = pd.concat([audit, trial], ignore_index=True)
     if p.preflight == "stop" and len(bad := table[table["verdict"] == "stop"]):
@@ -120,7 +123,7 @@ def preflight(p: Trained, model, plan, store: ClipStore) -> tell.Table | tell.Se
     return tell.Table(table)
 
 
-def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataFrame:
+def _fit(p, model, plan, store, folder, stage, frames, validate_split=None) -> pd.DataFrame:
     import keras
 
     from harlib.training.fit import fit
@@ -143,15 +146,15 @@ def _fit(p, model, plan, store, folder, frames, validate_split=None) -> pd.DataF
             "parameters": identity.settings(p),
         },
         watchers=inputs.watchers(p, plan, folder),
+        stage=stage,
     )
 
 
 def _taught(model, folder: Path) -> pd.DataFrame:
     """Gives the model the weights of a complete training; returns its history."""
-    import keras
+    from harlib.models import keras_file
 
-    trained = keras.saving.load_model(folder / "model.keras", compile=False)
-    model.set_weights(trained.get_weights())
+    model.set_weights(keras_file.load(folder / "model.keras").get_weights())
     return pd.read_csv(folder / "history.csv")
 
 
@@ -160,9 +163,10 @@ def stills_store(p: FrameCNN) -> ClipStore | None:
     if not p.stills:
         return None
     short_side = p.size if isinstance(p.size, int) else min(p.size)
-    root = p.data_dir / f"stills-store-{short_side}"
-    listed = Catalog.from_stanford40(p.root / p.stills)
-    preparing.prepare(listed, root, size=max(short_side * 8 // 7, short_side), progress=False)
+    size = max(short_side * 8 // 7, short_side)
+    listed = Catalog.from_stanford40(p.made(p.root / p.stills))
+    root = preparing.place(listed, p.data_dir / f"stills-store-{short_side}", size=size)
+    preparing.prepare(listed, root, size=size, progress=session.stage(p, "preparing stills"))
     return ClipStore(root)
 
 
@@ -176,7 +180,8 @@ def train_stills(p: FrameCNN, stills: ClipStore | None) -> tuple[object, pd.Data
     plan = recipe(p, stills, epochs=p.stills_epochs)
     splits = set(stills.videos["split"])
     held_out = next((split for split in ("val", "test") if split in splits), "")
-    history = _fit(p, model, plan, stills, folder, frames=1, validate_split=held_out)
+    stage = session.stage(p, "training on stills")
+    history = _fit(p, model, plan, stills, folder, stage, frames=1, validate_split=held_out)
     return model, history
 
 
@@ -216,7 +221,7 @@ def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None)
         run_dir=p.run_dir,
         listed=session.listed(p),
         threads=p.threads,
-        progress=False,
+        progress=session.stage(p, f"scoring {p.split}"),
     )
 
 
@@ -237,8 +242,11 @@ def measure(
     network = {
         "name": p.model if not isinstance(p, FrameCNN) else f"{p.model} ({p.backbone})",
         "parameters": models.parameters(model),
+        "trainable": models.trainable(model),
         "gmacs": models.gmacs(model),
-    }
+    } | naming.options(p.model_dump())
+    # for whoever uses the network elsewhere: what its clips are made of
+    protocol["stored"] = clip_input.stored(p.store_dir)
     taken = session.minutes(p) if minutes is None else minutes
     return tell.answer(metrics.write(p.run_dir, scores, protocol, network, taken))
 
@@ -246,18 +254,22 @@ def measure(
 def load_model(p: Trained, checkpoint: str = "last"):
     """The trained network of a run: its ``last`` weights or the ``best`` epoch's.
 
-    Raises: FileNotFoundError that says how to get there.
+    Raises: FileNotFoundError that says how to get there; HarlibError for a file of another kind.
     """
-    import keras
-
-    # The import registers the layers that Keras itself lacks.
-    from harlib import models  # noqa: F401
+    from harlib.models import keras_file
 
     path = p.run_dir / {"last": "model.keras", "best": "checkpoints/best.keras"}[checkpoint]
     if not path.is_file():
         remedy = "set validate_split" if checkpoint == "best" else "train it first"
         raise FileNotFoundError(f"{session.from_root(p, path)} is not there: {remedy}")
-    return keras.saving.load_model(path, compile=False)
+    model = keras_file.load(path)
+    height, width = (p.size, p.size) if isinstance(p.size, int) else p.size
+    if tuple(model.input_shape[1:]) != (p.frames, height, width, 3):
+        raise HarlibError(
+            f"{session.from_root(p, path)} takes clips of {tuple(model.input_shape[1:])}, the "
+            f"run's are {(p.frames, height, width, 3)}: put its own file back, or train it again"
+        )
+    return model
 
 
 def run(p: Trained) -> tell.Sentence:
@@ -299,24 +311,4 @@ def preflight_run(p: Trained) -> tell.Table | tell.Sentence:
     keras.utils.set_random_seed(p.seed)
     precision.use(p.precision)
     store = ClipStore(p.store_dir)
-    return preflight(p, None, recipe(p, store), store)
-
-
-def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tell.Sentence:
-    """Scores a trained run again from its own files: `har evaluate`.
-
-    changes: `checkpoint`, `clips` or `crops` that replace the run's own.
-
-    Raises: FileNotFoundError when the folder holds no run.
-    """
-    file = Path(run_dir) / "params.yaml"
-    if not file.is_file():
-        raise FileNotFoundError(f"{run_dir} holds no params.yaml: give a folder of runs/<study>/")
-    values = yaml.safe_load(file.read_text())
-    notebook = identity.read_state(Path(run_dir))["notebook"]
-    origins = dict.fromkeys(values, str(file)) | {key: f"--{key}" for key in changes or {}}
-    p = validate(notebook, values | dict(changes or {}), origins)
-    store = ClipStore(p.store_dir)
-    model = load_model(p, p.checkpoint)
-    scores = score(p, model, store, checkpoint="last")
-    return measure(p, model, scores, minutes=session.worked(p))
+    return preflight(p, None, recipe(p, store), store, begun=False)

@@ -8,11 +8,15 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 import yaml
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from harlib.study import identity, tell
+from harlib.data import own_videos
+from harlib.evaluation import naming
+from harlib.evaluation.score import Scores
+from harlib.study import identity, private, tell
 from harlib.study.files import CHECKOUT
 
 TEMPLATE = CHECKOUT / "reports" / "template"
@@ -32,15 +36,21 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     The page loads nothing from elsewhere, and the same files give the same bytes. Photographs are
     in it as lossy WebP, an eighth of the notebook's PNG; line art stays as it is.
 
-    folder: where to; ``reports/<study>`` beside ``runs`` by default.
+    folder: where to; by default ``reports/<study>`` beside ``runs``, and the run's own folder
+        where it lies elsewhere, put aside or moved.
+
+    Raises: FileNotFoundError when the run has left no notebook.
     """
-    run_dir = Path(run_dir)
-    notebook = nbformat.read(run_dir / f"{run_dir.name}.ipynb", as_version=4)
+    run_dir = Path(run_dir).resolve()
+    file = notebook_of(run_dir)
+    if file is None:
+        raise FileNotFoundError(f"{run_dir} holds no notebook, so it has no page")
+    notebook = nbformat.read(file, as_version=4)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # papermill draws a random one for the cell it injects
     title = _take_title(notebook) or run_dir.name
     said = _answer(notebook)
-    _drop_chatter(notebook, root=run_dir.resolve().parents[2])
+    _drop_chatter(notebook, root=_project_of(run_dir))
     _drop_widgets(notebook)
     _compress_photographs(notebook)
     exporter = HTMLExporter(
@@ -54,7 +64,29 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
-    return write_page((folder or reports_folder(run_dir.parent)) / f"{run_dir.name}.html", page)
+    page = private.hide(page, _project_of(run_dir.resolve()), [run_dir])
+    if folder is None:
+        usual = run_dir.parents[1].name == "runs"
+        folder = reports_folder(run_dir.parent) if usual else run_dir
+    return write_page(folder / f"{run_dir.name}.html", page)
+
+
+def notebook_of(run_dir: Path) -> Path | None:
+    """The notebook that a run has left, also when its folder has another name by now."""
+    own = run_dir / f"{run_dir.name}.ipynb"
+    return own if own.is_file() else next(iter(sorted(run_dir.glob("[0-9][0-9]_*.ipynb"))), None)
+
+
+def study_of(run_dir: Path) -> str:
+    """The study of a run: its folder's place tells, else its parameters."""
+    if run_dir.resolve().parents[1].name == "runs":
+        return run_dir.resolve().parent.name
+    return yaml.safe_load((run_dir / "params.yaml").read_text())["study"]
+
+
+def _project_of(run_dir: Path) -> Path:
+    """The folder that holds runs/; of a run that was moved out of one, its own."""
+    return next((path.parent for path in run_dir.parents if path.name == "runs"), run_dir)
 
 
 def protocol(metrics: dict[str, Any]) -> str:
@@ -81,17 +113,17 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
     params = yaml.safe_load((run_dir / "params.yaml").read_text())
     where = read_json(run_dir / "environment.json")
     scored = (run_dir / "metrics.json").is_file()
-    metrics = read_json(run_dir / "metrics.json") if scored else {}
+    metrics = naming.read(run_dir) if scored else {}
     card = []
     if (run_dir / "data.json").is_file():
         said = read_json(run_dir / "data.json")["summary"]
     if scored:
-        said = tell.answer(metrics)
+        said = f"{tell.answer(metrics)} {_groups_warning(run_dir)}".strip()
         card += [
             ("video top-1", tell.percent(metrics["video"]["top1"]), True),
             ("clip top-1", tell.percent(metrics["clip"]["top1"]), True),
-            ("model", metrics["model"]["name"], False),
-            ("parameters", f"{metrics['model']['parameters']:,}", False),
+            ("network", naming.network(metrics), False),
+            ("parameters", _parameters(metrics["model"]), False),
             ("GMACs a clip", f"{metrics['model']['gmacs']:.3g}", False),
             ("protocol", protocol(metrics), False),
             ("recipe", f"{params['recipe']}, {params['epochs']} epochs", False),
@@ -115,7 +147,7 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         if name not in ("versions", "accelerators")
     ]
     return {
-        "study": run_dir.parent.name,
+        "study": study_of(run_dir),
         "run": run_dir.name,
         "failed": state.get("problem", "") if state.get("status") == "failed" else "",
         "answer": tell.unbroken(said),
@@ -129,6 +161,19 @@ def _kernels(where: dict[str, Any]) -> str:
     """Whose kernels compute on the CPU, and its instructions: ``oneDNN (avx, avx2)``."""
     offered = ", ".join(where["instructions"])
     return where["kernels"] + (f" ({offered})" if offered else "")
+
+
+def _groups_warning(run_dir: Path) -> str:
+    """What the scored videos' groups say of the accuracy; empty where they are known."""
+    if not (run_dir / "scores.npz").is_file():
+        return ""
+    scores = Scores.load(run_dir)
+    videos = pd.DataFrame({"video_id": scores.video_id, "group": scores.group})
+    return own_videos.groups_warning(videos)
+
+
+def _parameters(model: dict[str, Any]) -> str:
+    return tell.parameters(model["parameters"], model.get("trainable")).replace(" parameters", "")
 
 
 def _value(value: Any) -> str:

@@ -6,16 +6,17 @@ from pathlib import Path
 import pandas as pd
 
 from harlib.data import actions
-from harlib.evaluation import comparison, figures, hits, intervals, metrics
+from harlib.evaluation import comparison, figures, hits, intervals, metrics, naming
 from harlib.evaluation import score as scoring
 from harlib.study import identity, session, tell
 from harlib.study.params import Evaluation
 
 
 def scored_runs(p: Evaluation) -> dict[str, Path]:
-    """The study's scored runs by name, in order: those in ``runs``, else all complete ones.
+    """The study's scored runs, in order: those in ``runs``, else all complete ones.
 
-    Keeps for the run's card which clip stores they were scored on.
+    Each by what stands beside its numbers: its name, its network, and what that sees. Keeps for
+    the run's card which clip stores they were scored on.
 
     Raises: FileNotFoundError when a named run has no scores, or when there is none at all.
     """
@@ -23,7 +24,7 @@ def scored_runs(p: Evaluation) -> dict[str, Path]:
     found = {
         path.parent.name: path.parent
         for path in sorted(folder.glob("[0-9][0-9]_*/metrics.json"))
-        if identity.read_state(path.parent).get("status") == "complete"
+        if identity.is_ended(path.parent)
     }
     if p.runs and (absent := [name for name in p.runs if name not in found]):
         raise FileNotFoundError(
@@ -38,7 +39,7 @@ def scored_runs(p: Evaluation) -> dict[str, Path]:
     stores = {identity.read_state(folder).get("store_hash", "–") for folder in chosen.values()}
     if not session.kept(p):
         identity.write_state(p.run_dir, store_hash=", ".join(sorted(stores)))
-    return chosen
+    return {naming.named(name, naming.read(folder)): folder for name, folder in chosen.items()}
 
 
 def load_scores(runs: dict[str, Path]) -> dict[str, scoring.Scores]:
@@ -58,6 +59,12 @@ def pair_accuracy(scores: scoring.Scores) -> pd.DataFrame:
     return metrics.pair_accuracy(scores, there) if there else pd.DataFrame()
 
 
+def groups(scores: dict[str, scoring.Scores]) -> tell.Sentence:
+    """Whether it is known which of the scored videos belong together."""
+    videos = [pd.DataFrame({"video_id": s.video_id, "group": s.group}) for s in scores.values()]
+    return tell.groups(pd.concat(videos).drop_duplicates(ignore_index=True))
+
+
 def accuracy_table(table: pd.DataFrame) -> tell.Table:
     """The accuracies of ``metrics.table``, best first, as a reader wants them."""
     table = table.sort_values("video_top1", ascending=False, kind="stable")
@@ -66,7 +73,28 @@ def accuracy_table(table: pd.DataFrame) -> tell.Table:
     ]
     columns = ["run", "video_top1", "95 % interval", "video_top5", "mean_class", "clip_top1",
                "clip_top5", "clip_mean_class", "minutes", "parameters", "gmacs"]  # fmt: skip
-    return tell.Table(table[columns])
+    left_out = [name for name in ("video_top5", "clip_top5") if table[name].isna().all()]
+    return tell.Table(table[columns].drop(columns=left_out))
+
+
+def cost_reading(table: pd.DataFrame) -> tell.Sentence:
+    """Whether the run that spends most arithmetic on a video is also the most accurate."""
+    if len(table) < 2:
+        return tell.Sentence("There is one run: nothing to compare its cost with.")
+    cost = table["gmacs"] * table["views"]
+    dear = table.loc[cost.idxmax()]
+    best = table.sort_values("video_top1", ascending=False, kind="stable").iloc[0]
+    spent = f"{cost.max():.3g} billion multiply-adds a video"
+    if dear["video_top1"] == best["video_top1"]:
+        return tell.Sentence(
+            f"{dear['run']} spends the most, {spent}, and no run names more of the videos "
+            f"({tell.percent(dear['video_top1'])})."
+        )
+    return tell.Sentence(
+        f"{dear['run']} spends the most, {spent}, and names {tell.percent(dear['video_top1'])} of "
+        f"the videos; {best['run']} spends {cost[best.name]:.3g} billion and names "
+        f"{tell.percent(best['video_top1'])}."
+    )
 
 
 def protocol_table(runs: dict[str, Path]) -> tell.Table:
@@ -150,21 +178,33 @@ def ensemble(scores: dict[str, scoring.Scores], best: str) -> tell.Sentence:
     together = comparison.ensemble(scores)
     right, apart = hits.right_videos(together), comparison.compare(together, scores[best])
     low, high = intervals.bootstrap_interval(right, hits.all_groups(together))
+    chance = ", which may be chance" if apart["low"] <= 0 <= apart["high"] else ""
     return tell.Sentence(
         f"The mean of the scores of all {len(scores)} runs names the action in "
         f"{tell.percent(right.mean())} of the videos (95 % interval {100 * low:.1f} to "
         f"{100 * high:.1f} %): {100 * apart['difference']:+.1f} points against {best} alone (95 % "
-        f"interval {100 * apart['low']:+.1f} to {100 * apart['high']:+.1f})."
+        f"interval {100 * apart['low']:+.1f} to {100 * apart['high']:+.1f}){chance}."
     )
 
 
-def show_pairs(scores: dict[str, scoring.Scores]) -> tell.Sentence | None:
-    """Shows how often each run tells a category from its reverse; says so when there are none."""
+def show_pairs(scores: dict[str, scoring.Scores]) -> tell.Sentence:
+    """Shows how often each run tells a category from its reverse, and says which do; says so when
+    there are none."""
     tables = {name: pair_accuracy(own) for name, own in scores.items()}
     if not any(map(len, tables.values())):
         return tell.pairs(pd.DataFrame())
     figures.show(figures.pairs(tables))
-    return None
+    apart = [name for name, table in tables.items() if table.iloc[-1]["low"] > 0.5]
+    said = (
+        f"More than chance explains: {'; '.join(apart)}."
+        if apart
+        else ("No run reaches more than chance explains.")
+    )
+    return tell.Sentence(
+        "Categories that are each other's reverse hold the same poses in the opposite order. A "
+        "network that does not see order prefers the true one of the two in half of their videos. "
+        + said
+    )
 
 
 def pairs_table(scores: dict[str, scoring.Scores]) -> tell.Table:

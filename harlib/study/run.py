@@ -1,8 +1,7 @@
 """Runs a study: its notebooks in order through papermill, each run only when it has to."""
 
-import json
 import logging
-import os
+import re
 import sys
 import threading
 import time
@@ -14,7 +13,9 @@ import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from harlib.study import files, identity, index, report
+from harlib import progress
+from harlib.data.locks import Locked
+from harlib.study import checks, files, forecast, identity, index, report, session, tell
 
 
 class _ThisPython(AsyncKernelManager):
@@ -24,16 +25,22 @@ class _ThisPython(AsyncKernelManager):
     """
 
     kernel_log: BinaryIO
+    lock_file: int  # descriptor: the kernel keeps the run's lock should the study be killed
+    # Seconds from Ctrl-C, which the kernel gets as an interrupt, to its end by force: a training
+    # ends its step first, then writes a checkpoint.
+    shutdown_wait_time = 60.0
 
     @property
     def kernel_spec(self) -> KernelSpec:
-        argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+        # faulthandler: the log then says what a kernel died of
+        argv = [sys.executable, "-X", "faulthandler", "-m", "ipykernel_launcher"]
+        argv += ["-f", "{connection_file}"]
         argv.append("--log-level=ERROR")
         return KernelSpec(argv=argv, language="python", display_name="Python 3")
 
     async def _async_pre_start_kernel(self, **options):
         command, options = await super()._async_pre_start_kernel(**options)
-        return command, options | {"stderr": self.kernel_log}
+        return command, options | {"stderr": self.kernel_log, "pass_fds": (self.lock_file,)}
 
 
 def run_study(
@@ -48,17 +55,22 @@ def run_study(
     A run is skipped when it is complete with the same parameters and code, or when a run it builds
     on failed; the others go on.
 
-    Raises: ParamsError before anything runs.
+    Raises: ParamsError, and Locked while another process writes to a run, before anything runs.
     """
-    folder = files.study_folder(study)
-    os.environ["HARLIB_ROOT"] = str(files.study_root(folder))
-    runs = files.load_study(folder, overrides)
-    if unknown := set(only) - {run.name for run in runs}:
-        raise files.ParamsError(
-            f"no run {', '.join(sorted(unknown))} in {folder.name}; "
-            f"there are {', '.join(run.name for run in runs)}"
-        )
+    folder, runs = files.chosen(study, overrides, only)
+    every = {run.where: run.params for run in runs}
     runs = [run for run in runs if not only or run.name in only]
+    waiting = [number for number, run in enumerate(runs) if not identity.is_complete(run.params)]
+    todo = runs[min(waiting, default=len(runs)) :]  # what follows may have to run again
+    try:
+        for run in todo:
+            session.lock(run.params)
+        checks.refuse({run.where: run.params for run in todo}, every)
+    except (Locked, files.ParamsError):
+        for run in todo:
+            session.unlock(run.params)
+        raise
+    told = forecast.tell(runs, say)
     begun, failed, page = time.monotonic(), [], None
     for number, run in enumerate(runs, 1):
         label = f"[{number}/{len(runs)}] {run.name}"
@@ -73,10 +85,15 @@ def run_study(
             failed.append(run.name)
             say(f"{label}: FAILED: {problem}")
             say(f"    the notebook as far as it came: {_shown(_notebook(run))}")
+        elif not told:
+            told = forecast.tell(runs[number:], say)
+        session.unlock(run.params)
         report.write_report(run.params.run_dir)
         page = index.write_index(run.params.run_dir.parent)
+    if earlier := _earlier(runs[0].params.run_dir.parent / "before"):
+        say(earlier)
     say(f"{folder.name}: {len(runs) - len(failed)} of {len(runs)} runs complete, "
-        f"{_clock(time.monotonic() - begun)}")  # fmt: skip
+        f"{progress.clock(time.monotonic() - begun)}")  # fmt: skip
     if page:
         say(f"Report: {_shown(page)}")
     return page, failed
@@ -84,10 +101,12 @@ def run_study(
 
 def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
     """Executes one notebook; returns what went wrong in one line, empty when nothing did."""
+    held = session.lock(run.params)
     identity.claim(run.params)
+    _ThisPython.lock_file = held.file.fileno()
     _ThisPython.kernel_log = (run.params.run_dir / "kernel.log").open("wb")
     say(f"{label}: started")
-    begun, done = time.monotonic(), threading.Event()
+    begun, began, done = time.monotonic(), time.time(), threading.Event()
     watch = threading.Thread(
         target=_watch, args=(run.params.run_dir, label, done, say), daemon=True
     )
@@ -109,10 +128,13 @@ def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
         # A kernel that died leaves cells marked completed, so the notebook's own last word counts.
         if identity.read_state(run.params.run_dir).get("status") != "complete":
             problem = "the notebook ended without its last cell, finish"
+    except KeyboardInterrupt:
+        raise progress.StoppedAt(f"{label}: stopped{_where(run.params.run_dir, began)}") from None
     except papermill.PapermillExecutionError as error:
         problem = f"{error.ename}: {error.evalue}".splitlines()[0]
     except Exception as error:  # a kernel that died or did not start: the other runs still go on
         problem = f"{type(error).__name__}: {error}".splitlines()[0]
+        problem += _last_words(run.params.run_dir / "kernel.log")
     finally:
         done.set()
         watch.join()
@@ -120,33 +142,55 @@ def _execute(run: files.Run, label: str, say: Callable[[str], None]) -> str:
     if problem:
         identity.write_state(run.params.run_dir, status="failed", problem=problem)
     else:
-        say(f"{label}: complete, {_clock(time.monotonic() - begun)}")
+        say(f"{label}: complete, {progress.clock(time.monotonic() - begun)}")
+    for line in identity.read_state(run.params.run_dir).get("said", []):
+        say(f"    {line}")
     return problem
 
 
+def _last_words(log: Path) -> str:
+    """What a kernel died of, as the end of a message; nothing where its log does not tell."""
+    found = re.findall(r"Fatal Python error: (.+)", log.read_text(errors="replace"))
+    if not found:
+        return ""
+    cut = "; a file that was being read, such as the clip store's, was cut: har verify STORE"
+    return f" ({found[-1]}{cut if found[-1].startswith('Bus error') else ''})"
+
+
+def _earlier(folder: Path) -> str:
+    """What was put aside, in one line; empty when nothing was."""
+    kept = sorted(path for path in folder.glob("*") if path.is_dir())
+    if not kept:
+        return ""
+    size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    named = ", ".join(path.name for path in kept)
+    runs = tell.count(len(kept), "earlier run")
+    return f"{_shown(folder)} keeps {runs}, {tell.size(size)} on disk: {named}"
+
+
 def _watch(run_dir: Path, label: str, done: threading.Event, say: Callable[[str], None]) -> None:
-    """Shows ``progress.json``: one changing line on a terminal, else a line an epoch."""
-    path, begun, shown, width = run_dir / "progress.json", time.time(), None, 0
+    """Shows ``progress.json``: one changing line on a terminal, else a line a stage or epoch."""
+    begun, shown, width = time.time(), None, 0
     live = sys.stdout.isatty()
     while not done.wait(0.5):
-        try:
-            if path.stat().st_mtime < begun:
-                continue
-            state = json.loads(path.read_text())
-        except (FileNotFoundError, json.JSONDecodeError):
-            continue  # not training yet, or caught in the middle of a write
-        line = (
-            f"{label}: epoch {state['epoch']}/{state['epochs']}, loss {state['loss']:.3f}, "
-            f"{_clock(state['seconds_left'])} left"
-        )
+        state = progress.read(run_dir, since=begun)
+        if state is None:
+            continue
+        line, now = f"{label}: {progress.told(state)}", (state["stage"], state.get("epoch"))
         if live:
             print(f"\r{line:<{width}}", end="", flush=True)
             width = len(line)
-        elif state["epoch"] != shown:
+        elif now != shown:
             say(line)
-        shown = state["epoch"]
+        shown = now
     if live and width:
         print("\r" + " " * width + "\r", end="", flush=True)
+
+
+def _where(run_dir: Path, since: float) -> str:
+    """How far the run came, in brackets; empty before it said so."""
+    state = progress.read(run_dir, since)
+    return f" ({progress.told(state | {'seconds_left': None})})" if state else ""
 
 
 def _notebook(run: files.Run) -> Path:
@@ -156,9 +200,3 @@ def _notebook(run: files.Run) -> Path:
 def _shown(path: Path) -> str:
     """Relative to where the person stands, when it lies below."""
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds or 0), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes}:{rest:02d} min"

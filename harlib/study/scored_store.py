@@ -1,16 +1,15 @@
 """The clip store that a run was scored on, told from others by its hash."""
 
-import json
 from pathlib import Path
 
 import yaml
 
+from harlib import HarlibError
 from harlib.data.store import ClipStore
 from harlib.study import identity
-from harlib.study.common import OneLine
 
 
-class AnotherStore(OneLine, FileNotFoundError):
+class AnotherStore(HarlibError, FileNotFoundError):
     """The store that a run was scored on is not there; the message says what is, and a remedy."""
 
 
@@ -28,10 +27,10 @@ def scored_store(run_dir: Path, asked: Path | None = None) -> ClipStore:
     own = asked or root / (_named(run_dir, state) or Path("data", study, "store"))
     others = sorted(file.parent for file in (root / "data" / study).glob("*/store.json"))
     for place in dict.fromkeys([own, *others]):
-        if wanted and hash_of(place) == wanted:
+        if wanted and identity.hash_of(place) == wanted:
             return ClipStore(place)
     shown = own.relative_to(root) if own.is_relative_to(root) else own
-    if not hash_of(own):
+    if not (there := identity.hash_of(own)):
         raise AnotherStore(
             f"The clip store {wanted} that {run_dir.name} was scored on is no longer there "
             f"({shown}), so no video of it can be shown: notebook 01 with the run's parameters "
@@ -39,16 +38,10 @@ def scored_store(run_dir: Path, asked: Path | None = None) -> ClipStore:
         )
     was = f"was scored on the clip store {wanted}" if wanted else "does not say on which clip store"
     raise AnotherStore(
-        f"{run_dir.name} {was}, and {shown} holds {hash_of(own)}: no video is shown under these "
+        f"{run_dir.name} {was}, and {shown} holds {there}: no video is shown under these "
         f"scores. har study {study} trains and scores on the store that is there; notebook 01 with "
         "the earlier parameters makes the earlier one again."
     )
-
-
-def hash_of(folder: Path) -> str:
-    """The hash of the clip store in a folder; empty when none is there."""
-    about = folder / "store.json"
-    return json.loads(about.read_text())["hash"] if about.is_file() else ""
 
 
 def _named(run_dir: Path, state: dict) -> str:

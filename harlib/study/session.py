@@ -1,5 +1,6 @@
 """The frame of a run: begin, open the data, end."""
 
+import os
 import time
 from pathlib import Path
 
@@ -8,9 +9,37 @@ import pandas as pd
 
 from harlib.data.audit import Audit
 from harlib.data.catalog import Catalog
+from harlib.data.locks import Lock, Locked
 from harlib.data.store import ClipStore
+from harlib.progress import Stage
 from harlib.study import identity, live, tell
 from harlib.study.params import Common, ParamsError, Trained
+
+_locks: dict[Path, Lock] = {}
+
+
+def lock(p: Common) -> Lock:
+    """Keeps other processes out of the run's folder until `unlock`, or this process's end.
+
+    Raises: Locked, with the process that works there and since when.
+    """
+    path = p.run_dir.with_name(f".{p.run_dir.name}.lock")
+    if path not in _locks:
+        _locks[path] = Lock(path, f"{from_root(p, p.run_dir)} is being written")
+    return _locks[path]
+
+
+def unlock(p: Common) -> None:
+    """Lets other processes have the run's folder."""
+    if held := _locks.pop(p.run_dir.with_name(f".{p.run_dir.name}.lock"), None):
+        held.release()
+
+
+def note(p: Common, line: str) -> None:
+    """Says a line in the notebook, and in `har study` when the run ends."""
+    said = identity.read_state(p.run_dir).get("said", [])
+    identity.write_state(p.run_dir, said=list(dict.fromkeys([*said, line])))
+    print(line)
 
 
 class Finished(ParamsError):
@@ -22,10 +51,11 @@ def start(p: Common, *, anew: bool = False) -> tell.Sentence:
 
     A run that is complete stays as it is, and the steps that follow show what it left.
 
-    Raises: Finished when the folder's complete run is another one; `anew` puts that aside.
-        ValueError, before anything is touched, for a precision that this machine lacks.
+    Raises: Finished when the folder's complete run is another one; `anew` puts that aside. Locked
+        while another process writes to the folder; ValueError, before anything is touched, for a
+        precision that this machine lacks or another wrong value.
     """
-    live.attend(p.run_dir)
+    live.attend(_told_in(p))
     if not anew and kept(p) and not identity.is_same(p):
         raise Finished(
             f"{from_root(p, p.run_dir)} holds a finished run, which stays as it is; this one would "
@@ -34,6 +64,10 @@ def start(p: Common, *, anew: bool = False) -> tell.Sentence:
             f"params/{p.study} ask for; where that is another too, the finished one goes to "
             f"{from_root(p, p.run_dir.parent)}/before"
         )
+    if identity.displaces(p):
+        from harlib.study import checks  # which stands on this module
+
+        checks.refuse({f"parameters of {identity.notebook_of(p)}": p})
     said, policy, slow = f"Run {p.run} of the study {p.study}, seed {p.seed}", None, []
     if isinstance(p, Trained):
         import keras
@@ -49,6 +83,12 @@ def start(p: Common, *, anew: bool = False) -> tell.Sentence:
             f"{said}. It is complete: what follows shows the files in {from_root(p, p.run_dir)}, "
             "trains nothing and changes nothing."
         )
+    try:
+        lock(p)
+    except Locked as error:
+        # `har study` holds the lock for the kernel that it starts
+        if error.pid != os.getppid():
+            raise
     identity.claim(p)
     identity.write_state(p.run_dir, begun=time.time(), seconds_before=_trained(p))
     if policy:
@@ -66,6 +106,7 @@ def finish(p: Common) -> tell.Sentence:
     taken = minutes(p)
     if not kept(p):
         identity.write_state(p.run_dir, status="complete", minutes=taken, problem="")
+    unlock(p)
     return tell.Sentence(f"This run took {taken:.1f} minutes.")
 
 
@@ -95,14 +136,35 @@ def open_store(p: Common) -> ClipStore:
     Raises: FileNotFoundError that says which notebook to run.
     """
     if not (p.store_dir / "store.json").is_file():
-        raise FileNotFoundError(
-            f"no clip store at {from_root(p, p.store_dir)}: run notebook 01 with the study's "
-            f"parameters first (har study {p.study})"
-        )
+        raise FileNotFoundError(no_store(p))
     store = ClipStore(p.store_dir)
     if not kept(p):
-        identity.write_state(p.run_dir, store_hash=store.hash)
+        identity.write_state(p.run_dir, store_hash=store.hash, store=from_root(p, p.store_dir))
     return store
+
+
+def no_store(p: Common) -> str:
+    """Says that the clip store is not there, and what makes it."""
+    return (
+        f"no clip store at {from_root(p, p.store_dir)}: run notebook 01 with the study's "
+        f"parameters first (har study {p.study})"
+    )
+
+
+def stage(p: Common, name: str) -> Stage:
+    """A stage of the run, which tells in the run's `progress.json` how far it is.
+
+    A training inside another run (notebook 07) tells it in that one's, with its own name. In a
+    complete run nothing is written.
+    """
+    inside, folder = p.run.partition("/")[2], _told_in(p)
+    done = identity.read_state(folder).get("status") == "complete"
+    return Stage(None if done else folder, f"{inside}: {name}" if inside else name)
+
+
+def _told_in(p: Common) -> Path:
+    """The folder of the run that a person has started, this one or the one around it."""
+    return p.root / "runs" / p.study / p.run.partition("/")[0]
 
 
 def sample(
@@ -126,7 +188,7 @@ def listed(p: Common) -> pd.DataFrame:
     """What was listed, found or not: `video_id, category, split, group`, a row a video.
 
     From notebook 01's catalog; for a store of `har prepare`, from the store's own audit, which
-    knows no groups: there every video is its own.
+    knows the groups of what could be decoded: every other video is its own.
 
     Raises: FileNotFoundError when neither is there: lost videos could not be counted.
     """
@@ -139,7 +201,10 @@ def listed(p: Common) -> pd.DataFrame:
             "har prepare"
         )
     videos = Audit.load(p.store_dir).videos
-    return videos.assign(group=videos["video_id"])
+    key = ["split", "category", "video_id"]
+    known = ClipStore(p.store_dir).videos[[*key, "group"]]
+    videos = videos.merge(known, "left", on=key, validate="one_to_one")
+    return videos.assign(group=videos["group"].fillna(videos["video_id"]))
 
 
 def from_root(p: Common, path: Path) -> str:

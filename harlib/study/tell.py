@@ -1,120 +1,17 @@
-"""Sentences and tables of a report, made from numbers; everything is escaped."""
+"""Sentences of a report, made from numbers."""
 
-import html
-import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-PERCENT = {"top1", "top5", "accuracy", "low", "high", "lowest", "highest", "share",
-           "clip_top1", "clip_top5", "clip_mean_class", "video_top1", "video_top5", "mean_class",
-           "majority", "difference"}  # fmt: skip
+from harlib.data import own_videos
+from harlib.evaluation import naming
+from harlib.study.shown import PERCENT, Sentence, Table, cell, count, percent, size, unbroken
 
-
-# a cell of a column that reads better aligned at the right
-_NUMBER = re.compile(r"–|[+-]?[\d,.]+(e[+-]\d+)?( %)?( to [+-]?[\d,.]+( %)?)?")
-
-# columns whose own name a reader would stumble over; others lose their underscores
-NAMES = {
-    "video_top1": "video top-1",
-    "video_top5": "video top-5",
-    "clip_top1": "clip top-1",
-    "clip_top5": "clip top-5",
-    "mean_class": "video mean class",
-    "gmacs": "GMACs a clip",
-    "low": "95 % from",
-    "high": "95 % to",
-    "true": "true category",
-    "predicted": "called",
-    "share": "share of the category",
-}
-
-
-class Sentence(str):
-    """Text that a notebook shows as a paragraph."""
-
-    def _repr_html_(self) -> str:
-        return f'<p class="reading">{unbroken(html.escape(self))}</p>'
-
-    def __repr__(self) -> str:
-        return str(self)
-
-
-class Table:
-    """A DataFrame that a notebook shows with fractions as percent and counts with separators."""
-
-    def __init__(self, frame: pd.DataFrame):
-        self.frame = frame
-
-    def _text(self) -> pd.DataFrame:
-        return pd.DataFrame(
-            {
-                NAMES.get(name, str(name).replace("_", " ")): [
-                    cell(name, value) for value in column
-                ]
-                for name, column in self.frame.items()
-            }
-        )
-
-    def _repr_html_(self) -> str:
-        if not len(self.frame):
-            return ""
-        text = self._text()
-        kinds = ["number" if all(map(_NUMBER.fullmatch, values)) else "text"
-                 for _, values in text.items()]  # fmt: skip
-        head = _row('th scope="col"', text.columns, kinds)
-        body = "\n".join(_row("td", cells, kinds) for cells in text.itertuples(index=False))
-        return f"<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
-
-    def __repr__(self) -> str:
-        return self._text().to_string(index=False)
-
-
-def _row(tag: str, texts: Iterable[str], kinds: list[str]) -> str:
-    cells = (
-        f'<{tag} class="{kind}">{html.escape(text)}</{tag[:2]}>'
-        for kind, text in zip(kinds, texts, strict=True)
-    )
-    return f"<tr>{''.join(cells)}</tr>"
-
-
-def cell(name: str, value: Any) -> str:
-    """One value as a reader wants it: ``0.913`` as ``91.3 %``, ``48340816`` as ``48,340,816``."""
-    if value is None or (isinstance(value, float) and pd.isna(value)):
-        return "–"
-    if name in PERCENT:
-        return percent(value)
-    if name == "bytes" or str(name).endswith("_bytes"):
-        return size(value)
-    if name == "minutes":
-        return f"{value:,.1f}"
-    if isinstance(value, float):
-        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def unbroken(text: str) -> str:
-    """The text with its percent signs on the line of their numbers."""
-    return text.replace(" %", "\u00a0%")
-
-
-def percent(value: float) -> str:
-    return "–" if value is None or pd.isna(value) else f"{100 * value:.1f} %"
-
-
-def count(number: int, noun: str) -> str:
-    """``1 clip``, ``1,200 clips``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def size(value: float) -> str:
-    """Bytes for people, in powers of ten: ``1.2 GB``."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
+__all__ = ["PERCENT", "Sentence", "Table", "answer", "audit", "cell", "comparison", "cost", "count",
+           "data", "guess", "pairs", "parameters", "percent", "reading", "size", "stills",
+           "stills_training", "training", "unbroken"]  # fmt: skip
 
 
 def data(store) -> Sentence:
@@ -126,6 +23,18 @@ def data(store) -> Sentence:
         f"The store holds {counts} of {len(store.categories)} categories, typically "
         f"{seconds:.1f} s long, {size(store.bytes)} as {store.codec}."
     )
+
+
+def listed(catalog) -> Sentence:
+    """What a catalog leaves out, could not find or does not know."""
+    known = "Every video that lies there is listed, and which videos belong together is known."
+    return Sentence(" ".join(catalog.notes) or known)
+
+
+def groups(videos: pd.DataFrame) -> Sentence:
+    """Whether the groups of some videos are known: rows with `video_id` and `group`."""
+    known = "No group of videos that belong together lies on two sides of the split."
+    return Sentence(own_videos.groups_warning(videos) or known)
 
 
 def audit(table: pd.DataFrame) -> Sentence:
@@ -141,11 +50,22 @@ def audit(table: pd.DataFrame) -> Sentence:
     )
 
 
-def cost(parameters: int, gmacs: float, clips: int, epochs: int) -> Sentence:
-    """What training such a network costs; a training step costs about three forward passes."""
+def parameters(number: int, trained: int | None = None) -> str:
+    """``1,000 parameters, 10 of them trained``; the second half where some are frozen."""
+    some = "" if trained in (None, number) else f", {trained:,} of them trained"
+    return f"{number:,} parameters{some}"
+
+
+def cost(
+    number: int, gmacs: float, clips: int, epochs: int, trained: int | None = None
+) -> Sentence:
+    """What training such a network costs; a training step costs about three forward passes.
+
+    number, trained: of parameters, in all and without the frozen ones.
+    """
     total = 3 * gmacs * clips * epochs / 1e6
     return Sentence(
-        f"The network has {parameters:,} trainable parameters and spends {gmacs:.3g} billion "
+        f"The network has {parameters(number, trained)}, and spends {gmacs:.3g} billion "
         f"multiply-adds on a clip. Training shows it {clips:,} clips in {count(epochs, 'epoch')}: "
         f"about {total:.2g} × 10¹⁵ multiply-adds in all."
     )
@@ -154,9 +74,12 @@ def cost(parameters: int, gmacs: float, clips: int, epochs: int) -> Sentence:
 def training(history: pd.DataFrame) -> Sentence:
     """How a training went, from its history."""
     first, last = history.iloc[0], history.iloc[-1]
+    went = f"went from {first['loss']:.2f} to {last['loss']:.2f}"
+    if len(history) == 1:
+        went = f"was {last['loss']:.2f}"
     text = (
         f"In {count(len(history), 'epoch')} and {history['seconds'].sum() / 60:.1f} minutes the "
-        f"training loss went from {first['loss']:.2f} to {last['loss']:.2f}"
+        f"training loss {went}"
     )
     if "val_accuracy" in history and history["val_accuracy"].notna().any():
         best = history["val_accuracy"].idxmax()
@@ -201,72 +124,123 @@ def answer(metrics: Mapping[str, Any]) -> Sentence:
     read = max(video["n"] - metrics.get("missing", 0), 1)
     views = clip["n"] / read
     said = count(round(views), "view") if views == round(views) else f"{views:.1f} views on average"
-    chance = ""
-    if metrics.get("majority") is not None:
-        least = percent(metrics["majority"])
-        chance = f" Always naming the most frequent category would give {least}."
     lost = ""
     if metrics.get("missing"):
         lost = (
             f" {count(metrics['missing'], 'listed video')} could not be read and counted as wrong."
         )
+    single = ""
+    if clip["top1"] is not None and views > 1:
+        single = f"; a single view is right {percent(clip['top1'])} of the time"
+        apart = 100 * (clip["top1"] - video["top1"])
+        if abs(apart) >= 0.05:
+            single += f", {abs(apart):.1f} points {'more' if apart > 0 else 'less'} than their mean"
     return Sentence(
-        f"{metrics['model']['name']} names the action in {percent(video['top1'])} of "
+        f"{naming.network(metrics)} names the action in {percent(video['top1'])} of "
         f"{video['n']:,} {how['split']} videos (95 % interval {100 * low:.1f} to "
         f"{100 * high:.1f} %), from {said} a video of "
-        f"{count(how['frames'], 'frame')} × stride {how['stride']}; a single view is right "
-        f"{percent(clip['top1'])} of the time.{lost}{chance}"
+        f"{count(how['frames'], 'frame')} × stride {how['stride']}{single}."
+        f"{lost}{guess(low, high, metrics.get('majority'))}"
     )
+
+
+def guess(low: float, high: float, majority: float | None) -> str:
+    """How an accuracy's interval lies to that of always naming the most frequent category."""
+    if majority is None or pd.isna(majority):
+        return ""
+    text = f" Always naming the most frequent category would give {percent(majority)}"
+    if high < majority:
+        return f"{text}, which is more."
+    if low <= majority:
+        return f"{text}, which lies within the interval: nothing shows that more was learned."
+    return f"{text}."
 
 
 def reading(per_category: pd.DataFrame, confused: pd.DataFrame) -> Sentence:
     """Where a model is strong and where it is weak."""
     ranked = per_category.dropna(subset=["accuracy"]).sort_values("accuracy", kind="stable")
     worst, best = ranked.iloc[0], ranked.iloc[-1]
-    text = (
-        f"Its surest category is {best['category']} ({percent(best['accuracy'])}), its hardest "
-        f"{worst['category']} ({percent(worst['accuracy'])} of {int(worst['support'])})."
-    )
+    if worst["accuracy"] == best["accuracy"]:
+        text = f"It names each of its categories right equally often ({percent(best['accuracy'])})."
+    else:
+        text = (
+            f"{_which(ranked, best['accuracy'], 'best')} ({percent(best['accuracy'])}). "
+            f"{_which(ranked, worst['accuracy'], 'hardest')} "
+            f"({percent(worst['accuracy'])})."
+        )
     wrong = confused[confused["videos"] > 0]
     if not len(wrong):
         return Sentence(f"It confuses no two categories. {text}")
     top = wrong.iloc[0]
+    several = len(wrong) > 1 and wrong.iloc[1]["videos"] == top["videos"]
     return Sentence(
-        f"{text} Its most frequent mistake is to call {top['true']} {top['predicted']} "
+        f"{text} {'One of its' if several else 'Its'} most frequent mistake"
+        f"{'s' if several else ''} is to call {top['true']} {top['predicted']} "
         f"({count(int(top['videos']), 'video')})."
     )
 
 
-def pairs(table: pd.DataFrame) -> Sentence:
-    """What a model makes of actions that are each other's reverse (``metrics.pair_accuracy``)."""
+def _which(ranked: pd.DataFrame, accuracy: float, word: str) -> str:
+    """``Its best category is bow``, ``Its best categories are bow and wave``, or their number."""
+    names = ranked.loc[ranked["accuracy"] == accuracy, "category"].tolist()
+    if len(names) == 1:
+        return f"Its {word} category is {names[0]}"
+    if len(names) > 3:
+        return f"Its {word} categories are {len(names)} alike"
+    return f"Its {word} categories are {', '.join(names[:-1])} and {names[-1]}"
+
+
+def pairs(table: pd.DataFrame, *, averaged: bool = False) -> Sentence:
+    """What a model makes of actions that are each other's reverse (``metrics.pair_accuracy``).
+
+    averaged: its score is a mean over single frames, which holds no order.
+    """
     if not len(table):
         return Sentence("These categories hold no two actions that are each other's reverse.")
     row = table.iloc[-1]
-    verdict = (
-        "which coin tosses could explain: nothing shows that it sees the order of time"
-        if row["low"] <= 0.5
-        else "more than coin tosses could explain: it sees the direction of time"
-    )
+    if row["high"] < 0.5:
+        verdict = (
+            "less than coin tosses could explain: it sees the direction of time, and takes one "
+            "for the other"
+        )
+    elif row["low"] <= 0.5:
+        verdict = "which coin tosses could explain: nothing shows that it sees the order of time"
+    elif averaged:
+        verdict = "more than coin tosses could explain: something beside the order gives them away"
+    else:
+        verdict = "more than coin tosses could explain: it sees the direction of time"
+    held = "hold the same frames in another order"
+    if averaged:
+        held += ", which is lost in an average over single frames"
     return Sentence(
-        f"Of two actions that are each other's reverse it prefers the true one in "
-        f"{percent(row['accuracy'])} of {int(row['videos'])} videos (95 % interval "
-        f"{100 * row['low']:.0f} to {100 * row['high']:.0f} %), {verdict}."
+        f"Two actions that are each other's reverse {held}. Of the two scores within such a pair "
+        f"the true action's is the higher one in {percent(row['accuracy'])} of "
+        f"{int(row['videos'])} videos (95 % interval {100 * row['low']:.0f} to "
+        f"{100 * row['high']:.0f} %), {verdict}."
     )
 
 
 def comparison(table: pd.DataFrame, compared: pd.DataFrame) -> Sentence:
-    """Which run is best, and whether the lead is more than chance."""
+    """Which run is best, whether the lead is more than chance, and whether it beats guessing."""
     ranked = table.sort_values("video_top1", ascending=False, kind="stable")
     best = ranked.iloc[0]
+    chance = ""
+    if {"low", "high", "majority"} <= set(ranked):
+        chance = guess(best["low"], best["high"], best["majority"])
     text = f"{best['run']} is best with {percent(best['video_top1'])} of the videos"
     if len(ranked) == 1:
-        return Sentence(f"{text}; it is the only run so far.")
+        return Sentence(
+            f"{best['run']} names the action in {percent(best['video_top1'])} of the videos; it is "
+            f"the only run so far.{chance}"
+        )
     second = ranked.iloc[1]
     if best["video_top1"] == second["video_top1"]:
         level = ranked.loc[ranked["video_top1"] == best["video_top1"], "run"]
+        names = f"{', '.join(level[:-1])} and {level.iloc[-1]}"
+        verdict = "lead together" if len(level) < len(ranked) else "are equal, and none leads"
         return Sentence(
-            f"{', '.join(level[:-1])} and {level.iloc[-1]} lead together: each names the action in "
-            f"{percent(best['video_top1'])} of the videos."
+            f"{names} {verdict}: each names the action in {percent(best['video_top1'])} of the "
+            f"videos.{chance}"
         )
     rows = compared[
         compared["a"].isin([best["run"], second["run"]])
@@ -279,9 +253,9 @@ def comparison(table: pd.DataFrame, compared: pd.DataFrame) -> Sentence:
     if low <= 0:
         return Sentence(
             f"{text}, but its lead over {second['run']} ({percent(second['video_top1'])}) may be "
-            f"chance: the 95 % interval of the difference holds zero."
+            f"chance: the 95 % interval of the difference holds zero.{chance}"
         )
     return Sentence(
         f"{text}, {100 * low:.1f} to {100 * high:.1f} points (95 % interval) ahead of "
-        f"{second['run']} ({percent(second['video_top1'])})."
+        f"{second['run']} ({percent(second['video_top1'])}).{chance}"
     )

@@ -1,7 +1,8 @@
 """Batches by their position: a Grain dataset, or any object with `__getitem__`."""
 
 import contextlib
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import grain
 import keras
@@ -37,15 +38,24 @@ def read(batches, start: int, stop: int, threads: int, workers: int = 0) -> Iter
 
 
 def validate(
-    group: devices.Single, recipe: Recipe, dataset, classes: int, threads: int
+    group: devices.Single,
+    recipe: Recipe,
+    dataset,
+    classes: int,
+    threads: int,
+    told: Callable[[float], None] = lambda seconds: None,
 ) -> dict[str, float]:
-    """`val_loss` (mean cross-entropy in nats, without smoothing) and `val_accuracy` per clip."""
+    """`val_loss` (mean cross-entropy in nats, without smoothing) and `val_accuracy` per clip.
+
+    told: is called with the seconds of each batch.
+    """
     loss = correct = clips = 0
     own = group.own(len(dataset))
     if group.processes > 1 and len(own):
         part = isinstance(dataset, grain.MapDataset)
         dataset = dataset[own.start :: own.step] if part else [dataset[i] for i in own]
     with contextlib.closing(read(dataset, 0, len(own), threads)) as source:
+        began = time.monotonic()
         for batch, labels in source:
             scores = np.asarray(group.predict(batch), np.float64)
             targets = recipe.targets(labels, classes)
@@ -54,6 +64,9 @@ def validate(
             loss -= float((targets * logs).sum())
             correct += int((scores.argmax(1) == targets.argmax(1)).sum())
             clips += len(targets)
+            now = time.monotonic()
+            told(now - began)
+            began = now
     loss, correct, clips = group.total([loss, correct, clips])
     if not clips:
         raise ValueError("the validation set holds no clips")

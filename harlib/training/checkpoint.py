@@ -14,12 +14,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
+from harlib import HarlibError
 
-class CheckpointError(ValueError):
+
+class CheckpointError(HarlibError):
     """No checkpoint of the run can be read."""
 
 
-class CheckpointMismatch(ValueError):
+class CheckpointMismatch(HarlibError):
     """The checkpoint was made with other parameters or data; the message shows the difference."""
 
 
@@ -60,7 +62,9 @@ def as_numpy(variable) -> np.ndarray:
     """A Keras variable's value; of one with a copy on each device, the first device's."""
     value = variable.value
     # What MirroredStrategy makes is no tensor yet, only a holder of tensors.
-    return value.numpy() if hasattr(value, "values") else keras.ops.convert_to_numpy(value)
+    if keras.backend.backend() == "tensorflow" and hasattr(value, "values"):
+        return value.numpy()
+    return keras.ops.convert_to_numpy(value)
 
 
 def restore(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> None:
@@ -114,7 +118,7 @@ class Checkpoints:
 
     def paths(self) -> list[Path]:
         """The checkpoint files, oldest first."""
-        return sorted(self.folder.glob("step-*.npz"), key=lambda p: int(p.name.split("-")[1]))
+        return sorted(self.folder.glob("step-*.npz"), key=_step)
 
     def save(self, step: int, arrays: Mapping[str, np.ndarray], state: Mapping) -> Path:
         """Write the checkpoint of `step`; then remove the ones that are not kept."""
@@ -165,12 +169,21 @@ class Checkpoints:
 
     def holds(self, step: int) -> bool:
         """Whether there is a checkpoint of this step."""
-        return any(int(path.name.split("-")[1]) == step for path in self.paths())
+        return any(_step(path) == step for path in self.paths())
 
     def clear(self) -> None:
         """Remove every checkpoint."""
         for path in self.folder.iterdir():
             path.unlink()
+
+
+def newest_step(folder: Path) -> int:
+    """The step of the newest checkpoint in `folder`; 0 where there is none."""
+    return max(map(_step, Path(folder).glob("step-*.npz")), default=0)
+
+
+def _step(path: Path) -> int:
+    return int(path.name.split("-")[1])
 
 
 def differences(then, now, name: str = "") -> list[str]:

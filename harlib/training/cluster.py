@@ -10,13 +10,14 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from harlib import HarlibError
 from harlib.training.interrupt import Stopped
 from harlib.training.peers import Peers
 
 PORT = 29_400  # of the coordinator, where nothing else is given; the next one is for `Peers`
 
 
-class ClusterError(ValueError):
+class ClusterError(HarlibError):
     """The processes of a training cannot be found; the message says what is missing."""
 
 

@@ -5,10 +5,11 @@ from collections.abc import Mapping
 import keras
 import numpy as np
 
+from harlib import HarlibError
 from harlib.training.checkpoint import as_numpy
 
 
-class TrainingDiverged(ArithmeticError):
+class TrainingDiverged(HarlibError, ArithmeticError):
     """A loss or a weight became infinite or NaN; the message says where and what to try."""
 
 

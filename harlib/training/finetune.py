@@ -32,7 +32,7 @@ def freeze(model, below=None, *, batch_norm=False):
         if isinstance(layer, keras.layers.BatchNormalization):
             frozen = frozen or batch_norm
         layer.trainable = not frozen
-    left = models.parameters(model)
+    left = models.trainable(model)
     if not left:
         raise ValueError(f"{model.name} frozen below {below!r} has nothing left to train.")
     return left

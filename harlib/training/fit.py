@@ -13,6 +13,7 @@ from pathlib import Path
 import keras
 import pandas as pd
 
+from harlib.progress import Stage
 from harlib.training import devices, precision
 from harlib.training.batches import read
 from harlib.training.divergence import TrainingDiverged
@@ -45,6 +46,7 @@ def fit(
     monitor: str = "val_accuracy",
     report: Callable[[str], None] = print,
     watchers: Sequence[Callable[[pd.DataFrame], None]] = (),
+    stage: Stage | None = None,
 ) -> pd.DataFrame:
     """Train `model` to the end of the recipe and return its history, one row an epoch.
 
@@ -61,13 +63,16 @@ def fit(
     the averaged weights where the recipe keeps them; `lr` of the last step; `seconds` of the
     epoch's steps; `clips_per_s`; `wait_share`, the part of `seconds` spent waiting for data;
     `memory_bytes` of the process tree. Every epoch's row is in `run_dir/history.csv`, and every
-    one of `watchers` is called with the table so far (see `training.watch`).
+    one of `watchers` is called with the table so far (see `training.watch`). `stage` is whose
+    `progress.json` says how far the training is; without it `run_dir`'s.
 
     Checkpoints go to `run_dir/checkpoints` at the start, every `checkpoint_every_s` seconds and
     `checkpoint_every_steps` steps, before an error in the data, Ctrl-C or SIGTERM leaves this
     function (of several processes, all at the same step), and at the end. With `resume`, a run goes
     on from its newest one if `identity` (JSON types: whatever decides the data and the model),
-    recipe and shapes are the same; otherwise the old ones are removed. With validation, the model
+    recipe and shapes are the same; otherwise the old ones are removed. Where it had
+    been trained for longer than the recipe asks, nothing is trained: its model and the longer
+    history are what is returned, and `report` is told. With validation, the model
     of the best epoch by `monitor` is `run_dir/checkpoints/best.keras`. At the end
     `run_dir/model.keras` holds the model, without optimiser.
 
@@ -91,7 +96,9 @@ def fit(
     with group.scope():
         if group.process:  # process 0 speaks, draws and logs for all
             report, watchers = _silent, ()
-        run = Run(group, recipe, Path(run_dir), identity, keep, report)
+        run = Run(group, recipe, Path(run_dir), identity, keep, report, stage)
+        if validation is not None:
+            run.progress.validation = len(group.own(len(validation)))
         report(recipe.describe())
         for line in precision.slow():
             report(line)
@@ -137,7 +144,7 @@ def _steps(run, batches, validation, threads, workers, every, monitor, watchers)
             if stop:
                 name = signal.Signals(stop).name
                 report(f"stopped by {name}; checkpoint of step {run.step} of {run.total} saved")
-                leave(stop, run.group, f"stopped at step {run.step}; run again to go on from there")
+                leave(stop, run.group, f"training: stopped after step {run.step} of {run.total}")
 
 
 def _check(model, recipe, epochs, steps_per_epoch, validation, monitor) -> None:

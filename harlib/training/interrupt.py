@@ -4,6 +4,8 @@ import signal
 import threading
 from collections.abc import Callable
 
+from harlib.progress import StoppedAt
+
 _SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
@@ -48,7 +50,7 @@ class Interrupt:
         return int(signal.SIGTERM if term else signal.SIGINT if interrupted else 0)
 
 
-def leave(number: int, group, message: str) -> None:
+def leave(number: int, group, where: str) -> None:
     """Raise what the signal would have raised: KeyboardInterrupt, or exit status 143.
 
     Of several processes, each raises Stopped once all are here.
@@ -58,4 +60,4 @@ def leave(number: int, group, message: str) -> None:
         raise Stopped(128 + number)
     if number == signal.SIGTERM:
         raise SystemExit(128 + signal.SIGTERM)
-    raise KeyboardInterrupt(message)
+    raise StoppedAt(where)

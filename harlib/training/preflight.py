@@ -11,9 +11,11 @@ import numpy as np
 import pandas as pd
 
 from harlib.data.audit import Audit
+from harlib.data.own_videos import unknown_groups
+from harlib.progress import Stage
 from harlib.training import devices, room
 from harlib.training.batches import read, validate
-from harlib.training.checkpoint import capture, restore_model
+from harlib.training.checkpoint import capture, newest_step, restore_model
 from harlib.training.progress import duration, tree_memory
 from harlib.training.recipe import Recipe
 
@@ -25,8 +27,8 @@ def labels(store, train_split: str, validate_split: str = "") -> pd.DataFrame:
     """The audit of a store's labels: a row a check, `check, found, verdict`.
 
     Verdicts: "ok", "look" (may be meant) and "stop" (the result would mean nothing): categories
-    without training videos, groups or equal videos on both sides of a split (stop from 1 % on),
-    and the accuracy of always saying the largest category.
+    without training videos, groups or equal videos on both sides of a split (stop from 1 % on;
+    groups that are unknown are to look at), and the accuracy of always saying the largest category.
     """
     videos = store.videos
     train = videos[videos["split"] == train_split]
@@ -44,7 +46,13 @@ def labels(store, train_split: str, validate_split: str = "") -> pd.DataFrame:
     if validate_split:
         shared = (set(train["group"]) & set(other["group"])) - {"", np.nan}
         found = f"{len(shared)} in {train_split} and {validate_split}"
-        rows.append(("shared groups", found, _leak(len(shared), other["group"].nunique())))
+        verdict = _leak(len(shared), other["group"].nunique())
+        both = videos[videos["split"].isin([train_split, validate_split])]
+        if unknown := unknown_groups(both):
+            found = f"unknown: of {unknown:,} of {len(both):,} videos no group is known; of the "
+            found += f"others {len(shared)} in {train_split} and {validate_split}"
+            verdict = "look" if verdict == "ok" else verdict
+        rows.append(("shared groups", found, verdict))
     if (Path(store.root) / "audit.csv").is_file():
         rows.append(_audited(Audit.load(store.root)))
     share = other["category"].value_counts(normalize=True)
@@ -86,11 +94,14 @@ def check(
     keep: int = 2,
     steps: int = 60,
     seconds: float = 20.0,
+    stage: Stage | None = None,
 ) -> pd.DataFrame:
     """What can be known before training: a row a check, `check, found, verdict`.
 
     The arguments are those of `fit.fit`. At most `steps` steps and about `seconds` seconds (after
     the first step, which builds the graph) go into learning `batches[0]` by heart, without dropout.
+    `stage` is told how far that is, without a time: it ends as soon as the batch is learned.
+
     Afterwards the model has its weights, random states and dropout back, and it is not compiled
     with this trial's optimiser any more than with another: `fit` compiles it anew.
     """
@@ -98,7 +109,7 @@ def check(
     classes = model.output_shape[-1]
     group = devices.of(model)
     with group.scope(), same_random(), _untouched(model):
-        trial = _Trial(group, recipe, classes)
+        trial = _Trial(group, recipe, classes, stage)
         with contextlib.closing(read(batches, 0, 1, 0)) as source:
             trial.learn(next(source), steps, seconds)
         memory = tree_memory()
@@ -117,18 +128,21 @@ def check(
     # On a CPU the readers take their time from the network's cores; beside an accelerator they
     # work at the same time.
     together = max(step_s, load_s) if on_device else step_s + load_s
-    total = recipe.epochs * (recipe.steps_per_epoch * together + validate_s)
+    whole = recipe.epochs * recipe.steps_per_epoch
+    left = whole - min(whole, newest_step(run_dir / "checkpoints"))
+    epochs_left = math.ceil(left / recipe.steps_per_epoch)
+    total = left * together + epochs_left * validate_s + max(0.0, trial.graph_s)
     end = time.strftime("%a %d %b %H:%M", time.localtime(time.time() + total))
-    total_steps = recipe.epochs * recipe.steps_per_epoch
-    rows.append(("estimated end", f"{duration(total)} for {total_steps:,} steps: {end}", "ok"))
+    what = f"{whole:,} steps" if left == whole else f"the last {left:,} of {whole:,} steps"
+    rows.append(("estimated end", f"{duration(total)} for {what}: {end}", "ok"))
     return _table(rows)
 
 
 class _Trial:
     """The attempt to learn one batch by heart."""
 
-    def __init__(self, group, recipe, classes):
-        self.group, self.classes = group, classes
+    def __init__(self, group, recipe, classes, stage):
+        self.group, self.classes, self.stage = group, classes, stage
         length = recipe.steps_per_epoch, recipe.epochs
         # The average's memory is the recipe's; it changes nothing here.
         self.recipe = Recipe("preflight", "", *length, optimizer="adam", lr=_RATE, ema=recipe.ema)
@@ -144,6 +158,8 @@ class _Trial:
         self.floor = -float((targets * np.log(np.maximum(targets, 1e-9))).sum(1).mean())
         began = None
         while len(self.losses) < steps:
+            if self.stage is not None:
+                self.stage.write(len(self.losses), steps)
             start = time.monotonic()
             values = self.group.train(clips, targets, None)
             times.append(time.monotonic() - start)
@@ -155,6 +171,7 @@ class _Trial:
             if not math.isfinite(self.losses[-1]) or len(times) > 3 and (learned or late):
                 break
         self.step_s = float(np.median(times[1:])) if len(times) > 1 else times[0]
+        self.graph_s = times[0] - self.step_s  # the first step builds the graph
 
     def progress(self) -> float:
         """Share of the way from the first loss to the lowest one possible."""

@@ -196,7 +196,10 @@ class Recipe:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
     def describe(self) -> str:
-        """Two lines for people: what differs from the plain optimiser, and the rate over time."""
+        """Two lines for people: what differs from the plain optimiser, and the rate over time.
+
+        A third where the batches do not divide into updates.
+        """
         parts = [
             f"{f.name} {_plain(getattr(self, f.name))}"
             for f in dataclasses.fields(self)[5:]
@@ -213,9 +216,16 @@ class Recipe:
             rule = f"{self.monitor} gained under {self.gain:.3g}"
             levels = ", ".join(f"{self.lr * x:.3g}" for x in self.levels[1:4])
             later = f"; on {rule} over {self.patience} epochs: {levels}"
+        total = self.steps_per_epoch * self.epochs
+        unused = ""
+        if rest := total % self.accumulate:
+            unused = (
+                f"\nof {total} batches the last {rest} change no weight: {self.accumulate} make an "
+                f"update"
+            )
         return (
             f"{self.name}: {self.optimizer}, {', '.join(parts)}\n"
-            f"learning rate {', '.join(rates)}{later}"
+            f"learning rate {', '.join(rates)}{later}{unused}"
         )
 
 
@@ -273,6 +283,9 @@ def _check(r: Recipe) -> None:
         (not 0 <= r.ema < 1, "ema lies in [0, 1)"),
         (r.clip_norm < 0, "clip_norm is 0 or more"),
         (r.accumulate < 1, "accumulate is at least 1"),
+        (r.accumulate > (steps := r.steps_per_epoch * r.epochs),
+         f"accumulate={r.accumulate} batches an update, but the run has {steps} in all: nothing "
+         f"would be trained; give at most {steps}"),
         (r.class_weight and min(r.class_weight) < 0, "class_weight holds numbers from 0"),
     ]  # fmt: skip
     for refused, why in refusals:

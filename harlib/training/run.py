@@ -7,6 +7,7 @@ import time
 import keras
 import numpy as np
 
+from harlib.progress import Stage
 from harlib.training import precision
 from harlib.training.batches import read, validate
 from harlib.training.checkpoint import Checkpoints, as_numpy, capture, restore, write_atomically
@@ -17,7 +18,7 @@ from harlib.training.progress import Progress, duration, tree_memory
 class Run:
     """The state of one run: what a checkpoint holds, and the moves that change it."""
 
-    def __init__(self, group, recipe, run_dir, identity, keep, report):
+    def __init__(self, group, recipe, run_dir, identity, keep, report, stage=None):
         self.group, self.model = group, (model := group.model)
         self.recipe, self.run_dir, self.report = recipe, run_dir, report
         self.classes = model.output_shape[-1]
@@ -32,7 +33,9 @@ class Run:
         self.best: list | None = None
         self.sums = self._zero()
         self.told = False  # how a batch is shared
-        self.progress = Progress(run_dir, recipe.epochs, recipe.steps_per_epoch, report)
+        length = recipe.epochs, recipe.steps_per_epoch
+        stage = stage or Stage(run_dir, "training")
+        self.progress = Progress(run_dir, *length, report, stage)
         fingerprint = {
             "identity": dict(identity or {}),
             "recipe": recipe.config(),
@@ -61,7 +64,13 @@ class Run:
         restore(self.model, arrays)
         for key in ("step", "schedule", "history", "best", "sums"):
             setattr(self, key, state[key])
-        if self.step or self.group.processes == 1:
+        if self.step > self.total:
+            self.report(
+                f"this run was trained for {self.step} steps before, more than the {self.total} "
+                f"asked for: its model and history of {len(self.history)} epochs stay as they are; "
+                f"give another run_dir to train for {self.recipe.epochs}"
+            )
+        elif self.step or self.group.processes == 1:
             self.report(f"resuming at step {self.step} of {self.total}")
 
     def save(self) -> None:
@@ -72,12 +81,14 @@ class Run:
         """
         if self.group.process:
             return
+        began = time.monotonic()
         arrays = capture(self.model)
         bad = first_nonfinite(self.model, arrays)
         if bad:
             raise TrainingDiverged(advice(f"{bad} is not finite after step {self.step}"))
         state = {k: getattr(self, k) for k in ("schedule", "history", "best", "sums")}
         self.checkpoints.save(self.step, arrays, state)
+        self.progress.saved(time.monotonic() - began)
 
     def train(self, clips, labels, began: float, waited: float) -> None:
         """One step; `began`: when its batch was asked for; `waited`: seconds until it came."""
@@ -149,7 +160,9 @@ class Run:
         }
         if validation is not None:
             with self._averaged():
-                row |= validate(self.group, self.recipe, validation, self.classes, threads)
+                row |= validate(
+                    self.group, self.recipe, validation, self.classes, threads, self._validated
+                )
                 if not math.isfinite(row["val_loss"]):
                     where = f"the validation loss is {row['val_loss']} after epoch {row['epoch']}"
                     raise TrainingDiverged(advice(where))
@@ -168,6 +181,12 @@ class Run:
         if self.group.process == 0:
             self.progress.epoch(self.history, self.step)
 
+    def _validated(self, seconds: float) -> None:
+        """A batch of the validation took so many seconds."""
+        if self.group.process == 0:
+            loss = self.sums["loss"] / self.sums["clips"]
+            self.progress.validated(self.step, loss, seconds)
+
     def finish(self) -> None:
         """Save the last checkpoint and the model."""
         self.group.meet("trained")
@@ -179,7 +198,7 @@ class Run:
         path = self.run_dir / "model.keras"
         _save(self.model, path)
         seconds = sum(row["seconds"] for row in self.history)
-        self.report(f"trained {self.total} steps in {duration(seconds)}: {path}")
+        self.report(f"trained {self.step} steps in {duration(seconds)}: {path}")
 
     @staticmethod
     def _zero() -> dict:

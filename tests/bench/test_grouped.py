@@ -37,8 +37,16 @@ def test_the_choice_is_the_fastest_way_measured(monkeypatch):
     slow = []
     for shape, ways in cases():
         channels = shape["channels"] // shape["groups"]
+        wide = has(shape, "avx512f")
+        monkeypatch.setattr(grouped.machine, "has_avx512", lambda wide=wide: wide)
         monkeypatch.setattr(grouped, "has_gradient", lambda dtype, ways=ways: "time" in ways)
-        chosen = grouped.choose(shape["frames"], channels, shape["kernel"], shape["dtype"])
+        chosen = grouped.choose(
+            shape["frames"],
+            channels,
+            shape["kernel"],
+            pixels=shape["height"] * shape["width"],
+            dtype=shape["dtype"],
+        )
         if chosen == "packs":  # rows hold each number of packs once, by the smallest that has it
             size = grouped.pack_size(shape["groups"], channels)
             chosen = next(

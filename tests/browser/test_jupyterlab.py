@@ -116,7 +116,7 @@ def test_a_training_says_how_far_it_is_and_an_interrupt_is_a_line(browser, lab, 
         run_all(page, f"{lab}lab/tree/03_c3d.ipynb")
         line = page.locator(".jp-OutputArea p:has(progress)")
         line.wait_for()
-        assert re.match(r"training, epoch \d+/5000, step ", line.inner_text().strip())
+        assert re.match(r"epoch \d+/5000, loss ", line.inner_text().strip())
         said = line.inner_text()
         page.wait_for_function(
             "said => document.querySelector('.jp-OutputArea p:has(progress)').innerText != said",

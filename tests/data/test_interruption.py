@@ -13,9 +13,10 @@ import pytest
 from stores import digests, make
 from tqdm import tqdm
 
+from harlib import progress
 from harlib.data import parts
-from harlib.data import prepare as preparing
 from harlib.data.category_file import StoreError
+from harlib.data.codecs import CODECS
 from harlib.data.prepare import PrepareError
 from harlib.data.store import ClipStore
 
@@ -44,7 +45,7 @@ def test_a_full_disk_keeps_what_is_done(tiny_catalog, tiny_store, tmp_path, monk
 @quick
 def test_what_a_resumed_preparation_finds_is_no_speed(tiny_catalog, tmp_path, monkeypatch):
     bars = []
-    monkeypatch.setattr(preparing, "tqdm", lambda **o: bars.append(tqdm(**o)) or bars[-1])
+    monkeypatch.setattr(progress, "tqdm", lambda **o: bars.append(tqdm(**o)) or bars[-1])
     make(tiny_catalog, tmp_path)
     (tmp_path / "store.json").unlink()
     (tmp_path / "train/run.h5").unlink()
@@ -166,3 +167,58 @@ def test_a_dask_cluster_survives_a_killed_worker(write_videos, tmp_path):
         make(catalog, tmp_path / "store", scheduler=cluster.scheduler_address)
         assert not killer.is_alive()
     assert digests(tmp_path / "store") == digests(tmp_path / "whole")
+
+
+WRITE = """
+import errno, sys
+import numpy as np
+from harlib.data import category_file
+room, source = int(sys.argv[2]), sys.argv[3]
+class Disk(category_file._Sink):
+    def _write(self, data):
+        if self.tell() + len(data) > room:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return super()._write(data)
+category_file._Sink = Disk
+record = {"video_id": "a", "frames": 100, "lengths": np.full(100, 5)}
+try:
+    category_file.write(category_file.Path(sys.argv[1]), {"key": "k"}, [(source, 0, record)])
+    print("written")
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.parametrize("room", [0, 100, 1000, 2500, 3500, 100_000])
+def test_a_disk_that_fills_up_anywhere_in_a_category_file_ends_no_process(tmp_path, room):
+    """HDF5 ends the process when it closes a file whose tables it could not write."""
+    (tmp_path / "chunks").write_bytes(bytes(500))
+    command = [sys.executable, "-c", WRITE, tmp_path / "a.h5", str(room), tmp_path / "chunks"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ("written\n" if room == 100_000 else "No space left on device\n")
+    left = ["a.h5", "chunks"] if room == 100_000 else ["chunks"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == left
+
+
+LIMITED = """
+import resource, signal, sys
+from harlib.data.catalog import Catalog
+from harlib.data.prepare import prepare
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond then fails, as on a full disk
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+try:
+    prepare(Catalog.from_csv(sys.argv[1]), sys.argv[2], size=32, workers=2, progress=False,
+            codec=sys.argv[3])
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.parametrize("codec", [*CODECS])
+def test_writes_that_fail_in_two_workers_leave_no_halves(write_videos, tmp_path, codec):
+    write_videos(count=200).to_csv(tmp_path / "squares.csv")  # several tasks for each
+    command = [sys.executable, "-c", LIMITED, tmp_path / "squares.csv", tmp_path / "store", codec]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "File too large\n"), done.stderr
+    assert not list(tmp_path.rglob("*.aside")) and not (tmp_path / "store" / ".lock").exists()

@@ -194,23 +194,25 @@ def test_folder_without_splits_holds_out_whole_groups(tmp_path):
         for group in range(10):
             touch(tmp_path, *(f"{category}/v_{category}_g{group:02d}_c{n}.avi" for n in range(3)))
     frame = Catalog.from_folder(tmp_path, val=0.2, seed=1).frame
-    counts = frame.groupby(["category", "split"]).size()
-    assert counts["run", "val"] == counts["sit", "val"] == 6
-    assert frame["group"].nunique() == 20
+    sides = frame.drop_duplicates("group").groupby(["category", "split"]).size()
+    assert all(1 <= sides[category, "val"] <= 3 for category in ("run", "sit"))  # of 10, 2 asked
+    assert frame["group"].nunique() == 20 and frame.groupby("group")["split"].nunique().max() == 1
     again = Catalog.from_folder(tmp_path, val=0.2, seed=1)
     assert again.frame.equals(frame)
     assert not Catalog.from_folder(tmp_path, val=0.2, seed=2).frame.equals(frame)
     # groups that span categories: each actor on one side
     actors = Catalog.from_folder(tmp_path, val=0.2, group=r"_g(\d\d)").frame
     assert actors["group"].nunique() == 10
-    assert actors.loc[actors["split"] == "val", "group"].nunique() == 2
-    for val, videos in ((0.4, 12), (0.3, 9), (1 / 3, 12), (0.5, 15)):  # of 30, whole groups
-        held = Catalog.from_folder(tmp_path, val=val).frame.query("split == 'val'")
-        assert abs(held["category"].value_counts() - videos).max() <= 3 * (val == 1 / 3), val
-    with pytest.raises(CatalogError, match="holding out 0.35 needs at least 20, 7 of every 20"):
-        Catalog.from_folder(tmp_path, val=0.35)
-    with pytest.raises(CatalogError, match="10 groups; holding out 0.05 needs at least 20"):
-        Catalog.from_folder(tmp_path, val=0.05)
+    assert 1 <= actors.loc[actors["split"] == "val", "group"].nunique() <= 3
+    for val in (0, 0.6, float("nan")):
+        with pytest.raises(CatalogError, match=r"val is .*: the share of groups held out must be"):
+            Catalog.from_folder(tmp_path, val=val)
+    with pytest.raises(CatalogError, match=r"group is '\(IMG', no regular expression: missing \)"):
+        Catalog.from_folder(tmp_path, group="(IMG")
+    with pytest.raises(CatalogError, match=r"group is 'IMG': a part of it must be in"):
+        Catalog.from_folder(tmp_path, group="IMG")
+    with pytest.raises(CatalogError, match="finds no group in"):
+        Catalog.from_folder(tmp_path, group=r"x*(z)?")
     with pytest.raises(CatalogError, match="finds no group in"):
         Catalog.from_folder(tmp_path, group=r"actor(\d)")
 
@@ -252,4 +254,4 @@ def test_real_folders(real_data):
         real_data / "weizmann9" / "clips_80x64", val=1 / 3, group=r"^([a-z]+)_"
     ).frame
     assert weizmann["group"].nunique() == 9
-    assert weizmann.loc[weizmann["split"] == "val", "group"].nunique() == 3
+    assert 2 <= weizmann.loc[weizmann["split"] == "val", "group"].nunique() <= 4

@@ -27,7 +27,7 @@ def test_a_finished_store_is_kept(tiny_catalog, tmp_path, monkeypatch):
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before
     assert Audit.load(tmp_path).table.equals(audit.table)
     assert sorted(p.name for p in tmp_path.iterdir()) == [
-        *(".lock", "audit.csv", "index.csv", "store.json", "train", "val")
+        *(".sources.json", "audit.csv", "index.csv", "store.json", "train", "val")
     ]
 
 

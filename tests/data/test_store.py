@@ -12,7 +12,9 @@ import pytest
 from harlib.data import category_file, store
 from harlib.data.category_file import StoreError
 from harlib.data.codecs import CODECS, CodecError
+from harlib.data.loader import training_batches
 from harlib.data.prepare import prepare
+from harlib.data.reading import ReadError, iterate
 from harlib.data.store import ClipStore
 from harlib.data.video import decode
 
@@ -179,8 +181,8 @@ def test_damaged_bytes_name_the_video(copied_store):
     data[begin : begin + 20] = bytes(20)
     file.write_bytes(data)
     damaged = ClipStore(copied_store)
-    with pytest.raises(StoreError, match=r"video run_00 \(run, train\): frame 0 is not a JPEG"):
-        damaged.read(0, [0])
+    with pytest.raises(StoreError, match=r"video run_00 \(run, train\): its stored bytes are not"):
+        damaged.read(0, [5])  # also where its other frames are asked for
     assert damaged.read(1, [0]).shape == (1, 32, 42, 3)
     file.write_bytes(data[:-1])
     with pytest.raises(StoreError, match="the index says"):
@@ -188,6 +190,54 @@ def test_damaged_bytes_name_the_video(copied_store):
     file.unlink()
     with pytest.raises(StoreError, match="cannot be opened: No such file"):
         ClipStore(copied_store).read(0, [0])
+
+
+def change_a_bit(root, row, rng):
+    """Of a training video's stored bytes: its length stays, and often it decodes."""
+    whole = ClipStore(root)
+    file = whole._files[whole._file[row]]
+    _, offsets = category_file.mapped(root / file["path"], file)
+    first, length = whole._first[row], whole.videos["frames"][row]
+    place = file["payload"][0] + int(rng.integers(offsets[first], offsets[first + length]))
+    data = bytearray((root / file["path"]).read_bytes())
+    data[place] ^= 1 << int(rng.integers(0, 8))
+    (root / file["path"]).write_bytes(data)
+    return whole.videos["video_id"][row]
+
+
+@pytest.mark.parametrize("threads", [0, 2])
+def test_any_changed_bit_is_noticed_by_who_reads(any_store, tmp_path, threads):
+    rng = np.random.default_rng(0)
+    for number in range(4):
+        root = tmp_path / str(number)
+        shutil.copytree(any_store.root, root)
+        video = change_a_bit(root, int(rng.integers(0, 6)), rng)
+        batches = training_batches(ClipStore(root), batch=6, frames=4, size=16, seed=number)
+        with pytest.raises(ReadError, match=f"'{video}'.* its stored bytes are not those"):
+            list(iterate(batches, stop=1, threads=threads))
+
+
+def test_a_reading_process_notices_a_changed_bit(copied_store):
+    video = change_a_bit(copied_store, 4, np.random.default_rng(0))
+    batches = training_batches(ClipStore(copied_store), batch=6, frames=4, size=16)
+    with pytest.raises(ReadError, match=f"'{video}'.* its stored bytes are not those"):
+        list(iterate(batches, stop=1, workers=1))
+
+
+def test_bytes_are_compared_once_also_by_several_processes(tiny_store, monkeypatch):
+    real, calls = category_file.checksum, []
+    monkeypatch.setattr(category_file, "checksum", lambda *bytes: calls.append(1) or real(*bytes))
+    fresh = ClipStore(tiny_store.root)
+    for _ in range(3):
+        for row in range(len(fresh)):
+            fresh.read(row, [0])
+    assert len(calls) == len(fresh)
+    # what a process compares the others know, and the program
+    fresh = ClipStore(tiny_store.root)
+    fresh.read(7, [0])
+    batches = training_batches(fresh, batch=6, frames=4, size=16)
+    list(iterate(batches, stop=1, workers=1))
+    assert fresh._compared.tolist() == [1] * 6 + [0, 1]
 
 
 def test_codecs_refuse_bytes_of_another_size(moving_square):

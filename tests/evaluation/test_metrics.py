@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -64,8 +65,15 @@ def test_views_that_a_video_lacks_do_not_count():
     views[0, 1] = np.nan  # video a keeps one right view; 5 of 11 views are right elsewhere
     scores = six(view_scores=views)
     assert metrics.summary(scores)["clip"]["n"] == 11
-    # the clip level is the mean over videos of their share of right views
-    assert metrics.top_k(scores, level="clip") == pytest.approx((1 + 0.5 + 1 + 0 + 0.5 + 0) / 6)
+    # the clip level is the share of single views: each counts the same, whatever its video
+    assert metrics.top_k(scores, level="clip") == pytest.approx(5 / 11)
+    assert metrics.summary(scores)["clip"]["top1"] == pytest.approx(5 / 11)
+    assert metrics.mean_class(scores, level="clip") == pytest.approx((2 / 3 + 3 / 6 + 0) / 3)
+    # a missing video has as many wrong views as the others on average, 11 / 6
+    lost = dataclasses.replace(scores, missing_id=["lost"], missing_label=[2])
+    assert metrics.top_k(lost, level="clip") == pytest.approx(5 / (11 + 11 / 6))
+    right = (scores.view_scores.argmax(2) == scores.label[:, None])[~np.isnan(views[..., 0])]
+    assert metrics.top_k(scores, level="clip") == pytest.approx(right.mean())
 
 
 def test_per_category_by_hand():
@@ -126,6 +134,7 @@ def test_metrics_file_is_as_promised(tmp_path):
     assert found == written
     assert {"clip", "video", "protocol", "model", "minutes"} <= set(found)
     assert set(found["clip"]) == {"top1", "top5", "mean_class", "n"}
+    assert found["clip"]["top5"] is None is found["video"]["top5"]  # three categories
     assert set(found["video"]) == {"top1", "top5", "mean_class", "n", "top1_interval"}
     assert found["protocol"] == PROTOCOL and found["model"] == MODEL and found["minutes"] == 1.5
     assert found["video"]["top1"] == 0.5 and found["clip"]["n"] == 12
@@ -171,3 +180,21 @@ def test_category_names_are_only_text(tmp_path):
 def test_top_k_knows_two_levels():
     with pytest.raises(ValueError, match="level='frame', expected one of"):
         metrics.top_k(six(), level="frame")
+
+
+@pytest.mark.parametrize(("classes", "there"), [(2, False), (5, False), (6, True)])
+def test_top_5_of_up_to_five_categories_is_left_out(classes, there, tmp_path):
+    scores = many(videos=60, classes=classes)
+    found = metrics.write(tmp_path / "run", scores, PROTOCOL, MODEL, 1)
+    for level in ("clip", "video"):
+        assert (found[level]["top5"] is not None) == there
+    assert metrics.per_category(scores)["top5"].notna().any() == there
+    assert metrics.table([tmp_path / "run"])["video_top5"].notna().any() == there
+    # so is the 1 that an older metrics.json holds
+    file = tmp_path / "run" / "metrics.json"
+    old = json.loads(file.read_text())
+    for level in ("clip", "video"):
+        old[level]["top5"] = old[level]["top5"] or 1.0
+    file.write_text(json.dumps(old))
+    table = metrics.table([tmp_path / "run"])
+    assert table[["clip_top5", "video_top5"]].notna().all(axis=None) == there

@@ -92,11 +92,11 @@ def test_every_video_once_with_the_mean_of_its_views(loader):
     assert scores.video_id.tolist() == [f"v{row}" for row in range(2, 9)]
     assert scores.label.tolist() == [0, 0, 0, 1, 1, 2, 2]
     assert scores.group.tolist() == ["g1", "g1", "g2", "g2", "g3", "g3", "g4"]
-    assert scores.view_scores.shape == (7, 3, 3) and scores.view_scores.dtype == np.float16
+    assert scores.view_scores.shape == (7, 3, 3) and scores.view_scores.dtype == np.float32
     assert scores.video_scores.dtype == np.float32
     # the views of video v5 have 5/20, 6/20 and 7/20 for the first category
     assert scores.video_scores[3] == pytest.approx([0.3, 0.35, 0.35])
-    assert scores.view_scores[3, :, 0] == pytest.approx([0.25, 0.3, 0.35], abs=1e-3)
+    assert scores.view_scores[3, :, 0] == pytest.approx([0.25, 0.3, 0.35])
 
 
 @pytest.mark.parametrize("batch", [1, 4, 5, 21, 64])
@@ -114,7 +114,7 @@ def test_saved_scores_load_as_they_were(loader, tmp_path):
         assert {"video_id", "label", "categories", "video_scores"} <= set(file.files)
         assert file["video_scores"].dtype == np.float32
     with np.load(tmp_path / "run" / "views.npz", allow_pickle=False) as file:
-        assert file.files == ["view_scores"] and file["view_scores"].dtype == np.float16
+        assert file.files == ["view_scores"] and file["view_scores"].dtype == np.float32
     loaded = Scores.load(tmp_path / "run")
     for name in Scores.__dataclass_fields__:
         np.testing.assert_array_equal(getattr(loaded, name), getattr(scores, name), err_msg=name)

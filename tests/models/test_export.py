@@ -6,11 +6,9 @@ import sys
 import keras
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
 from harlib import models
-from harlib.cli import main
-from harlib.models import export, resnext3d
+from harlib.models import export, export_check, log_scores, resnext3d
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("export runs on TensorFlow", allow_module_level=True)
@@ -44,6 +42,12 @@ def build(policy="float32", activation=None, preprocessing="hara"):
 
 def clips(count=3):
     return np.random.default_rng(5).integers(0, 256, (count, 4, 24, 24, 3), "uint8")
+
+
+def contents(folder):
+    """{relative path: bytes} of all files."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {str(path.relative_to(folder)): path.read_bytes() for path in files}
 
 
 @pytest.fixture(autouse=True)
@@ -103,7 +107,8 @@ def test_a_network_on_residual_frames_is_exported(to, tmp_path):
 
 def test_a_file_that_scores_otherwise_is_refused_and_the_old_one_kept(tmp_path, monkeypatch):
     path = tmp_path / "model.keras"
-    path.write_text("the export of yesterday")
+    export.export(build(), path, "keras", NAMES)
+    before = contents(tmp_path)
     write = export._write_keras
 
     def write_wrong(network, path):
@@ -114,14 +119,17 @@ def test_a_file_that_scores_otherwise_is_refused_and_the_old_one_kept(tmp_path, 
     monkeypatch.setattr(export, "_write_keras", write_wrong)
     with pytest.raises(ValueError, match="differ from the network's by .*removed"):
         export.export(build(), path, "keras", NAMES)
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model.keras"]
-    assert path.read_text() == "the export of yesterday"
+    assert contents(tmp_path) == before
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
     ("to", "names", "message"),
-    [("tflite", NAMES, "'tflite' is unknown"), ("keras", NAMES[:2], "2 categories do not name 3")],
+    [
+        ("tflite", NAMES, "'tflite' is unknown"),
+        ("keras", NAMES[:2], "2 categories do not name 3"),
+        ("keras", NAMES, "x: a file of the format keras ends in .keras"),
+    ],
 )
 def test_wrong_arguments_are_named(to, names, message, tmp_path):
     with pytest.raises(ValueError, match=message):
@@ -133,20 +141,6 @@ def test_missing_onnx_packages_are_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tf2onnx", None)
     with pytest.raises(ModuleNotFoundError, match=r"pip install 'harlib\[export\]'"):
         export.export(build(), tmp_path / "x.onnx", "onnx", NAMES)
-
-
-def test_har_export_of_a_run(tmp_path):
-    done = CliRunner().invoke(main, ["export", str(tmp_path)])
-    assert done.exit_code == 1 and "model.keras is not there: train the run" in done.output
-    build(activation="softmax").save(tmp_path / "model.keras")
-    done = CliRunner().invoke(main, ["export", str(tmp_path)])
-    assert done.exit_code == 1 and "scores.npz is not there: har evaluate" in done.output
-    np.savez(tmp_path / "scores.npz", categories=np.array(NAMES))
-    done = CliRunner().invoke(main, ["export", str(tmp_path), "--fold"])
-    assert done.exit_code == 0, done.output
-    assert "loaded and run" in done.output
-    loaded = keras.saving.load_model(tmp_path / "export" / "model.keras", compile=False)
-    assert np.allclose(np.asarray(loaded(clips())).sum(1), 1, atol=1e-5)
 
 
 def test_a_small_probability_that_differs_is_found(tmp_path, monkeypatch):
@@ -163,3 +157,65 @@ def test_a_small_probability_that_differs_is_found(tmp_path, monkeypatch):
     monkeypatch.setattr(export, "_write_keras", write_wrong)
     with pytest.raises(ValueError, match="differ from the network's by .*removed"):
         export.export(model, tmp_path / "model.keras", "keras", names)
+
+
+def sure(factor):
+    """A network whose two best classes lie close together at logits of a size of `factor`."""
+    model = build(activation="softmax")
+    dense = model.get_layer("classifier")
+    kernel = np.asarray(dense.kernel) * factor
+    kernel[:, 1] = kernel[:, 0] * (1 + 1e-6)
+    dense.set_weights([kernel, np.zeros(3, np.float32)])
+    return model
+
+
+@pytest.mark.parametrize("to", ["saved_model", "onnx"])
+def test_rounding_is_no_fault_however_sure_the_network_is(to, tmp_path):
+    if to == "onnx":
+        pytest.importorskip("tf2onnx")
+        pytest.importorskip("onnxruntime")
+    path = tmp_path / export.FORMATS[to]
+    assert export.export(sure(1e5), path, to, NAMES, folded=True) <= 1e-4
+    got, _ = {"saved_model": export._run_saved_model, "onnx": export._run_onnx}[to](path, clips())
+    assert np.abs(got[1]).max() > 1e3  # where probabilities of close classes move by rounding
+
+
+@pytest.mark.parametrize(
+    ("to", "factor"), [("keras", 1.0), ("keras", 1e5), ("saved_model", 1e5), ("onnx", 1e5)]
+)
+def test_a_wrong_kernel_is_found_behind_any_probability(to, factor, tmp_path, monkeypatch):
+    if to == "onnx":
+        pytest.importorskip("tf2onnx")
+        pytest.importorskip("onnxruntime")
+    write = getattr(export, f"_write_{to}")
+
+    def write_wrong(network, path):
+        layer = network.get_layer("stage2_block1_conv2")
+        kernel = np.asarray(layer.kernel)
+        layer.kernel.assign(kernel[::-1])  # time runs backwards in one layer
+        write(network, path)
+
+    monkeypatch.setattr(export, f"_write_{to}", write_wrong)
+    with pytest.raises(ValueError, match="logits differ .* where rounding explains .*removed"):
+        export.export(sure(factor), tmp_path / export.FORMATS[to], to, NAMES)
+    assert contents(tmp_path) == {}
+
+
+def test_what_its_own_rounding_moves_is_asked_of_a_badly_conditioned_network():
+    model = build(activation="softmax")
+    names, clip = NAMES, export_check.probe(model)
+    scores, logits = (np.asarray(x) for x in log_scores.with_logits(model)(clip))
+    good = export_check.check((scores, logits), names, model, clip, names)
+    assert good == 0
+    off = logits + 2e-3 * np.abs(logits).max()
+    shifted = scores  # a shift of all logits changes no probability
+    with pytest.raises(ValueError, match="where rounding explains"):
+        export_check.check((shifted, off), names, model, clip, names)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(export_check, "_rounding", lambda *given: 1e-4)
+        assert export_check.check((shifted, off), names, model, clip, names) > 1e-3
+        patch.setattr(export_check, "_rounding", lambda *given: 1e-5)
+        with pytest.raises(ValueError, match="where rounding explains 1e-05"):
+            export_check.check((shifted, off), names, model, clip, names)
+    with pytest.raises(ValueError, match="not the softmax of its logits"):
+        export_check.check((scores[:, ::-1], logits), names, model, clip, names)

@@ -64,7 +64,8 @@ def test_grouped_gradients_equal_stock_keras(strides):
     stock.build(padded.shape)
     y, to_x, to_kernel = gradients(stock, padded)()
     wanted = (y, to_x[:, 1:-1, 1:-1, 1:-1], to_kernel)
-    for method in ("time", "packs", "native"):
+    trained = ("time",) if grouped.has_gradient("float32") else ()
+    for method in (*trained, "packs", "native"):
         layer = GroupedConv3D(16, 3, strides, groups=4, method=method)
         layer.build(x.shape)
         layer.kernel.assign(stock.kernel)
@@ -160,10 +161,30 @@ def test_residual_frames_do_not_see_what_stands_still():
 
 
 @pytest.mark.quick
-def test_time_is_chosen_for_short_clips_only():
-    assert grouped.choose(8, 4, (3, 3, 3)) == "time"
-    assert grouped.choose(32, 4, (3, 3, 3)) == "packs"
-    assert grouped.choose(None, 4, (3, 3, 3)) == "packs"
+def test_time_is_chosen_for_short_clips_only(monkeypatch):
+    monkeypatch.setattr(grouped, "has_gradient", lambda dtype: True)
+    for wide in (True, False):
+        monkeypatch.setattr(grouped.machine, "has_avx512", lambda wide=wide: wide)
+        assert grouped.choose(8, 4, (3, 3, 3), pixels=144) == "time"
+        assert grouped.choose(8, 4, (3, 3, 3), pixels=784) == ("time" if wide else "packs")
+        assert grouped.choose(4, 16, (3, 3, 3), pixels=784) == "time"
+        assert grouped.choose(32, 4, (3, 3, 3), pixels=144) == "packs"
+        assert grouped.choose(None, 4, (3, 3, 3), pixels=144) == "packs"
+        assert grouped.pack_size(32, 4) == (4 if wide else 2) and grouped.pack_size(32, 16) == 1
     with pytest.raises(ValueError, match="'fast' is unknown"):
         GroupedConv3D(8, 3, groups=4, method="fast")
     assert ops.shape(GroupedConv3D(8, 3, groups=4)(np.zeros((1, 32, 2, 2, 8), "float32")))[1] == 32
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("dtype", ["float32", "mixed_bfloat16"])
+def test_what_has_no_gradient_is_not_chosen(dtype):
+    """The trial says what training does: the way that is chosen trains in this precision."""
+    compute = dtype.removeprefix("mixed_")
+    layer = GroupedConv3D(8, 3, groups=4, dtype=dtype)
+    x = np.random.default_rng(0).standard_normal((2, 4, 3, 3, 8)).astype("float32")
+    _, to_x, to_kernel = gradients(layer, x)()
+    assert np.isfinite(np.asarray(tf.cast(to_x, "float32"))).all()
+    assert float(tf.norm(to_kernel)) > 0
+    chosen = grouped.choose(4, 2, (3, 3, 3), pixels=9, dtype=compute)
+    assert chosen == ("time" if grouped.has_gradient(compute) else "packs")

@@ -87,7 +87,8 @@ def test_a_notebook_with_a_studys_name_has_the_studys_values(folder, tmp_path):
         (tmp_path / name).mkdir()
     for name in ("train.csv", "val.csv", "validate.csv"):
         (tmp_path / name).touch()
-    own = {} if folder.name == "demo" else {"data_root": str(tmp_path)}
+    origin = files.stated(folder.glob("*.yaml"))[0].get("source", "demo")
+    own = {} if origin == "demo" else {"data_root": str(tmp_path)}
     for run in files.load_study(folder, own):
         path = files.notebook_path(run.notebook)
         (tagged,) = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]

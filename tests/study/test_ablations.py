@@ -54,6 +54,7 @@ def test_mean_and_range_over_the_seeds():
         {
             "variant": ["base"] * 3 + ["plain"] * 3 + ["batch-8"] * 3,
             "seed": [0, 1, 2] * 3,
+            "network": ["c3d_bn, width 0.25"] * 9,
             "video_top1": [0.6, 0.7, 0.8, 0.3, 0.4, 0.5, 0.7, 0.8, 0.9],
             "clip_top1": [0.5] * 9,
             "minutes": [1.0, 2.0, 3.0] * 3,
@@ -68,3 +69,6 @@ def test_mean_and_range_over_the_seeds():
     said = ablations.reading(summed.reset_index())
     assert "plain -30.0 points;" in said
     assert "batch-8 +10.0 points, but the ranges overlap." in said
+    assert said.startswith("base (c3d_bn, width 0.25) names 70.0 % of the videos right")
+    alone = ablations.reading(ablations.summary(table[table["seed"] == 0]))
+    assert "batch-8 +10.0 points; with one seed a variant nothing shows what is chance." in alone

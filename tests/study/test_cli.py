@@ -24,6 +24,7 @@ def test_help_names_the_commands_and_imports_no_framework():
         "except SystemExit: print(sorted({'tensorflow', 'keras', 'torch'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
+    assert "cp -r params/demo params/mine" in said and "make setup" in said
     for command in ("study", "demo-data", "catalog", "prepare", "verify", "models", "train",
                     "evaluate"):  # fmt: skip
         assert f"  {command} " in said
@@ -36,6 +37,9 @@ def test_prepare_and_verify(write_videos, tmp_path):
     done = har("prepare", tmp_path / "videos.csv", store, "--codec", "raw", "--size", 32)
     assert done.exit_code == 0, done.output
     assert "every stored byte" in har("verify", store).output
+    around = har("verify", tmp_path)
+    assert around.exit_code == 1
+    assert around.output.endswith(f"store.json is missing; it holds one: {store}\n")
     file = next(store.rglob("*.h5"))
     damaged = bytearray(file.read_bytes())
     damaged[len(damaged) // 2] ^= 255

@@ -1,11 +1,22 @@
 """Which videos a study takes, by its parameters."""
 
+import re
+import shutil
+
+import numpy as np
 import pytest
+from tiny_study import write_study
 
 from harlib.data import actions
-from harlib.study import data_steps, files
+from harlib.data.store import ClipStore
+from harlib.study import data_steps, files, identity, session, tell
 
 pytestmark = pytest.mark.quick
+CLIP = np.zeros((20, 48, 64, 3), np.uint8)
+
+
+def digests(root):
+    return {path: path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
 @pytest.fixture
@@ -46,26 +57,88 @@ def test_the_three_folds_hold_out_each_actor_once():
     assert len(held) == len(set(held)) == 9
 
 
-@pytest.mark.parametrize(
-    ("error", "removed"),
-    [(actions.AnotherDataset("other seed"), True), (ValueError("no such categories: x"), False)],
-)
-def test_drawn_videos_are_replaced_for_other_settings_alone(tmp_path, monkeypatch, error, removed):
+@pytest.fixture
+def own(tmp_path, monkeypatch, write_videos):
+    """Prepares the store of a study `own` from a folder of videos: (parameters, run 02's)."""
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
-    folder = files.study_folder("demo")
-    p = files.load_run([folder / "common.yaml", folder / "01_data_prep.yaml"]).params
-    left = p.data_dir / "source" / "dataset.json"
-    left.parent.mkdir(parents=True)
-    left.touch()
-    answers = [error, tmp_path / "none.csv"]
+    for row in write_videos(5, ["a", "b"]).frame.itertuples():
+        target = tmp_path / "my" / row.category / f"{row.video_id}.mp4"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(row.path, target)
+    write_study(tmp_path, "own", {"01_data_prep": "workers: 1", "03_c3d": ""})
+    folder = tmp_path / "params" / "own"
 
-    def write_dataset(*_, **__):
-        answer = answers.pop(0)
-        if isinstance(answer, ValueError):
-            raise answer
-        return answer
+    def make(**values):
+        base = {"source": "folder", "data_root": "my", "videos": ".", "store_size": 32}
+        data = files.load_run([folder / "01_data_prep.yaml"], base | values).params
+        identity.claim(data)
+        data_steps.prepare(data, data_steps.catalog(data))
+        return data, files.load_run([folder / "03_c3d.yaml"]).params
 
-    monkeypatch.setattr(actions, "write_dataset", write_dataset)
-    with pytest.raises((ValueError, OSError)):  # there is no CSV in the end
-        data_steps.catalog(p)
-    assert left.exists() != removed
+    return make
+
+
+def test_a_store_stays_and_another_one_goes_beside_it(own, tmp_path, capsys):
+    first, model = own()
+    kept = digests(first.store_asked)
+    assert model.store_dir == first.store_asked == tmp_path / "data" / "own" / "store"
+    capsys.readouterr()
+    second, _ = own(store_size=24)
+    assert digests(first.store_asked) == kept
+    said = capsys.readouterr().out.splitlines()[-1]
+    name = second.store_dir.relative_to(tmp_path).as_posix()
+    assert re.fullmatch(r"data/own/store-[0-9a-f]{8}", name)
+    made = r"data/own/store \([\d.]+ kB on disk\) was made of other videos or settings and stays; "
+    assert re.fullmatch(f"{made}this run's files go to {name}", said)
+    assert identity.read_state(second.run_dir)["said"] == [said]
+    assert model.store_dir == second.store_dir  # the study's 01 decides
+    assert session.catalog_file(model).name == f"{second.store_dir.name}-catalog.csv"
+    back, _ = own()
+    assert back.store_dir == model.store_dir == first.store_asked
+    assert own(store_size=24)[0].store_dir == second.store_dir
+    assert len(list((tmp_path / "data" / "own").glob("store*/store.json"))) == 2
+
+
+def test_what_a_killed_preparation_of_other_videos_left_stays(own):
+    first, _ = own()
+    (first.store_asked / "store.json").unlink()
+    kept = digests(first.store_asked)
+    second, _ = own(store_size=24)
+    assert second.store_dir != first.store_asked and digests(first.store_asked) == kept
+    assert own()[0].store_dir == first.store_asked  # resumed
+
+
+def test_the_drawn_videos_stay_too_and_02_gets_the_stills_of_its_01(own, tmp_path, monkeypatch):
+    drawn = {"source": "demo", "data_root": "", "videos": "videos"}
+    monkeypatch.setattr(actions, "draw", lambda *_, **__: (CLIP, 25))
+    few = {"train_videos": 1, "val_videos": 1, "categories": ["waving", "walking"], "workers": 1}
+    own(**drawn, **few, still_images=0)
+    second, model = own(**drawn, **few | {"train_videos": 2}, still_images=0)
+    usual = tmp_path / "data" / "own" / "source"
+    assert len(list(usual.rglob("*.mp4"))) == 4
+    beside = model.made(usual / "stills")
+    assert re.fullmatch("source-[0-9a-f]{8}", beside.parent.name) and beside.name == "stills"
+    assert len(list(beside.parent.rglob("*.mp4"))) == 6
+
+
+def test_a_complete_01_without_its_store_is_made_again(own):
+    data, _ = own()
+    identity.write_state(data.run_dir, status="complete", store_hash=ClipStore(data.store_dir).hash)
+    assert identity.is_complete(data)
+    shutil.rmtree(data.store_dir)
+    assert not identity.is_complete(data)
+
+
+def test_unknown_groups_are_said_beside_what_was_left_out(actors):
+    known = data_steps.catalog(params(actors))
+    assert tell.listed(known) == (
+        "Every video that lies there is listed, and which videos belong together is known."
+    )
+    (actors / "clips_80x64/run/notes.dav").touch()
+    plain = data_steps.catalog(params(actors, group="", held_out=[]))
+    assert "Left out: 1 file whose ending is of no video" in tell.listed(plain)
+    assert "Warning: the groups of all videos are unknown" in tell.listed(plain)
+    assert tell.groups(plain.frame).startswith("Warning: the groups of all videos are unknown")
+    assert tell.groups(known.frame) == (
+        "No group of videos that belong together lies on two sides of the split."
+    )

@@ -15,8 +15,8 @@ from harlib.study import live
 from harlib.study.files import CHECKOUT
 
 pytestmark = pytest.mark.quick
-TRAINING = {"epoch": 3, "epochs": 26, "step": 130, "steps": 1170, "loss": 1.2041,
-            "seconds_left": 190.2}  # fmt: skip
+TRAINING = {"stage": "training", "done": 130, "total": 1170, "seconds_left": 190.2,
+            "epoch": 3, "epochs": 26, "loss": 1.2041}  # fmt: skip
 
 
 def test_only_a_document_of_jupyter_has_a_person(monkeypatch):
@@ -29,22 +29,6 @@ def test_only_a_document_of_jupyter_has_a_person(monkeypatch):
     assert live.in_jupyter()
     monkeypatch.setattr(IPython, "get_ipython", lambda: None)
     assert not live.in_jupyter()
-
-
-@pytest.mark.parametrize(
-    ("state", "words"),
-    [
-        (TRAINING, "training, epoch 3/26, step 130/1,170, loss 1.204, 3:10 min left"),
-        ({"stage": "scoring val", "done": 1, "total": 2, "seconds_left": 11_000.0},
-         "scoring val, 1/2, 3 h 03 min left"),
-        ({"stage": "preparing videos", "done": 40, "total": 900, "seconds_left": None},
-         "preparing videos, 40/900"),
-        ({"stage": "drawing videos", "done": None, "total": None, "seconds_left": None},
-         "drawing videos"),
-    ],
-)  # fmt: skip
-def test_a_state_is_told_in_a_few_words(state, words):
-    assert live.told(state) == words
 
 
 def test_the_line_comes_with_the_first_news_and_goes_with_the_cell(tmp_path, monkeypatch):
@@ -64,10 +48,10 @@ def test_the_line_comes_with_the_first_news_and_goes_with_the_cell(tmp_path, mon
     assert not shown
     file.write_text(json.dumps(TRAINING))
     time.sleep(1.2)
-    file.write_text(json.dumps(TRAINING | {"step": 131}))
+    file.write_text(json.dumps(TRAINING | {"done": 131}))
     time.sleep(1.2)
     line.end()
-    assert shown == ["training, epoch 3/26, step 130/1,170, loss 1.204, 3:10 min left"]
+    assert shown == ["epoch 3/26, loss 1.204, 3:10 min left"]
     assert '<progress value="131" max="1170">' in updates[0]["text/html"]
     assert updates[-1] == {"text/plain": ""}, "the notebook would keep a line"
     line.end()

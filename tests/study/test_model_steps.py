@@ -1,6 +1,7 @@
 """What scoring, training and scoring again leave, without a study around them."""
 
 import json
+import shutil
 
 import keras
 import pytest
@@ -69,28 +70,117 @@ def test_a_checkpoint_of_another_store_or_precision_is_refused(own_store, monkey
     assert "threads" not in identity["parameters"]
 
 
-def test_a_run_is_scored_again_by_another_protocol_which_is_told(own_store, monkeypatch):
+@pytest.fixture
+def trained(own_store, monkeypatch):
+    """(parameters, folder) of a trained run of a guesser."""
     p, store, _ = own_store
     identity.claim(p)
     guesser().save(p.run_dir / "model.keras")
     (p.run_dir / "checkpoints").mkdir()
     guesser().save(p.run_dir / "checkpoints" / "best.keras")
     (p.run_dir / "history.csv").write_text("epoch,seconds\n1,60.0\n2,60.0\n")
-    identity.write_state(p.run_dir, begun=0.0, seconds_before=0.0)  # interrupted long ago
-    measured = {}
+    # interrupted long ago
+    identity.write_state(p.run_dir, begun=0.0, seconds_before=0.0, store_hash=store.hash)
     monkeypatch.setattr(models, "gmacs", lambda model: 1.0)
-    for options in ([], ["--checkpoint", "best", "--clips", "windows", "--crops", "3"]):
-        done = CliRunner().invoke(main, ["evaluate", str(p.run_dir), *options])
-        assert done.exit_code == 0, done.output
-        measured[len(options)] = json.loads((p.run_dir / "metrics.json").read_text())
-    assert measured[0]["protocol"]["checkpoint"] == "last"
-    assert measured[0]["minutes"] == 2.0
-    how = measured[6]["protocol"]
+    return p, p.run_dir
+
+
+def har(*arguments):
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+def contents(folder):
+    return {
+        path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.is_file()
+    }
+
+
+def test_scores_of_another_protocol_lie_beside_the_runs_own(trained):
+    p, folder = trained
+    assert har("evaluate", folder).exit_code == 0
+    before = contents(folder)
+    own = json.loads((folder / "metrics.json").read_text())
+    assert (own["protocol"]["checkpoint"], own["minutes"]) == ("last", 2.0)
+    done = har("evaluate", folder, "--checkpoint", "best", "--clips", "windows", "--crops", "3")
+    assert done.exit_code == 0, done.output
+    name = "scores-checkpoint_best-clips_windows-crops_3"
+    assert f"These scores lie in runs/tiny/03_c3d/{name}; the run's own are as they" in done.output
+    measured = json.loads((folder / name / "metrics.json").read_text())
+    how = measured["protocol"]
     assert (how["checkpoint"], how["clips"], how["crops"]) == ("best", "windows", 3)
-    assert report.protocol(measured[6]).endswith(", weights of the best epoch")
-    assert "best" in repr(results.protocol_table({p.run: p.run_dir}))
-    done = CliRunner().invoke(main, ["evaluate", str(p.run_dir), "--clips", "many"])
+    assert report.protocol(measured).endswith(", weights of the best epoch")
+    assert "best" in repr(results.protocol_table({p.run: folder / name}))
+    assert {key: contents(folder)[key] for key in before} == before
+    done = har("evaluate", folder, "--clips", "many")
     assert done.exit_code == 1 and "--clips: key 'clips'" in done.output
+
+
+def test_options_that_are_the_runs_own_are_no_other_protocol(trained):
+    p, folder = trained
+    done = har("evaluate", folder, "--checkpoint", "last", "--clips", p.clips)
+    assert done.exit_code == 0 and "These scores lie" not in done.output
+    assert (folder / "metrics.json").is_file() and not list(folder.glob("scores-*"))
+
+
+@pytest.mark.parametrize("place", ["before/03_c3d-2", "03_c3d.renamed", "../../elsewhere/copied"])
+def test_a_run_is_scored_in_the_folder_that_is_given(trained, tmp_path, place):
+    p, folder = trained
+    moved = (folder.parent / place).resolve()
+    moved.parent.mkdir(exist_ok=True, parents=True)
+    shutil.copytree(folder, moved)
+    before = contents(folder)
+    (tmp_path / "data" / "tiny").mkdir(parents=True)
+    (tmp_path / "own").rename(tmp_path / "data" / "tiny" / "other name")
+    done = har("evaluate", moved)
+    assert done.exit_code == 0, done.output
+    assert (moved / "metrics.json").is_file() and (moved / "scores.npz").is_file()
+    assert contents(folder) == before
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_a_store_of_other_videos_is_not_scored(trained):
+    p, folder = trained
+    identity.write_state(folder, store_hash="0123456789ab")
+    done = har("evaluate", folder)
+    assert done.exit_code == 1 and not (folder / "scores.npz").exists()
+    assert "clip store 0123456789ab that runs/tiny/03_c3d was trained on is not at" in done.output
+
+
+def test_parameters_that_an_older_run_lacks_have_their_defaults(trained):
+    p, folder = trained
+    kept = files._mapping(folder / "params.yaml")
+    del kept["freeze_bn"], kept["crop_scale"]
+    kept |= {"weights": "gone.pth", "data_root": "gone"}  # to train with, not to score
+    (folder / "params.yaml").write_text(json.dumps(kept))
+    done = har("evaluate", folder)
+    assert done.exit_code == 0, done.output
+
+
+def test_scores_of_another_protocol_make_a_run_incomplete(trained):
+    p, folder = trained
+    assert har("evaluate", folder).exit_code == 0
+    identity.write_state(folder, status="complete")
+    assert identity.is_complete(p)
+    measured = json.loads((folder / "metrics.json").read_text())
+    del measured["protocol"]["crop_scale"]  # as an older run says nothing of it
+    (folder / "metrics.json").write_text(json.dumps(measured))
+    assert identity.is_complete(p)
+    measured["protocol"]["clips"] = "windows"
+    (folder / "metrics.json").write_text(json.dumps(measured))
+    assert not identity.is_complete(p)
+    compared = files.load_run([folder.parents[2] / "params" / "tiny" / "05_evaluation.yaml"]).params
+    with pytest.raises(FileNotFoundError, match="no scored run"):
+        results.scored_runs(compared)
+
+
+def test_a_run_that_trains_nothing_is_not_scored(own_store, tmp_path):
+    data = files.load_run([tmp_path / "params" / "tiny" / "01_data_prep.yaml"]).params
+    identity.claim(data)
+    done = har("evaluate", "tiny/01_data_prep")
+    assert done.exit_code == 1 and len(done.output.splitlines()) == 1
+    assert (
+        "runs/tiny/01_data_prep is a run of notebook 01_data_prep, which trains no" in done.output
+    )
 
 
 def test_preflight_makes_the_devices_that_it_checks(own_store, monkeypatch):

@@ -9,6 +9,7 @@ from harlib.study.params import ParamsError
 
 pytestmark = pytest.mark.quick
 STUDIES = sorted(path for path in (files.CHECKOUT / "params").iterdir() if path.is_dir())
+FOLDER = "source: folder\ndata_root: params\nvideos: .\n"
 LABELS = Path(__file__).with_name("kinetics_400_categories.txt")
 
 
@@ -20,6 +21,11 @@ def own_data(tmp_path):
     for name in ("train.csv", "val.csv", "validate.csv"):
         (tmp_path / name).touch()
     return {"data_root": str(tmp_path)}
+
+
+def needs_data(folder):
+    """Whether a study reads its user's videos: the drawn ones take no data_root."""
+    return "data_root=FOLDER" in (folder / "common.yaml").read_text()
 
 
 @pytest.fixture
@@ -40,7 +46,7 @@ def tiny(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
 def test_every_params_file_is_valid(folder, own_data):
-    runs = files.load_study(folder, {} if folder.name == "demo" else own_data)
+    runs = files.load_study(folder, own_data if needs_data(folder) else {})
     assert [run.name for run in runs] == sorted(run.name for run in runs)
     assert {run.params.study for run in runs} == {folder.name}
     for path in folder.glob("*.yaml"):
@@ -51,7 +57,7 @@ def test_recipe_options_of_every_file_fit_their_recipe(own_data):
     from harlib.training import recipes
 
     for folder in STUDIES:
-        for run in files.load_study(folder, {} if folder.name == "demo" else own_data):
+        for run in files.load_study(folder, own_data if needs_data(folder) else {}):
             if isinstance(run.params, params.Trained):
                 recipes.build(
                     run.params.recipe,
@@ -90,6 +96,30 @@ def test_kinetics_subsets_are_named_as_kinetics_names_them(study, count, own_dat
             ["'class_weights'", "balanced: true", "give one"],
         ),
         ({"_03_c3d": "batch: 9\ndevices: 2"}, ["'devices'", "9 clips"]),
+        ({"_01_data_prep": "data_root: params"}, ["'source'", "'demo'", "'params'", "leave data_"]),
+        ({"_01_data_prep": "group: '(a)'"}, ["'group'", "source: folder", "'demo'"]),
+        ({"_01_data_prep": "held_out: [a]"}, ["'held_out'", "source: folder"]),
+        ({"_01_data_prep": "annotations: [a.csv]"}, ["'annotations'", "source: kinetics"]),
+        ({"_01_data_prep": FOLDER + "group: (IMG"}, ["'group'", "unterminated", "'(IMG'"]),
+        ({"_01_data_prep": FOLDER + "group: IMG"}, ["'group'", "has no (…)", "'IMG'"]),
+        ({"_01_data_prep": FOLDER + "videos: tiny/01_data_prep.yaml"}, ["'videos'", "a folder"]),
+        ({"_03_c3d": "seed: 4294967296"}, ["'seed'", "less than 4294967296"]),
+        ({"_03_c3d": "crops: 4"}, ["'crops'", "1, 3 or 5", "4"]),
+        ({"_03_c3d": "split: vall"}, ["'split'", "'train', 'val' or 'test'", "'vall'"]),
+        (
+            {"_03_c3d": "checkpoint: best\nvalidate_split: ''"},
+            ["'checkpoint'", "set validate_split"],
+        ),
+        ({"_03_c3d": "frames: 99999999999"}, ["'frames'", "less than or equal to 10000"]),
+        ({"_03_c3d": "size: 1.0e+9"}, ["'size'", "1 to 8192 pixels"]),
+        ({"_03_c3d": "size: [64, 64, 64]"}, ["'size'", "[height, width]"]),
+        ({"_03_c3d": "size: 8000\nframes: 900"}, ["'size'", "172.8 GB a clip", "2.1 GB"]),
+        ({"_03_c3d": "width: .inf"}, ["'width'", "finite"]),
+        ({"_03_c3d": "color: .nan"}, ["'color'", "finite"]),
+        ({"_03_c3d": "crops: 2"}, ["'crops'", "1, 3 or 5"]),
+        ({"_03_c3d": "weights: imagenet"}, ["'weights'", "the frame CNN alone"]),
+        ({"_01_data_prep": "store_size: 99999"}, ["'store_size'", "1 to 8192 pixels"]),
+        ({"_03_c3d": f"model: {'x' * 999}"}, ["'model'", "xxx..."]),
     ],
 )
 def test_a_mistake_is_named_with_file_key_and_remedy(tiny, contents, words):
@@ -117,6 +147,22 @@ def test_an_override_reaches_the_runs_that_have_its_key(tiny):
 def test_an_override_that_no_run_knows_is_an_error(tiny):
     with pytest.raises(ParamsError, match="--set epohcs.*'epochs'"):
         files.load_study(tiny(_03_c3d=""), {"epohcs": 2})
+
+
+def test_an_override_of_another_notebook_says_whose_it_is(tiny):
+    folder = tiny(_01_data_prep="")
+    with pytest.raises(ParamsError, match="a parameter of 02_frame_cnn, 03_c3d.*is 01_data_prep"):
+        files.load_study(folder, {"epochs": 2})
+
+
+def test_an_override_reaches_the_runs_that_are_asked_for_alone(tiny, tmp_path):
+    folder = tiny(_02_frame_cnn="backbone: inception_resnet_v2", _03_c3d="")
+    with pytest.raises(ParamsError, match="03_c3d|weights"):
+        files.load_study(folder, {"weights": "imagenet"})
+    _, runs = files.chosen(str(folder), {"weights": "imagenet"}, ("02_frame_cnn",))
+    assert [run.params.weights for run in runs] == ["imagenet"]
+    with pytest.raises(ParamsError, match="no run 02_frame in tiny; there are 02_frame_cnn, 03"):
+        files.chosen(str(folder), {"weights": "imagenet"}, ("02_frame",))
 
 
 def test_numbers_that_yaml_reads_as_text_become_numbers(tiny):
@@ -185,6 +231,18 @@ def test_a_study_of_variants_alone_asks_for_one(tiny):
     tiny(_03_c3d__fold1="", _03_c3d__fold2="")
     with pytest.raises(ParamsError, match="no run '03_c3d' in tiny.*03_c3d.fold1, 03_c3d.fold2"):
         cell.read("03_c3d", running())
+
+
+def test_the_papermill_command_of_the_readme_is_a_run(monkeypatch):
+    monkeypatch.setenv("HARLIB_ROOT", str(files.CHECKOUT))
+    text = (files.CHECKOUT / "README.md").read_text()
+    command = text.partition("bin/papermill ")[2].partition("```")[0].replace("\\\n", " ").split()
+    assert (files.CHECKOUT / command[0]).is_file() and Path(command[0]).stem == "03_c3d"
+    options = list(zip(command[2:], command[3:], command[4:] + [""], strict=False))
+    given = [files.CHECKOUT / name for option, name, _ in options if option == "-f"]
+    values = {name: value for option, name, value in options if option == "-p"}
+    run = files.load_run(given, values)
+    assert (run.notebook, run.params.study, run.name) == ("03_c3d", "demo", "03_c3d-by-hand")
 
 
 def test_an_unknown_study_is_named_with_the_nearest():

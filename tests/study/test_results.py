@@ -1,13 +1,15 @@
 """What notebook 05 says about several runs, from scores made by hand."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from harlib.evaluation import comparison, figures
-from harlib.study import results, tell
+from harlib.study import report, results, tell
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 import hand_made_study
@@ -54,3 +56,17 @@ def test_a_training_tells_its_memory():
                             "memory_bytes": [2e9, 2.2e9, 2.1e9]})  # fmt: skip
     said = "2.0 GB of memory after the first epoch, 2.1 GB after the last and 2.2 GB at most"
     assert said in tell.training(history)
+
+
+def test_unknown_groups_are_said_beside_the_accuracies(scores, tmp_path):
+    known = {name: replace(s, group=np.array([f"g{v}" for v in s.video_id]))
+             for name, s in scores.items()}  # fmt: skip
+    unknown = {name: replace(s, group=s.video_id) for name, s in scores.items()}
+    assert results.groups(known) == (
+        "No group of videos that belong together lies on two sides of the split."
+    )
+    assert results.groups(unknown).startswith("Warning: the groups of all videos are unknown")
+    for said, own in (("", known["a"]), ("Warning: the groups of all", unknown["a"])):
+        own.save(tmp_path)
+        warning = report._groups_warning(tmp_path)
+        assert warning.startswith(said) and bool(warning) == bool(said)

@@ -1,14 +1,28 @@
 """Which runs a study makes, keeps or leaves out; no notebook is run here."""
 
 import json
+import os
+import subprocess
+import sys
+import threading
+import time
 
 import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
+from harlib.data.locks import Locked
+from harlib.progress import Stage
 from harlib.study import files, identity, run
 
 pytestmark = pytest.mark.quick
+HOLD = """
+import sys, time
+from harlib.data.locks import Lock
+lock = Lock(sys.argv[1], "x")
+print(flush=True)
+time.sleep(60)
+"""
 NAMES = ["01_data_prep", "03_c3d", "03_c3d.long", "05_evaluation"]
 
 
@@ -22,7 +36,7 @@ def study(tmp_path, monkeypatch):
         (folder / f"{name}.yaml").write_text("")
     executed = []
 
-    def study(broken=None, **options):
+    def study(broken=None, refuse=lambda todo, every: None, **options):
         def execute(one, label, say):
             executed.append(one.name)
             identity.claim(one.params)
@@ -34,6 +48,8 @@ def study(tmp_path, monkeypatch):
 
         executed.clear()
         monkeypatch.setattr(run, "_execute", execute)
+        monkeypatch.setattr(run.checks, "refuse", refuse)
+        monkeypatch.setattr(run.forecast, "tell", lambda runs, say: True)
         monkeypatch.setattr(run.report, "write_report", lambda run_dir: None)
         monkeypatch.setattr(run.index, "write_index", lambda runs_dir: runs_dir)
         lines = []
@@ -41,6 +57,52 @@ def study(tmp_path, monkeypatch):
         return list(executed), failed, "\n".join(lines)
 
     return study
+
+
+def watched(run_dir, states, say):
+    """`_watch` while `states` are written, one after the other."""
+    done = threading.Event()
+    watcher = threading.Thread(target=run._watch, args=(run_dir, "[1/1] 03_c3d", done, say))
+    watcher.start()
+    time.sleep(0.6)  # an older file is not shown
+    for name, done_, left, more in states:
+        Stage(run_dir, name).write(done_, 40, left, **more)
+        time.sleep(0.7)
+    done.set()
+    watcher.join()
+
+
+EPOCHS = [{"epoch": epoch, "epochs": 2, "loss": 2.0 / epoch} for epoch in (1, 1, 2)]
+STATES = [
+    ("checks before training", 5, None, {}),
+    ("checks before training", 15, None, {}),
+    ("training", 1, None, EPOCHS[0]),
+    ("training", 19, 21.0, EPOCHS[1]),
+    ("training", 21, 19.0, EPOCHS[2]),
+    ("scoring val", 3, 70.0, {}),
+]
+
+
+def test_a_log_gets_a_line_a_stage_and_epoch(tmp_path):
+    Stage(tmp_path, "of yesterday").write(1, 2)
+    os.utime(tmp_path / "progress.json", (1, 1))
+    lines = []
+    watched(tmp_path, STATES, lines.append)
+    assert lines == [
+        "[1/1] 03_c3d: checks before training 5/40",
+        "[1/1] 03_c3d: epoch 1/2, loss 2.000",
+        "[1/1] 03_c3d: epoch 2/2, loss 1.000, 0:19 min left",
+        "[1/1] 03_c3d: scoring val 3/40, 1:10 min left",
+    ]
+
+
+def test_a_terminal_gets_one_changing_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(run.sys.stdout, "isatty", lambda: True, raising=False)
+    watched(tmp_path, STATES[3:5], print)
+    said = capsys.readouterr().out
+    assert "\n" not in said
+    assert "epoch 1/2, loss 2.000, 0:21 min left" in said and "0:19 min left" in said
+    assert said.endswith(" \r")  # nothing of it stays
 
 
 def test_complete_runs_are_kept(study):
@@ -102,6 +164,51 @@ def test_each_of_several_unfinished_runs_is_kept_and_the_difference_told(study, 
     assert "03_c3d starts anew (epochs: 3 then, 4 now); what it had left is now in runs/" in said
     assert (runs / "before" / "03_c3d" / "left").read_text() == "before 3"
     assert (runs / "before" / "03_c3d-2" / "left").read_text() == "before 4"
+
+
+def test_what_was_put_aside_is_told_with_its_size(study, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "earlier run" not in study()[2]
+    (tmp_path / "runs" / "tiny" / "03_c3d" / "model.keras").write_bytes(bytes(3_000_000))
+    said = study(overrides={"epochs": 3})[2]
+    assert (
+        "runs/tiny/before keeps 3 earlier runs, 3.0 MB on disk: 03_c3d, 03_c3d.long, 05_evaluation"
+    ) in said
+    assert said.splitlines()[-2].startswith("tiny: 4 of 4 runs complete")
+
+
+def test_a_second_study_is_refused_while_the_first_runs(study, tmp_path):
+    study()
+    before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    lock = tmp_path / "runs" / "tiny" / ".03_c3d.long.lock"
+    holder = subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE)
+    holder.stdout.readline()
+    try:
+        with pytest.raises(Locked, match=f"03_c3d.long is being written by process {holder.pid} "):
+            study(overrides={"epochs": 3})
+        assert study(overrides={"epochs": 3}, only=("01_data_prep",))[1] == []  # not that run
+    finally:
+        holder.kill()
+        holder.wait()
+    now = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}
+    assert {path: now[path] for path in before} == before
+    assert study(overrides={"epochs": 3})[1] == []  # what a killed one left is no hindrance
+    assert not list(tmp_path.rglob("*.lock"))
+
+
+def test_a_wrong_value_moves_nothing(study, tmp_path, monkeypatch):
+    study()
+    before = sorted(tmp_path.rglob("*"))
+
+    def refuse(todo, every):
+        assert list(todo) == ["params/tiny/03_c3d.yaml", "params/tiny/03_c3d.long.yaml",
+                              "params/tiny/05_evaluation.yaml"]  # fmt: skip
+        assert len(every) == 4
+        raise files.ParamsError("no")
+
+    with pytest.raises(files.ParamsError, match="no"):
+        study(overrides={"epochs": 3}, refuse=refuse)
+    assert sorted(tmp_path.rglob("*")) == before
 
 
 def test_a_replaced_store_makes_another_run(study, tmp_path):

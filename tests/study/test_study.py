@@ -14,6 +14,11 @@ from harlib.data import actions
 
 RUNS = [name for name in FILES if name != "common"]
 MODELS = ["02_frame_cnn", "03_c3d", "04_resnext101"]
+NETWORKS = {
+    "02_frame_cnn": "frame_cnn small, width 0.25, RGB frames, 1 × 32 × 32",
+    "03_c3d": "c3d, width 0.125, RGB frames, 8 × 32 × 32",
+    "04_resnext101": "resnext3d_26, width 0.125, RGB frames, 8 × 32 × 32",
+}
 
 
 def test_all_runs_complete_and_the_last_line_is_the_index(tiny_study):
@@ -22,8 +27,21 @@ def test_all_runs_complete_and_the_last_line_is_the_index(tiny_study):
     for name in RUNS:
         assert f"{name}: complete" in done.stdout
     assert re.search(r"03_c3d: epoch 1/1, loss \d", done.stdout)
+    for stage in ("01_data_prep: drawing videos 0/", "02_frame_cnn: training on stills, epoch 1/1",
+                  "03_c3d: checks before training 0/60", "04_resnext101: scoring val 0/2",
+                  "05_evaluation: where the best 3D network looked 0/"):  # fmt: skip
+        assert stage in done.stdout, done.stdout
     assert done.stdout.splitlines()[-1] == "Report: reports/tiny/index.html"
     assert done.stderr == ""
+
+
+def test_the_first_line_says_how_long_it_will_take(tiny_study):
+    line = tiny_study[1].stdout.splitlines()[0]
+    number = "(under 1|\\d+)"
+    each = ", ".join(f"{name} {number}" for name in RUNS)
+    assert re.fullmatch(
+        rf"About \d+ minutes? on this machine \(.+, measured for \d+ s\): {each}", line
+    )
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -48,6 +66,7 @@ def test_a_second_call_keeps_what_is_complete(tiny_study):
     assert again.returncode == 0, again.stdout + again.stderr
     for name in RUNS:
         assert f"{name}: kept" in again.stdout
+    assert "this machine" not in again.stdout  # nothing to run, nothing to foretell
 
 
 def test_stills_come_first_in_the_frame_cnn(tiny_study):
@@ -98,13 +117,20 @@ def test_a_report_is_one_file_that_needs_no_network(tiny_study, name):
 def test_the_index_names_every_run_with_its_numbers(tiny_study):
     root, _ = tiny_study
     text = (root / "reports" / "tiny" / "index.html").read_text()
+    assert "top‑5" not in text
     for name in RUNS:
         assert f'href="{name}.html"' in text
+    for name, network in NETWORKS.items():
+        row = next(part for part in text.split("<tr") if f'href="{name}.html"' in part)
+        assert network in row
+        for page in ("05_evaluation", name):
+            assert network in (root / "reports" / "tiny" / f"{page}.html").read_text()
     for name in MODELS:
         metrics = json.loads((root / "runs" / "tiny" / name / "metrics.json").read_text())
         row = next(part for part in text.split("<tr") if f'href="{name}.html"' in part)
         for level in ("video", "clip"):
-            for key in ("top1", "top5", "mean_class"):
+            assert metrics[level]["top5"] is None  # three categories
+            for key in ("top1", "mean_class"):
                 assert f"{100 * metrics[level][key]:.1f} %" in row
         assert f"{metrics['model']['parameters']:,}" in row
         assert f"{metrics['minutes']:.1f}" in row
@@ -131,18 +157,42 @@ def test_a_saved_run_can_be_scored_again(tiny_study):
     np.testing.assert_allclose(np.load(run / "scores.npz")["video_scores"], before, atol=1e-5)
 
 
+def test_a_run_is_scored_exported_and_reported_by_its_name_wherever_it_lies(tiny_study, tmp_path):
+    root, _ = tiny_study
+    shutil.copytree(root, tmp_path, dirs_exist_ok=True)
+    aside = tmp_path / "runs" / "tiny" / "before" / "03_c3d"
+    (tmp_path / "runs" / "tiny" / "03_c3d").rename(tmp_path / "03_c3d")
+    aside.parent.mkdir()
+    shutil.move(tmp_path / "03_c3d", aside)
+    kept = tmp_path / "runs" / "tiny" / "02_frame_cnn"
+    before = {path: path.read_bytes() for path in kept.rglob("*") if path.is_file()}
+    done = har(tmp_path, "evaluate", "tiny/before/03_c3d", "--clips", "1")
+    assert done.returncode == 0, done.stderr
+    assert "runs/tiny/before/03_c3d/scores-clips_1" in done.stdout
+    done = har(tmp_path, "report", "runs/tiny/before/03_c3d")
+    assert done.returncode == 0, done.stderr
+    assert (aside / "03_c3d.html").is_file()
+    done = har(tmp_path, "export", "02_frame_cnn")
+    assert done.returncode == 0, done.stderr
+    assert (kept / "export" / "model.keras").is_file()
+    assert {path: path.read_bytes() for path in before} == before
+    for name in ("tiny", "runs/tiny"):
+        done = har(tmp_path, "report", name)
+        assert done.returncode == 0 and done.stdout.endswith("reports/tiny/index.html\n")
+
+
 def test_a_failed_run_keeps_its_notebook_and_the_exit_code_says_so(tiny_study, tmp_path):
     root, _ = tiny_study
     shutil.copytree(root / "data" / "tiny", tmp_path / "data" / "tiny")
-    study = {name: FILES[name] for name in ("common", "03_c3d")}
-    study["02_frame_cnn"] = FILES["02_frame_cnn"].replace("stills:", "backbone: nosuchnet\nstills:")
-    write_study(tmp_path, "tiny", study)
+    for still in (tmp_path / "data" / "tiny" / "source" / "stills").rglob("*.jpg"):
+        still.write_bytes(b"no picture")
+    write_study(tmp_path, "tiny", {name: FILES[name] for name in ("common", *MODELS[:2])})
     done = har(tmp_path, "study", "tiny")
     assert done.returncode == 1
     assert "02_frame_cnn: FAILED: " in done.stdout
     assert "03_c3d: complete" in done.stdout  # the others go on
     failed = tmp_path / "runs" / "tiny" / "02_frame_cnn"
     assert json.loads((failed / "run.json").read_text())["status"] == "failed"
-    assert "nosuchnet" in (failed / "02_frame_cnn.ipynb").read_text()
+    assert "could be decoded" in (failed / "02_frame_cnn.ipynb").read_text()
     assert "This run failed" in (tmp_path / "reports" / "tiny" / "02_frame_cnn.html").read_text()
     assert "failed: " in (tmp_path / "reports" / "tiny" / "index.html").read_text()

@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from tiny_training import CLASSES, Batches, Validation, run, tiny_model, tiny_recipe
 
+from harlib.progress import Stage
 from harlib.training import preflight, room
 from harlib.training.checkpoint import capture
 
@@ -25,6 +26,7 @@ def check(model=None, batches=None, **options):
 def store(rows, root="nowhere", categories=("a", "b")):
     """A store's table from (category, split, group) a video."""
     videos = pd.DataFrame(rows, columns=["category", "split", "group"])
+    videos["video_id"] = [f"video {row}" for row in videos.index]
     return SimpleNamespace(videos=videos, categories=list(categories), root=root)
 
 
@@ -97,6 +99,25 @@ def test_slow_loader_and_full_disk_are_told(monkeypatch):
 
 
 @pytest.mark.quick
+def test_the_estimated_end_of_a_resumed_run_is_of_what_is_left(tmp_path):
+    whole = check(run_dir=tmp_path, steps=5).found["estimated end"]
+    assert "for 20 steps:" in whole
+    (tmp_path / "checkpoints").mkdir()
+    for step in (5, 15):
+        (tmp_path / "checkpoints" / f"step-{step:09d}-0123456789abcdef.npz").touch()
+    assert "for the last 5 of 20 steps:" in check(run_dir=tmp_path, steps=5).found["estimated end"]
+
+
+@pytest.mark.quick
+def test_a_stage_is_told_how_far_the_checks_are(tmp_path):
+    told = []
+    stage = Stage(tmp_path, "checks before training")
+    stage.write = lambda done, total, *rest: told.append((done, total, *rest))
+    check(steps=5, stage=stage)
+    assert told[:2] == [(0, 5), (1, 5)] and len(told) <= 5  # no time: it may end at any step
+
+
+@pytest.mark.quick
 def test_labels_are_audited(tmp_path):
     rows = [("a", "train", "g1"), ("a", "train", "g2"), ("b", "train", "g3")]
     rows += [("a", "val", "g4"), ("a", "val", "g5"), ("b", "val", "g6")]
@@ -117,3 +138,18 @@ def test_labels_are_audited(tmp_path):
     assert audited.verdict["label audit"] == "stop"
     expected = "3 videos listed, 1 unreadable or missing, 1 equal to one of another split"
     assert audited.found["label audit"] == expected
+
+
+@pytest.mark.quick
+def test_unknown_groups_are_no_absence_of_shared_ones():
+    rows = [("a", "train", "g1"), ("b", "train", "g2"), ("a", "val", "g3"), ("b", "val", "g4")]
+    known = preflight.labels(store(rows), "train", "val").set_index("check")
+    assert known.loc["shared groups"].tolist() == ["0 in train and val", "ok"]
+    some = store(rows)
+    some.videos.loc[1:, "group"] = some.videos["video_id"]
+    some.videos["group"] = some.videos["group"].fillna("g1")
+    found, verdict = preflight.labels(some, "train", "val").set_index("check").loc["shared groups"]
+    assert found == (
+        "unknown: of 3 of 4 videos no group is known; of the others 0 in train and val"
+    )
+    assert verdict == "look"

@@ -43,6 +43,7 @@ def test_targets_and_weights():
         ("modern", {"lr": 0.0}, "lr is above 0"),
         ("modern", {"lr": float("nan")}, "lr is a number; received nan"),
         ("modern", {"accumulate": 2.5}, "accumulate is a whole number"),
+        ("modern", {"accumulate": 201}, "has 200 in all: nothing would be trained; .* most 200"),
         ("modern", {"l2": 1e-4}, "weight_decay and l2"),
         ("modern", {"momentum": 0.9}, "belongs to sgd"),
         ("modern", {"decay": 0.1}, "cosine and decay"),
@@ -63,6 +64,15 @@ def test_targets_and_weights():
 def test_unsuitable_numbers_are_refused_with_a_reason(name, overrides, message):
     with pytest.raises(ValueError, match=message):
         build(name, **overrides)
+
+
+def test_batches_that_end_no_update_are_said():
+    assert (
+        "200 batches the last 2 change no weight: 3 make an update"
+        in build("study-adam", accumulate=3).describe()
+    )
+    for accumulate in (1, 4, 200):
+        assert "change no weight" not in build("study-adam", accumulate=accumulate).describe()
 
 
 def test_balanced_weights_make_every_category_count_the_same():

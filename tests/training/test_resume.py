@@ -179,6 +179,32 @@ def test_resume_with_other_parameters_is_refused_with_the_difference(tmp_path):
 
 
 @pytest.mark.quick
+@pytest.mark.parametrize(("done", "epochs"), [(STEPS * EPOCHS, 2), (7, 1)])
+def test_resume_with_fewer_epochs_than_done_returns_what_is_there_and_says_so(
+    tmp_path, done, epochs
+):
+    if done == STEPS * EPOCHS:
+        history = run(tmp_path)
+        before = keras.models.load_model(tmp_path / "model.keras").get_weights()
+    else:
+        with pytest.raises(OSError):
+            run(tmp_path, Broken(done))
+        history = None
+    lines = []
+    again = run(tmp_path, recipe=tiny_recipe(epochs=epochs), model=(model := tiny_model(9)),
+                report=lines.append)  # fmt: skip
+    said = f"trained for {done} steps before, more than the {STEPS * epochs} asked for"
+    assert [said in line for line in lines].count(True) == 1
+    assert f"history of {len(again)} epochs stay" in " ".join(lines)
+    assert f"trained {done} steps in" in lines[-1]
+    assert not any("resuming" in line for line in lines)
+    if history is not None:
+        pd.testing.assert_frame_equal(again, history, check_exact=True)
+        for one, other in zip(before, model.get_weights(), strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.quick
 def test_differences_of_nested_values():
     assert differences({"a": [1, {"b": 2}]}, {"a": [1, {"b": 3}]}) == ["a.1.b: 2 then, 3 now"]
     assert differences({"a": [1]}, {"a": [1, 2]}) == ["a: [1] then, [1, 2] now"]

@@ -1,0 +1,51 @@
+"""What a run's network is, as it stands beside the run's name wherever a number does."""
+
+import json
+from pathlib import Path
+
+import yaml
+
+
+def named(run, metrics):
+    """``04_resnext101 (resnext3d_26, width 0.25, residual frames, 16 × 48 × 48)``."""
+    return f"{run} ({network(metrics)})"
+
+
+def network(metrics):
+    """The network of a run's metrics.json (as `read` gives it), its width and its input.
+
+    Width and pixels are left out where a run of an earlier version does not tell them.
+    """
+    model, how = metrics["model"], metrics["protocol"]
+    # a frame CNN's name holds its backbone in brackets
+    parts = [model["name"].replace(" (", " ").rstrip(")")]
+    if model.get("width") is not None:
+        parts.append(f"width {model['width']:g}")
+    if model.get("pixels"):
+        parts.append("residual frames" if model["pixels"] == "residual" else "RGB frames")
+    if "size" in how:
+        size = how["size"] if isinstance(how["size"], (list, tuple)) else [how["size"]] * 2
+        parts.append(" × ".join(map(str, (how["frames"], *size))))
+    return ", ".join(parts)
+
+
+def read(run_dir):
+    """A run's metrics.json; where it does not tell the network's width and pixels, as earlier
+    versions did not, its parameters do."""
+    run_dir = Path(run_dir)
+    metrics = json.loads((run_dir / "metrics.json").read_text())
+    file = run_dir / "params.yaml"
+    if "width" not in metrics["model"] and file.is_file():
+        metrics["model"] |= options(yaml.safe_load(file.read_text()))
+    return metrics
+
+
+def options(params):
+    """`width` and `pixels` of a run's parameters, where they say something of its network."""
+    found = {}
+    # a backbone of keras.applications has one width
+    if "width" in params and params.get("backbone", "small") == "small":
+        found["width"] = params["width"]
+    if "model" in params:
+        found["pixels"] = params.get("pixels", "rgb")
+    return found

@@ -1,0 +1,242 @@
+"""Values that only a run would find wrong, asked before anything is moved aside or begun.
+
+The data are listed and the networks built, with the code that will do so in the run; nothing is
+kept. Networks are built in a process of their own, which leaves devices and memory as they were.
+"""
+
+import contextlib
+import json
+import os
+import signal
+import subprocess
+import sys
+
+import pandas as pd
+
+from harlib.data import actions
+from harlib.data.catalog import SPLITS, Catalog
+from harlib.data.packing import Settings
+from harlib.study import data_steps, files, identity, rescoring, session
+from harlib.study.mistakes import nearest
+from harlib.study.params import (
+    Ablations,
+    Common,
+    DataPrep,
+    Evaluation,
+    FrameCNN,
+    Performance,
+    Trained,
+    project_root,
+    validate,
+)
+
+_ANY = ["a", "b"], set(SPLITS)  # categories and splits of data that are not known
+_NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+
+def mistakes(todo: dict[str, Common], every: dict[str, Common] | None = None) -> list[str]:
+    """A line for each wrong value of the runs `{where it was set: parameters}`.
+
+    every: all runs of the study, for what compares them; None takes those in its folder.
+    """
+    found, known, nets = [], {}, {}
+    for where, p in todo.items():
+        said = []
+        try:
+            if isinstance(p, DataPrep):
+                if p.store_asked in known:
+                    said.append("key 'store': another run 01 of the study makes the same one")
+                known[p.store_asked] = _ANY  # should the next line fail
+                known[p.store_asked] = _data(p)
+            elif isinstance(p, Trained):
+                categories, splits = known.get(p.store_asked) or _stored(p)
+                said += _absent_splits(p, splits)
+                nets[where] = p, categories
+                if isinstance(p, FrameCNN):
+                    _stills(p, todo)
+            elif isinstance(p, Evaluation):
+                others = _left(p) if every is None else every
+                said += _absent_runs(p, others)
+                if p.layer:  # one of a network whose run is complete counts too
+                    compared = {name: q for name, q in others.items() if isinstance(q, Trained)}
+                    nets = {name: (q, _ANY[0]) for name, q in compared.items()} | nets
+                    nets[where] = p, []
+            elif isinstance(p, Performance):
+                nets[where] = p, []
+        except (ValueError, OSError) as error:
+            said.append(str(error))
+        found += [f"{where}: {line}" for line in said]
+    return found + (_apart(nets) if nets else [])
+
+
+def refuse(todo: dict[str, Common], every: dict[str, Common] | None = None) -> None:
+    """Raises ParamsError with every mistake of the runs."""
+    if wrong := mistakes(todo, every):
+        raise files.ParamsError("\n".join(wrong))
+
+
+def _data(p: DataPrep) -> tuple[list[str], set[str]]:
+    """(categories, splits) of the clip store to come. Raises ValueError, FileNotFoundError."""
+    Settings(p.codec, p.store_size, p.fps, p.quality)
+    if p.source == "demo":
+        chosen = sorted(set(p.categories or actions.CATEGORIES))
+        actions.check(chosen, p.difficulty, p.train_videos, p.val_videos, p.still_images)
+        return chosen, {"train", "val"}
+    listed = data_steps.own_videos(p)
+    return listed.categories, set(listed.frame["split"])
+
+
+def _stored(p: Common) -> tuple[list[str], set[str]]:
+    """(categories, splits) of the clip store that is there. Raises FileNotFoundError."""
+    about = p.store_dir / "store.json"
+    if not about.is_file():
+        raise FileNotFoundError(session.no_store(p))
+    content = json.loads(about.read_text())
+    return content["categories"], {file["path"].partition("/")[0] for file in content["files"]}
+
+
+def _absent_splits(p: Trained, splits: set[str]) -> list[str]:
+    chosen = {key: getattr(p, key) for key in ("train_split", "validate_split", "split")}
+    return [
+        f"key {key!r}: the data have no videos in {split!r}; they have {', '.join(sorted(splits))}"
+        for key, split in chosen.items()
+        if split and split not in splits
+    ]
+
+
+def _stills(p: FrameCNN, todo: dict[str, Common]) -> None:
+    """Raises ValueError, FileNotFoundError where the stills are neither there nor to be drawn."""
+    if not p.stills:
+        return
+    folder = p.made(p.root / p.stills)
+    preps = (q for q in todo.values() if isinstance(q, DataPrep) and q.source == "demo")
+    drawn = [q.still_images for q in preps]
+    if folder.is_relative_to(p.data_dir) and any(drawn):
+        return
+    if not folder.is_dir():
+        none = "; its run 01 draws no stills (still_images: 0)" if drawn and not any(drawn) else ""
+        raise FileNotFoundError(
+            f"key 'stills': no folder {session.from_root(p, folder)}{none}; leave it empty to go "
+            "without stills"
+        )
+    Catalog.from_stanford40(folder)
+
+
+def _left(p: Evaluation) -> dict[str, Common]:
+    """What the study's runs have been, by their folders."""
+    files_there = sorted(p.run_dir.parent.glob("[0-9][0-9]_*/params.yaml"))
+    return {file.parent.name: rescoring.load_params(file.parent) for file in files_there}
+
+
+def _absent_runs(p: Evaluation, every: dict[str, Common]) -> list[str]:
+    there = {folder.name for folder in p.run_dir.parent.glob("[0-9][0-9]_*")}
+    there = sorted(there | {q.run for q in every.values()})
+    return [
+        f"key 'runs': the study has no run {name!r}{nearest(name, there)}"
+        for name in p.runs
+        if name not in there
+    ]
+
+
+def _apart(nets: dict[str, tuple[Common, list[str]]]) -> list[str]:
+    """`_networks` in a process of its own."""
+    asked = [
+        (where, identity.notebook_of(p), p.model_dump(mode="json"), categories)
+        for where, (p, categories) in nets.items()
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "harlib.study.checks"],
+        input=json.dumps(asked),
+        env=os.environ | _NO_GPU | {"HARLIB_ROOT": str(project_root())},
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode > 0:
+        raise RuntimeError(f"the networks could not be checked:\n{done.stderr}")
+    if done.returncode < 0:
+        how = signal.Signals(-done.returncode).name
+        return [f"{', '.join(nets)}: building the networks ended by {how}, perhaps for memory"]
+    return json.loads(done.stdout)
+
+
+def _networks(asked: list) -> list[str]:
+    """A line for each run whose network, recipe or batches its parameters do not make."""
+    found, layers = [], {}
+    for where, notebook, values, categories in asked:
+        p = validate(notebook, values, on_disk=False)  # asked before
+        if isinstance(p, Evaluation):
+            if p.layer and layers and p.layer not in set().union(*layers.values()):
+                known = "; ".join(f"{name}: {', '.join(own)}" for name, own in layers.items())
+                found.append(f"{where}: key 'layer': no network has maps {p.layer!r}; {known}")
+            continue
+        for what, make in _steps(p, categories, layers):
+            try:
+                make()
+            except Exception as error:  # whatever Keras raises, the run would end by it
+                line = (str(error).strip() or type(error).__name__).splitlines()[0]
+                found.append(f"{where}: {what}: {line}")
+                break
+    return found
+
+
+def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
+    """(the parameters that decide, what is made of them) of a run, one after the other."""
+    from harlib import models
+    from harlib.evaluation import gradcam
+    from harlib.study import ablations, inputs, model_steps
+
+    if isinstance(p, Performance):
+        for name in p.models:
+            shape = {"frames": p.frames, "size": p.size}
+            yield f"models, frames, size ({name})", lambda n=name, s=shape: models.build(n, 2, **s)
+        return
+    if isinstance(p, Ablations):
+        for variant, seed, own in ablations.plans(p):
+            if seed == p.seeds[0]:
+                for what, make in _steps(own, categories, layers):
+                    yield f"variant {variant}, {what}", make
+        return
+    p = p.model_copy(update={"devices": 1})
+    store = _StandIn(categories)
+
+    def recipe():
+        plan = model_steps.recipe(p, store)
+        inputs.batches(p, plan, store, p.frames)
+
+    def network(frames=None):
+        whole = p.model_copy(update={"freeze_below": "", "freeze_bn": False})
+        built = model_steps.build(whole, store, frames=frames)
+        if not isinstance(p, FrameCNN):
+            layers[p.run] = list(gradcam.maps(built))
+
+    def stages():
+        model_steps.recipe(p, store).compile(model_steps.build(p, store))
+
+    yield "recipe, recipe_options, mix, batch", recipe
+    own = "backbone, weights" if isinstance(p, FrameCNN) else "model, weights"
+    yield f"{own}, frames, size, width (the network)", network
+    if p.freeze_below or p.lr_multipliers:
+        yield "freeze_below, lr_multipliers", stages
+
+
+class _StandIn:
+    """As much of a clip store as networks and batches ask for: two videos a category a split."""
+
+    def __init__(self, categories: list[str]):
+        self.categories = categories
+        labels = [*range(len(categories))] * 2
+        each = {"label": labels, "frames": 64, "fps": 25.0, "height": 128, "width": 171}
+        self.videos = pd.concat(
+            [pd.DataFrame({**each, "split": split}) for split in ("train", "val", "test")],
+            ignore_index=True,
+        )
+
+    def rows(self, split: str):
+        return self.videos.index[self.videos["split"] == split].to_numpy()
+
+
+if __name__ == "__main__":
+    answer = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        lines = _networks(json.load(sys.stdin))
+    answer.write(json.dumps(lines))

@@ -1,0 +1,117 @@
+"""How a notebook and a page write numbers, sentences and tables; everything is escaped."""
+
+import html
+import re
+from collections.abc import Iterable
+from typing import Any
+
+import pandas as pd
+
+PERCENT = {"top1", "top5", "accuracy", "low", "high", "lowest", "highest", "share",
+           "clip_top1", "clip_top5", "clip_mean_class", "video_top1", "video_top5", "mean_class",
+           "majority", "difference"}  # fmt: skip
+
+
+# a cell of a column that reads better aligned at the right
+_NUMBER = re.compile(r"–|[+-]?[\d,.]+(e[+-]\d+)?( %)?( to [+-]?[\d,.]+( %)?)?")
+
+# columns whose own name a reader would stumble over; others lose their underscores
+NAMES = {
+    "video_top1": "video top-1",
+    "video_top5": "video top-5",
+    "clip_top1": "clip top-1",
+    "clip_top5": "clip top-5",
+    "mean_class": "video mean class",
+    "gmacs": "GMACs a clip",
+    "low": "95 % from",
+    "high": "95 % to",
+    "true": "true category",
+    "predicted": "called",
+    "share": "share of the category",
+}
+
+
+class Sentence(str):
+    """Text that a notebook shows as a paragraph."""
+
+    def _repr_html_(self) -> str:
+        return f'<p class="reading">{unbroken(html.escape(self))}</p>'
+
+    def __repr__(self) -> str:
+        return str(self)
+
+
+class Table:
+    """A DataFrame that a notebook shows with fractions as percent and counts with separators."""
+
+    def __init__(self, frame: pd.DataFrame):
+        self.frame = frame
+
+    def _text(self) -> pd.DataFrame:
+        return pd.DataFrame(
+            {
+                NAMES.get(name, str(name).replace("_", " ")): [
+                    cell(name, value) for value in column
+                ]
+                for name, column in self.frame.items()
+            }
+        )
+
+    def _repr_html_(self) -> str:
+        if not len(self.frame):
+            return ""
+        text = self._text()
+        kinds = ["number" if all(map(_NUMBER.fullmatch, values)) else "text"
+                 for _, values in text.items()]  # fmt: skip
+        head = _row('th scope="col"', text.columns, kinds)
+        body = "\n".join(_row("td", cells, kinds) for cells in text.itertuples(index=False))
+        return f"<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+
+    def __repr__(self) -> str:
+        return self._text().to_string(index=False)
+
+
+def _row(tag: str, texts: Iterable[str], kinds: list[str]) -> str:
+    cells = (
+        f'<{tag} class="{kind}">{html.escape(text)}</{tag[:2]}>'
+        for kind, text in zip(kinds, texts, strict=True)
+    )
+    return f"<tr>{''.join(cells)}</tr>"
+
+
+def cell(name: str, value: Any) -> str:
+    """One value as a reader wants it: ``0.913`` as ``91.3 %``, ``48340816`` as ``48,340,816``."""
+    if value is None or (isinstance(value, float) and pd.isna(value)):
+        return "–"
+    if name in PERCENT:
+        return percent(value)
+    if name == "bytes" or str(name).endswith("_bytes"):
+        return size(value)
+    if name == "minutes":
+        return f"{value:,.1f}"
+    if isinstance(value, float):
+        return f"{value:,.3g}" if abs(value) < 1000 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def unbroken(text: str) -> str:
+    """The text with its percent signs on the line of their numbers."""
+    return text.replace(" %", "\u00a0%")
+
+
+def percent(value: float) -> str:
+    return "–" if value is None or pd.isna(value) else f"{100 * value:.1f} %"
+
+
+def count(number: int, noun: str) -> str:
+    """``1 clip``, ``1,200 clips``."""
+    return f"{number:,} {noun}{'s' * (number != 1)}"
+
+
+def size(value: float) -> str:
+    """Bytes for people, in powers of ten: ``1.2 GB``."""
+    for unit in ("bytes", "kB", "MB", "GB"):
+        if value < 1000:
+            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
+        value /= 1000
+    return f"{value:.1f} TB"

@@ -1,0 +1,41 @@
+"""What is meant to be sent does not say where on this machine things lie."""
+
+from pathlib import Path
+
+import pytest
+
+from harlib.study import private
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture
+def run_dir(tmp_path):
+    made = tmp_path / "me & you" / "project" / "runs" / "mine" / "03_c3d"
+    made.mkdir(parents=True)
+    (made / "params.yaml").write_text(
+        "data_root: /disk/secret/clips\nstore: /disk/secret/clips/store\nweights: ''\n"
+        "variants: {far: {weights: /other/private/net.pth}}\nvideos: /\n"
+    )
+    return made
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("store /disk/secret/clips/store/index.csv", "store …/store/index.csv"),
+        ("'/disk/secret/clips'", "'…/clips'"),
+        ("/disk/secret/clips-old", "/disk/secret/clips-old"),
+        ("/other/private/net.pth.", "…/net.pth."),
+        ("{root}/runs/mine", "runs/mine"),
+        ("in {root}: nothing", "in project: nothing"),
+        ("{escaped}/data", "data"),
+        ("{home}/notes", "~/notes"),
+        ("base64,iVBO/disk/secret/clips", "base64,iVBO/disk/secret/clips"),
+        ("1 / 2 and a/b", "1 / 2 and a/b"),
+    ],
+)
+def test_places_become_names(text, shown, run_dir):
+    root = run_dir.parents[2]
+    text = text.format(root=root, escaped=str(root).replace("&", "&amp;"), home=Path.home())
+    assert private.hide(text, root, [run_dir]) == shown
