@@ -3,7 +3,14 @@
 import functools
 
 import keras
+import numpy as np
 from keras import ops
+
+from harlib import machine
+
+# Without AVX-512, oneDNN's gradient of a kernel with at least so many channels, in and out, is
+# slower than matrix products, up to 3.5 times (`benchmarks/results.md`).
+MANY_CHANNELS = 64
 
 
 def padded_size(size, kernel_size, strides):
@@ -68,8 +75,11 @@ def _tensorflow_same():
                 strides=[1] * 5,
                 padding="SAME",
             )
+            padded = tf.pad(x, zeros)
+            if _by_products(kernel):
+                return to_x, _kernel_gradient(padded, upstream, kernel.shape)
             to_kernel = tf.raw_ops.Conv3DBackpropFilterV2(
-                input=tf.pad(x, zeros),
+                input=padded,
                 filter_sizes=tf.shape(kernel),
                 out_backprop=upstream,
                 strides=[1] * 5,
@@ -80,3 +90,35 @@ def _tensorflow_same():
         return tf.nn.conv3d(x, kernel, [1] * 5, "SAME"), gradients
 
     return same
+
+
+def _by_products(kernel):
+    """Whether `_kernel_gradient` is the faster way: by shape and machine, never by a trial."""
+    import tensorflow as tf
+
+    return (
+        min(kernel.shape[-2:]) >= MANY_CHANNELS
+        and kernel.dtype == tf.float32
+        and not machine.has_avx512()
+        and not tf.config.list_logical_devices("GPU")
+    )
+
+
+def _kernel_gradient(padded, upstream, shape):
+    """The gradient of a kernel of `shape` `(kd, kh, kw, in, out)`: one matrix product per place.
+
+    `padded` is the input with its zeros, stride 1.
+    """
+    import tensorflow as tf
+
+    *size, channels, filters = shape
+    frames, height, width = (tf.shape(upstream)[axis] for axis in (1, 2, 3))
+    rows = tf.reshape(upstream, (-1, filters))
+    products = []
+    for d, h, w in np.ndindex(*size):
+        # one after the other: each needs a copy of the input
+        with tf.control_dependencies(products[-1:]):
+            part = padded[:, d : d + frames, h : h + height, w : w + width]
+            part = tf.reshape(part, (-1, channels))
+        products.append(tf.matmul(part, rows, transpose_a=True))
+    return tf.reshape(tf.stack(products), shape)

@@ -6,7 +6,7 @@ import pytest
 from compare import error, gradients
 from keras import ops
 
-from harlib.models import grouped
+from harlib.models import convolution, grouped
 from harlib.models.layers import BatchNorm, Conv3D, GroupedConv3D, Preprocess, ResidualFrames
 
 tf = pytest.importorskip("tensorflow")
@@ -99,6 +99,27 @@ def test_convolution_gradients_equal_explicit_padding(frames):
     for got, want in zip(
         gradients(layer, x)(), (y, to_x[:, 1:-1, 1:-1, 1:-1], to_kernel), strict=True
     ):
+        assert error(got, want) < 1e-5
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("kernel", [3, (1, 3, 3), (3, 1, 1)], ids=str)
+@pytest.mark.parametrize("frames", [1, 4])
+def test_a_kernels_gradient_is_the_same_by_products(monkeypatch, kernel, frames):
+    """Wide layers take matrix products on CPUs without AVX-512, the operation on others."""
+    x = np.random.default_rng(0).standard_normal((2, frames, 5, 4, 64)).astype("float32")
+    layer = Conv3D(72, kernel)
+    layer.build(x.shape)
+    found, taken = {}, convolution._kernel_gradient
+    for wide in (True, False):
+        calls = []
+        monkeypatch.setattr(convolution.machine, "has_avx512", lambda wide=wide: wide)
+        monkeypatch.setattr(
+            convolution, "_kernel_gradient", lambda *a, calls=calls: calls.append(1) or taken(*a)
+        )
+        found[wide] = gradients(layer, x)()
+        assert bool(calls) is not wide
+    for got, want in zip(found[False], found[True], strict=True):
         assert error(got, want) < 1e-5
 
 
