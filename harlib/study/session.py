@@ -163,8 +163,9 @@ def stage(p: Common, name: str) -> Stage:
 
 
 def _told_in(p: Common) -> Path:
-    """The folder of the run that a person has started, this one or the one around it."""
-    return p.root / "runs" / p.study / p.run.partition("/")[0]
+    """The folder of the run that a person has started: around a training of notebook 07 its own."""
+    usual = p.root / "runs" / p.study / p.run
+    return usual.parent if "/" in p.run and p.run_dir == usual else p.run_dir
 
 
 def sample(

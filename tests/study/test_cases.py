@@ -55,10 +55,13 @@ def run(write_videos, tmp_path):
     folder = tmp_path / "03_c3d"
     folder.mkdir()
     protocol = {"split": "val", "frames": 8, "stride": 1, "size": 32}
-    (folder / "metrics.json").write_text(json.dumps({"protocol": protocol}))
+    metrics = {"protocol": protocol, "model": {"name": "small", "width": 1.0}}
+    (folder / "metrics.json").write_text(json.dumps(metrics))
     (folder / "params.yaml").write_text(yaml.safe_dump({"checkpoint": "last"}))
     (folder / "run.json").write_text(json.dumps({"store_hash": store.hash}))
-    return SimpleNamespace(store_dir=root), scores, folder
+    names = {"root": tmp_path, "study": "tiny", "run": "05_evaluation"}
+    own = SimpleNamespace(store_dir=root, run_dir=tmp_path / "05_evaluation", **names)
+    return own, scores, folder
 
 
 def test_the_videos_are_shown_still_and_moving(run, monkeypatch):
@@ -137,7 +140,8 @@ def test_where_it_looked_is_shown_for_the_chosen_layer(run, monkeypatch):
     assert cases.show_attention(p, scores, folder) is None
     assert [text.count("by the maps of the layer early") for _, text in shown] == [1, 0]
     assert [drawn.get_title(loc="left") for drawn, _ in shown] == [
-        f"03_c3d: Grad-CAM, maps of {name}" for name in ("early", "late")
+        f"03_c3d (small, width 1, 8 × 32 × 32): Grad-CAM, maps of {name}"
+        for name in ("early", "late")
     ]
     assert list(dict.fromkeys(asked)) == ["early", "late"]
     with pytest.raises(ValueError, match="'lat' has no such maps in small; expected one of early, "
