@@ -73,7 +73,7 @@ def test_run_all_on_a_finished_study_changes_nothing(project, name):
     if name in RUNS:
         assert f"It is complete: what follows shows the files in runs/tiny/{name}" in told
     if name == "03_c3d":
-        assert "values from params/tiny/03_c3d.yaml; 1 value from params/tiny/common.yaml" in told
+        assert "1 value from params/tiny/common.yaml; 10 values from params/tiny/03_c3d" in told
 
 
 def test_a_changed_value_is_refused_and_runs_under_a_name_of_its_own(project):
