@@ -98,7 +98,8 @@ _set = click.option(
 @click.argument("study")
 @_set
 @click.option("--only", multiple=True, metavar="RUN", help="Run only this run (repeatable).")
-def study(study, overrides, only):
+@click.option("--forecast/--no-forecast", default=True, help="First measure how long it will take.")
+def study(study, overrides, only, forecast):
     """Run a study: the notebooks of params/STUDY in order, and its reports.
 
     Runs that are complete with the same parameters and code are kept.
@@ -107,7 +108,7 @@ def study(study, overrides, only):
     chosen(study, changes, only)  # before papermill is imported, which takes seconds
     from harlib.study.run import run_study
 
-    _, failed = run_study(study, changes, only=only, say=click.echo)
+    _, failed = run_study(study, changes, only=only, tell_time=forecast, say=click.echo)
     if failed:
         raise click.exceptions.Exit(1)
 

@@ -59,7 +59,12 @@ _bench_limit = click.option(
 @_json
 @_bench_models
 @_bench_policies
-@click.option("--engines", default="harlib,keras-stock,torch", show_default=True)
+@click.option(
+    "--engines",
+    default="harlib,keras-stock,torch,onnxruntime,openvino",
+    show_default=True,
+    help="The last two score alone, on a CPU.",
+)
 @click.option("--modes", default="train,infer", show_default=True)
 @click.option("--batch", default=4, show_default=True)
 @_bench_frames
@@ -67,7 +72,7 @@ _bench_limit = click.option(
 @click.option("--steps", default=4, show_default=True, help="Steps a turn, at most.")
 @_bench_limit
 def bench_train(json_file, models, policies, engines, modes, batch, frames, size, steps, limit):
-    """Clips/s of training and inference: harlib, stock Keras, PyTorch; in turns, as children."""
+    """Clips/s of training and inference: harlib and its peers; in turns, as children."""
     from harlib.bench import train
 
     rows = train.run(

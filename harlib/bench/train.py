@@ -1,4 +1,4 @@
-"""Clips/s of training and inference: harlib, stock Keras and PyTorch in one run, turn by turn."""
+"""Clips/s of training and inference: harlib and its peers in one run, turn by turn."""
 
 import contextlib
 import json
@@ -7,10 +7,17 @@ import statistics
 from pathlib import Path
 
 import harlib
+from harlib import machine
 from harlib.bench.child import Child, ChildError
 
-ENGINES = ("harlib", "keras-stock", "torch")
+ENGINES = ("harlib", "keras-stock", "torch", "onnxruntime", "openvino")
 POLICIES = ("float32", "mixed_bfloat16")
+# What an engine does not do at all; every other one does everything.
+_CANNOT = {
+    "keras-stock": {"mixed_bfloat16"},
+    "onnxruntime": {"train", "mixed_bfloat16"},
+    "openvino": {"train"},
+}
 # One after the other, several times: a machine that slows down slows all of them.
 _ROUNDS = 3
 _REFERENCE = Path(harlib.__file__).parents[1] / "benchmarks" / "torch_reference.py"
@@ -36,15 +43,17 @@ def run(
     """Rows of clips/s, one an engine, policy, mode and model.
 
     Every engine is a child process; those of one model and mode take turns of at most `steps`
-    steps and about `seconds` seconds, three rounds, and the median turn counts. Stock Keras is
-    measured in float32 alone. Building, the first step and a turn may take `limit_s` seconds each;
+    steps and about `seconds` seconds, three rounds, and the median turn counts. Stock Keras and
+    ONNX Runtime are measured in float32 alone, OpenVINO and ONNX Runtime in inference alone, on
+    harlib's folded network. Building, the first step and a turn may take `limit_s` seconds each;
     an engine that takes longer or fails has a `note` instead of a figure.
 
     Returns:
         List of dicts: `bench, model, mode, engine, policy, backend, batch, frames, size, device,
-        clips_per_s, first_step_s, memory_bytes, limit_clips_per_s` (the device's rate of a large
-        matrix product over the clip's multiply-adds, three times those in training) and `share`
-        of it reached; `json_file` holds them too, rewritten after every model and mode.
+        cpu, instructions, clips_per_s, first_step_s, memory_bytes, limit_clips_per_s` (the
+        device's rate of a large matrix product over the clip's multiply-adds, three times those
+        in training) and `share` of it reached; `json_file` holds them too, rewritten after every
+        model and mode.
     Raises:
         ValueError: for an unknown engine or mode, or numbers below 1.
     """
@@ -64,12 +73,14 @@ def run(
                 "batch": batch,
                 "frames": frames,
                 "size": size,
+                "cpu": machine.cpu(),
+                "instructions": list(machine.instructions()),
             }
             specs = [
                 common | {"engine": engine, "policy": policy}
                 for engine in engines
                 for policy in policies
-                if engine != "keras-stock" or policy == "float32"
+                if not {mode, policy} & _CANNOT.get(engine, set())
             ]
             rows += _alternate(specs, steps, seconds, limit_s, rates, say)
             if json_file:
@@ -130,7 +141,7 @@ def _rate(policy, limit_s, say):
 
 
 def table(rows):
-    """The rows as text, each engine beside harlib's and PyTorch's best of the same case."""
+    """The rows as text, and harlib's clips/s over those of each other engine in the same case."""
     lines = [
         f"{'model':<14} {'mode':<6} {'engine':<12} {'policy':<15} {'clips/s':>8} {'of limit':>9} "
         f"{'GB':>6} {'first':>7}"
@@ -151,7 +162,8 @@ def table(rows):
         if "clips_per_s" in r
     }
     for (model, mode, engine, policy), own in rate.items():
-        for peer, other in (("torch", policy), ("keras-stock", "float32")):
+        for peer in ENGINES[1:]:
+            other = "float32" if "mixed_bfloat16" in _CANNOT.get(peer, ()) else policy
             if engine == "harlib" and (model, mode, peer, other) in rate:
                 ratio = own / rate[model, mode, peer, other]
                 lines.append(f"{model} {mode}: harlib {policy} {ratio:.2f} x {peer} {other}")

@@ -7,16 +7,20 @@ for every line "STEPS SECONDS" it reads: that many steps, or as many as end with
 
 import contextlib
 import gc
+import importlib
 import importlib.util
 import json
 import os
-import platform
 import resource
+import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
 import numpy as np
+
+from harlib import machine
 
 CLASSES = 400
 # Arithmetic of this many rows and columns is bound by neither memory nor overhead.
@@ -199,6 +203,85 @@ def torch(spec):
     return make(chosen), facts
 
 
+def onnxruntime(spec):
+    """The folded network in ONNX Runtime, on the CPU."""
+    onnxruntime = _package("onnxruntime")
+    network, facts = _exported(spec)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = os.cpu_count()
+    session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
+    clips, _ = batch(spec)
+    return lambda: session.run(["scores"], {"clips": clips})[0], facts | {"backend": "onnxruntime"}
+
+
+def openvino(spec):
+    """The folded network in OpenVINO, on the CPU."""
+    openvino = _package("openvino")
+    core, half = openvino.Core(), spec["policy"] != "float32"
+    if half and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        # asked for it, OpenVINO would compute in float32 without a word
+        raise SystemExit(f"OpenVINO computes no bfloat16 on this CPU ({machine.cpu()})")
+    network, facts = _exported(spec)
+    compiled = core.compile_model(
+        core.read_model(network),
+        "CPU",
+        {
+            "PERFORMANCE_HINT": "LATENCY",  # one batch after the other, on all cores
+            "INFERENCE_NUM_THREADS": os.cpu_count(),
+            "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
+        },
+    )
+    clips, _ = batch(spec)
+    return lambda: compiled([clips])["scores"], facts | {"backend": "openvino"}
+
+
+def _package(name):
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise SystemExit(f"{error.name} is not installed: pip install 'harlib[bench]'") from None
+
+
+def _exported(spec):
+    """The folded network as ONNX, and facts of it.
+
+    It is made in a process of its own: this one's memory is to be the engine's alone.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "model.onnx"
+        done = subprocess.run(
+            [
+                sys.executable,
+                "-m",
+                __spec__.name,
+                json.dumps(spec | {"engine": "export", "file": str(file)}),
+            ],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            env=os.environ | {"KERAS_BACKEND": "tensorflow"},
+        )
+        if done.returncode:
+            raise SystemExit((done.stderr.strip().splitlines() or ["the export failed"])[-1])
+        network = file.read_bytes()
+    # the first step is the engine's: a file is exported once
+    return network, json.loads(done.stdout) | {"began": time.perf_counter()}
+
+
+def export(spec):
+    """No engine: writes the folded network to `file`, for those that read ONNX."""
+    from harlib import models
+    from harlib.models import export, folding
+
+    if name := gpu():
+        raise SystemExit(f"only for a CPU, and here is {name}; hide it: CUDA_VISIBLE_DEVICES=''")
+    model = models.build(spec["model"], CLASSES, frames=spec["frames"], size=spec["size"])
+    network = folding.copy(model, folded=True)
+    content = export.onnx_model(network, spec["batch"])
+    Path(spec["file"]).write_bytes(content.SerializeToString())
+    return lambda: None, {"gmacs": models.gmacs(model), "device": device()}
+
+
 def arithmetic(spec):
     """A large matrix product: what the device computes when nothing else is in the way."""
     import keras
@@ -222,6 +305,11 @@ def batch(spec):
 
 def device():
     """The name of the GPU that Keras' backend uses, or of the CPU with its cores."""
+    return gpu() or f"{machine.cpu()}, {os.cpu_count()} cores"
+
+
+def gpu():
+    """The name of the GPU that Keras' backend uses, or ""."""
     import keras
 
     if keras.backend.backend() == "tensorflow":
@@ -239,15 +327,18 @@ def device():
 
         if torch.cuda.is_available():
             return torch.cuda.get_device_name()
-    name = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        lines = cpuinfo.read_text().splitlines()
-        name = next((x.split(":")[1].strip() for x in lines if x.startswith("model name")), name)
-    return f"{name}, {os.cpu_count()} cores"
+    return ""
 
 
-ENGINES = {"harlib": harlib, "keras-stock": keras_stock, "torch": torch, "arithmetic": arithmetic}
+ENGINES = {
+    "harlib": harlib,
+    "keras-stock": keras_stock,
+    "torch": torch,
+    "onnxruntime": onnxruntime,
+    "openvino": openvino,
+    "export": export,
+    "arithmetic": arithmetic,
+}
 
 if __name__ == "__main__":
     main()

@@ -6,6 +6,8 @@ README.json, which says what a clip must be, and an example that prints the labe
 """
 
 import json
+import re
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -13,12 +15,14 @@ import numpy as np
 
 import harlib
 from harlib.data import clip_input
-from harlib.models import beside, export_check, folding, keras_file, log_scores
-from harlib.models.layers import Categories
+from harlib.models import beside, convolution, export_check, folding, keras_file, log_scores
+from harlib.models.layers import Categories, Conv3D
 
 FORMATS = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
 # Older ONNX Runtimes than 1.12 (2022) do not read more.
 _OPSET = 17
+# How the groups of a convolution are named in TensorFlow's graph, for the ONNX one.
+_IN_GROUPS = "in_{}_groups"
 
 
 def export(model, path, to, categories, *, folded=False, overwrite=False, about=None):
@@ -69,10 +73,7 @@ def export(model, path, to, categories, *, folded=False, overwrite=False, about=
         "onnx": (_write_onnx, _run_onnx),
     }[to]
     exact = folding.copy(model, dtype="float32")
-    # A grouped convolution is exported as dense ones: ONNX Runtime refuses TensorFlow's.
-    network = folding.copy(
-        model, dtype="float32", folded=folded, method="packs" if to == "onnx" else None
-    )
+    network = folding.copy(model, dtype="float32", folded=folded)
     scores = Categories(categories, dtype="float32", name="scores")(network.output)
     network = keras.Model(network.inputs, scores, name=model.name)
     aside, left = beside.aside(path), beside.left(path)
@@ -167,11 +168,55 @@ def _both(output):
     return tuple(map(np.asarray, output)) if several else (np.asarray(output), None)
 
 
-def _serving(network):
+def onnx_model(network, batch=None):
+    """The ONNX graph of `network`, a copy made for it: its convolutions trace as such from now on.
+
+    Every 3D convolution, grouped or not, is one `Conv`, which is the form that the engines made
+    for inference compute fastest.
+
+    Args:
+        batch: clips, where the graph is for one number of them alone.
+    Raises:
+        ModuleNotFoundError: without the packages of ONNX.
+    """
+    import tensorflow as tf
+
+    _, tf2onnx, _ = _onnx_packages()
+    for layer in network._flatten_layers():
+        if isinstance(layer, Conv3D):
+            layer.convolution_op = partial(_one_convolution, layer)
+    serve, signature = _serving(network, batch)
+    content, _ = tf2onnx.convert.from_function(
+        tf.function(serve, input_signature=signature, autograph=False), signature, opset=_OPSET
+    )
+    # tf2onnx has no groups in three dimensions.
+    for node in content.graph.node:
+        groups = re.search(_IN_GROUPS.format(r"(\d+)"), node.name)
+        if groups and node.op_type == "Conv":
+            (group,) = (a for a in node.attribute if a.name == "group")
+            group.i = int(groups[1])
+    return content
+
+
+def _one_convolution(layer, inputs, kernel):
+    """`layer`'s convolution as one operation, which TensorFlow may trace but not compute."""
+    import tensorflow as tf
+
+    same = max(layer.strides) == 1 and all(k % 2 for k in layer.kernel_size)
+    return tf.nn.conv3d(
+        inputs if same else convolution.pad(inputs, layer.kernel_size),
+        kernel,
+        (1, *layer.strides, 1),
+        "SAME" if same else "VALID",
+        name=_IN_GROUPS.format(layer.groups),
+    )
+
+
+def _serving(network, batch=None):
     """The function an exported file runs, and its input."""
     import tensorflow as tf
 
-    clips = tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8, name="clips")
+    clips = tf.TensorSpec((batch, *network.input_shape[1:]), tf.uint8, name="clips")
     return lambda clips: {"scores": network(clips, training=False)}, [clips]
 
 
@@ -202,14 +247,8 @@ def _run_saved_model(path, clips):
 
 
 def _write_onnx(network, path):
-    import tensorflow as tf
-
-    onnx, tf2onnx, _ = _onnx_packages()
-    folding.set_constant(network)
-    serve, signature = _serving(network)
-    content, _ = tf2onnx.convert.from_function(
-        tf.function(serve, input_signature=signature, autograph=False), signature, opset=_OPSET
-    )
+    onnx, *_ = _onnx_packages()
+    content = onnx_model(network)
     categories = network.get_layer("scores").categories
     onnx.helper.set_model_props(content, {"categories": json.dumps(categories)})
     onnx.save(content, path)

@@ -184,6 +184,7 @@ def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
     from harlib import models
     from harlib.evaluation import gradcam
     from harlib.study import ablations, inputs, model_steps
+    from harlib.training import precision
 
     if isinstance(p, Performance):
         for name in p.models:
@@ -199,6 +200,11 @@ def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
     p = p.model_copy(update={"devices": 1})
     store = _StandIn(categories)
 
+    def computed():
+        # GPUs are hidden here; the run sees them
+        if not identity.accelerators() and (problem := precision.missing(p.precision)):
+            raise ValueError(problem)
+
     def recipe():
         plan = model_steps.recipe(p, store)
         inputs.batches(p, plan, store, p.frames)
@@ -212,6 +218,7 @@ def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
     def stages():
         model_steps.recipe(p, store).compile(model_steps.build(p, store))
 
+    yield "precision", computed
     yield "recipe, recipe_options, mix, batch", recipe
     own = "backbone, weights" if isinstance(p, FrameCNN) else "model, weights"
     yield f"{own}, frames, size, width (the network)", network

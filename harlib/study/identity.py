@@ -252,12 +252,12 @@ def environment() -> dict[str, Any]:
         if sys.platform == "linux"
         else psutil.cpu_count(),
         "memory_bytes": psutil.virtual_memory().total,
-        "accelerators": _accelerators(),
+        "accelerators": accelerators(),
         "commit": _commit(),
     }
 
 
-def _accelerators() -> list[str]:
+def accelerators() -> list[str]:
     """Names of the NVIDIA devices; asked of the driver, so that no framework is imported."""
     if not shutil.which("nvidia-smi"):
         return []

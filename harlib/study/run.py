@@ -48,12 +48,13 @@ def run_study(
     overrides: Mapping[str, Any] | None = None,
     *,
     only: tuple[str, ...] = (),
+    tell_time: bool = True,
     say: Callable[[str], None] = lambda line: print(line, flush=True),
 ) -> tuple[Path, list[str]]:
     """Runs a study (or its runs in ``only``); returns its index page and the failed runs' names.
 
     A run is skipped when it is complete with the same parameters and code, or when a run it builds
-    on failed; the others go on.
+    on failed; the others go on. With ``tell_time``, some seconds of measuring come first.
 
     Raises: ParamsError, and Locked while another process writes to a run, before anything runs.
     """
@@ -70,7 +71,7 @@ def run_study(
         for run in todo:
             session.unlock(run.params)
         raise
-    told = forecast.tell(runs, say)
+    told = not tell_time or forecast.tell(runs, say)
     begun, failed, page = time.monotonic(), [], None
     for number, run in enumerate(runs, 1):
         label = f"[{number}/{len(runs)}] {run.name}"

@@ -47,7 +47,7 @@ def missing(policy):
 
     A tiny convolution, batch norm and pool are trained for the answer, once per process.
     """
-    if policy == "float32" or _gpu_capability() is not None:
+    if policy in ("float32", "auto") or _gpu_capability() is not None:
         return ""
     dtype = policy.removeprefix("mixed_")
     try:
@@ -55,8 +55,8 @@ def missing(policy):
     except RuntimeError as error:
         reason = " ".join(str(error).partition("[")[0].split())
         return (
-            f"precision {policy}: {machine.kernels()} on this CPU ({machine.cpu()}) cannot train "
-            f"in {dtype} ({reason}); set precision: float32, or auto."
+            f"{policy}: {machine.kernels()} on this CPU ({machine.cpu()}) cannot train in {dtype} "
+            f"({reason}); set precision: float32, or auto"
         )
     return ""
 

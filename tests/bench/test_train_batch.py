@@ -2,8 +2,10 @@
 
 import ast
 import json
+import os
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +13,15 @@ import psutil
 import pytest
 from click.testing import CliRunner
 
+from harlib import machine, models
 from harlib.bench import batch, train
 from harlib.bench.child import Child, ChildError
 from harlib.cli import main
+from harlib.models import export, folding
+from harlib.models.layers import Conv3D
 
-FIXTURES = Path(__file__).parents[1] / "fixtures"
+ROOT = Path(__file__).parents[2]
+FIXTURES = ROOT / "tests" / "fixtures"
 
 
 @pytest.fixture
@@ -173,6 +179,78 @@ def test_pytorch_is_measured_in_its_faster_format_alone():
         assert "began" not in child.facts and 0 < child.facts["first_step_s"] < 60
     with pytest.raises(ChildError, match="no PyTorch reference of r3d_18"):
         Child(spec | {"model": "r3d_18"}, limit_s=200)
+
+
+@pytest.mark.quick
+def test_every_engine_scores_beside_harlib_and_only_in_what_it_can(fake):
+    rows = train.run(["c3d"], modes=["train", "infer"], batch=4, steps=2, say=lambda line: None)
+    peers = [r for r in rows if r["engine"] in ("onnxruntime", "openvino")]
+    assert [(r["mode"], r["engine"], r["policy"]) for r in peers] == [
+        ("infer", "onnxruntime", "float32"), ("infer", "openvino", "float32"),
+        ("infer", "openvino", "mixed_bfloat16"),
+    ]  # fmt: skip
+    assert all(r["cpu"] == machine.cpu() for r in rows)
+    assert all(r["instructions"] == list(machine.instructions()) for r in rows)
+    lines = train.table(rows).splitlines()
+    for wanted in (
+        "c3d infer: harlib float32 1.00 x onnxruntime float32",
+        "c3d infer: harlib float32 1.00 x openvino float32",
+        "c3d infer: harlib mixed_bfloat16 1.00 x openvino mixed_bfloat16",
+        "c3d infer: harlib mixed_bfloat16 1.00 x onnxruntime float32",
+    ):
+        assert wanted in lines
+
+
+def test_onnx_engines_score_as_the_network_does():
+    runtime, vino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
+    options = {"frames": 4, "size": 16, "width": 0.25, "cardinality": 8}
+    model = models.build("resnext3d_26", 5, **options)
+    content = export.onnx_model(folding.copy(model, folded=True), batch=2)
+    kinds = Counter(node.op_type for node in content.graph.node)
+    # one operation for each convolution, and no change of layout but that of the clips
+    convolutions = [layer for layer in model.layers if isinstance(layer, Conv3D)]
+    assert kinds["Conv"] == len(convolutions) and kinds["Transpose"] <= 2, kinds
+    clips = np.random.default_rng(0).integers(0, 256, (2, *model.input_shape[1:]), "uint8")
+    wanted, content = model.predict_on_batch(clips), content.SerializeToString()
+    session = runtime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (scores,) = session.run(["scores"], {"clips": clips})
+    np.testing.assert_allclose(scores, wanted, atol=1e-4)
+    compiled = vino.Core().compile_model(vino.Core().read_model(content), "CPU")
+    np.testing.assert_allclose(compiled([clips])["scores"], wanted, atol=1e-4)
+
+
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_a_real_child_measures_an_onnx_engine(engine):
+    pytest.importorskip(engine)
+    spec = {"engine": engine, "model": "r3d_18", "mode": "infer", "policy": "float32",
+            "batch": 1, "frames": 2, "size": 16}  # fmt: skip
+    with Child(spec, limit_s=300) as child:
+        assert child.facts["backend"] == engine and child.facts["gmacs"] > 0
+        assert child.facts["device"].startswith(machine.cpu())
+        assert child.turn(2, 60)["steps"] == 2
+
+
+def test_openvino_is_not_measured_in_float32_under_the_name_of_bfloat16():
+    vino = pytest.importorskip("openvino")
+    if "BF16" in vino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        pytest.skip("this CPU computes bfloat16")
+    spec = {"engine": "openvino", "model": "r3d_18", "mode": "infer", "policy": "mixed_bfloat16",
+            "batch": 1, "frames": 2, "size": 16}  # fmt: skip
+    with pytest.raises(ChildError, match="OpenVINO computes no bfloat16 on this CPU"):
+        Child(spec, limit_s=300)
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("engine", ["onnxruntime", "openvino"])
+def test_an_engine_that_is_not_installed_is_named(engine, tmp_path, monkeypatch):
+    (tmp_path / f"{engine}.py").write_text(
+        f"raise ModuleNotFoundError(\"No module named '{engine}'\", name='{engine}')"
+    )
+    monkeypatch.setenv("PYTHONPATH", f"{tmp_path}{os.pathsep}{ROOT}")
+    spec = {"engine": engine, "model": "c3d", "mode": "infer", "policy": "float32",
+            "batch": 1, "frames": 2, "size": 16}  # fmt: skip
+    with pytest.raises(ChildError, match=f"{engine} is not installed: pip install 'harlib.bench.'"):
+        Child(spec, limit_s=60)
 
 
 def test_a_peak_is_the_processs_own_and_begins_anew():

@@ -58,7 +58,7 @@ def test_papermill_and_the_page_add_ten_seconds_at_most(tiny_study, name):
     folder = root / "runs" / "tiny" / name
     (folder / "run.json").unlink()  # so that it runs again
     began = time.perf_counter()
-    again = har(root, "study", "tiny", "--only", name)
+    again = har(root, "study", "tiny", "--only", name, "--no-forecast")
     whole = time.perf_counter() - began
     assert f"{name}: complete" in again.stdout, again.stdout + again.stderr
     cells = nbformat.read(folder / f"{name}.ipynb", as_version=4).cells
@@ -75,7 +75,7 @@ def test_a_run_of_kinetics_600_is_compared_in_a_page_of_8_mb(tmp_path):
     made = subprocess.run(
         [sys.executable, "-c", LARGE_RUN, folder], check=True, capture_output=True, text=True
     )
-    study = [sys.executable, "-m", "harlib.cli", "study", "large"]
+    study = [sys.executable, "-m", "harlib.cli", "study", "large", "--no-forecast"]
     (folder / "environment.json").write_text(json.dumps(ENVIRONMENT))
     environment = {key: value for key, value in os.environ.items() if key != "HARLIB_ROOT"}
     done = subprocess.run(

@@ -87,7 +87,7 @@ def test_a_study_and_a_training(tmp_path):
     contents = {name: FILES[name] for name in ("common", "01_data_prep", "03_c3d")}
     folder = write_study(tmp_path, "tiny", contents)
     run_dir = tmp_path / "runs" / "tiny" / "03_c3d"
-    study = ("study", "tiny", "--set", "epochs=3000")
+    study = ("study", "tiny", "--no-forecast", "--set", "epochs=3000")
 
     def trains():
         return state(run_dir).get("epoch", 0) > 20
