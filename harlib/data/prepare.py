@@ -76,8 +76,11 @@ def prepare(
             return Audit.load(root)
         _sweep(root)  # what a killed run had not finished
         every = groups(catalog, root)
+        touched = sources.touched(root, key, stamps)
+        if not sources.are_kept(root, key):  # a killed run is compared with what it began with
+            sources.keep(root, key, stamps)
         with shown(progress, "prepare", "video") as bar:
-            work = _Work(catalog, root, every, settings, key, sources.touched(root, key, stamps))
+            work = _Work(catalog, root, every, settings, key, touched)
             try:
                 _pack(work, bar, workers, scheduler)
             except BrokenProcessPool:  # a video crashed a worker: find out which one
@@ -128,7 +131,8 @@ def _pack(work: _Work, bar, workers, scheduler, apart=False) -> None:
     ]
     parts = Parts(work.root / ".parts", key)
     packed, paths = parts.sources(), catalog.frame["path"]
-    parts.drop(sources.changed({row: paths[row] for row in packed}, packed))
+    asked = {row: paths[row] for row in packed if row in work.touched}
+    parts.drop(sources.changed(asked, packed))
     tasks = _tasks(catalog, work.root / ".parts", todo, parts)
     place = {row: number for number, group in enumerate(todo) for row in group.rows}
     missing = Counter(place[row] for _, rows in tasks for row in rows)

@@ -84,17 +84,26 @@ def keep(root: Path, key: str, stamped: list[list[int]]) -> None:
     write_text(root / _KEPT, json.dumps({"key": key, "stamps": stamped}))
 
 
+def are_kept(root: Path, key: str) -> bool:
+    """Whether `keep` has remembered the files of the store `key`."""
+    return bool(_before(root, key))
+
+
 def touched(root: Path, key: str, stamped: list[list[int]]) -> set[int]:
     """Rows whose file is not as `keep` found it; all where it has not."""
-    try:
-        kept = json.loads((root / _KEPT).read_text())
-        before = kept["stamps"] if kept["key"] == key else []
-    except (OSError, ValueError, KeyError, TypeError):
-        before = []
+    before = _before(root, key)
     if len(before) != len(stamped):
         return set(range(len(stamped)))
     pairs = zip(before, stamped, strict=True)
     return {row for row, (old, new) in enumerate(pairs) if old != new}
+
+
+def _before(root: Path, key: str) -> list[list[int]]:
+    try:
+        kept = json.loads((root / _KEPT).read_text())
+        return kept["stamps"] if kept["key"] == key else []
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
 
 
 def changed(paths: dict[int, str], digests: dict[int, str]) -> list[int]:

@@ -91,7 +91,8 @@ def test_the_index_tells_quoted_from_measured_and_holds_the_card(opened, reports
     written = (reports / "MODEL_CARD.md").read_text()
     assert "best model's card" in text
     first = page.inner_text("#runs tbody tr:first-child td:first-child")
-    assert written.startswith(f"# {first} of the study")
+    title = written.partition("\n")[0]
+    assert title.startswith(f"# {first}") and title.endswith(" of the study kinetics400-15")
     assert "<script>" not in written
 
 

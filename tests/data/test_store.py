@@ -196,7 +196,7 @@ def change_a_bit(root, row, rng):
     """Of a training video's stored bytes: its length stays, and often it decodes."""
     whole = ClipStore(root)
     file = whole._files[whole._file[row]]
-    _, offsets = category_file.mapped(root / file["path"], file)
+    _, offsets, *_ = category_file.mapped(root / file["path"], file)
     first, length = whole._first[row], whole.videos["frames"][row]
     place = file["payload"][0] + int(rng.integers(offsets[first], offsets[first + length]))
     data = bytearray((root / file["path"]).read_bytes())
