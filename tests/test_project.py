@@ -64,7 +64,7 @@ def test_a_too_old_python_is_told_in_one_line(tmp_path):
 @pytest.mark.quick
 @pytest.mark.parametrize("path", sorted((ROOT / "harlib").rglob("*.py")), ids=lambda p: p.name)
 def test_a_module_stays_short(path):
-    assert len(path.read_text().splitlines()) <= 350
+    assert len(path.read_text().splitlines()) <= 500
 
 
 @pytest.fixture

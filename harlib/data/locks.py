@@ -12,12 +12,14 @@ from pathlib import Path
 
 import psutil
 
+from harlib import HarlibError
+
 # Some network file systems have no locks.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
 _ENDING_S = 10.0  # what a killed process started, and its hold on the lock, ends within this
 
 
-class Locked(ValueError):
+class Locked(HarlibError):
     """Another process is at work; the message says which one and since when.
 
     Attributes:

@@ -49,7 +49,8 @@ def parameter_files(names: tuple[str | Path, ...]) -> list[Path]:
             for file in sorted(shelf.glob("*/[0-9][0-9]_*.yaml")):
                 known[f"{file.parent.name}/{file.name.removesuffix('.yaml')}"] = file
         short = str(name).removeprefix("runs/").removesuffix("/")
-        file = known[_chosen(short, known, "parameter file or run", "")]
+        hint = ", which is a directory" if name.is_dir() else ""
+        file = known[_chosen(short, known, "parameter file or run", hint)]
         found += [path for path in (file.with_name(files.COMMON), file) if path.is_file()]
     return found
 

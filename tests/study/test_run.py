@@ -186,7 +186,7 @@ def test_a_second_study_is_refused_while_the_first_runs(study, tmp_path):
     try:
         with pytest.raises(Locked, match=f"03_c3d.long is being written by process {holder.pid} "):
             study(overrides={"epochs": 3})
-        assert study(overrides={"epochs": 3}, only=("01_data_prep",))[1] == []  # not that run
+        assert study(only=("01_data_prep",))[1] == []  # not that run
     finally:
         holder.kill()
         holder.wait()
