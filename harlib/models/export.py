@@ -6,7 +6,6 @@ README.json, which says what a clip must be, and an example that prints the labe
 """
 
 import json
-import re
 from functools import partial
 from pathlib import Path
 
@@ -21,8 +20,6 @@ from harlib.models.layers import Categories, Conv3D
 FORMATS = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
 # Older ONNX Runtimes than 1.12 (2022) do not read more.
 _OPSET = 17
-# How the groups of a convolution are named in TensorFlow's graph, for the ONNX one.
-_IN_GROUPS = "in_{}_groups"
 
 
 def export(model, path, to, categories, *, folded=False, overwrite=False, about=None):
@@ -189,13 +186,28 @@ def onnx_model(network, batch=None):
     content, _ = tf2onnx.convert.from_function(
         tf.function(serve, input_signature=signature, autograph=False), signature, opset=_OPSET
     )
-    # tf2onnx has no groups in three dimensions.
-    for node in content.graph.node:
-        groups = re.search(_IN_GROUPS.format(r"(\d+)"), node.name)
-        if groups and node.op_type == "Conv":
-            (group,) = (a for a in node.attribute if a.name == "group")
-            group.i = int(groups[1])
+    _set_groups(content)
     return content
+
+
+def _set_groups(content):
+    """tf2onnx writes no groups in three dimensions: a kernel of fewer channels than its input."""
+    onnx, *_ = _onnx_packages()
+    known = onnx.shape_inference.infer_shapes(content, data_prop=True).graph
+    channels = {
+        value.name: value.type.tensor_type.shape.dim[1].dim_value
+        for value in known.value_info
+        if len(value.type.tensor_type.shape.dim) > 1
+    }
+    channels |= {
+        kernel.name: kernel.dims[1] for kernel in known.initializer if len(kernel.dims) > 1
+    }
+    for node in content.graph.node:
+        if node.op_type == "Conv":
+            source, kernel, *_ = node.input
+            (group,) = (a for a in node.attribute if a.name == "group")
+            if group.i == 1:
+                group.i = channels[source] // channels[kernel]
 
 
 def _one_convolution(layer, inputs, kernel):
@@ -208,7 +220,6 @@ def _one_convolution(layer, inputs, kernel):
         kernel,
         (1, *layer.strides, 1),
         "SAME" if same else "VALID",
-        name=_IN_GROUPS.format(layer.groups),
     )
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 import keras
 import numpy as np
 
-from harlib.models.layers import Conv3D, GroupedConv3D
+from harlib.models.layers import Conv3D
 
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.DepthwiseConv2D)
 
@@ -46,13 +46,12 @@ def set_constant(model):
             layer.constant = True
 
 
-def copy(model, *, dtype=None, folded=False, method=None):
+def copy(model, *, dtype=None, folded=False):
     """A network of the same layers with copies of the weights.
 
     Args:
         dtype: the precision of every layer, as "float32"; None keeps each layer's.
         folded: batch norm folded into convolutions, as `fold`.
-        method: of every grouped convolution, as `GroupedConv3D`'s; None keeps each one's.
     """
     norms = dict(_folding(model)) if folded else {}
     convolutions = {id(convolution) for convolution in norms.values()}
@@ -62,8 +61,6 @@ def copy(model, *, dtype=None, folded=False, method=None):
         config = layer.get_config()
         if dtype is not None:
             config["dtype"] = dtype
-        if method is not None and isinstance(layer, GroupedConv3D):
-            config["method"] = method
         if id(layer) in convolutions:
             config["use_bias"] = True
         return type(layer).from_config(config)

@@ -108,7 +108,7 @@ def test_float32_copy_of_a_bfloat16_network(name):
         model = build(name)
     finally:
         keras.mixed_precision.set_dtype_policy(before)
-    copied = folding.copy(model, dtype="float32", folded=True, method="packs")
+    copied = folding.copy(model, dtype="float32", folded=True)
     layers = [x for x in copied._flatten_layers() if not isinstance(x, keras.Model)]
     assert {layer.compute_dtype for layer in layers} - {"uint8"} == {"float32"}
     exact = build(name)
