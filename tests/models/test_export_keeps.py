@@ -151,6 +151,7 @@ def run_dir(tmp_path_factory):
 
 
 def test_har_export_says_what_is_missing(tmp_path):
+    (tmp_path / "params.yaml").write_text("study: odd\nrun: 03_c3d\n")
     done = CliRunner().invoke(main, ["export", str(tmp_path)])
     assert done.exit_code == 1 and "model.keras is not there: train the run" in done.output
     network().save(tmp_path / "model.keras")
@@ -195,6 +196,7 @@ def test_the_example_beside_an_export_prints_a_label(to, run_dir, tmp_path):
 def test_a_run_whose_store_is_gone_and_that_does_not_tell_is_refused(run_dir, tmp_path):
     for file in ("model.keras", "scores.npz", "metrics.json"):
         (tmp_path / file).write_bytes((run_dir / file).read_bytes())
+    (tmp_path / "params.yaml").write_text("study: odd\nrun: 03_c3d\nstore: nowhere\n")
     done = CliRunner().invoke(main, ["export", str(tmp_path)])
     assert done.exit_code == 1 and "its clip store is gone: score the run once more" in done.output
     about = json.loads((run_dir / "metrics.json").read_text())
