@@ -102,7 +102,7 @@ def test_a_run_without_a_notebook_is_named_and_not_linked(tmp_path, monkeypatch)
 def test_a_study_without_runs_is_an_error(tmp_path, monkeypatch):
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
     done = CliRunner().invoke(main, ["report", "demo"])
-    assert done.exit_code == 1 and "holds no run with a notebook" in done.output
+    assert done.exit_code == 1 and "no run 'demo'; there are none yet" in done.output
 
 
 @pytest.mark.quick
