@@ -143,14 +143,15 @@ def test_a_training_says_how_far_it_is_and_an_interrupt_is_a_line(browser, lab, 
 def test_the_controls_show_and_a_click_changes_the_picture(browser, lab, project):
     page = browser.new_page(viewport={"width": 1600, "height": 3000})
     try:
-        run_all(page, f"{lab}lab/tree/00_explore.ipynb")
+        # a workspace of its own: beside another open notebook JupyterLab asks which kernel to take
+        run_all(page, f"{lab}lab/workspaces/exploring/tree/00_explore.ipynb")
         pictures = page.locator(".jp-OutputArea img.widget-image")
         pictures.nth(3).wait_for()
         assert page.locator(".jp-RenderedText[data-mime-type*=stderr]").count() == 0
 
         browsing = pictures.first
         box = browsing.bounding_box()
-        assert (round(box["height"]), round(box["width"])) == (224, 299)  # of 32 x 43 pixels
+        assert (round(box["height"]), round(box["width"])) == (224, 294)  # of 32 x 42 pixels
         before = browsing.get_attribute("src")
         page.locator(".widget-dropdown:has-text('category') select").select_option("wave")
         page.locator(".widget-label:has-text('wave_00')").first.wait_for()
