@@ -42,9 +42,12 @@ lab: $(BASE)
 test: $(DEV)
 	$(BIN)/pytest -m "not soak"
 
-# What computes, as on an ordinary CPU without AVX-512, and without oneDNN.
+# What TensorFlow computes, as on an ordinary CPU without AVX-512, and without oneDNN. Other backends
+# have kernels of their own, which neither changes.
 COMPUTES := tests/test_machine.py tests/models tests/training tests/study/test_study.py \
-	tests/study/test_model_steps.py
+	--ignore tests/models/test_backends.py --ignore tests/training/test_resume_on_backends.py \
+	--ignore tests/training/test_cluster.py --ignore tests/training/test_scale_out.py \
+	--ignore tests/models/test_export.py --ignore tests/models/test_export_keeps.py
 test-cpus: $(DEV)
 	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -m "not soak" $(COMPUTES)
 	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/pytest -m "not soak" $(COMPUTES)
