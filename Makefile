@@ -11,7 +11,7 @@ help:
 	@echo "make study      the whole study on the embedded videos; ends with the report's path"
 	@echo "make lab        JupyterLab on the notebooks        make sample-report   the study's pages into docs/"
 	@echo "make test       every test             make quick   those under a minute     make soak   the long ones"
-	@echo "make test-cpus  those of networks and training as on smaller CPUs; CI runs them too"
+	@echo "make test-cpus  those of networks and training as on smaller CPUs"
 	@echo "make setup      .venv for study and lab            make setup-dev   .venv for the tests too"
 	@echo "make clean      removes .venv and caches, no data and no run"
 	@echo "make clean-results   lists data/, runs/ and the reports, and deletes them when you say so"
