@@ -3,6 +3,7 @@
 import hashlib
 import json
 import re
+import shutil
 
 import nbformat
 import pytest
@@ -57,9 +58,11 @@ def left(root, below="."):
 
 
 @pytest.fixture
-def project(tiny_study, monkeypatch):
-    root, done = tiny_study
+def project(tiny_study, tmp_path_factory, monkeypatch):
+    """A copy of the finished study, which a test may change."""
+    made, done = tiny_study
     assert done.returncode == 0, done.stdout + done.stderr
+    root = shutil.copytree(made, tmp_path_factory.mktemp("copied") / "project")
     monkeypatch.setenv("HARLIB_ROOT", str(root))
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     return root

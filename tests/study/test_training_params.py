@@ -194,7 +194,7 @@ def test_the_checks_leave_the_network_that_comes_after_them_as_it_would_be(
         run = files.load_run([folder / "02_frame_cnn.yaml"], {"preflight": preflight})
         keras.utils.set_random_seed(1)
         table = model_steps.preflight(
-            run.params, None, model_steps.recipe(run.params, store), store
+            run.params, None, model_steps.recipe(run.params, store), store, begun=False
         )
         built.append(model_steps.build(run.params, store))
     assert "estimated end" in repr(table) and "majority class" in repr(table)
