@@ -160,7 +160,9 @@ main(sys.argv[1:])
     ],
 )
 def test_a_command_that_keeps_nothing_says_so(tmp_path, module, name, arguments):
-    (tmp_path / "runs" / "demo").mkdir(parents=True)
+    run_dir = tmp_path / "runs" / "demo" / "03_c3d"  # what `har report demo` looks for
+    run_dir.mkdir(parents=True)
+    (run_dir / "params.yaml").touch()
     code = SLOW.format(module=module, name=name)
     process = subprocess.Popen(
         [sys.executable, "-c", code, *arguments],

@@ -58,11 +58,9 @@ def left(root, below="."):
 
 
 @pytest.fixture
-def project(tiny_study, tmp_path_factory, monkeypatch):
-    """A copy of the finished study, which a test may change."""
-    made, done = tiny_study
+def project(tiny_study, monkeypatch):
+    root, done = tiny_study
     assert done.returncode == 0, done.stdout + done.stderr
-    root = shutil.copytree(made, tmp_path_factory.mktemp("copied") / "project")
     monkeypatch.setenv("HARLIB_ROOT", str(root))
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
     return root
@@ -79,7 +77,11 @@ def test_run_all_on_a_finished_study_changes_nothing(project, name):
         assert "1 value from params/tiny/common.yaml; 10 values from params/tiny/03_c3d" in told
 
 
-def test_a_changed_value_is_refused_and_runs_under_a_name_of_its_own(project):
+def test_a_changed_value_is_refused_and_runs_under_a_name_of_its_own(
+    project, tmp_path, monkeypatch
+):
+    project = shutil.copytree(project, tmp_path / "project")  # it gets a run more
+    monkeypatch.setenv("HARLIB_ROOT", str(project))
     before = left(project)
     with pytest.raises(CellExecutionError) as caught:
         run_all(project, opened("03_c3d", study="tiny", epochs=2))
