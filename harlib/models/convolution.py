@@ -43,14 +43,18 @@ def convolve(inputs, kernel, strides):
     return ops.conv(pad(inputs, size), kernel, strides=tuple(strides), padding="valid")
 
 
-def multiply(inputs, kernel, strides):
-    """1x1x1 convolution as a matrix product; `kernel` is `(1, 1, 1, in, out)`."""
+def multiply(inputs, kernel, strides, finish=lambda rows: rows):
+    """1x1x1 convolution as a matrix product; `kernel` is `(1, 1, 1, in, out)`.
+
+    `finish`, such as bias and ReLU, is of the product's rows `(positions, out)`, where TensorFlow
+    computes it in the product's own kernel.
+    """
     d, h, w = strides
     if max(strides) > 1:
         inputs = inputs[:, ::d, ::h, ::w]
     rows = ops.reshape(inputs, (-1, inputs.shape[-1]))
     shape = (-1, *inputs.shape[1:-1], kernel.shape[-1])
-    return ops.reshape(ops.matmul(rows, kernel[0, 0, 0]), shape)
+    return ops.reshape(finish(ops.matmul(rows, kernel[0, 0, 0])), shape)
 
 
 @functools.cache

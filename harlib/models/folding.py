@@ -51,11 +51,14 @@ def copy(model, *, dtype=None, folded=False):
 
     Args:
         dtype: the precision of every layer, as "float32"; None keeps each layer's.
-        folded: batch norm folded into convolutions, as `fold`.
+        folded: batch norm folded into convolutions, as `fold`, and the ReLUs behind it into those
+            that are matrix products.
     """
     norms = dict(_folding(model)) if folded else {}
     convolutions = {id(convolution) for convolution in norms.values()}
-    dropped = {norm.name for norm in norms}
+    relus = dict(_rectifying(model, norms))
+    rectified = {id(convolution) for convolution in relus.values()}
+    dropped = {layer.name for layer in (*norms, *relus)}
 
     def clone(layer):
         config = layer.get_config()
@@ -63,6 +66,8 @@ def copy(model, *, dtype=None, folded=False):
             config["dtype"] = dtype
         if id(layer) in convolutions:
             config["use_bias"] = True
+        if id(layer) in rectified:
+            config["activation"] = "relu"
         return type(layer).from_config(config)
 
     def call(layer, *args, **kwargs):
@@ -87,11 +92,7 @@ def _copy_weights(old, new, norm_of):
 
 def _folding(model):
     """(batch norm, convolution) of every pair that is one, nested models' too."""
-    nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
-    readers = Counter(id(tensor) for node in nodes for tensor in node.input_tensors) + Counter(
-        id(tensor) for tensor in model.outputs
-    )
-    calls = Counter(id(node.operation) for node in nodes)
+    nodes, readers, calls = _graph(model)
     for node in nodes:
         layer = node.operation
         if isinstance(layer, keras.Model):
@@ -107,6 +108,32 @@ def _folding(model):
             and source.data_format == "channels_last"
         ):
             yield layer, source
+
+
+def _rectifying(model, norms):
+    """(ReLU, 1x1x1 convolution) where one of `norms`, and nothing else, is between the two."""
+    nodes, readers, calls = _graph(model)
+    for node in nodes:
+        layer = node.operation
+        if isinstance(layer, keras.Model):
+            yield from _rectifying(layer, norms)
+        if type(layer) is not keras.layers.ReLU or calls[id(layer)] > 1:
+            continue
+        if layer.max_value is not None or layer.negative_slope or layer.threshold:
+            continue
+        (tensor,) = node.input_tensors
+        convolution = norms.get(tensor._keras_history.operation)
+        product = isinstance(convolution, Conv3D) and convolution.kernel_size == (1, 1, 1)
+        if product and readers[id(tensor)] == 1:
+            yield layer, convolution
+
+
+def _graph(model):
+    """Nodes, how often nodes and outputs read a tensor, how often nodes call a layer (by id)."""
+    nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
+    read = [tensor for node in nodes for tensor in node.input_tensors]
+    calls = Counter(id(node.operation) for node in nodes)
+    return nodes, Counter(map(id, (*read, *model.outputs))), calls
 
 
 def _folded(convolution, norm):

@@ -127,6 +127,20 @@ class Conv3D(keras.layers.Conv3D):
     # Set by `folding.fold`: a graph holds the kernel as a constant, not a variable.
     constant = False
 
+    def call(self, inputs):
+        if not self.constant or self.kernel_size != (1, 1, 1) or self.groups > 1:
+            return super().call(inputs)
+        return convolution.multiply(
+            inputs, as_constant(lambda: self.kernel), self.strides, self._finish
+        )
+
+    def _finish(self, rows):
+        import tensorflow as tf
+
+        if self.use_bias:
+            rows = tf.nn.bias_add(rows, as_constant(lambda: self.bias))
+        return self.activation(rows)
+
     def convolution_op(self, inputs, kernel):
         if self.constant:
             kernel = as_constant(lambda: kernel)

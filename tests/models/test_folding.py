@@ -1,11 +1,14 @@
 """Batch norm folded into convolutions, and copies in another precision."""
 
+from collections import Counter
+
 import keras
 import numpy as np
 import pytest
 
 from harlib import models
 from harlib.models import folding
+from harlib.models.layers import BatchNorm, Conv3D
 
 SLIM = {
     "c3d": {"width": 0.125, "dense": 8},
@@ -122,3 +125,40 @@ def test_a_network_with_a_new_classifier_folds():
     new = models.replace_classifier(old, 6, frames=8)
     assert norms(folding.fold(new)) == 0
     assert error(folding.fold(new)(clips()), new(clips())) < 1e-5
+
+
+def test_bias_and_relu_behind_a_product_are_computed_in_its_kernel():
+    model = build("resnext3d_26")
+    folded = folding.fold(model, constant=True)
+    products = [x for x in model.layers if isinstance(x, Conv3D) and x.kernel_size == (1, 1, 1)]
+    first = [x.name for x in products if x.name.endswith("conv1")]
+    assert first and {folded.get_layer(name).activation for name in first} == {
+        keras.activations.relu
+    }
+    relus = {layer.name for layer in folded.layers if isinstance(layer, keras.layers.ReLU)}
+    assert not [name for name in relus if name.endswith("_relu1")]
+    # a residual's sum and a convolution of another kind keep theirs
+    assert len([name for name in relus if name.endswith(("_relu2", "_relu3"))]) == 2 * len(first)
+    if keras.backend.backend() != "tensorflow":
+        return
+    import tensorflow as tf
+
+    traced = tf.function(lambda x: folded(x, training=False)).get_concrete_function(clips())
+    kinds = Counter(operation.type for operation in traced.graph.get_operations())
+    assert kinds["BiasAdd"] >= len(products)
+    after = [op.inputs[0].op.type for op in traced.graph.get_operations() if op.type == "BiasAdd"]
+    assert after.count("MatMul") >= len(products)
+
+
+def test_a_bounded_relu_and_one_beside_another_reader_stay():
+    clip = keras.Input((2, 4, 4, 8))
+    x = BatchNorm(name="norm1")(Conv3D(8, 1, name="conv1")(clip))
+    x = keras.layers.ReLU(max_value=1.0, name="bounded")(x)
+    y = BatchNorm(name="norm2")(Conv3D(8, 1, name="conv2")(x))
+    y = keras.layers.Add()([keras.layers.ReLU(name="beside")(y), y])
+    model = keras.Model(clip, y)
+    folded = folding.fold(model, constant=True)
+    assert norms(folded) == 0
+    assert {"bounded", "beside"} <= {layer.name for layer in folded.layers}
+    x = np.random.default_rng(0).standard_normal((2, 2, 4, 4, 8)).astype("float32")
+    assert error(folded.predict_on_batch(x), model(x)) < 1e-5
