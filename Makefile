@@ -39,8 +39,11 @@ sample-report: $(DEV)
 lab: $(BASE)
 	$(BIN)/jupyter lab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
+# Two processes: most tests keep one core busy. Those that share a costly fixture stay together.
+PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
+
 test: $(DEV)
-	$(BIN)/pytest -m "not soak"
+	$(PYTEST) -m "not soak"
 
 # What TensorFlow computes, as on an ordinary CPU without AVX-512, and without oneDNN. Other backends
 # have kernels of their own, which neither changes.
@@ -49,8 +52,8 @@ COMPUTES := tests/test_machine.py tests/models tests/training tests/study/test_s
 	--ignore tests/training/test_cluster.py --ignore tests/training/test_scale_out.py \
 	--ignore tests/models/test_export.py --ignore tests/models/test_export_keeps.py
 test-cpus: $(DEV)
-	ONEDNN_MAX_CPU_ISA=AVX2 $(BIN)/pytest -m "not soak" $(COMPUTES)
-	TF_ENABLE_ONEDNN_OPTS=0 $(BIN)/pytest -m "not soak" $(COMPUTES)
+	ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m "not soak" $(COMPUTES)
+	TF_ENABLE_ONEDNN_OPTS=0 $(PYTEST) -m "not soak" $(COMPUTES)
 
 quick: $(DEV)
 	$(BIN)/pytest -m quick

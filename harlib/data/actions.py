@@ -17,6 +17,7 @@ from harlib import HarlibError
 from harlib.data import motions, processes
 from harlib.data.recordings import plan, record
 from harlib.data.video import encode
+from harlib.files import read_json
 from harlib.progress import shown
 
 PAIRS = (
@@ -128,7 +129,7 @@ def write_dataset(
     made = root / "dataset.json"
     table = root / "videos.csv"
     if made.exists():
-        known = json.loads(made.read_text())
+        known = read_json(made, "settings", "complete")
         if known["settings"] != settings:
             changed = [
                 f"{key}={known['settings'].get(key)!r} there, {value!r} asked"

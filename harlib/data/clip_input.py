@@ -1,11 +1,11 @@
 """What a clip must be for a trained network, told by the files of its run."""
 
-import json
 from pathlib import Path
 
 import yaml
 
 from harlib.data import sampling
+from harlib.files import read_json
 
 
 def clip_input(run_dir):
@@ -25,7 +25,7 @@ def clip_input(run_dir):
     file = run_dir / "metrics.json"
     if not file.is_file():
         raise FileNotFoundError(f"{file} is not there: har evaluate first.")
-    how = json.loads(file.read_text())["protocol"]
+    how = read_json(file, "protocol")["protocol"]
     crop, scale = sampling.as_size(how["size"]), how.get("crop_scale") or 1.0
     found = {"frames": how["frames"], "stride": how["stride"], "crop": list(crop),
              "crop_scale": scale}  # fmt: skip
@@ -58,7 +58,7 @@ def stored(store_dir):
     file = Path(store_dir) / "store.json"
     if not file.is_file():
         return None
-    settings = json.loads(file.read_text())["settings"]
+    settings = read_json(file, "settings")["settings"]
     return {"fps": settings["fps"], "size": settings["size"]}
 
 

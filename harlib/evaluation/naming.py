@@ -1,9 +1,10 @@
 """What a run's network is, as it stands beside the run's name wherever a number does."""
 
-import json
 from pathlib import Path
 
 import yaml
+
+from harlib.files import read_json
 
 
 def named(run, metrics):
@@ -33,7 +34,7 @@ def read(run_dir):
     """A run's metrics.json; where it does not tell the network's width and pixels, as earlier
     versions did not, its parameters do."""
     run_dir = Path(run_dir)
-    metrics = json.loads((run_dir / "metrics.json").read_text())
+    metrics = read_json(run_dir / "metrics.json", "model")
     file = run_dir / "params.yaml"
     if "width" not in metrics["model"] and file.is_file():
         metrics["model"] |= options(yaml.safe_load(file.read_text()))

@@ -14,6 +14,7 @@ import numpy as np
 
 import harlib
 from harlib.data import clip_input
+from harlib.files import read_json
 from harlib.models import beside, convolution, export_check, folding, keras_file, log_scores
 from harlib.models.layers import Categories, Conv3D
 
@@ -140,7 +141,7 @@ def export_run(run_dir, to, *, checkpoint="last", folded=False, path=None, overw
     about["run"] = f"{run_dir.resolve().parent.name}/{run_dir.resolve().name}"
     about["network_options"] = {
         key: value
-        for key, value in json.loads((run_dir / "metrics.json").read_text())["model"].items()
+        for key, value in read_json(run_dir / "metrics.json", "model")["model"].items()
         if key in ("name", "width", "pixels")
     }
     about["checkpoint"] = checkpoint

@@ -12,8 +12,9 @@ from harlib.evaluation import metrics as metrics_of
 from harlib.evaluation import naming
 from harlib.evaluation.hits import all_labels, right_videos
 from harlib.evaluation.score import Scores
+from harlib.files import read_json
 from harlib.study import identity, tell
-from harlib.study.report import protocol, read_json, study_of
+from harlib.study.report import protocol, study_of
 
 WORST = 5  # categories named as the hardest
 NAMED = 60  # up to so many categories are listed by name
@@ -116,12 +117,14 @@ def _hardest(scores: Scores) -> str:
         f"{support[label]})"
         for label in order
     )
-    confused = metrics_of.most_confused(scores, n=1)
+    confused = metrics_of.most_confused(scores, n=2)
     text = f"Hardest categories: {worst}." if worst else "No video of this split was misjudged."
     if len(confused):
         top = confused.iloc[0]
+        several = (confused["videos"] == top["videos"]).sum() > 1
         text += (
-            f" Most frequent mistake: {top['true']} is called {top['predicted']} "
+            f" {'One of the most frequent mistakes' if several else 'Most frequent mistake'}: "
+            f"{top['true']} is called {top['predicted']} "
             f"({tell.count(int(top['videos']), 'video')})."
         )
     return text

@@ -11,9 +11,9 @@ from harlib.data.store import ClipStore
 from harlib.evaluation import figures, naming, strips
 from harlib.evaluation.hits import video_logs
 from harlib.evaluation.score import Scores
+from harlib.files import read_json
 from harlib.study import session, tell
 from harlib.study.params import Common
-from harlib.study.report import read_json
 from harlib.study.scored_store import AnotherStore, scored_store
 
 

@@ -16,6 +16,7 @@ import pandas as pd
 from harlib.data import actions
 from harlib.data.catalog import SPLITS, Catalog
 from harlib.data.packing import Settings
+from harlib.files import read_json
 from harlib.study import data_steps, files, identity, rescoring, session
 from harlib.study.mistakes import nearest
 from harlib.study.params import (
@@ -91,7 +92,7 @@ def _stored(p: Common) -> tuple[list[str], set[str]]:
     about = p.store_dir / "store.json"
     if not about.is_file():
         raise FileNotFoundError(session.no_store(p))
-    content = json.loads(about.read_text())
+    content = read_json(about, "categories", "files")
     return content["categories"], {file["path"].partition("/")[0] for file in content["files"]}
 
 

@@ -1,6 +1,5 @@
 """What all notebooks' parameters share: their types, their folders, their error."""
 
-import json
 import os
 from pathlib import Path
 from typing import Annotated, Any, Self
@@ -16,6 +15,7 @@ from pydantic import (
 )
 
 from harlib import HarlibError
+from harlib.files import read_json
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -99,7 +99,7 @@ class Common(BaseModel):
     def made(self, asked: Path) -> Path:
         """Where a folder is that the study's run 01 was asked for: beside it, or itself."""
         for file in sorted((self.root / "runs" / self.study).glob("01_*/run.json")):
-            for name, folder in json.loads(file.read_text()).get("made", {}).items():
+            for name, folder in read_json(file).get("made", {}).items():
                 if asked.is_relative_to(self.root / name):
                     return self.root / folder / asked.relative_to(self.root / name)
         return asked

@@ -17,6 +17,7 @@ import psutil
 import yaml
 
 from harlib import machine
+from harlib.files import read_json
 from harlib.study import files
 from harlib.study.params import NOTEBOOKS, Common
 
@@ -133,7 +134,7 @@ def upstream_runs(params: Common) -> list[Path]:
 def read_state(run_dir: Path) -> dict[str, Any]:
     """``run.json``: fingerprint, status (started, complete or failed), times; empty without one."""
     path = run_dir / "run.json"
-    return json.loads(path.read_text()) if path.is_file() else {}
+    return read_json(path) if path.is_file() else {}
 
 
 def write_state(run_dir: Path, **changes: Any) -> None:
@@ -168,14 +169,14 @@ def is_ended(run_dir: Path) -> bool:
     scored, asked = run_dir / "metrics.json", run_dir / "params.yaml"
     if not (scored.is_file() and asked.is_file()):
         return True
-    how, wanted = json.loads(scored.read_text())["protocol"], yaml.safe_load(asked.read_text())
+    how, wanted = read_json(scored, "protocol")["protocol"], yaml.safe_load(asked.read_text())
     return all(how[key] == wanted[key] for key in how.keys() & wanted.keys())
 
 
 def hash_of(store: Path) -> str:
     """The hash of the clip store in a folder; empty when none is there."""
     about = store / "store.json"
-    return json.loads(about.read_text())["hash"] if about.is_file() else ""
+    return read_json(about, "hash")["hash"] if about.is_file() else ""
 
 
 def displaces(params: Common) -> bool:

@@ -7,12 +7,12 @@ import jinja2
 import pandas as pd
 
 from harlib.evaluation import metrics as metrics_of
+from harlib.files import read_json
 from harlib.study import card, identity, private, quoted, tell
 from harlib.study.report import (
     TEMPLATE,
     notebook_of,
     protocol,
-    read_json,
     reports_folder,
     style,
     write_page,

@@ -6,6 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from harlib.files import read_json
 from harlib.study import identity, session
 from harlib.study.params import Performance
 
@@ -24,7 +25,7 @@ def measured(p: Performance) -> Rows:
         words when a measurement fails.
     """
     if session.kept(p):
-        return json.loads((p.run_dir / "measured.json").read_text())
+        return read_json(p.run_dir / "measured.json")
     rows: Rows = {kind: [] for kind in KINDS}
     for path, name in zip(p.reads, p.results, strict=True):
         for row in _rows(path, name):

@@ -1,6 +1,5 @@
 """The steps of notebooks 02 to 04, and of `har train`: build, train, score."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -12,6 +11,7 @@ from harlib.data.catalog import Catalog
 from harlib.data.store import ClipStore
 from harlib.evaluation import metrics, naming
 from harlib.evaluation import score as scoring
+from harlib.files import read_json
 from harlib.study import identity, inputs, session, tell
 from harlib.study.params import C3D, FrameCNN, Trained
 
@@ -233,7 +233,7 @@ def measure(
     minutes: of the run; by default until now.
     """
     if minutes is None and session.kept(p):
-        return tell.answer(json.loads((p.run_dir / "metrics.json").read_text()))
+        return tell.answer(read_json(p.run_dir / "metrics.json"))
     from harlib import models
 
     protocol = p.model_dump(

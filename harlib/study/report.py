@@ -16,6 +16,7 @@ from PIL import Image
 from harlib.data import own_videos
 from harlib.evaluation import naming
 from harlib.evaluation.score import Scores
+from harlib.files import read_json
 from harlib.study import identity, private, tell
 from harlib.study.files import CHECKOUT
 
@@ -259,11 +260,6 @@ def reports_folder(runs_dir: Path) -> Path:
 def style() -> str:
     """The style sheet of all pages."""
     return (TEMPLATE / "style.css").read_text()
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """What a JSON file holds."""
-    return json.loads(path.read_text())
 
 
 def write_page(path: Path, text: str) -> Path:

@@ -1,6 +1,5 @@
 """The steps of notebook 05: what a study's runs left."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
@@ -8,6 +7,7 @@ import pandas as pd
 from harlib.data import actions
 from harlib.evaluation import comparison, figures, hits, intervals, metrics, naming
 from harlib.evaluation import score as scoring
+from harlib.files import read_json
 from harlib.study import identity, session, tell
 from harlib.study.params import Evaluation
 
@@ -105,7 +105,7 @@ def protocol_table(runs: dict[str, Path]) -> tell.Table:
              "checkpoint": "weights"}  # fmt: skip
     rows = []
     for name, folder in runs.items():
-        measured = json.loads((folder / "metrics.json").read_text())
+        measured = read_json(folder / "metrics.json", "protocol", "video")
         how = {said: measured["protocol"].get(key) for key, said in names.items()}
         rows.append({"run": name, "videos": measured["video"]["n"]} | how)
     return tell.Table(pd.DataFrame(rows))
