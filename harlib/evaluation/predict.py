@@ -1,5 +1,9 @@
 """Clips -> a network's probabilities, batch by batch."""
 
+import os
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 
 from harlib import HarlibError
@@ -51,17 +55,57 @@ def answers(model, dataset, store, batch, start=0, threads=2):
     """
     if start == len(dataset):
         return
-    for element in loader.iterate(dataset, start=start, threads=threads):
-        clips, video = np.asarray(element["clips"]), np.asarray(element["video"])
-        count = len(clips)
-        if count < batch:
-            clips = np.concatenate([clips, np.repeat(clips[-1:], batch - count, axis=0)])
-        output = model.predict_on_batch(clips)
+    elements = loader.iterate(dataset, start=start, threads=threads)
+    for element, output in computed(model, ((e, _whole(e, batch)) for e in elements)):
+        video = np.asarray(element["video"])
         several = isinstance(output, (list, tuple))
-        probabilities = np.asarray(output[0] if several else output, dtype=np.float32)[:count]
+        probabilities = np.asarray(output[0] if several else output, np.float32)[: len(video)]
         _check(probabilities, store, video)
-        logs = np.asarray(output[1], np.float32)[:count] if several else logarithms(probabilities)
+        logs = output[1] if several else logarithms(probabilities)
+        logs = np.asarray(logs, np.float32)[: len(video)]
         yield video, np.asarray(element["view"]), probabilities, logs
+
+
+def computed(model, batches):
+    """Yields (key, output) in order for batches (key, clips), `at_once(model)` being computed.
+
+    Two of them need twice the memory of one.
+    """
+    count = at_once(model)
+    with ThreadPoolExecutor(count) as pool:
+        waiting = deque()
+        for number, (key, clips) in enumerate(batches):
+            if count == 1 or not number:  # the first builds the graph, in one thread
+                yield key, model.predict_on_batch(clips)
+                continue
+            waiting.append((key, pool.submit(model.predict_on_batch, clips)))
+            if len(waiting) == count:
+                key, output = waiting.popleft()
+                yield key, output.result()
+        for key, output in waiting:
+            yield key, output.result()
+
+
+def at_once(model):
+    """How many batches are computed at once: two by a Keras network with TensorFlow on a CPU.
+
+    A batch alone leaves cores idle where an operation is not parallel or waits for another.
+    """
+    if not hasattr(model, "_flatten_layers") or os.cpu_count() == 1:
+        return 1
+    import keras
+
+    if keras.backend.backend() != "tensorflow":
+        return 1
+    import tensorflow as tf
+
+    return 1 if tf.config.list_physical_devices("GPU") else 2
+
+
+def _whole(element, batch):
+    """The clips of an element, the last one again and again where it has fewer than a batch."""
+    clips = np.asarray(element["clips"])
+    return np.concatenate([clips, np.repeat(clips[-1:], batch - len(clips), axis=0)])
 
 
 def logarithms(probabilities):

@@ -25,7 +25,7 @@ def left(root):
     return {
         str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in sorted(root.rglob("*"))
-        if path.is_file() and path.name != "lock"
+        if path.is_file()
     }
 
 
@@ -37,11 +37,12 @@ def killed(root, arguments, seconds):
         cwd=root,
         env=environment,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=subprocess.STDOUT,
         start_new_session=True,
     )
     try:
-        return process.wait(seconds) != 0
+        assert process.wait(seconds) == 0
+        return False
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
