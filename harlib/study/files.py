@@ -116,13 +116,12 @@ def load_study(
         model = NOTEBOOKS.get(notebook)
         asked = not only or file.name.removesuffix(".yaml") in only
         legal = {
-            key: value
-            for key, value in overrides.items()
-            if asked and model and key in model.model_fields
+            key: value for key, value in overrides.items() if model and key in model.model_fields
         }
-        used |= set(legal)
+        used |= set(legal)  # one set of flags serves the whole study and a part of it
         try:
-            runs.append(load_run([common, file] if common.exists() else [file], legal))
+            reach = legal if asked else {}
+            runs.append(load_run([common, file] if common.exists() else [file], reach))
         except ParamsError as error:
             mistakes += str(error).splitlines()
     if not mistakes:
