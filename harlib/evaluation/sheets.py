@@ -51,12 +51,12 @@ def contact_sheet(
     ax.imshow(sheet, interpolation="antialiased")
     ax.figure.photographs = True  # keep their colours in the PNG
     ax.grid(False)
-    ax.set_title(short(title or "", 80))
+    ax.set_title(_lines(title or "", 80))
     ax.spines[:].set_visible(False)
     ax.tick_params(length=0)
     ax.set_xticks([])
     middles = np.arange(len(clips)) * (height + _GAP) + height / 2
-    ax.set_yticks(middles, [_lines(title) for title in titles], fontsize=9.5)
+    ax.set_yticks(middles, [_lines(title, 26) for title in titles], fontsize=9.5)
     for label, color in zip(ax.get_yticklabels(), colors or (), strict=False):
         label.set_color(color)
     span = "" if fps is None else f" ({(max(map(len, clips)) - 1) / fps:.1f} s at most)"
@@ -79,6 +79,6 @@ def _fit(frame, height, width):
     return tile
 
 
-def _lines(title):
-    """Keeps a title's own line breaks; each line is cut to what fits at the left."""
-    return "\n".join(short(line, 26) for line in str(title).split("\n"))
+def _lines(title, most):
+    """Keeps a title's own line breaks; each line is cut to so many characters."""
+    return "\n".join(short(line, most) for line in str(title).split("\n"))

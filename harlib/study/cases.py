@@ -110,7 +110,7 @@ def show_attention(
     colors = [color for color in _colors(table) for _ in range(2)]
     names = ", ".join(" ".join(title.split()) for title in titles[::2])
     named = naming.named(run_dir.name, naming.read(run_dir))
-    title = f"{named}: Grad-CAM, maps of {layer}"
+    title = f"{named}\nGrad-CAM, maps of {layer}"
     figures.show(
         figures.contact_sheet(clips, titles, colors=colors, title=title),
         "Frames of one clip a video, and below them the same frames with the places marked that "

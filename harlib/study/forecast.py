@@ -119,7 +119,8 @@ def text(parts: Mapping[str, float | None], machine: Mapping[str, Any], spent: f
         for unit, size, most in (("minute", 60, 100), ("hour", 3600, 72), ("day", 86400, math.inf))
         if total < most * size
     )
-    each = ", ".join(f"{name} {_amount(seconds / size)}" for name, seconds in known.items())
+    digits = 0 if size == 60 else 1
+    each = ", ".join(f"{name} {_amount(seconds / size, digits)}" for name, seconds in known.items())
     whole = max(1, round(total / size))
     left = [name for name, seconds in parts.items() if seconds is None]
     return (
@@ -128,8 +129,9 @@ def text(parts: Mapping[str, float | None], machine: Mapping[str, Any], spent: f
     )
 
 
-def _amount(count: float) -> str:
-    return f"{count:,.0f}" if count >= 0.95 else "under 1"
+def _amount(count: float, digits: int) -> str:
+    least = 10**-digits
+    return f"{count:,.{digits}f}" if count >= 0.95 * least else f"under {least:g}"
 
 
 def _measure(todo: list[files.Run]) -> dict[str, Any]:

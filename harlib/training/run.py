@@ -198,7 +198,9 @@ class Run:
         path = self.run_dir / "model.keras"
         _save(self.model, path)
         seconds = sum(row["seconds"] for row in self.history)
-        self.report(f"trained {self.step} steps in {duration(seconds)}: {path}")
+        # the last folder alone: what a notebook says goes into pages that are meant to be sent
+        saved = f"{self.run_dir.name}/{path.name}"
+        self.report(f"trained {self.step} steps in {duration(seconds)}: {saved}")
 
     @staticmethod
     def _zero() -> dict:

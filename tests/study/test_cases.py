@@ -140,7 +140,7 @@ def test_where_it_looked_is_shown_for_the_chosen_layer(run, monkeypatch):
     assert cases.show_attention(p, scores, folder) is None
     assert [text.count("by the maps of the layer early") for _, text in shown] == [1, 0]
     assert [drawn.get_title(loc="left") for drawn, _ in shown] == [
-        f"03_c3d (small, width 1, 8 × 32 × 32): Grad-CAM, maps of {name}"
+        f"03_c3d (small, width 1, 8 × 32 × 32)\nGrad-CAM, maps of {name}"
         for name in ("early", "late")
     ]
     assert list(dict.fromkeys(asked)) == ["early", "late"]

@@ -137,8 +137,11 @@ def test_the_words():
         "03_c3d 5, 04_resnext101 under 1; not counted: 06_performance"
     )
     gpu = MACHINE | {"accelerators": ["NVIDIA H100"]}
-    hours = forecast.text({"03_c3d": 7.4 * 3600}, gpu, 20.0)
-    assert hours == "About 7 hours on this machine (NVIDIA H100, measured for 20 s): 03_c3d 7"
+    hours = forecast.text({"01_data_prep": 90.0, "03_c3d": 7.4 * 3600}, gpu, 20.0)
+    assert hours == (
+        "About 7 hours on this machine (NVIDIA H100, measured for 20 s): "
+        "01_data_prep under 0.1, 03_c3d 7.4"
+    )
     assert forecast.text({"03_c3d": 30.0}, MACHINE, 9.0).startswith("About 1 minute on")
     assert forecast.text({"03_c3d": 14.2 * 86400}, MACHINE, 9.0).startswith("About 14 days on")
 

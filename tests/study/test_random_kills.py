@@ -62,8 +62,7 @@ def begun(tmp_path_factory):
 
 def prepared(root):
     """Before a preparation: videos and their list, no store."""
-    listed = ("catalog", "data/tiny/source/videos", "--out", "videos.csv")
-    done = har(root, *listed)
+    done = har(root, "catalog", "videos.csv", "--folder", "data/tiny/source/videos")
     assert done.returncode == 0, done.stdout + done.stderr
 
 
