@@ -102,7 +102,7 @@ _set = click.option(
 def study(study, overrides, only, forecast):
     """Run a study: the notebooks of params/STUDY in order, and its reports.
 
-    Runs that are complete with the same parameters and code are kept.
+    Runs that are complete with the same parameters are kept.
     """
     changes = parse_overrides(overrides)
     chosen(study, changes, only)  # before papermill is imported, which takes seconds

@@ -269,7 +269,7 @@ def _stills(p: Common) -> dict[str, int]:
 
 def _epochs_done(p: Trained) -> int:
     """Epochs that an interrupted session of this very run has trained."""
-    history, state = p.run_dir / "history.csv", identity.read_state(p.run_dir)
-    if not history.is_file() or state.get("fingerprint") != identity.fingerprint(p):
+    history = p.run_dir / "history.csv"
+    if not history.is_file() or not identity.is_same(p):
         return 0
     return min(p.epochs, len(pd.read_csv(history)))

@@ -1,6 +1,7 @@
-"""What makes a run the same run: its parameters, its code, and the runs it builds on."""
+"""What makes a run the same run: its settings, its clip store, and the runs it builds on."""
 
 import ast
+import functools
 import hashlib
 import importlib.metadata
 import json
@@ -20,9 +21,10 @@ from harlib import machine
 from harlib.files import read_json
 from harlib.study import files
 from harlib.study.params import NOTEBOOKS, Common
+from harlib.study.results_version import versions
 
-# The rooms whose code decides what a run of a notebook leaves behind. How a study is run and
-# reported is left out: a better report must not cost a training.
+# The packages whose code decides what a run of a notebook leaves behind. How a study is run and
+# reported is left out.
 _ROOMS = {
     "01_data_prep": ("data",),
     "05_evaluation": ("data", "evaluation"),
@@ -41,6 +43,7 @@ _OWN_CODE = {
 }
 
 
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 _PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "opencv-python",
              "pandas", "scikit-learn")  # fmt: skip
 
@@ -56,7 +59,8 @@ def notebook_of(params: Common) -> str:
 
 
 def fingerprint(params: Common) -> str:
-    """16 hex digits that change with the parameters, the code, the clip store or an upstream run.
+    """16 hex digits that change with the settings, the clip store, an upstream run, or the
+    `results_version` of a stage that the run goes through.
 
     How many threads read and devices share a batch does not change what is computed, so it does
     not count.
@@ -64,15 +68,8 @@ def fingerprint(params: Common) -> str:
     notebook = notebook_of(params)
     digest = hashlib.sha256()
     digest.update(json.dumps(settings(params), sort_keys=True).encode())
+    digest.update(json.dumps(versions(notebook), sort_keys=True).encode())
     digest.update(_store_hash(params).encode())
-    package = Path(__file__).resolve().parents[1]
-    rooms = _ROOMS.get(notebook, _MODEL_ROOMS)
-    sources = sorted(path for room in rooms for path in _sources(package / room))
-    own = (*_STUDY_CODE, *_OWN_CODE.get(notebook, ()))
-    for path in (*sources, *(package / name for name in own)):
-        digest.update(path.relative_to(package).as_posix().encode() + path.read_bytes())
-    for call in _steps(files.notebook_path(notebook)):
-        digest.update(call.encode())
     for path in params.reads:
         digest.update(path.read_bytes())
     for upstream in upstream_runs(params):
@@ -80,27 +77,41 @@ def fingerprint(params: Common) -> str:
     return digest.hexdigest()[:16]
 
 
-def _steps(notebook: Path) -> list[str]:
-    """The notebook's calls that get the parameters: all that can write to the run's folder.
+@functools.cache
+def code(notebook: str) -> str:
+    """12 hex digits of the code that decides what a run of this notebook leaves behind.
 
-    Whoever notes, tries or draws something in a notebook does not make its run another one.
+    Comments, docstrings, the way lines are broken and the names of modules do not count.
     """
-    cells = json.loads(notebook.read_text())["cells"]
-    return [
-        ast.unparse(node)
-        for cell in cells
-        if cell["cell_type"] == "code"
-        for node in ast.walk(_parsed("".join(cell["source"])))
-        if isinstance(node, ast.Call)
-        and any(isinstance(value, ast.Name) and value.id == "p" for value in node.args)
-    ]
+    package = Path(__file__).resolve().parents[1]
+    sources = [path for room in _ROOMS.get(notebook, _MODEL_ROOMS)
+               for path in _sources(package / room)]  # fmt: skip
+    own = (*_STUDY_CODE, *_OWN_CODE.get(notebook, ()))
+    sources += [package / name for name in own]
+    digest = hashlib.sha256()
+    for text in sorted(map(_plain, sources)):
+        digest.update(text.encode())
+    return digest.hexdigest()[:12]
 
 
-def _parsed(source: str) -> ast.Module:
-    try:
-        return ast.parse(source)
-    except SyntaxError:  # with IPython's own commands
-        return ast.Module([], [])
+def _plain(source: Path) -> str:
+    """A module's code without what does nothing."""
+    tree = ast.parse(source.read_text())
+    for node in ast.walk(tree):
+        documented = isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None
+        if documented:
+            node.body[0] = ast.Pass()
+    return ast.dump(tree)
+
+
+def remark(run_dir: Path) -> str:
+    """A warning about the code that made a run; empty where it is today's."""
+    state = read_state(run_dir)
+    if is_old(state):
+        return "made by an earlier harlib: its code is not compared with today's"
+    if "code" in state and state["code"] != code(state["notebook"]):
+        return "made by code that is not today's"
+    return ""
 
 
 def settings(params: Common) -> dict[str, Any]:
@@ -158,8 +169,31 @@ def is_complete(params: Common) -> bool:
 
 
 def is_same(params: Common) -> bool:
-    """Whether what lies in the run's folder is of the same parameters, code, store and runs."""
-    return read_state(params.run_dir).get("fingerprint") == fingerprint(params)
+    """Whether what lies in the run's folder is of the same settings, store and runs."""
+    state = read_state(params.run_dir)
+    if is_old(state):
+        return _has_settings(params, state)
+    return state.get("fingerprint") == fingerprint(params)
+
+
+def is_old(state: dict[str, Any]) -> bool:
+    """Whether a run is of a harlib whose fingerprint held the bytes of its code."""
+    return "fingerprint" in state and "results_version" not in state
+
+
+def _has_settings(params: Common, state: dict[str, Any]) -> bool:
+    """Of an old run: whether its settings are these, on the same store, and no run that it builds
+    on was begun after it. A parameter that it did not know has its default."""
+    file = params.run_dir / "params.yaml"
+    then = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    changed = params.model_dump(mode="json", exclude_defaults=True).keys()
+    return (
+        all(then[key] == value if key in then else key not in changed
+            for key, value in settings(params).items())
+        and state.get("store_hash", "") in ("", _store_hash(params) or state.get("store_hash"))
+        and all(read_state(run).get("started", 0) <= state.get("started", 0)
+                for run in upstream_runs(params))
+    )  # fmt: skip
 
 
 def is_ended(run_dir: Path) -> bool:
@@ -187,7 +221,7 @@ def displaces(params: Common) -> bool:
 def claim(params: Common) -> None:
     """Makes the run's folder this run's own.
 
-    What an earlier run with other parameters or code left is moved to ``before/`` beside it (a
+    What an earlier run with other parameters left is moved to ``before/`` beside it (a
     training may have cost days), numbered, and a line says so; what this very run left is kept,
     so that it resumes.
     """
@@ -202,11 +236,18 @@ def claim(params: Common) -> None:
         print(f"{params.run} starts anew ({changed}); what it had left is now in {kept}")
         state = {}
     run_dir.mkdir(parents=True, exist_ok=True)
+    made_by = code(notebook_of(params))
+    if (run_dir / "checkpoints").is_dir() and (other := remark(run_dir)):
+        line = f"it resumes from checkpoints {other}"
+        write_state(run_dir, said=list(dict.fromkeys([*state.get("said", []), line])))
+        made_by = state.get("code", made_by)
     if state.get("status") != "started":
         write_state(
             run_dir,
             notebook=notebook_of(params),
             fingerprint=mark,
+            results_version=versions(notebook_of(params)),
+            code=made_by,
             status="started",
             started=time.time(),
         )
@@ -218,18 +259,24 @@ def claim(params: Common) -> None:
 
 def difference(params: Common) -> str:
     """What makes these parameters another run than the one in their folder."""
-    run_dir, now = params.run_dir, settings(params)
+    run_dir = params.run_dir
     file = run_dir / "params.yaml"
     then = yaml.safe_load(file.read_text()) if file.is_file() else {}
     lines = [
         f"{key}: {then.get(key, 'absent')} then, {value} now"
-        for key, value in now.items()
+        for key, value in settings(params).items()
         if then and then.get(key, "absent") != value
     ]
     stores = read_state(run_dir).get("store_hash", ""), _store_hash(params)
     if all(stores) and stores[0] != stores[1]:
         lines.append(f"clip store {stores[0]} then, {stores[1]} now")
-    return "; ".join(lines) or "the code, or a run it builds on, changed"
+    was, now = read_state(run_dir).get("results_version", {}), versions(notebook_of(params))
+    lines += [
+        f"results version of {stage}: {was[stage]} then, {number} now"
+        for stage, number in now.items()
+        if stage in was and was[stage] != number
+    ]
+    return "; ".join(lines) or "a run it builds on changed"
 
 
 def _free(folder: Path) -> Path:

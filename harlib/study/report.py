@@ -139,7 +139,13 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
     if "kernels" in where:  # runs of older versions do not tell
         card.append(("CPU kernels", _kernels(where), False))
     card += [
-        ("code", where["commit"] or "no git checkout", False),
+        (
+            "code",
+            ", ".join(
+                filter(None, [where["commit"] or "no git checkout", identity.remark(run_dir)])
+            ),
+            False,
+        ),
         ("harlib, Keras", f"{where['versions']['harlib']}, {where['versions']['keras']}", False),
     ]
     rows = [

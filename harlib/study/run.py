@@ -53,7 +53,7 @@ def run_study(
 ) -> tuple[Path, list[str]]:
     """Runs a study (or its runs in ``only``); returns its index page and the failed runs' names.
 
-    A run is skipped when it is complete with the same parameters and code, or when a run it builds
+    A run is skipped when it is complete with the same parameters, or when a run it builds
     on failed; the others go on. With ``tell_time``, some seconds of measuring come first.
 
     Raises: ParamsError, and Locked while another process writes to a run, before anything runs.
@@ -81,7 +81,8 @@ def run_study(
             failed.append(run.name)
             continue
         if identity.is_complete(run.params):
-            say(f"{label}: kept, complete with the same parameters and code")
+            other = identity.remark(run.params.run_dir)
+            say(f"{label}: kept, complete with the same parameters{f' ({other})' if other else ''}")
         elif problem := _execute(run, label, say):
             failed.append(run.name)
             say(f"{label}: FAILED: {problem}")

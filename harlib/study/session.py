@@ -82,6 +82,7 @@ def start(p: Common, *, anew: bool = False) -> tell.Sentence:
         return tell.Sentence(
             f"{said}. It is complete: what follows shows the files in {from_root(p, p.run_dir)}, "
             "trains nothing and changes nothing."
+            + (f" Note: {other}." if (other := identity.remark(p.run_dir)) else "")
         )
     try:
         lock(p)

@@ -2,10 +2,12 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import nbformat
 import pytest
@@ -13,7 +15,7 @@ from nbformat.v4 import new_code_cell
 
 from harlib.data.locks import Locked
 from harlib.progress import Stage
-from harlib.study import files, identity, run
+from harlib.study import files, identity, results_version, run
 
 pytestmark = pytest.mark.quick
 HOLD = """
@@ -109,7 +111,7 @@ def test_complete_runs_are_kept(study):
     assert study()[0] == NAMES
     executed, failed, said = study()
     assert (executed, failed) == ([], [])
-    assert said.count("kept, complete with the same parameters and code") == 4
+    assert said.count("kept, complete with the same parameters") == 4
 
 
 def test_a_changed_parameter_runs_what_depends_on_it(study):
@@ -220,16 +222,6 @@ def test_a_replaced_store_makes_another_run(study, tmp_path):
         assert study()[0] == NAMES[1:]
 
 
-def test_a_better_figure_costs_no_training(study, tmp_path, monkeypatch):
-    params = files.load_run([tmp_path / "params" / "tiny" / "03_c3d.yaml"]).params
-    read, before = identity.Path.read_bytes, identity.fingerprint(params)
-    for name, same in (("bars", True), ("metrics", False)):
-        monkeypatch.setattr(
-            identity.Path, "read_bytes", lambda path, n=name: read(path) + b"#" * (path.stem == n)
-        )
-        assert (identity.fingerprint(params) == before) == same
-
-
 def test_what_a_person_notes_in_a_notebook_costs_no_training(study, tmp_path):
     """JupyterLab saves a notebook as it is left: values tried, scratch cells, outputs."""
     params = files.load_run([tmp_path / "params" / "tiny" / "03_c3d.yaml"]).params
@@ -238,7 +230,7 @@ def test_what_a_person_notes_in_a_notebook_costs_no_training(study, tmp_path):
     own = tmp_path / "notebooks" / "03_c3d.ipynb"
     own.parent.mkdir()
     for cell in notebook.cells:
-        cell.source = cell.source.replace('study = "demo"', 'study = "mine"')
+        cell.source = cell.source.replace('study = "demo"', 'study = "mine"') + " "
     notebook.cells += [
         new_code_cell("%timeit store.read(0)"),
         new_code_cell("x = 1\nmodel.summary()"),
@@ -246,7 +238,111 @@ def test_what_a_person_notes_in_a_notebook_costs_no_training(study, tmp_path):
     nbformat.write(notebook, own)
     assert files.notebook_path("03_c3d") == own
     assert identity.fingerprint(params) == before
-    for cell in notebook.cells:
-        cell.source = cell.source.replace("train(p, model,", "train(p, None,")
-    nbformat.write(notebook, own)
-    assert identity.fingerprint(params) != before
+
+
+@pytest.fixture
+def package(tmp_path, monkeypatch):
+    """A copy of harlib's sources, which `identity.code` reads instead."""
+    copy = tmp_path / "copy" / "harlib"
+    shutil.copytree(Path(identity.__file__).parents[1], copy)
+    monkeypatch.setattr(identity, "__file__", str(copy / "study" / "identity.py"))
+    identity.code.cache_clear()
+    yield copy
+    identity.code.cache_clear()
+
+
+def test_comments_docstrings_and_names_of_modules_are_no_other_code(package):
+    def code():
+        identity.code.cache_clear()
+        return identity.code("03_c3d")
+
+    module, before = package / "training" / "recipe.py", code()
+    text = module.read_text()
+    docstring = text.split('"""')[1]
+    module.write_text("# a comment\n\n" + text.replace(docstring, "Another sentence."))
+    assert code() == before
+    module.rename(module.with_name("renamed.py"))
+    assert code() == before
+    figure = package / "evaluation" / "bars.py"
+    figure.write_text(figure.read_text() + "\nBARS = 1\n")
+    assert code() == before  # a better figure
+    renamed = module.with_name("renamed.py")
+    renamed.write_text(renamed.read_text() + "\nSTEPS = 1\n")
+    assert code() != before
+
+
+def test_other_code_is_said_and_costs_no_training(study, package, tmp_path):
+    assert study()[0] == NAMES
+    module = package / "training" / "recipe.py"
+    module.write_text(module.read_text() + "\nSTEPS = 1\n")
+    identity.code.cache_clear()
+    executed, _, said = study()
+    assert executed == []
+    kept = [line for line in said.splitlines() if ": kept, " in line]
+    assert [line.endswith("(made by code that is not today's)") for line in kept] == [
+        False, True, True, False  # neither the videos nor the evaluation came by it
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stage", "again"),
+    [
+        ("store", NAMES),
+        ("training", NAMES[1:]),
+        ("scoring", NAMES[1:]),
+        ("evaluation", NAMES[3:]),
+        ("bench", []),
+    ],
+)
+def test_a_new_results_version_restarts_what_depends_on_it(study, monkeypatch, stage, again):
+    assert study()[0] == NAMES
+    monkeypatch.setitem(results_version.RESULTS_VERSION, stage, 2)
+    executed, _, said = study()
+    assert executed == again
+    if again:
+        assert study()[0] == []
+
+
+def test_a_restart_says_whose_version_changed(study, monkeypatch, capsys):
+    study()
+    monkeypatch.setitem(results_version.RESULTS_VERSION, "training", 2)
+    study()
+    said = capsys.readouterr().out
+    assert "03_c3d starts anew (results version of training: 1 then, 2 now)" in said
+
+
+def old(run_dir):
+    """Leaves run.json as a harlib did whose fingerprint held the bytes of its code."""
+    state = identity.read_state(run_dir)
+    new = {key: value for key, value in state.items() if key not in ("results_version", "code")}
+    identity.write_json(run_dir / "run.json", new | {"fingerprint": "0123456789abcdef"})
+
+
+def test_runs_of_an_earlier_harlib_are_kept_and_a_line_says_so(study, tmp_path):
+    study()
+    runs = tmp_path / "runs" / "tiny"
+    for name in NAMES:
+        old(runs / name)
+    executed, _, said = study()
+    assert executed == [] and not (runs / "before").exists()
+    assert said.count("(made by an earlier harlib: its code is not compared with today's)") == 4
+    # a parameter that it did not know has its default; another value is another run
+    file = runs / "03_c3d" / "params.yaml"
+    file.write_text(file.read_text().replace("jitter: ", "was_jitter: "))
+    assert study()[0] == []
+    assert study(overrides={"jitter": 0.4}, only=("03_c3d",))[0] == ["03_c3d"]
+    assert study()[0] == ["03_c3d", "05_evaluation"]  # by the file's value again
+
+
+def test_a_run_that_resumes_by_other_code_says_so(study, package, tmp_path):
+    study(broken={"03_c3d": "out of memory"})
+    run_dir = tmp_path / "runs" / "tiny" / "03_c3d"
+    (run_dir / "checkpoints").mkdir()
+    module = package / "models" / "c3d.py"
+    module.write_text(module.read_text() + "\nWIDER = 1\n")
+    identity.code.cache_clear()
+    study()
+    assert identity.read_state(run_dir)["said"] == [
+        "it resumes from checkpoints made by code that is not today's"
+    ]
+    assert identity.remark(run_dir) and not identity.remark(run_dir.with_name("01_data_prep"))
