@@ -3,11 +3,14 @@
 import hashlib
 import os
 import random
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
+from pathlib import Path
 
 import pytest
 from tiny_study import FILES, har, write_study
@@ -17,16 +20,26 @@ pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
 STUDY = ("study", "tiny", "--no-forecast")
 TRAIN = ("train", "params/tiny/common.yaml", "params/tiny/03_c3d.yaml", "--set", "epochs=40")
 # What must be the same after kills, whatever else may name a time or a folder.
-EXACT = ("best.weights.h5", "model.keras", "views.npz", "metrics.json", "store.json", ".h5", ".mp4")
+EXACT = (".keras", "scores.npz", "views.npz", "store.json", ".h5", ".mp4")
 
 
 def left(root):
-    """{file: hash of its content} of all that commands made below root."""
-    return {
-        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
-        for path in sorted(root.rglob("*"))
-        if path.is_file()
-    }
+    """{file: hash of its content} of all that commands made below root.
+
+    Of a Keras file the weights count, of a checkpoint the step in its name.
+    """
+    found = {}
+    for path in filter(Path.is_file, sorted(root.rglob("*"))):
+        name = re.sub(r"(/step-\d+)-\w+", r"\1", str(path.relative_to(root)))
+        content = hashlib.sha256()
+        if path.suffix == ".keras":
+            with zipfile.ZipFile(path) as file:
+                content.update(file.read("model.weights.h5"))
+        else:
+            content.update(path.read_bytes())
+        assert name not in found
+        found[name] = content.hexdigest()
+    return found
 
 
 def killed(root, arguments, seconds):
