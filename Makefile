@@ -39,8 +39,8 @@ sample-report: $(DEV)
 lab: $(BASE)
 	$(BIN)/jupyter lab notebooks $(if $(filter 0,$(shell id -u)),--allow-root)
 
-# Two processes: most tests keep one core busy. Those that share a costly fixture stay together.
-PYTEST := $(BIN)/pytest -n 2 --dist loadgroup
+# Two processes: most tests keep one core busy. Those of a file, which share fixtures, stay together.
+PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 
 test: $(DEV)
 	$(PYTEST) -m "not soak"

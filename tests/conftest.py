@@ -20,9 +20,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 def pytest_collection_modifyitems(items):
     for item in items:
-        # For pytest-xdist: a file's tests share its fixtures; a whole study is made once.
-        shared = {"tiny_study", "machine_study"} & set(item.fixturenames)
-        item.add_marker(pytest.mark.xdist_group("studies" if shared else item.path.name))
         if item.get_closest_marker("real") and not REAL:
             item.add_marker(pytest.mark.skip(reason="HARLIB_REAL_DATA is unset: no real clips"))
 
