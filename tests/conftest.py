@@ -31,6 +31,13 @@ def pytest_terminal_summary(terminalreporter):
     terminalreporter.write_line(f"real-clip tests passed: {real} (HARLIB_REAL_DATA={REAL})")
 
 
+@pytest.fixture(autouse=True)
+def _no_project_of_another_test():
+    """`har` in this process sets HARLIB_ROOT, which the next test's programs would inherit."""
+    yield
+    os.environ.pop("HARLIB_ROOT", None)
+
+
 @pytest.fixture(scope="session")
 def real_data() -> Path:
     """The folder of real clips; for tests marked `real`."""
