@@ -11,7 +11,7 @@ help:
 	@echo "make study      the whole study on the embedded videos; ends with the report's path"
 	@echo "make lab        JupyterLab on the notebooks        make sample-report   the study's pages into docs/"
 	@echo "make test       every test             make quick   those under a minute     make soak   the long ones"
-	@echo "make test-cpus  those of networks and training as on smaller CPUs"
+	@echo "make test-cpus  those of networks and training as on smaller CPUs; CI runs them too"
 	@echo "make setup      .venv for study and lab            make setup-dev   .venv for the tests too"
 	@echo "make clean      removes .venv and caches, no data and no run"
 	@echo "make clean-results   lists data/, runs/ and the reports, and deletes them when you say so"
@@ -45,12 +45,9 @@ PYTEST := $(BIN)/pytest -n 2 --dist loadfile
 test: $(DEV)
 	$(PYTEST) -m "not soak"
 
-# What TensorFlow computes, as on an ordinary CPU without AVX-512, and without oneDNN. Other backends
-# have kernels of their own, which neither changes.
+# What computes, as on an ordinary CPU without AVX-512, and without oneDNN.
 COMPUTES := tests/test_machine.py tests/models tests/training tests/study/test_study.py \
-	--ignore tests/models/test_backends.py --ignore tests/training/test_resume_on_backends.py \
-	--ignore tests/training/test_cluster.py --ignore tests/training/test_scale_out.py \
-	--ignore tests/models/test_export.py --ignore tests/models/test_export_keeps.py
+	tests/study/test_model_steps.py
 test-cpus: $(DEV)
 	ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m "not soak" $(COMPUTES)
 	TF_ENABLE_ONEDNN_OPTS=0 $(PYTEST) -m "not soak" $(COMPUTES)

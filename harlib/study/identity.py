@@ -101,7 +101,7 @@ def _plain(source: Path) -> str:
         documented = isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None
         if documented:
             node.body[0] = ast.Pass()
-    return ast.dump(tree)
+    return ast.unparse(tree)  # the same for every version of Python, which a dump is not
 
 
 def remark(run_dir: Path) -> str:

@@ -135,6 +135,7 @@ def test_a_training_says_how_far_it_is_and_an_interrupt_is_a_line(browser, lab, 
         line.wait_for(state="detached")  # it goes within a moment of the cell's end
     except Exception:
         page.screenshot(path=project / "lab.png")
+        print(page.inner_text("body"))  # a log has no pictures
         raise
     finally:
         page.close()
@@ -173,6 +174,7 @@ def test_the_controls_show_and_a_click_changes_the_picture(browser, lab, project
         )  # fmt: skip
     except Exception:
         page.screenshot(path=project / "lab.png")
+        print(page.inner_text("body"))  # a log has no pictures
         raise
     finally:
         page.close()

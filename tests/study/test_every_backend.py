@@ -7,9 +7,6 @@ from tiny_study import FILES, har, write_study
 
 RUNS = ("01_data_prep", "03_c3d", "05_evaluation")
 
-# A study on a backend that compiles every step takes many minutes on two cores.
-pytestmark = pytest.mark.soak
-
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
 def test_a_study_is_run_and_reported(backend, tmp_path, monkeypatch):
