@@ -47,7 +47,7 @@ test: $(DEV)
 
 # What computes, as on an ordinary CPU without AVX-512, and without oneDNN.
 COMPUTES := tests/test_machine.py tests/models tests/training tests/study/test_study.py \
-	tests/study/test_model_steps.py
+	tests/study/test_model_run.py
 test-cpus: $(DEV)
 	ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m "not soak" $(COMPUTES)
 	TF_ENABLE_ONEDNN_OPTS=0 $(PYTEST) -m "not soak" $(COMPUTES)

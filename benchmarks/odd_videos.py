@@ -5,10 +5,10 @@
 Writes some ninety files with the program ffmpeg (containers x codecs, and what goes wrong with
 them in the field), each of whose frames carries its number as ten black or white squares, and reads
 every one whole, by its parts and resampled. Frames and time stamps are compared with what ffmpeg
-makes of the file; the rules of parts and of resampling are those of `harlib.data.video.decode`,
-applied to ffmpeg's time stamps, and at the file's own rate resampling is compared with ffmpeg's
-`fps` filter. Prints the table, writes it to benchmarks/odd_videos.md (not with --only) and ends
-with 1 if a file differs.
+makes of the file; the rules of parts and of resampling are those of
+`harlib.data.video.files.decode`, applied to ffmpeg's time stamps, and at the file's own
+rate resampling is compared with ffmpeg's `fps` filter. Prints the table, writes it to
+benchmarks/odd_videos.md (not with --only) and ends with 1 if a file differs.
 """
 
 import argparse
@@ -25,8 +25,8 @@ from pathlib import Path
 import av
 import numpy as np
 
-from harlib.data.video import VideoError, decode
-from harlib.data.video_reader import VideoReader
+from harlib.data.video.files import VideoError, decode
+from harlib.data.video.reader import VideoReader
 
 HEADER = """# Odd videos: FFmpeg's frames beside ours
 

@@ -12,9 +12,9 @@ import click
 from harlib import HarlibError, system_errors
 from harlib.bench.commands import bench
 from harlib.progress import StoppedAt
-from harlib.study.common import project_root
-from harlib.study.files import chosen, load_run, parse_overrides
-from harlib.study.named import parameter_files, run_folder, study_runs
+from harlib.study.params.base import project_root
+from harlib.study.runs.named import parameter_files, run_folder, study_runs
+from harlib.study.runs.study_files import chosen, load_run, parse_overrides
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -106,7 +106,7 @@ def study(study, overrides, only, forecast):
     """
     changes = parse_overrides(overrides)
     chosen(study, changes, only)  # before papermill is imported, which takes seconds
-    from harlib.study.run import run_study
+    from harlib.study.run_study import run_study
 
     _, failed = run_study(study, changes, only=only, tell_time=forecast, say=click.echo)
     if failed:
@@ -122,7 +122,7 @@ def study(study, overrides, only, forecast):
 @click.option("--seed", default=0, show_default=True)
 def demo_data(folder, train, val, stills, difficulty, seed):
     """Draw the embedded action videos into FOLDER, with a Kinetics-format CSV."""
-    from harlib.data.actions import write_dataset
+    from harlib.data.demo.dataset import write_dataset
 
     table = write_dataset(
         folder, train=train, val=val, stills=stills, difficulty=difficulty, seed=seed
@@ -151,8 +151,8 @@ def catalog(
     Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked. What is left
     out is said.
     """
-    from harlib.data import names
-    from harlib.data.catalog import Catalog
+    from harlib.data.catalog import names
+    from harlib.data.catalog.catalog import Catalog
 
     if sum(map(bool, (folder, kinetics, ucf101, hmdb51, stanford40))) != 1:
         raise click.UsageError(
@@ -197,9 +197,9 @@ def catalog(
 @click.option("--repair", is_flag=True, help="Rewrite only what har verify finds damaged.")
 def prepare(csv, store, codec, size, stretch, fps, quality, workers, scheduler, repair):
     """Make the clip store STORE from the catalog CSV; run again, it finishes what was begun."""
-    from harlib.data import prepare as preparing
-    from harlib.data import repair as repairing
-    from harlib.data.catalog import Catalog
+    from harlib.data.catalog.catalog import Catalog
+    from harlib.data.store import prepare as preparing
+    from harlib.data.store import repair as repairing
 
     make = repairing.repair if repair else preparing.prepare
     audit = make(
@@ -220,7 +220,7 @@ def prepare(csv, store, codec, size, stretch, fps, quality, workers, scheduler, 
 @click.argument("store", type=_FOLDER)
 def verify(store):
     """Check every byte of a clip store; exit 1 when something is damaged."""
-    from harlib.data import prepare as preparing
+    from harlib.data.store import prepare as preparing
 
     problems = preparing.verify(store)
     if problems.empty:
@@ -243,7 +243,7 @@ def models(classes, frames, size, names):
     of 112 pixels where not given.
     """
     if not (names or classes or frames or size):
-        from harlib.models import published
+        from harlib.models.weights import published
 
         click.echo(published.text())
         return
@@ -273,24 +273,26 @@ def train(params, overrides, processes, coordinator, process, cluster):
     params = parameter_files(params)
     run = load_run(params, parse_overrides(overrides)).params
     if cluster or coordinator:
-        from harlib.study import scale_out
-        from harlib.training.cluster import Cluster, find
+        from harlib.study import run_processes
+        from harlib.training.distributed.cluster import Cluster, find
 
-        said = scale_out.run(run, find() if cluster else Cluster(coordinator, processes, process))
+        said = run_processes.run(
+            run, find() if cluster else Cluster(coordinator, processes, process)
+        )
         if said is not None:
             click.echo(said)
     elif processes > 1:
-        from harlib.study import scale_out
+        from harlib.study import run_processes
 
         arguments = [*map(str, params), *(x for pair in overrides for x in ("--set", pair))]
-        if status := scale_out.launch(arguments, processes, say=click.echo):
+        if status := run_processes.launch(arguments, processes, say=click.echo):
             if status == _INTERRUPTED:
                 raise KeyboardInterrupt
             raise click.exceptions.Exit(status if status > 0 else 1)
     else:
-        from harlib.study import model_steps
+        from harlib.study.steps import model_run
 
-        click.echo(model_steps.run(run))
+        click.echo(model_run.run(run))
 
 
 @main.command()
@@ -303,7 +305,7 @@ def preflight(params, overrides):
     Exit 1 when the training would be of no use.
     """
     run = load_run(params, parse_overrides(overrides)).params
-    from harlib.study.model_steps import preflight_run
+    from harlib.study.steps.model_run import preflight_run
 
     run = load_run(parameter_files(params), parse_overrides(overrides))
     click.echo(repr(preflight_run(run.params)))
@@ -320,7 +322,7 @@ def evaluate(run, **changes):
     Options that are not given are the run's own. Scores by others go to a folder of their own
     inside the run's.
     """
-    from harlib.study.rescoring import evaluate as evaluate_run
+    from harlib.study.steps.rescoring import evaluate as evaluate_run
 
     given = {key: value for key, value in changes.items() if value is not None}
     if given.get("clips", "").isdigit():
@@ -337,8 +339,8 @@ def report(study, out):
     Of a single run (mine/03_c3d, or its folder) the one page; of a folder outside runs/STUDY it
     is written into that folder.
     """
-    from harlib.study.index import write_study
-    from harlib.study.report import write_report
+    from harlib.study.report.index import write_study
+    from harlib.study.report.run_page import write_report
 
     if runs := study_runs(study):
         click.echo(write_study(runs, out))
@@ -362,7 +364,7 @@ def export_run(run, to, fold, checkpoint, output, overwrite):
     keras file needs harlib to be loaded, the others do not. What is there already and is no
     earlier export is kept.
     """
-    from harlib.models import beside
+    from harlib.models import export_readme
     from harlib.models.export import export_run
 
     path, difference = export_run(
@@ -377,8 +379,8 @@ def export_run(run, to, fold, checkpoint, output, overwrite):
         f"{path}: loaded and run; its logits differ from the network's by {difference:.1e} of the "
         "largest"
     )
-    click.echo(f"It needs {beside.NEEDS[to]}. {beside.README} and {beside.example_name(to)} lie "
-               "beside it.")  # fmt: skip
+    beside = f"{export_readme.README} and {export_readme.example_name(to)}"
+    click.echo(f"It needs {export_readme.NEEDS[to]}. {beside} lie beside it.")
 
 
 main.add_command(bench)

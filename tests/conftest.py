@@ -8,10 +8,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harlib.data.catalog import Catalog
-from harlib.data.prepare import prepare
-from harlib.data.store import ClipStore
-from harlib.data.video import encode
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.store.prepare import prepare
+from harlib.data.video.files import encode
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.pop("HARLIB_ROOT", None)  # a person's own project is none of the tests'

@@ -2,7 +2,7 @@
 
 import psutil
 
-from harlib.bench.child import Child, ChildError
+from harlib.bench.child_process import Child, ChildError
 from harlib.bench.train import POLICIES, write
 
 _SHARE = 0.9  # of the free memory, for a try that is given no limit

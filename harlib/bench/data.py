@@ -18,17 +18,22 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from harlib.bench import decoding, files, scaling, study_layout
-from harlib.data import actions, sampling
-from harlib.data.catalog import COLUMNS, Catalog
-from harlib.data.codecs import CODECS
-from harlib.data.loader import training_batches
-from harlib.data.prepare import prepare
-from harlib.data.store import ClipStore
+from harlib.bench import decoding, kinetics_like, raw_hdf5, scaling
+from harlib.data.catalog.catalog import COLUMNS, Catalog
+from harlib.data.demo import dataset as actions
+from harlib.data.loading import sampling
+from harlib.data.loading.batches import training_batches
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.store.codecs import CODECS
+from harlib.data.store.prepare import prepare
 
 FRAMES, SIZE, SHORT_SIDE, BATCH = 16, 112, 128, 8
 # Kinetics-600: 350,000 training and 27,000 validation videos
-KINETICS = {"videos": 377_000, "train": 350_000, "frames": files.SECONDS * files.FPS}
+KINETICS = {
+    "videos": 377_000,
+    "train": 350_000,
+    "frames": kinetics_like.SECONDS * kinetics_like.FPS,
+}
 TITLES = {
     "read": "read: clips a second of one core's CPU time",
     "scaling": "scaling: clips a second of wall time, on a quiet machine only",
@@ -63,10 +68,10 @@ def run(
             say("drawing embedded videos")
             actions.write_dataset(folder / "drawn", train=2, val=1, stills=0, progress=False)
             videos, as_kinetics = folder / "drawn", as_kinetics is not False
-        paths = files.chosen(Path(videos))
+        paths = kinetics_like.chosen(Path(videos))
         if as_kinetics:
             say(f"writing {len(paths)} videos as Kinetics' files are")
-            paths = files.as_kinetics(paths, folder / "files")
+            paths = kinetics_like.as_kinetics(paths, folder / "files")
         catalog = _catalog(paths)
         stores = {}
         for codec in CODECS:
@@ -89,8 +94,8 @@ def run(
     if json_file:
         Path(json_file).write_text(json.dumps(rows, indent=1) + "\n")
     if figure:
-        from harlib.bench.drawing import bytes_and_speed
-        from harlib.evaluation.style import png
+        from harlib.bench.figures import bytes_and_speed
+        from harlib.figures.style import png
 
         Path(figure).write_bytes(png(bytes_and_speed(rows)))
     return rows
@@ -160,13 +165,13 @@ def _reading(stores, paths, folder: Path, seconds, say) -> list[dict]:
             say(f"  {failed[-1]['note']}")
     say("reading raw HDF5 through h5py")
     path = folder / "study.h5"
-    study_layout.write(stores["raw"], path)
+    raw_hdf5.write(stores["raw"], path)
 
     def read_hdf5(number):
         rng = np.random.default_rng(number)
-        with study_layout.h5py.File(path) as file:
+        with raw_hdf5.h5py.File(path) as file:
             chosen = rng.choice(long, BATCH)
-            return np.stack([study_layout.clip(file, r, rng, FRAMES, SIZE) for r in chosen])
+            return np.stack([raw_hdf5.clip(file, r, rng, FRAMES, SIZE) for r in chosen])
 
     speed = _rate(read_hdf5, seconds)
     rows.append(_read("study-layout", "raw", speed, path.stat().st_size / len(videos)))
@@ -225,7 +230,7 @@ def _kinetics(raw: ClipStore, rows, spent, source_pixels) -> list[dict]:
     """
     videos = raw.videos
     pixels = int((videos["frames"] * videos["height"] * videos["width"]).sum())
-    short, long = files.SIZE
+    short, long = kinetics_like.SIZE
     stored = KINETICS["frames"] * SHORT_SIDE * (2 * round(SHORT_SIDE * long / short / 2))
     decoded = KINETICS["frames"] * short * long
     needed = KINETICS["train"] / STUDY_EPOCH_H / 3600

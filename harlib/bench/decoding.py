@@ -17,8 +17,8 @@ import cv2
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from harlib.data.codecs import CODECS
-from harlib.data.video_reader import VideoReader
+from harlib.data.store.codecs import CODECS
+from harlib.data.video.reader import VideoReader
 
 
 def opencv(path, first, count, fps, size):

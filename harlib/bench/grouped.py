@@ -7,9 +7,9 @@ import keras
 import numpy as np
 
 from harlib import machine, models
+from harlib.bench.engines import device
 from harlib.bench.train import write
-from harlib.bench.worker import device
-from harlib.models import grouped
+from harlib.models import grouped_conv3d
 from harlib.models.layers import GroupedConv3D
 from harlib.training import precision
 
@@ -22,7 +22,7 @@ NETWORKS = (
 DTYPES = ("float32", "bfloat16")
 # `native` is left out: XLA compiles it, to run ten and more times longer.
 WAYS = {
-    "time": ("time", grouped.PACK_CHANNELS),
+    "time": ("time", grouped_conv3d.PACK_CHANNELS),
     "packs8": ("packs", 8),
     "packs16": ("packs", 16),
     "packs32": ("packs", 32),
@@ -119,11 +119,12 @@ def _measure(shape, dtype, turns):
     per_group = shape["channels"] // shape["groups"]
     for way, (method, most) in WAYS.items():
         if method == "time" and (
-            shape["frames"] * per_group > _MOST_TIME_CHANNELS or not grouped.has_gradient(dtype)
+            shape["frames"] * per_group > _MOST_TIME_CHANNELS
+            or not grouped_conv3d.has_gradient(dtype)
         ):
             continue
         if method == "packs":
-            size = grouped.pack_size(shape["groups"], per_group, most)
+            size = grouped_conv3d.pack_size(shape["groups"], per_group, most)
             if size in packs:
                 continue
             packs.add(size)
@@ -154,8 +155,8 @@ def _step(shape, dtype, method, most):
         with tf.GradientTape() as tape:
             tape.watch(x)
             plain = tf.cast(variable, dtype)
-            laid = grouped.lay(plain, shape["frames"], strides, groups, method, most)
-            y = grouped.convolve_laid(x, laid, kernel, strides, groups, method)
+            laid = grouped_conv3d.lay(plain, shape["frames"], strides, groups, method, most)
+            y = grouped_conv3d.convolve_laid(x, laid, kernel, strides, groups, method)
         return y, *tape.gradient(y, [x, variable])
 
     return step

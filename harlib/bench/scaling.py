@@ -19,8 +19,8 @@ from pathlib import Path
 
 import psutil
 
-from harlib.data import processes
-from harlib.data.loader import iterate
+from harlib import processes
+from harlib.data.loading.batches import iterate
 
 # readers beside the program, and cores
 WAYS = (("none", 1), ("threads", 2), ("workers", 2), ("programs", 2))
@@ -158,7 +158,7 @@ def _cores(count):
 
 def _study(path: Path, seconds, cores, frames, size) -> dict:
     """In a program of its own with a time limit: Keras's forked workers are known to hang."""
-    command = [sys.executable, "-m", "harlib.bench.study_layout", str(path)]
+    command = [sys.executable, "-m", "harlib.bench.raw_hdf5", str(path)]
     arguments = [frames, size, STUDY_BATCH, seconds, cores if cores > 1 else 0]
     limit = 60 + 5 * seconds
     try:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import harlib
 from harlib import machine
-from harlib.bench.child import Child, ChildError
+from harlib.bench.child_process import Child, ChildError
 
 ENGINES = ("harlib", "keras-stock", "torch", "onnxruntime", "openvino")
 POLICIES = ("float32", "mixed_bfloat16")

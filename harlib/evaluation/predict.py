@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from harlib import HarlibError
-from harlib.data import loader
+from harlib.data.loading import batches as loader
 
 
 class ScoreError(HarlibError):
@@ -23,11 +23,11 @@ def network(model):
         return model
     import keras
 
-    from harlib.models import folding
+    from harlib.models import fold_batch_norm
 
-    if not folding.can_fold(model):
+    if not fold_batch_norm.can_fold(model):
         return model
-    folded = folding.fold(model, constant=True)
+    folded = fold_batch_norm.fold(model, constant=True)
     # as in training: XLA makes these networks slower on TensorFlow
     folded.compile(jit_compile=keras.backend.backend() == "jax")
     return folded

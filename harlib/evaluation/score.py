@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harlib.data import loader
-from harlib.evaluation import partial
+from harlib.data.loading import batches
+from harlib.evaluation import resume
 from harlib.evaluation.predict import ScoreError, answers, logarithms, logged, network
 from harlib.progress import shown
 
@@ -187,7 +187,7 @@ def score(
     Returns: Scores.
     Raises: ScoreError when the outputs are no probabilities or a view is lost or counted twice.
     """
-    dataset = loader.evaluation_batches(
+    dataset = batches.evaluation_batches(
         store,
         split=split,
         batch=batch,
@@ -211,9 +211,9 @@ def score(
     seen, parts, logged_parts = [], [], []
     settings = {"split": split, "frames": frames, "stride": stride, "size": size, "clips": clips,
                 "crops": crops, "scale": scale, "batch": batch}  # fmt: skip
-    key = None if run_dir is None else partial.mark(model, store, **settings)
+    key = None if run_dir is None else resume.mark(model, store, **settings)
     fast = logged(network(model))
-    every = partial.resumed(
+    every = resume.resumed(
         run_dir, key, lambda done: answers(fast, dataset, store, batch, done, threads), write_npz
     )
     done = 0
@@ -246,7 +246,7 @@ def score(
     )
     if run_dir is not None:
         scores.save(run_dir)
-        partial.drop(run_dir)
+        resume.drop(run_dir)
     return scores
 
 

@@ -13,9 +13,16 @@ import keras
 import numpy as np
 
 import harlib
-from harlib.data import clip_input
+from harlib.data.loading import clip_input
 from harlib.files import read_json
-from harlib.models import beside, convolution, export_check, folding, keras_file, log_scores
+from harlib.models import (
+    conv3d_ops,
+    export_check,
+    export_readme,
+    fold_batch_norm,
+    keras_file,
+    log_scores,
+)
 from harlib.models.layers import Categories, Conv3D
 
 FORMATS = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
@@ -62,7 +69,7 @@ def export(model, path, to, categories, *, folded=False, overwrite=False, about=
         )
     path = Path(path)
     facts = _facts(model, categories) | (about or {})
-    beside.check(path, to, facts, overwrite=overwrite)
+    export_readme.check(path, to, facts, overwrite=overwrite)
     if to == "keras" and path.suffix != ".keras":
         raise ValueError(f"{path}: a file of the format keras ends in .keras.")
     write, run = {
@@ -70,23 +77,25 @@ def export(model, path, to, categories, *, folded=False, overwrite=False, about=
         "saved_model": (_write_saved_model, _run_saved_model),
         "onnx": (_write_onnx, _run_onnx),
     }[to]
-    exact = folding.copy(model, dtype="float32")
-    network = folding.copy(model, dtype="float32", folded=folded)
+    exact = fold_batch_norm.copy(model, dtype="float32")
+    network = fold_batch_norm.copy(model, dtype="float32", folded=folded)
     scores = Categories(categories, dtype="float32", name="scores")(network.output)
     network = keras.Model(network.inputs, scores, name=model.name)
-    aside, left = beside.aside(path), beside.left(path)
+    aside, left = export_readme.aside(path), export_readme.left(path)
     try:
         aside.mkdir(parents=True)
         write(network, aside / path.name)
         clips = export_check.probe(exact)
         got, names = run(aside / path.name, clips)
         difference = export_check.check(got, names, exact, clips, categories)
-        beside.write(aside, path.name, to, facts, {"batch_norm_folded": folded})
-        beside.check(path, to, facts, overwrite=overwrite)  # what came there meanwhile stays too
-        beside.place(aside, path, to)
-        beside.remove(left)
+        export_readme.write(aside, path.name, to, facts, {"batch_norm_folded": folded})
+        export_readme.check(
+            path, to, facts, overwrite=overwrite
+        )  # what came there meanwhile stays too
+        export_readme.place(aside, path, to)
+        export_readme.remove(left)
     finally:
-        beside.remove([aside])
+        export_readme.remove([aside])
     return difference
 
 
@@ -217,7 +226,7 @@ def _one_convolution(layer, inputs, kernel):
 
     same = max(layer.strides) == 1 and all(k % 2 for k in layer.kernel_size)
     return tf.nn.conv3d(
-        inputs if same else convolution.pad(inputs, layer.kernel_size),
+        inputs if same else conv3d_ops.pad(inputs, layer.kernel_size),
         kernel,
         (1, *layer.strides, 1),
         "SAME" if same else "VALID",

@@ -8,7 +8,7 @@ behind a probability of 1. So logits are compared, as a share of the largest.
 import keras
 import numpy as np
 
-from harlib.models import folding, log_scores
+from harlib.models import fold_batch_norm, log_scores
 
 # Share of the largest logit by which an exported file may differ. Rounding alone moves those of a
 # ResNeXt-101 by about 1e-6, a wrong kernel by more than 1e-2.
@@ -87,7 +87,7 @@ def _rounding(model, clips, wanted):
     """How far the logits move when every weight moves within float32's last digit."""
     rng, moved = np.random.default_rng(0), []
     for _ in range(3):
-        twin = folding.copy(model)
+        twin = fold_batch_norm.copy(model)
         for weight in twin.weights:
             value = keras.ops.convert_to_numpy(weight)
             if value.dtype == np.float32:

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from harlib.models import convolution, grouped
+from harlib.models import conv3d_ops, grouped_conv3d
 
 _register = keras.saving.register_keras_serializable(package="harlib")
 
@@ -130,7 +130,7 @@ class Conv3D(keras.layers.Conv3D):
     def call(self, inputs):
         if not self.constant or self.kernel_size != (1, 1, 1) or self.groups > 1:
             return super().call(inputs)
-        return convolution.multiply(
+        return conv3d_ops.multiply(
             inputs, as_constant(lambda: self.kernel), self.strides, self._finish
         )
 
@@ -144,11 +144,11 @@ class Conv3D(keras.layers.Conv3D):
     def convolution_op(self, inputs, kernel):
         if self.constant:
             kernel = as_constant(lambda: kernel)
-        way = convolution.multiply if self.kernel_size == (1, 1, 1) else convolution.convolve
+        way = conv3d_ops.multiply if self.kernel_size == (1, 1, 1) else conv3d_ops.convolve
         return way(inputs, kernel, self.strides)
 
     def compute_output_shape(self, input_shape):
-        size = convolution.padded_size(input_shape[1:-1], self.kernel_size, self.strides)
+        size = conv3d_ops.padded_size(input_shape[1:-1], self.kernel_size, self.strides)
         return (input_shape[0], *size, self.filters)
 
 
@@ -165,8 +165,10 @@ class GroupedConv3D(Conv3D):
 
     def __init__(self, filters, kernel_size, strides=1, groups=1, method="auto", **kwargs):
         super().__init__(filters, kernel_size, strides, groups=groups, **kwargs)
-        if method not in grouped.METHODS:
-            raise ValueError(f"method={method!r} is unknown; it is one of {grouped.METHODS}.")
+        if method not in grouped_conv3d.METHODS:
+            raise ValueError(
+                f"method={method!r} is unknown; it is one of {grouped_conv3d.METHODS}."
+            )
         self.method = method
 
     def convolution_op(self, inputs, kernel):
@@ -174,7 +176,7 @@ class GroupedConv3D(Conv3D):
         if method == "auto":
             _, frames, height, width, _ = inputs.shape
             pixels = None if None in (height, width) else height * width
-            method = grouped.choose(
+            method = grouped_conv3d.choose(
                 frames,
                 kernel.shape[-2],
                 self.kernel_size,
@@ -182,14 +184,14 @@ class GroupedConv3D(Conv3D):
                 dtype=self.compute_dtype,
             )
         if not self.constant:
-            return grouped.convolve(inputs, kernel, self.strides, self.groups, method)
+            return grouped_conv3d.convolve(inputs, kernel, self.strides, self.groups, method)
         shape = tuple(kernel.shape)
         laid = as_constant(
-            lambda: grouped.lay(
+            lambda: grouped_conv3d.lay(
                 ops.convert_to_tensor(kernel), inputs.shape[1], self.strides, self.groups, method
             )
         )
-        return grouped.convolve_laid(inputs, laid, shape, self.strides, self.groups, method)
+        return grouped_conv3d.convolve_laid(inputs, laid, shape, self.strides, self.groups, method)
 
     def get_config(self):
         return super().get_config() | {"method": self.method}

@@ -13,13 +13,12 @@ import sys
 
 import pandas as pd
 
-from harlib.data import actions
-from harlib.data.catalog import SPLITS, Catalog
-from harlib.data.packing import Settings
+from harlib.data.catalog.catalog import SPLITS, Catalog
+from harlib.data.demo import dataset
+from harlib.data.store.pack import Settings
 from harlib.files import read_json
-from harlib.study import data_steps, files, identity, rescoring, session
-from harlib.study.mistakes import nearest
-from harlib.study.params import (
+from harlib.study.params.errors import nearest
+from harlib.study.params.notebooks import (
     Ablations,
     Common,
     DataPrep,
@@ -30,6 +29,8 @@ from harlib.study.params import (
     project_root,
     validate,
 )
+from harlib.study.runs import fingerprint, session, study_files
+from harlib.study.steps import data_prep, rescoring
 
 _ANY = ["a", "b"], set(SPLITS)  # categories and splits of data that are not known
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -73,17 +74,17 @@ def mistakes(todo: dict[str, Common], every: dict[str, Common] | None = None) ->
 def refuse(todo: dict[str, Common], every: dict[str, Common] | None = None) -> None:
     """Raises ParamsError with every mistake of the runs."""
     if wrong := mistakes(todo, every):
-        raise files.ParamsError("\n".join(wrong))
+        raise study_files.ParamsError("\n".join(wrong))
 
 
 def _data(p: DataPrep) -> tuple[list[str], set[str]]:
     """(categories, splits) of the clip store to come. Raises ValueError, FileNotFoundError."""
     Settings(p.codec, p.store_size, p.fps, p.quality)
     if p.source == "demo":
-        chosen = sorted(set(p.categories or actions.CATEGORIES))
-        actions.check(chosen, p.difficulty, p.train_videos, p.val_videos, p.still_images)
+        chosen = sorted(set(p.categories or dataset.CATEGORIES))
+        dataset.check(chosen, p.difficulty, p.train_videos, p.val_videos, p.still_images)
         return chosen, {"train", "val"}
-    listed = data_steps.own_videos(p)
+    listed = data_prep.own_videos(p)
     return listed.categories, set(listed.frame["split"])
 
 
@@ -142,7 +143,7 @@ def _absent_runs(p: Evaluation, every: dict[str, Common]) -> list[str]:
 def _apart(nets: dict[str, tuple[Common, list[str]]]) -> list[str]:
     """`_networks` in a process of its own."""
     asked = [
-        (where, identity.notebook_of(p), p.model_dump(mode="json"), categories)
+        (where, fingerprint.notebook_of(p), p.model_dump(mode="json"), categories)
         for where, (p, categories) in nets.items()
     ]
     done = subprocess.run(
@@ -184,7 +185,7 @@ def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
     """(the parameters that decide, what is made of them) of a run, one after the other."""
     from harlib import models
     from harlib.evaluation import gradcam
-    from harlib.study import ablations, inputs, model_steps
+    from harlib.study.steps import ablations, inputs, model_run
     from harlib.training import precision
 
     if isinstance(p, Performance):
@@ -203,21 +204,21 @@ def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
 
     def computed():
         # GPUs are hidden here; the run sees them
-        if not identity.accelerators() and (problem := precision.missing(p.precision)):
+        if not fingerprint.accelerators() and (problem := precision.missing(p.precision)):
             raise ValueError(problem)
 
     def recipe():
-        plan = model_steps.recipe(p, store)
+        plan = model_run.recipe(p, store)
         inputs.batches(p, plan, store, p.frames)
 
     def network(frames=None):
         whole = p.model_copy(update={"freeze_below": "", "freeze_bn": False})
-        built = model_steps.build(whole, store, frames=frames)
+        built = model_run.build(whole, store, frames=frames)
         if not isinstance(p, FrameCNN):
             layers[p.run] = list(gradcam.maps(built))
 
     def stages():
-        model_steps.recipe(p, store).compile(model_steps.build(p, store))
+        model_run.recipe(p, store).compile(model_run.build(p, store))
 
     yield "precision", computed
     yield "recipe, recipe_options, mix, batch", recipe

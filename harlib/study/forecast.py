@@ -15,11 +15,10 @@ from typing import Any
 
 import pandas as pd
 
-from harlib.data import actions
-from harlib.data.catalog import Catalog
-from harlib.data.store import ClipStore
-from harlib.study import files, identity
-from harlib.study.params import (
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.demo import dataset
+from harlib.data.store.clip_store import ClipStore
+from harlib.study.params.notebooks import (
     Ablations,
     Common,
     DataPrep,
@@ -28,6 +27,7 @@ from harlib.study.params import (
     Performance,
     Trained,
 )
+from harlib.study.runs import fingerprint, study_files
 
 # Factors between what is measured and what happens, set from the demo's recorded minutes on two
 # cores (AMD EPYC, AVX2 alone); no whole run has been compared with its forecast yet. The start of a
@@ -62,7 +62,7 @@ class Videos:
 
 
 def tell(
-    runs: Iterable[files.Run],
+    runs: Iterable[study_files.Run],
     say: Callable[[str], None],
     *,
     measure: Callable[[list], dict[str, Any]] | None = None,
@@ -83,7 +83,7 @@ def tell(
                 raise Unknown(f"{', '.join(missing)} has no clip store to read")
             say(f"How long this will take is said once {maker} has counted the videos")
             return False
-        machine = identity.environment()
+        machine = fingerprint.environment()
         measured = (measure or _measure)(todo) | {"cores": machine["cores"]}
         spent = time.monotonic() - begun
         parts = {run.name: _seconds(run, reads[run.name], measured) for run in todo}
@@ -96,12 +96,14 @@ def tell(
     return True
 
 
-def pending(runs: Iterable[files.Run]) -> list[files.Run]:
+def pending(runs: Iterable[study_files.Run]) -> list[study_files.Run]:
     """The runs that a study would execute: incomplete ones, and those that build on such."""
-    todo: list[files.Run] = []
+    todo: list[study_files.Run] = []
     for run in runs:
-        needs = files.needs(run.notebook)
-        if any(one.name.startswith(needs) for one in todo) or not identity.is_complete(run.params):
+        needs = study_files.needs(run.notebook)
+        if any(one.name.startswith(needs) for one in todo) or not fingerprint.is_complete(
+            run.params
+        ):
             todo.append(run)
     return todo
 
@@ -134,7 +136,7 @@ def _amount(count: float, digits: int) -> str:
     return f"{count:,.{digits}f}" if count >= 0.95 * least else f"under {least:g}"
 
 
-def _measure(todo: list[files.Run]) -> dict[str, Any]:
+def _measure(todo: list[study_files.Run]) -> dict[str, Any]:
     """What `trial` says of the runs.
 
     Raises: Unknown.
@@ -163,7 +165,7 @@ def _measure(todo: list[files.Run]) -> dict[str, Any]:
     return json.loads(done.stdout)
 
 
-def _seconds(run: files.Run, reads: Videos, measured: Mapping[str, Any]) -> float | None:
+def _seconds(run: study_files.Run, reads: Videos, measured: Mapping[str, Any]) -> float | None:
     """Of one run, from the measured seconds; None for one that measures by itself."""
     p, start = run.params, measured["start_s"]
     if isinstance(p, Performance):
@@ -175,13 +177,13 @@ def _seconds(run: files.Run, reads: Videos, measured: Mapping[str, Any]) -> floa
     return start * _NOTEBOOK + sum(
         training(own, reads, network, measured["cores"], done=_epochs_done(own))
         for own, network in zip(trainings(p), measured["networks"][run.name], strict=True)
-        if not identity.is_complete(own)
+        if not fingerprint.is_complete(own)
     )
 
 
 def trainings(p: Common) -> list[Trained]:
     """The trainings of a run: its own, or one a variant and seed of notebook 07."""
-    from harlib.study import ablations
+    from harlib.study.steps import ablations
 
     if isinstance(p, Ablations):
         return [own for _, _, own in ablations.plans(p)]
@@ -230,7 +232,7 @@ def _draws(p: Common) -> bool:
     return isinstance(p, DataPrep) and p.source == "demo"
 
 
-def _videos(p: Common, todo: list[files.Run]) -> Videos | None:
+def _videos(p: Common, todo: list[study_files.Run]) -> Videos | None:
     """What the run reads; None while nobody has counted it."""
     if isinstance(p, Evaluation):
         scored = [one for one in p.run_dir.parent.glob("0[234]_*") if (one / "scores.npz").exists()]
@@ -242,13 +244,13 @@ def _videos(p: Common, todo: list[files.Run]) -> Videos | None:
     makers = [run.params for run in todo if isinstance(run.params, DataPrep)]
     maker = next((made for made in makers if made.store_dir == p.store_dir), None)
     if maker is not None and _draws(maker):
-        categories = len(maker.categories or actions.CATEGORIES)
+        categories = len(maker.categories or dataset.CATEGORIES)
         videos = {
             "train": categories * maker.train_videos,
             "val": categories * maker.val_videos,
         }
         first = (3 * maker.still_images + 3) // 4
-        count = len(actions.STILLS)
+        count = len(dataset.STILLS)
         drawn = {"train": count * first, "test": count * (maker.still_images - first)}
         own = str(getattr(p, "stills", "")).startswith("data/") or isinstance(p, DataPrep)
         return Videos(videos, drawn if own else _stills(p))
@@ -270,6 +272,6 @@ def _stills(p: Common) -> dict[str, int]:
 def _epochs_done(p: Trained) -> int:
     """Epochs that an interrupted session of this very run has trained."""
     history = p.run_dir / "history.csv"
-    if not history.is_file() or not identity.is_same(p):
+    if not history.is_file() or not fingerprint.is_same(p):
         return 0
     return min(p.epochs, len(pd.read_csv(history)))

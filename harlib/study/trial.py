@@ -23,13 +23,16 @@ import keras
 import psutil
 
 from harlib import models
-from harlib.data import actions
-from harlib.data import prepare as preparing
-from harlib.data.catalog import Catalog
-from harlib.data.store import ClipStore
-from harlib.study import forecast, identity, inputs, model_steps
-from harlib.study.params import DataPrep, FrameCNN, Trained, validate
-from harlib.training import devices, precision
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.demo import dataset
+from harlib.data.store import prepare as preparing
+from harlib.data.store.clip_store import ClipStore
+from harlib.study import forecast
+from harlib.study.params.notebooks import DataPrep, FrameCNN, Trained, validate
+from harlib.study.runs import fingerprint
+from harlib.study.steps import inputs, model_run
+from harlib.training import precision
+from harlib.training.distributed import devices
 from harlib.training.recipe import Recipe
 
 _WORK_S = 1.0  # seconds of steps that are timed
@@ -66,10 +69,10 @@ def _network_of(p: Trained) -> str:
 
 def _videos(p: DataPrep, root: Path) -> tuple[ClipStore, dict[str, float]]:
     """A store of a few drawn videos, and the seconds of one: drawing, preparing; of a still."""
-    every = sorted(p.categories or actions.CATEGORIES)
+    every = sorted(p.categories or dataset.CATEGORIES)
     options = {"difficulty": p.difficulty, "seed": p.seed, "categories": every[:_CATEGORIES]}
     begun = time.monotonic()
-    table = actions.write_dataset(
+    table = dataset.write_dataset(
         root / "source", train=1, val=1, stills=0, workers=1, progress=False, **options
     )
     drawn = time.monotonic()
@@ -77,8 +80,8 @@ def _videos(p: DataPrep, root: Path) -> tuple[ClipStore, dict[str, float]]:
     settings = {"codec": p.codec, "size": p.store_size, "fps": p.fps, "quality": p.quality}
     preparing.prepare(listed, root / "store", workers=1, progress=False, **settings)
     packed = time.monotonic()
-    for action in list(actions.STILLS)[:_CATEGORIES]:
-        actions.draw_still(action, seed=p.seed, difficulty=p.difficulty)
+    for action in list(dataset.STILLS)[:_CATEGORIES]:
+        dataset.draw_still(action, seed=p.seed, difficulty=p.difficulty)
     still_s = (time.monotonic() - packed) / _CATEGORIES
     count = len(listed)
     return ClipStore(root / "store"), {
@@ -93,10 +96,10 @@ def _network(p: Trained, store: ClipStore) -> dict[str, float]:
     keras.utils.clear_session()
     precision.use(p.precision)
     bare = {"weights": None if isinstance(p, FrameCNN) else "", "devices": 1, "class_weights": ""}
-    model = model_steps.build(p.model_copy(update=bare), store)
-    plan = model_steps.recipe(p.model_copy(update=bare), store)
+    model = model_run.build(p.model_copy(update=bare), store)
+    plan = model_run.recipe(p.model_copy(update=bare), store)
     batch = p.batch
-    if not identity.environment()["accelerators"]:  # these need whole batches to be fast
+    if not fingerprint.environment()["accelerators"]:  # these need whole batches to be fast
         batch = max(1, min(batch, int(_GMACS / models.gmacs(model))))
     batches = inputs.batches(p.model_copy(update={"batch": batch}), plan, store, p.frames)
     begun = time.monotonic()

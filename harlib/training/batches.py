@@ -8,8 +8,8 @@ import grain
 import keras
 import numpy as np
 
-from harlib.data import loader
-from harlib.training import devices
+from harlib.data.loading import batches as loader
+from harlib.training.distributed import devices
 from harlib.training.recipe import Recipe
 
 

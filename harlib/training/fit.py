@@ -14,13 +14,14 @@ import keras
 import pandas as pd
 
 from harlib.progress import Stage
-from harlib.training import devices, precision
+from harlib.training import precision
 from harlib.training.batches import read
+from harlib.training.distributed import devices
 from harlib.training.divergence import TrainingDiverged
-from harlib.training.interrupt import Interrupt, leave
 from harlib.training.progress import table
 from harlib.training.recipe import Recipe
-from harlib.training.run import Run
+from harlib.training.signals import Interrupt, leave
+from harlib.training.trainer import Run
 
 # Steps between two questions to the other processes whether one of them was told to stop: each is
 # an exchange over the network, and a scheduler waits 30 s after SIGTERM.

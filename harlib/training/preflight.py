@@ -10,12 +10,13 @@ import keras
 import numpy as np
 import pandas as pd
 
-from harlib.data.audit import Audit
-from harlib.data.own_videos import unknown_groups
+from harlib.data.catalog.own_videos import unknown_groups
+from harlib.data.store.audit import Audit
 from harlib.progress import Stage
-from harlib.training import devices, room
+from harlib.training import resources
 from harlib.training.batches import read, validate
 from harlib.training.checkpoint import capture, newest_step, restore_model
+from harlib.training.distributed import devices
 from harlib.training.progress import duration, tree_memory
 from harlib.training.recipe import Recipe
 
@@ -113,7 +114,7 @@ def check(
         with contextlib.closing(read(batches, 0, 1, 0)) as source:
             trial.learn(next(source), steps, seconds)
         memory = tree_memory()
-        on_device = room.device_memory()
+        on_device = resources.device_memory()
         sizes = [sum(a.nbytes for n, a in capture(model).items() if n.startswith(part))
                  for part in ("model", "optimizer")]  # fmt: skip
         load_s = _loading(batches, threads, workers, seconds=min(seconds, 3.0))
@@ -124,7 +125,7 @@ def check(
     waiter = "the network waits for the loader" if load_s > step_s else "the loader waits"
     found = f"loader {loader:,.0f} clips/s, network {network:,.0f} clips/s: {waiter}"
     rows.append(("speed", found, "look" if load_s > step_s else "ok"))
-    rows += room.rows(memory, on_device, sizes, run_dir, keep)
+    rows += resources.rows(memory, on_device, sizes, run_dir, keep)
     # On a CPU the readers take their time from the network's cores; beside an accelerator they
     # work at the same time.
     together = max(step_s, load_s) if on_device else step_s + load_s

@@ -1,4 +1,4 @@
-"""Answers as `harlib.bench.worker`, at once: a step of a clip takes 1 ms and 100 MB."""
+"""Answers as `harlib.bench.engines`, at once: a step of a clip takes 1 ms and 100 MB."""
 
 import json
 import sys

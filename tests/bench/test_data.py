@@ -4,11 +4,11 @@ import av
 import numpy as np
 import pytest
 
-from harlib.bench import data, decoding, drawing, files, scaling, study_layout
-from harlib.data.prepare import prepare
-from harlib.data.store import ClipStore
-from harlib.data.video import decode, encode, probe
-from harlib.evaluation.style import alt
+from harlib.bench import data, decoding, figures, kinetics_like, raw_hdf5, scaling
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.store.prepare import prepare
+from harlib.data.video.files import decode, encode, probe
+from harlib.figures.style import alt
 
 
 @pytest.fixture(scope="module")
@@ -23,7 +23,7 @@ def folder(tmp_path_factory, moving_square):
 @pytest.fixture(scope="module")
 def raw(folder, tmp_path_factory):
     root = tmp_path_factory.mktemp("raw")
-    catalog = data._catalog(files.chosen(folder))
+    catalog = data._catalog(kinetics_like.chosen(folder))
     prepare(catalog, root, codec="raw", workers=1, progress=False)
     return ClipStore(root), data._paths(catalog, ClipStore(root))
 
@@ -42,10 +42,10 @@ def test_every_reader_gives_the_frames_of_the_store(raw):
 @pytest.mark.quick
 def test_the_studys_layout_holds_the_same_frames(raw, tmp_path):
     store, _ = raw
-    study_layout.write(store, tmp_path / "a.h5")
-    with study_layout.h5py.File(tmp_path / "a.h5") as file:
+    raw_hdf5.write(store, tmp_path / "a.h5")
+    with raw_hdf5.h5py.File(tmp_path / "a.h5") as file:
         assert np.array_equal(file["2"][()], store.read(2, np.arange(40)))
-        clip = study_layout.clip(file, 1, np.random.default_rng(0), 16, 112)
+        clip = raw_hdf5.clip(file, 1, np.random.default_rng(0), 16, 112)
     assert clip.shape == (16, 112, 112, 3) and clip.dtype == np.uint8
 
 
@@ -77,11 +77,11 @@ def test_rows_table_and_figure(folder, tmp_path, monkeypatch):
     assert raw_row["disk_gb"] == pytest.approx(377_000 * 300 * 128 * 170 * 3 / 1e9, rel=0.02)
     text = data.table(rows)
     assert "kinetics-600" in text and "not asked" in text and "decode and scale" in text
-    assert "harlib h264" in alt(drawing.bytes_and_speed(rows))
+    assert "harlib h264" in alt(figures.bytes_and_speed(rows))
 
 
 def test_files_as_kinetics_has_them(folder, tmp_path):
-    (path,) = files.as_kinetics(files.chosen(folder)[:1], tmp_path / "files")
+    (path,) = kinetics_like.as_kinetics(kinetics_like.chosen(folder)[:1], tmp_path / "files")
     info = probe(path)
     assert (info.height, info.width, info.fps, info.frames) == (256, 340, 30, 300)
     frames = decode(path, size=32)
@@ -96,7 +96,7 @@ def test_a_folder_without_videos(tmp_path):
 
 @pytest.mark.soak
 def test_the_studys_loader_runs_with_workers(raw, tmp_path):
-    study_layout.write(raw[0], tmp_path / "a.h5")
+    raw_hdf5.write(raw[0], tmp_path / "a.h5")
     for cores in (1, 2):
         assert scaling._study(tmp_path / "a.h5", 0.5, cores, 16, 112)["clips_per_s"] > 0
     assert "failed" in scaling._study(tmp_path / "none.h5", 0.5, 1, 16, 112)
@@ -113,7 +113,7 @@ def test_a_peer_that_cannot_read_a_file_has_a_note(raw, tmp_path, monkeypatch):
     note = by_engine["broken"]["note"]
     assert note.startswith("OSError: no codec for ") and note.endswith(".mp4 at all")
     assert "clips_per_s" not in by_engine["broken"] and by_engine["pyav"]["clips_per_s"] > 0
-    assert "broken" not in alt(drawing.bytes_and_speed(rows))
+    assert "broken" not in alt(figures.bytes_and_speed(rows))
 
     def refused(path, shape):
         raise av.FFmpegError(1, "refused")

@@ -11,7 +11,7 @@ from click.testing import CliRunner
 from harlib import machine
 from harlib.bench import grouped as bench
 from harlib.cli import main
-from harlib.models import grouped
+from harlib.models import grouped_conv3d
 from harlib.training import precision
 
 ROWS = Path(__file__).parents[2] / "benchmarks" / "grouped.json"
@@ -38,9 +38,9 @@ def test_the_choice_is_the_fastest_way_measured(monkeypatch):
     for shape, ways in cases():
         channels = shape["channels"] // shape["groups"]
         wide = has(shape, "avx512f")
-        monkeypatch.setattr(grouped.machine, "has_avx512", lambda wide=wide: wide)
-        monkeypatch.setattr(grouped, "has_gradient", lambda dtype, ways=ways: "time" in ways)
-        chosen = grouped.choose(
+        monkeypatch.setattr(grouped_conv3d.machine, "has_avx512", lambda wide=wide: wide)
+        monkeypatch.setattr(grouped_conv3d, "has_gradient", lambda dtype, ways=ways: "time" in ways)
+        chosen = grouped_conv3d.choose(
             shape["frames"],
             channels,
             shape["kernel"],
@@ -48,13 +48,13 @@ def test_the_choice_is_the_fastest_way_measured(monkeypatch):
             dtype=shape["dtype"],
         )
         if chosen == "packs":  # rows hold each number of packs once, by the smallest that has it
-            size = grouped.pack_size(shape["groups"], channels)
+            size = grouped_conv3d.pack_size(shape["groups"], channels)
             chosen = next(
                 way
                 for way, (method, most) in bench.WAYS.items()
                 if method == "packs"
                 and way in ways
-                and grouped.pack_size(shape["groups"], channels, most) == size
+                and grouped_conv3d.pack_size(shape["groups"], channels, most) == size
             )
         if ways[chosen] > NEAR * min(ways.values()):
             slow.append((shape, chosen, ways))
@@ -90,7 +90,7 @@ def test_the_command_measures_every_way(tmp_path, monkeypatch):
     dtypes = {"float32", "bfloat16"} if precision.has_bfloat16() else {"float32"}
     assert {row["dtype"] for row in rows} == dtypes
     for dtype in dtypes:
-        trained = {"time"} if grouped.has_gradient(dtype) else set()
+        trained = {"time"} if grouped_conv3d.has_gradient(dtype) else set()
         assert {row["way"] for row in rows if row["dtype"] == dtype} == trained | PACKS
     assert all(row["cpu_ms"] > 0 and row["strides"] for row in rows)
     assert all(row["cpu"] and row["kernels"] == machine.describe()["kernels"] for row in rows)

@@ -15,9 +15,9 @@ from click.testing import CliRunner
 
 from harlib import machine, models
 from harlib.bench import batch, train
-from harlib.bench.child import Child, ChildError
+from harlib.bench.child_process import Child, ChildError
 from harlib.cli import main
-from harlib.models import export, folding
+from harlib.models import export, fold_batch_norm
 from harlib.models.layers import Conv3D
 
 ROOT = Path(__file__).parents[2]
@@ -205,7 +205,7 @@ def test_onnx_engines_score_as_the_network_does():
     runtime, vino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
     options = {"frames": 4, "size": 16, "width": 0.25, "cardinality": 8}
     model = models.build("resnext3d_26", 5, **options)
-    content = export.onnx_model(folding.copy(model, folded=True), batch=2)
+    content = export.onnx_model(fold_batch_norm.copy(model, folded=True), batch=2)
     kinds = Counter(node.op_type for node in content.graph.node)
     # one operation for each convolution, and no change of layout but that of the clips
     convolutions = [layer for layer in model.layers if isinstance(layer, Conv3D)]
@@ -255,9 +255,9 @@ def test_an_engine_that_is_not_installed_is_named(engine, tmp_path, monkeypatch)
 
 def test_a_peak_is_the_processs_own_and_begins_anew():
     code = (
-        "from harlib.bench import worker\n"
-        "a = bytearray(3 * 10**8); before = worker.peak(); del a; worker.forget_peak()\n"
-        "assert before > 3e8 > worker.peak() > 1e6, (before, worker.peak())"
+        "from harlib.bench import engines\n"
+        "a = bytearray(3 * 10**8); before = engines.peak(); del a; engines.forget_peak()\n"
+        "assert before > 3e8 > engines.peak() > 1e6, (before, engines.peak())"
     )
     held = bytearray(4 * 10**8)  # the parent's
     subprocess.run([sys.executable, "-c", f"{code}\nassert before < 4e8, before"], check=True)

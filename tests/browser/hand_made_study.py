@@ -11,9 +11,11 @@ import pandas as pd
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from harlib.evaluation import figures, metrics
+from harlib import figures
+from harlib.evaluation import metrics
 from harlib.evaluation.score import Scores
-from harlib.study import index, report, tell
+from harlib.study.report import index, run_page
+from harlib.study.wording import sentences
 
 HOSTILE = (
     "<script>document.title = 'owned'</script>",
@@ -32,7 +34,7 @@ def write(root: Path) -> Path:
     for number, name in enumerate(RUNS):
         _model_run(runs / name, seed=number, skill=1.0 + number)
     for folder in sorted(runs.iterdir()):
-        report.write_report(folder)
+        run_page.write_report(folder)
     return index.write_index(runs).parent
 
 
@@ -69,11 +71,11 @@ def _model_run(folder: Path, *, seed: int, skill: float) -> None:
             outputs=[new_output("stream", name="stdout", text="epoch 1\n" * 3)],
         ),
         new_markdown_cell("## How good is it?\n\n- a list with [a link](#x) and `code`\n"),
-        _shown(tell.answer(written)),
+        _shown(sentences.answer(written)),
         _picture(matrix),
-        _shown(tell.Table(table)),
-        _shown(tell.Table(metrics.most_confused(own))),
-        _shown(tell.reading(table, metrics.most_confused(own, n=1))),
+        _shown(sentences.Table(table)),
+        _shown(sentences.Table(metrics.most_confused(own))),
+        _shown(sentences.reading(table, metrics.most_confused(own, n=1))),
     ]
     _finish(folder, cells, minutes=3.5)
 
@@ -86,7 +88,7 @@ def _data_run(folder: Path) -> None:
     cells = [
         new_markdown_cell("# What the networks will see\n\nText."),
         _picture(figures.category_counts(counts)),
-        _shown(tell.Table(wide)),
+        _shown(sentences.Table(wide)),
         _widget(picture=False),
         _widget(picture=True),
         new_code_cell(

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
-from harlib.data.prepare import prepare
-from harlib.data.store import ClipStore
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.store.prepare import prepare
 from harlib.evaluation.score import Scores
-from harlib.study.files import CHECKOUT
+from harlib.study.runs.study_files import CHECKOUT
 
 CATEGORIES = ["bow", "clap", "wave"]
 TRAINING = """

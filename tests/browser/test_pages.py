@@ -4,7 +4,7 @@ import hand_made_study
 import page_checks
 import pytest
 
-from harlib.study import index, report
+from harlib.study.report import index, run_page
 
 PAGES = ("index", "01_data_prep", *hand_made_study.RUNS)
 
@@ -100,7 +100,7 @@ def test_the_same_files_give_the_same_bytes(reports):
     runs = reports.parents[1] / "runs" / reports.name
     before = {path: path.read_bytes() for path in reports.iterdir()}
     for folder in sorted(runs.iterdir()):
-        report.write_report(folder)
+        run_page.write_report(folder)
     index.write_index(runs)
     assert {path: path.read_bytes() for path in reports.iterdir()} == before
     assert all(len(content) < 8_000_000 for content in before.values())

@@ -2,7 +2,7 @@
 
 import hashlib
 
-from harlib.data.prepare import prepare
+from harlib.data.store.prepare import prepare
 
 
 def make(catalog, root, **options):

@@ -9,15 +9,15 @@ import pandas as pd
 import pytest
 from stores import make
 
-from harlib.data import packing
-from harlib.data import prepare as preparing
-from harlib.data.audit import COLUMNS as AUDITED
-from harlib.data.audit import Audit
-from harlib.data.catalog import COLUMNS, Catalog
-from harlib.data.prepare import PrepareError, verify
-from harlib.data.store import ClipStore
-from harlib.data.video import encode
-from harlib.data.video_reader import STILL_SUFFIXES
+from harlib.data.catalog.catalog import COLUMNS, Catalog
+from harlib.data.store import pack
+from harlib.data.store import prepare as preparing
+from harlib.data.store.audit import COLUMNS as AUDITED
+from harlib.data.store.audit import Audit
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.store.prepare import PrepareError, verify
+from harlib.data.video.files import encode
+from harlib.data.video.reader import STILL_SUFFIXES
 
 quick = pytest.mark.quick
 
@@ -174,15 +174,15 @@ def test_nothing_decodable_is_an_error(mixed_catalog, tmp_path):
 def write_or_crash(path, rows, settings, key, apart=False):
     """`write_part` in a worker, whose decoder dies of the videos named bad or killed."""
 
-    class Crashing(packing.VideoReader):
+    class Crashing(pack.VideoReader):
         def __init__(self, path, **options):
             super().__init__(path, **options)
             for name, how in (("bad", signal.SIGSEGV), ("killed", signal.SIGKILL)):
                 if name in os.path.basename(path):
                     os.kill(os.getpid(), how)
 
-    packing.VideoReader = Crashing
-    packing.write_part(path, rows, settings, key, apart)
+    pack.VideoReader = Crashing
+    pack.write_part(path, rows, settings, key, apart)
 
 
 def test_a_video_that_crashes_the_decoder_is_a_line_of_the_audit(

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from harlib.data import augment as augmenting
-from harlib.data.augment import augment, color_jitter, cut, mirror, mix
-from harlib.data.sampling import Box
+from harlib.data.loading import augment as augmenting
+from harlib.data.loading.augment import augment, color_jitter, cut, mirror, mix
+from harlib.data.loading.sampling import Box
 
 pytestmark = pytest.mark.quick
 

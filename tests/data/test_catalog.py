@@ -2,9 +2,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harlib.data.catalog import COLUMNS, Catalog
-from harlib.data.listings import CatalogError
-from harlib.data.prepare import PrepareError, prepare
+from harlib.data.catalog.catalog import COLUMNS, Catalog
+from harlib.data.catalog.published_lists import CatalogError
+from harlib.data.store.prepare import PrepareError, prepare
 
 pytestmark = pytest.mark.quick
 

@@ -8,11 +8,11 @@ import pytest
 from numbered import H264, MPEG2, MPEG4, VP8, numbered, numbers, write
 from PIL import Image
 
-from harlib.data.audit import Audit
-from harlib.data.catalog import COLUMNS, Catalog
-from harlib.data.prepare import prepare
-from harlib.data.video import VideoError, decode, probe
-from harlib.data.video_reader import VideoReader
+from harlib.data.catalog.catalog import COLUMNS, Catalog
+from harlib.data.store.audit import Audit
+from harlib.data.store.prepare import prepare
+from harlib.data.video.files import VideoError, decode, probe
+from harlib.data.video.reader import VideoReader
 
 pytestmark = pytest.mark.quick
 

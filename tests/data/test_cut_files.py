@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 from reading_left import nothing_left  # noqa: F401 (used by every test)
 
-from harlib.data import category_file, workers
-from harlib.data.category_file import StoreError
-from harlib.data.codecs import CODECS
-from harlib.data.loader import ReadError, iterate, training_batches
-from harlib.data.prepare import prepare
-from harlib.data.store import ClipStore
-from harlib.data.verify import verify
+from harlib.data.loading import workers
+from harlib.data.loading.batches import ReadError, iterate, training_batches
+from harlib.data.store import category_file
+from harlib.data.store.category_file import StoreError
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.store.codecs import CODECS
+from harlib.data.store.prepare import prepare
+from harlib.data.store.verify import verify
 
 quick = pytest.mark.quick
 

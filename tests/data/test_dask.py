@@ -4,8 +4,8 @@ import pytest
 from stores import digests, make
 from test_audit import write_or_crash
 
-from harlib.data import prepare as preparing
-from harlib.data.catalog import Catalog
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.store import prepare as preparing
 
 
 @pytest.fixture

@@ -14,11 +14,11 @@ from stores import digests, make
 from tqdm import tqdm
 
 from harlib import progress
-from harlib.data import parts
-from harlib.data.category_file import StoreError
-from harlib.data.codecs import CODECS
-from harlib.data.prepare import PrepareError
-from harlib.data.store import ClipStore
+from harlib.data.store import parts
+from harlib.data.store.category_file import StoreError
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.store.codecs import CODECS
+from harlib.data.store.prepare import PrepareError
 
 quick = pytest.mark.quick
 
@@ -64,8 +64,8 @@ def test_begun_with_other_settings_and_resumed_with_these(tiny_catalog, tiny_sto
 
 KILLED = """
 import os, signal, sys
-from harlib.data.catalog import Catalog
-from harlib.data.prepare import prepare
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.store.prepare import prepare
 left, real = int(sys.argv[3]), os.replace
 def replace(*names):
     global left
@@ -93,8 +93,8 @@ def test_killed_between_any_two_files_and_resumed(tiny_catalog, tiny_store, tmp_
 
 RUN = """
 import sys
-from harlib.data.catalog import Catalog
-from harlib.data.prepare import prepare
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.store.prepare import prepare
 prepare(Catalog.from_csv(sys.argv[1]), sys.argv[2], size=32, workers=2, progress=False)
 """
 
@@ -172,7 +172,7 @@ def test_a_dask_cluster_survives_a_killed_worker(write_videos, tmp_path):
 WRITE = """
 import errno, sys
 import numpy as np
-from harlib.data import category_file
+from harlib.data.store import category_file
 room, source = int(sys.argv[2]), sys.argv[3]
 class Disk(category_file._Sink):
     def _write(self, data):
@@ -203,8 +203,8 @@ def test_a_disk_that_fills_up_anywhere_in_a_category_file_ends_no_process(tmp_pa
 
 LIMITED = """
 import resource, signal, sys
-from harlib.data.catalog import Catalog
-from harlib.data.prepare import prepare
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.store.prepare import prepare
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # a write beyond then fails, as on a full disk
 resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
 try:

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from numbered import H264, numbered, write
 
-from harlib.data.orientation import Orientation
-from harlib.data.video import VideoError, decode, encode, fit_size, probe
+from harlib.data.video.files import VideoError, decode, encode, fit_size, probe
+from harlib.data.video.orientation import Orientation
 
 pytestmark = pytest.mark.quick
 

@@ -8,12 +8,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from test_listings import touch
+from test_published_lists import touch
 
 from harlib.cli import main
-from harlib.data import found, held_out, own_videos
-from harlib.data.catalog import Catalog
-from harlib.data.listings import CatalogError
+from harlib.data.catalog import folder as found
+from harlib.data.catalog import held_out, own_videos
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.catalog.published_lists import CatalogError
 
 pytestmark = pytest.mark.quick
 

@@ -7,12 +7,12 @@ import psutil
 import pytest
 from stores import digests, make
 
-from harlib.data import category_file, packing
-from harlib.data.audit import Audit
-from harlib.data.catalog import Catalog
-from harlib.data.prepare import PrepareError
-from harlib.data.store import ClipStore
-from harlib.data.video import decode, encode
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.store import category_file, pack
+from harlib.data.store.audit import Audit
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.store.prepare import PrepareError
+from harlib.data.video.files import decode, encode
 
 quick = pytest.mark.quick
 
@@ -21,7 +21,7 @@ quick = pytest.mark.quick
 def test_a_finished_store_is_kept(tiny_catalog, tmp_path, monkeypatch):
     audit = make(tiny_catalog, tmp_path)
     before = {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()}
-    monkeypatch.setattr(packing, "VideoReader", None)  # nothing may be decoded again
+    monkeypatch.setattr(pack, "VideoReader", None)  # nothing may be decoded again
     again = make(tiny_catalog, tmp_path)
     assert again.videos.equals(audit.videos) and again.table.equals(audit.table)
     assert {p: p.stat().st_mtime_ns for p in tmp_path.rglob("*") if p.is_file()} == before

@@ -10,10 +10,10 @@ from click.testing import CliRunner
 from stores import digests, make
 
 from harlib.cli import main
-from harlib.data import packing
-from harlib.data.category_file import StoreError
-from harlib.data.prepare import PrepareError, verify
-from harlib.data.repair import repair
+from harlib.data.store import pack
+from harlib.data.store.category_file import StoreError
+from harlib.data.store.prepare import PrepareError, verify
+from harlib.data.store.repair import repair
 
 quick = pytest.mark.quick
 
@@ -67,12 +67,12 @@ def test_repair_decodes_the_damaged_videos_alone(tiny_catalog, tiny_store, tmp_p
     wanted = digests(tmp_path / "store")
     decoded = []
 
-    class Recorded(packing.VideoReader):
+    class Recorded(pack.VideoReader):
         def __init__(self, path, **options):
             decoded.append(os.path.basename(path))
             super().__init__(path, **options)
 
-    monkeypatch.setattr(packing, "VideoReader", Recorded)
+    monkeypatch.setattr(pack, "VideoReader", Recorded)
     files = json.loads((tmp_path / "store/store.json").read_text())["files"]
     run, sit = (tmp_path / "store" / file["path"] for file in files[:2])
     begin, size = files[0]["payload"]

@@ -3,7 +3,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from harlib.data import sampling
+from harlib.data.loading import sampling
 
 pytestmark = pytest.mark.quick
 

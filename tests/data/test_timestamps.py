@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from numbered import H264, MJPEG, MPEG2, VP8, joined, numbered, numbers, write
 
-from harlib.data.timestamps import FrameClock, PacketClock
-from harlib.data.video import VideoError, decode
-from harlib.data.video_reader import VideoReader
+from harlib.data.video.files import VideoError, decode
+from harlib.data.video.reader import VideoReader
+from harlib.data.video.timestamps import FrameClock, PacketClock
 
 pytestmark = pytest.mark.quick
 

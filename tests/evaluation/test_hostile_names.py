@@ -11,8 +11,9 @@ from hand_made import CLIPS, HISTORY, RUNS, many
 from matplotlib.text import Text
 from PIL import Image
 
-from harlib.evaluation import figures, metrics
-from harlib.evaluation.style import figure_of
+from harlib import figures
+from harlib.evaluation import metrics
+from harlib.figures.style import figure_of
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -6,7 +6,8 @@ import pytest
 import yaml
 from hand_made import six
 
-from harlib.evaluation import figures, metrics, naming
+from harlib import figures
+from harlib.evaluation import metrics, naming
 
 pytestmark = pytest.mark.quick
 PROTOCOL = {"split": "val", "clips": 2, "crops": 1, "frames": 16, "stride": 1, "size": 48}

@@ -75,9 +75,9 @@ def loader(monkeypatch):
         made.get("spoil", lambda elements: None)(made["batches"])
         return made["batches"]
 
-    monkeypatch.setattr(scoring.loader, "evaluation_batches", batches)
+    monkeypatch.setattr(scoring.batches, "evaluation_batches", batches)
     monkeypatch.setattr(
-        scoring.loader, "iterate", lambda dataset, start, **_: iter(dataset[start:])
+        scoring.batches, "iterate", lambda dataset, start, **_: iter(dataset[start:])
     )
     return made
 

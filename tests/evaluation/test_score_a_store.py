@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tiny_store import bright_and_dark
 
-from harlib.data import sampling
+from harlib.data.loading import sampling
 from harlib.evaluation import metrics, predict
 from harlib.evaluation import score as scoring
 from harlib.evaluation.score import Scores, score

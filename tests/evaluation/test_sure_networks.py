@@ -5,9 +5,9 @@ import pytest
 from hand_made import six
 from tiny_store import bright_and_dark
 
-from harlib.evaluation import comparison, hits, metrics, partial, predict
+from harlib.evaluation import comparison, hits, metrics, predict, resume
 from harlib.evaluation.score import Scores, score
-from harlib.study import cases
+from harlib.study.steps import example_videos
 
 CLASSES, VIDEOS, VIEWS = 12, 40, 3
 
@@ -89,7 +89,7 @@ def test_pairs_ensembles_and_cases_follow():
     np.testing.assert_allclose(alone.view_logs, scores.view_logs)
     wrong = np.flatnonzero(scores.video_scores.argmax(1) != scores.label)
     hardest = wrong[np.argsort(mean[wrong, scores.label[wrong]])][:3]
-    assert cases.chosen(scores, 3)["row"].tolist()[:3] == hardest.tolist()
+    assert example_videos.chosen(scores, 3)["row"].tolist()[:3] == hardest.tolist()
 
 
 @pytest.fixture(scope="module")
@@ -131,7 +131,7 @@ def test_a_network_gives_logarithms_that_its_softmax_has_lost(name, store, tmp_p
         patch.setattr(predict, "_check", lambda *given: stopping(None))
         with pytest.raises(KeyboardInterrupt):
             score(model, store, run_dir=tmp_path / "part", **options)
-    assert list((tmp_path / "part" / partial.NAME).glob("*.npz"))
+    assert list((tmp_path / "part" / resume.NAME).glob("*.npz"))
     score(model, store, run_dir=tmp_path / "part", **options)
     for file in ("scores.npz", "views.npz"):
         assert (tmp_path / "part" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()

@@ -3,10 +3,10 @@
 import numpy as np
 import pandas as pd
 
-from harlib.data.catalog import Catalog
-from harlib.data.prepare import prepare
-from harlib.data.store import ClipStore
-from harlib.data.video import encode
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.store.prepare import prepare
+from harlib.data.video.files import encode
 
 
 def bright_and_dark(root):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from harlib import models
-from harlib.models import grouped
+from harlib.models import grouped_conv3d
 from harlib.models.layers import Conv3D, GroupedConv3D
 
 tf = pytest.importorskip("tensorflow")
@@ -73,7 +73,7 @@ def test_gradients_of_every_convolution_in_few_channels_and_pixels(name):
         if (key := (small, *options.values())) in seen:
             continue
         seen.add(key)
-        ways = ["time", "packs"] if grouped.has_gradient("bfloat16") else ["packs"]
+        ways = ["time", "packs"] if grouped_conv3d.has_gradient("bfloat16") else ["packs"]
         for method in [{"method": way} for way in ways] if groups > 1 else [{}]:
             compare(small, options, calls=12 if frames < 3 else 2, **method)
     assert {key[0][0] for key in seen} >= {2, 4, 8}, "all depths of the network"

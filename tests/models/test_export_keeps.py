@@ -17,9 +17,9 @@ from test_export import NAMES, contents
 import harlib
 from harlib import models
 from harlib.cli import main
-from harlib.data import clip_input
-from harlib.data.video import encode
-from harlib.models import beside, export
+from harlib.data.loading import clip_input
+from harlib.data.video.files import encode
+from harlib.models import export, export_readme
 
 if keras.backend.backend() != "tensorflow":
     pytest.skip("export runs on TensorFlow", allow_module_level=True)
@@ -100,7 +100,7 @@ import os, signal, sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[2])
 from test_export_keeps import plain
-from harlib.models import beside
+from harlib.models import export_readme
 real, left = os.replace, int(sys.argv[3])
 def replace(*given):
     global left
@@ -108,7 +108,7 @@ def replace(*given):
         os.kill(os.getpid(), signal.SIGKILL)
     left -= 1
     return real(*given)
-beside.os.replace = replace
+export_readme.os.replace = replace
 plain()(Path(sys.argv[1]))
 """
 
@@ -120,10 +120,10 @@ def test_a_killed_export_leaves_nothing_after_the_next(moves, tmp_path):
     assert subprocess.run(command).returncode == -9
     (folder,) = (entry for entry in tmp_path.iterdir() if entry.name.startswith("."))
     assert folder.name.startswith(".model.keras.export-")
-    assert beside.left(path) == [folder] and not beside.left(tmp_path / "other.keras")
-    alive = beside.aside(path)
+    assert export_readme.left(path) == [folder] and not export_readme.left(tmp_path / "other.keras")
+    alive = export_readme.aside(path)
     alive.mkdir()
-    assert beside.left(path) == [folder]  # of a process that still runs nothing is taken
+    assert export_readme.left(path) == [folder]  # of a process that still runs nothing is taken
     alive.rmdir()
     plain()(path)
     names = {"model.keras", "README.json", "example_keras.py"}
@@ -170,7 +170,7 @@ def test_the_example_beside_an_export_prints_a_label(to, run_dir, tmp_path):
     done = CliRunner().invoke(main, ["export", str(run_dir), "--to", to, "--fold"])
     assert done.exit_code == 0, done.output
     assert "loaded and run; its logits differ" in done.output
-    assert f"It needs {beside.NEEDS[to]}. README.json and example_{to}.py lie" in done.output
+    assert f"It needs {export_readme.NEEDS[to]}. README.json and example_{to}.py lie" in done.output
     folder = run_dir / "export"
     about = json.loads((folder / "README.json").read_text())
     wanted = {"network": "c3d", "frames": 4, "fps": 5.0, "stride": 1, "short_side": 19,

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from harlib import models
-from harlib.models import published
 from harlib.models.frame_cnn import _like, applications
+from harlib.models.weights import published
 
 
 def test_inception_resnet_v2_is_the_studys():

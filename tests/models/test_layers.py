@@ -6,7 +6,7 @@ import pytest
 from compare import error, gradients
 from keras import ops
 
-from harlib.models import convolution, grouped
+from harlib.models import conv3d_ops, grouped_conv3d
 from harlib.models.layers import BatchNorm, Conv3D, GroupedConv3D, Preprocess, ResidualFrames
 
 tf = pytest.importorskip("tensorflow")
@@ -64,7 +64,7 @@ def test_grouped_gradients_equal_stock_keras(strides):
     stock.build(padded.shape)
     y, to_x, to_kernel = gradients(stock, padded)()
     wanted = (y, to_x[:, 1:-1, 1:-1, 1:-1], to_kernel)
-    trained = ("time",) if grouped.has_gradient("float32") else ()
+    trained = ("time",) if grouped_conv3d.has_gradient("float32") else ()
     for method in (*trained, "packs", "native"):
         layer = GroupedConv3D(16, 3, strides, groups=4, method=method)
         layer.build(x.shape)
@@ -110,12 +110,12 @@ def test_a_kernels_gradient_is_the_same_by_products(monkeypatch, kernel, frames)
     x = np.random.default_rng(0).standard_normal((2, frames, 5, 4, 64)).astype("float32")
     layer = Conv3D(72, kernel)
     layer.build(x.shape)
-    found, taken = {}, convolution._kernel_gradient
+    found, taken = {}, conv3d_ops._kernel_gradient
     for wide in (True, False):
         calls = []
-        monkeypatch.setattr(convolution.machine, "has_avx512", lambda wide=wide: wide)
+        monkeypatch.setattr(conv3d_ops.machine, "has_avx512", lambda wide=wide: wide)
         monkeypatch.setattr(
-            convolution, "_kernel_gradient", lambda *a, calls=calls: calls.append(1) or taken(*a)
+            conv3d_ops, "_kernel_gradient", lambda *a, calls=calls: calls.append(1) or taken(*a)
         )
         found[wide] = gradients(layer, x)()
         assert bool(calls) is not wide
@@ -183,15 +183,18 @@ def test_residual_frames_do_not_see_what_stands_still():
 
 @pytest.mark.quick
 def test_time_is_chosen_for_short_clips_only(monkeypatch):
-    monkeypatch.setattr(grouped, "has_gradient", lambda dtype: True)
+    monkeypatch.setattr(grouped_conv3d, "has_gradient", lambda dtype: True)
     for wide in (True, False):
-        monkeypatch.setattr(grouped.machine, "has_avx512", lambda wide=wide: wide)
-        assert grouped.choose(8, 4, (3, 3, 3), pixels=144) == "time"
-        assert grouped.choose(8, 4, (3, 3, 3), pixels=784) == ("time" if wide else "packs")
-        assert grouped.choose(4, 16, (3, 3, 3), pixels=784) == "time"
-        assert grouped.choose(32, 4, (3, 3, 3), pixels=144) == "packs"
-        assert grouped.choose(None, 4, (3, 3, 3), pixels=144) == "packs"
-        assert grouped.pack_size(32, 4) == (4 if wide else 2) and grouped.pack_size(32, 16) == 1
+        monkeypatch.setattr(grouped_conv3d.machine, "has_avx512", lambda wide=wide: wide)
+        assert grouped_conv3d.choose(8, 4, (3, 3, 3), pixels=144) == "time"
+        assert grouped_conv3d.choose(8, 4, (3, 3, 3), pixels=784) == ("time" if wide else "packs")
+        assert grouped_conv3d.choose(4, 16, (3, 3, 3), pixels=784) == "time"
+        assert grouped_conv3d.choose(32, 4, (3, 3, 3), pixels=144) == "packs"
+        assert grouped_conv3d.choose(None, 4, (3, 3, 3), pixels=144) == "packs"
+        assert (
+            grouped_conv3d.pack_size(32, 4) == (4 if wide else 2)
+            and grouped_conv3d.pack_size(32, 16) == 1
+        )
     with pytest.raises(ValueError, match="'fast' is unknown"):
         GroupedConv3D(8, 3, groups=4, method="fast")
     assert ops.shape(GroupedConv3D(8, 3, groups=4)(np.zeros((1, 32, 2, 2, 8), "float32")))[1] == 32
@@ -207,5 +210,5 @@ def test_what_has_no_gradient_is_not_chosen(dtype):
     _, to_x, to_kernel = gradients(layer, x)()
     assert np.isfinite(np.asarray(tf.cast(to_x, "float32"))).all()
     assert float(tf.norm(to_kernel)) > 0
-    chosen = grouped.choose(4, 2, (3, 3, 3), pixels=9, dtype=compute)
-    assert chosen == ("time" if grouped.has_gradient(compute) else "packs")
+    chosen = grouped_conv3d.choose(4, 2, (3, 3, 3), pixels=9, dtype=compute)
+    assert chosen == ("time" if grouped_conv3d.has_gradient(compute) else "packs")

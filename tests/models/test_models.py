@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from harlib import models
-from harlib.models import published, resnet3d
+from harlib.models import resnet3d
+from harlib.models.weights import published
 
 SLIM = {
     "c3d": {"width": 0.125, "dense": 16},

@@ -5,12 +5,12 @@ import json
 
 import pytest
 
-from harlib.study import cell, files
-from harlib.study.params import NOTEBOOKS
+from harlib.study.params.notebooks import NOTEBOOKS
+from harlib.study.runs import open_notebook, study_files
 
 pytestmark = pytest.mark.quick
-PATHS = sorted((files.CHECKOUT / "notebooks").glob("*.ipynb"))
-STUDIES = sorted(path for path in (files.CHECKOUT / "params").iterdir() if path.is_dir())
+PATHS = sorted((study_files.CHECKOUT / "notebooks").glob("*.ipynb"))
+STUDIES = sorted(path for path in (study_files.CHECKOUT / "params").iterdir() if path.is_dir())
 LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While,
          ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.If, ast.Try)  # fmt: skip
 
@@ -55,7 +55,7 @@ def test_a_notebook_begins_with_its_title_and_has_a_text_before_each_figure_sect
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_the_parameters_cell_states_every_parameter_with_a_comment(notebook):
-    path = files.notebook_path(notebook)
+    path = study_files.notebook_path(notebook)
     (tagged,) = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
     stated = {}
     for node in ast.parse(source(tagged)).body:
@@ -73,11 +73,11 @@ def test_the_parameters_cell_states_every_parameter_with_a_comment(notebook):
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_the_kinds_in_the_parameters_cell_are_those_of_the_defaults(notebook):
-    path, kinds = files.notebook_path(notebook), {}
+    path, kinds = study_files.notebook_path(notebook), {}
     (tagged,) = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
     exec(source(tagged), kinds)
     for key, kind in kinds["__annotations__"].items():
-        assert isinstance(files.defaults(notebook)[key], kind), f"{notebook}: {key}: {kind}"
+        assert isinstance(study_files.defaults(notebook)[key], kind), f"{notebook}: {key}: {kind}"
 
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
@@ -87,19 +87,19 @@ def test_a_notebook_with_a_studys_name_has_the_studys_values(folder, tmp_path):
         (tmp_path / name).mkdir()
     for name in ("train.csv", "val.csv", "validate.csv"):
         (tmp_path / name).touch()
-    origin = files.stated(folder.glob("*.yaml"))[0].get("source", "demo")
+    origin = study_files.stated(folder.glob("*.yaml"))[0].get("source", "demo")
     own = {} if origin == "demo" else {"data_root": str(tmp_path)}
-    for run in files.load_study(folder, own):
-        path = files.notebook_path(run.notebook)
+    for run in study_files.load_study(folder, own):
+        path = study_files.notebook_path(run.notebook)
         (tagged,) = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
         namespace = {"In": [source(tagged)]}
         exec(source(tagged), namespace)
         names = {"study": folder.name} | ({"run": run.name} if run.name != run.notebook else {})
         namespace |= names | own
         namespace["In"] += [f"{key} = {value!r}" for key, value in (names | own).items()]
-        assert cell.read(run.notebook, namespace)[0] == run.params
+        assert open_notebook.read(run.notebook, namespace)[0] == run.params
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_the_defaults_are_valid(notebook):
-    NOTEBOOKS[notebook](**files.defaults(notebook))
+    NOTEBOOKS[notebook](**study_files.defaults(notebook))

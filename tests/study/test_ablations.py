@@ -3,15 +3,19 @@
 import pandas as pd
 import pytest
 
-from harlib.study import ablations, files, tell
-from harlib.study.params import ParamsError, validate
+from harlib.study.params.notebooks import ParamsError, validate
+from harlib.study.runs import study_files
+from harlib.study.steps import ablations
+from harlib.study.wording import sentences
 
 pytestmark = pytest.mark.quick
 VARIANTS = {"base": {}, "plain": {"flip": False, "recipe_options": {"lr": 0.1}}}
 
 
 def params(**changes):
-    values = files.defaults("07_ablations") | {"seeds": [3, 4], "variants": VARIANTS} | changes
+    values = (
+        study_files.defaults("07_ablations") | {"seeds": [3, 4], "variants": VARIANTS} | changes
+    )
     return validate("07_ablations", values)
 
 
@@ -64,7 +68,7 @@ def test_mean_and_range_over_the_seeds():
     assert list(summed.index) == ["base", "plain", "batch-8"]
     assert summed.video_top1.to_list() == pytest.approx([0.7, 0.4, 0.8])
     assert (summed.lowest["plain"], summed.highest["plain"]) == (0.3, 0.5)
-    assert {"lowest", "highest"} <= tell.PERCENT
+    assert {"lowest", "highest"} <= sentences.PERCENT
     assert summed.difference.to_list() == pytest.approx([0.0, -0.3, 0.1])
     said = ablations.reading(summed.reset_index())
     assert "plain -30.0 points;" in said

@@ -7,7 +7,8 @@ import pytest
 from tiny_study import har, write_study
 
 from harlib import machine
-from harlib.study import checks, files
+from harlib.study import checks
+from harlib.study.runs import study_files
 
 MISTAKES = {
     "01_data_prep": ("categories: [wavving]", "no such categories: wavving; known are closing doo"),
@@ -52,7 +53,7 @@ def root(tmp_path, monkeypatch):
 
 
 def params(folder):
-    return {run.where: run.params for run in files.load_study(folder)}
+    return {run.where: run.params for run in study_files.load_study(folder)}
 
 
 def test_every_mistake_is_told_with_its_file(root):
@@ -68,7 +69,7 @@ def test_every_mistake_is_told_with_its_file(root):
 
 def test_the_projects_own_studies_have_no_mistakes(root):
     for name in ("demo", "ablations"):
-        todo = params(files.study_folder(name))
+        todo = params(study_files.study_folder(name))
         assert checks.mistakes(todo, todo) == []
 
 

@@ -12,8 +12,8 @@ import time
 import pytest
 from tiny_study import FILES, har, write_study
 
-from harlib.data import actions
-from harlib.data.catalog import Catalog
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.demo import dataset
 
 
 def interrupted(root, *arguments, when, group=False):
@@ -57,7 +57,7 @@ def test_demo_data_and_prepare(tmp_path):
     assert last.endswith(" of 372 files: the same command resumes there")
     assert not json.loads((drawn / "dataset.json").read_text())["complete"]
 
-    table = actions.write_dataset(
+    table = dataset.write_dataset(
         tmp_path / "few", train=12, val=1, stills=0, categories=["waving"], progress=False
     )
     listed = Catalog.from_kinetics_csv(table, tmp_path / "few" / "videos")
@@ -153,10 +153,10 @@ main(sys.argv[1:])
 @pytest.mark.parametrize(
     ("module", "name", "arguments"),
     [
-        ("harlib.data.prepare", "verify", ["verify", "store"]),
+        ("harlib.data.store.prepare", "verify", ["verify", "store"]),
         ("harlib.bench.data", "run", ["bench", "data"]),
-        ("harlib.models.published", "text", ["models"]),
-        ("harlib.study.index", "write_study", ["report", "demo"]),
+        ("harlib.models.weights.published", "text", ["models"]),
+        ("harlib.study.report.index", "write_study", ["report", "demo"]),
     ],
 )
 def test_a_command_that_keeps_nothing_says_so(tmp_path, module, name, arguments):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from tiny_study import har
 
-from harlib.data import actions
+from harlib.data.demo import dataset
 from harlib.evaluation import metrics
 from harlib.evaluation.score import Scores
 
@@ -31,7 +31,7 @@ def demo(tmp_path_factory):
 def result(root, run):
     run_dir = root / "runs" / "demo" / run
     reached = json.loads((run_dir / "metrics.json").read_text())["video"]["top1"]
-    pairs = metrics.pair_accuracy(Scores.load(run_dir), actions.PAIRS)
+    pairs = metrics.pair_accuracy(Scores.load(run_dir), dataset.PAIRS)
     (together,) = pairs[pairs["pair"] == "all pairs"].itertuples()
     assert together.videos >= 80
     return reached, together.accuracy
@@ -55,6 +55,6 @@ def test_shuffled_training_labels_end_at_chance(demo):
     run_dir = demo / "runs" / "demo" / "03_shuffled"
     assert yaml.safe_load((run_dir / "params.yaml").read_text())["shuffle_labels"] is True
     video = json.loads((run_dir / "metrics.json").read_text())["video"]
-    chance = 1 / len(actions.CATEGORIES)
+    chance = 1 / len(dataset.CATEGORIES)
     sigma = math.sqrt(chance * (1 - chance) / video["n"])
     assert abs(video["top1"] - chance) <= 2 * sigma

@@ -10,10 +10,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from harlib.data.prepare import prepare
-from harlib.data.store import ClipStore
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.store.prepare import prepare
 from harlib.evaluation.score import Scores
-from harlib.study import controls, explore, files
+from harlib.study.runs import study_files
+from harlib.study.widgets import controls, explore
 
 pytestmark = pytest.mark.quick
 CATEGORIES = ["a", "b <i>", "c"]
@@ -111,7 +112,7 @@ def trained(root, run="03_c3d", **changes):
     """A study's trained run, as far as a control asks for it."""
     folder = root / "runs" / "tiny" / run
     folder.mkdir(parents=True)
-    (folder / "params.yaml").write_text(yaml.safe_dump(files.defaults("03_c3d") | changes))
+    (folder / "params.yaml").write_text(yaml.safe_dump(study_files.defaults("03_c3d") | changes))
 
 
 def test_what_a_training_sees_is_what_the_run_did_to_its_clips(store, tmp_path, monkeypatch):

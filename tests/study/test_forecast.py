@@ -7,9 +7,10 @@ import sys
 import pytest
 from tiny_study import FILES, write_study
 
-from harlib.data import actions
-from harlib.study import files, forecast, identity
+from harlib.data.demo import dataset
+from harlib.study import forecast
 from harlib.study.forecast import Videos
+from harlib.study.runs import fingerprint, study_files
 
 pytestmark = pytest.mark.quick
 NETWORK = {"graph_s": 0.5, "step_s": 0.02, "score_s": 0.005, "read_s": 0.002}
@@ -28,7 +29,7 @@ def study(tmp_path, monkeypatch):
 
     def study(contents=FILES, name="tiny", **overrides):
         folder = tmp_path / "params" / name
-        return files.load_study(
+        return study_files.load_study(
             folder if folder.exists() else write_study(tmp_path, name, contents), overrides
         )
 
@@ -36,8 +37,8 @@ def study(tmp_path, monkeypatch):
 
 
 def finish(run):
-    identity.claim(run.params)
-    identity.write_state(run.params.run_dir, status="complete", minutes=1.0)
+    fingerprint.claim(run.params)
+    fingerprint.write_state(run.params.run_dir, status="complete", minutes=1.0)
 
 
 def told(runs, measured=None):
@@ -101,7 +102,7 @@ def test_drawn_videos_are_counted_from_the_parameters(study):
     todo = forecast.pending(study())
     reads = forecast._videos(todo[1].params, todo)
     assert reads.videos == {"train": 3 * 4, "val": 3 * 2}
-    assert reads.stills == {"train": len(actions.STILLS) * 3, "test": len(actions.STILLS) * 1}
+    assert reads.stills == {"train": len(dataset.STILLS) * 3, "test": len(dataset.STILLS) * 1}
     lines, known, asked = told(study())
     assert known and asked == [run.name for run in todo]
     assert len(lines) == 1 and lines[0].startswith("About ") and "01_data_prep " in lines[0]
@@ -163,7 +164,7 @@ def test_a_failing_measurement_is_one_line(study, monkeypatch, ends, why):
         return ends
 
     runs, lines = study(), []
-    monkeypatch.setattr(forecast.identity, "environment", lambda: MACHINE)
+    monkeypatch.setattr(forecast.fingerprint, "environment", lambda: MACHINE)
     monkeypatch.setattr(forecast.subprocess, "run", child)
     assert forecast.tell(runs, lines.append)
     assert len(lines) == 1 and lines[0].startswith("How long this will take is unknown: ")
@@ -172,7 +173,7 @@ def test_a_failing_measurement_is_one_line(study, monkeypatch, ends, why):
 
 def test_an_interrupted_run_has_less_before_it(study):
     run = study()[2]
-    identity.claim(run.params)
+    fingerprint.claim(run.params)
     (run.params.run_dir / "history.csv").write_text("epoch,loss\n1,2.0\n2,1.0\n")
     own = run.params.model_copy(update={"epochs": 9})
     assert forecast._epochs_done(run.params) == 1  # of one

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from harlib.study import index
+from harlib.study.report import index
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 import hand_made_study

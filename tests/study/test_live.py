@@ -11,8 +11,8 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from harlib.study import live
-from harlib.study.files import CHECKOUT
+from harlib.study.runs.study_files import CHECKOUT
+from harlib.study.widgets import live
 
 pytestmark = pytest.mark.quick
 TRAINING = {"stage": "training", "done": 130, "total": 1170, "seconds_left": 190.2,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from harlib.study import named
-from harlib.study.params import ParamsError
+from harlib.study.params.notebooks import ParamsError
+from harlib.study.runs import named
 
 pytestmark = pytest.mark.quick
 

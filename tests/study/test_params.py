@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from harlib.study import cell, files, params
-from harlib.study.params import ParamsError
+from harlib.study.params import notebooks
+from harlib.study.params.notebooks import ParamsError
+from harlib.study.runs import open_notebook, study_files
 
 pytestmark = pytest.mark.quick
-STUDIES = sorted(path for path in (files.CHECKOUT / "params").iterdir() if path.is_dir())
+STUDIES = sorted(path for path in (study_files.CHECKOUT / "params").iterdir() if path.is_dir())
 FOLDER = "source: folder\ndata_root: params\nvideos: .\n"
 LABELS = Path(__file__).with_name("kinetics_400_categories.txt")
 
@@ -46,7 +47,7 @@ def tiny(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("folder", STUDIES, ids=lambda folder: folder.name)
 def test_every_params_file_is_valid(folder, own_data):
-    runs = files.load_study(folder, own_data if needs_data(folder) else {})
+    runs = study_files.load_study(folder, own_data if needs_data(folder) else {})
     assert [run.name for run in runs] == sorted(run.name for run in runs)
     assert {run.params.study for run in runs} == {folder.name}
     for path in folder.glob("*.yaml"):
@@ -54,12 +55,12 @@ def test_every_params_file_is_valid(folder, own_data):
 
 
 def test_recipe_options_of_every_file_fit_their_recipe(own_data):
-    from harlib.training import recipes
+    from harlib.training import recipe_presets
 
     for folder in STUDIES:
-        for run in files.load_study(folder, own_data if needs_data(folder) else {}):
-            if isinstance(run.params, params.Trained):
-                recipes.build(
+        for run in study_files.load_study(folder, own_data if needs_data(folder) else {}):
+            if isinstance(run.params, notebooks.Trained):
+                recipe_presets.build(
                     run.params.recipe,
                     steps_per_epoch=10,
                     epochs=run.params.epochs,
@@ -69,7 +70,7 @@ def test_recipe_options_of_every_file_fit_their_recipe(own_data):
 
 @pytest.mark.parametrize(("study", "count"), [("kinetics400-15", 15), ("kinetics400-27", 27)])
 def test_kinetics_subsets_are_named_as_kinetics_names_them(study, count, own_data):
-    data = files.load_study(files.study_folder(study), own_data)[0].params
+    data = study_files.load_study(study_files.study_folder(study), own_data)[0].params
     assert len(set(data.categories)) == count
     assert set(data.categories) <= set(LABELS.read_text().splitlines())
 
@@ -127,21 +128,21 @@ def test_kinetics_subsets_are_named_as_kinetics_names_them(study, count, own_dat
 )
 def test_a_mistake_is_named_with_file_key_and_remedy(tiny, contents, words):
     with pytest.raises(ParamsError) as caught:
-        files.load_study(tiny(**contents))
+        study_files.load_study(tiny(**contents))
     for word in words:
         assert word in str(caught.value)
 
 
 def test_all_mistakes_of_a_study_are_told_at_once(tiny):
     with pytest.raises(ParamsError) as caught:
-        files.load_study(tiny(_03_c3d="epocs: 3", _05_evaluation="runs: 3"))
+        study_files.load_study(tiny(_03_c3d="epocs: 3", _05_evaluation="runs: 3"))
     assert "03_c3d.yaml" in str(caught.value)
     assert "05_evaluation.yaml" in str(caught.value)
 
 
 def test_an_override_reaches_the_runs_that_have_its_key(tiny):
     folder = tiny(_01_data_prep="", _03_c3d="epochs: 3", _03_c3d__long="epochs: 9")
-    runs = files.load_study(folder, files.parse_overrides(["epochs=2", "seed=7"]))
+    runs = study_files.load_study(folder, study_files.parse_overrides(["epochs=2", "seed=7"]))
     assert [run.name for run in runs] == ["01_data_prep", "03_c3d", "03_c3d.long"]
     assert [run.params.seed for run in runs] == [7, 7, 7]
     assert [run.params.epochs for run in runs[1:]] == [2, 2]
@@ -149,42 +150,42 @@ def test_an_override_reaches_the_runs_that_have_its_key(tiny):
 
 def test_an_override_that_no_run_knows_is_an_error(tiny):
     with pytest.raises(ParamsError, match="--set epohcs.*'epochs'"):
-        files.load_study(tiny(_03_c3d=""), {"epohcs": 2})
+        study_files.load_study(tiny(_03_c3d=""), {"epohcs": 2})
 
 
 def test_an_override_of_another_notebook_says_whose_it_is(tiny):
     folder = tiny(_01_data_prep="")
     with pytest.raises(ParamsError, match="a parameter of 02_frame_cnn, 03_c3d.*is 01_data_prep"):
-        files.load_study(folder, {"epochs": 2})
+        study_files.load_study(folder, {"epochs": 2})
 
 
 def test_an_override_reaches_the_runs_that_are_asked_for_alone(tiny, tmp_path):
     folder = tiny(_02_frame_cnn="backbone: inception_resnet_v2", _03_c3d="")
     with pytest.raises(ParamsError, match="03_c3d|weights"):
-        files.load_study(folder, {"weights": "imagenet"})
-    _, runs = files.chosen(str(folder), {"weights": "imagenet"}, ("02_frame_cnn",))
+        study_files.load_study(folder, {"weights": "imagenet"})
+    _, runs = study_files.chosen(str(folder), {"weights": "imagenet"}, ("02_frame_cnn",))
     assert [run.params.weights for run in runs] == ["imagenet", ""]
     # the flags of the whole study, given for a part of it
-    _, runs = files.chosen(str(folder), {"backbone": "small", "seed": 3}, ("03_c3d",))
+    _, runs = study_files.chosen(str(folder), {"backbone": "small", "seed": 3}, ("03_c3d",))
     assert [run.params.seed for run in runs] == [0, 3]
     with pytest.raises(ParamsError, match="no run 02_frame in tiny; there are 02_frame_cnn, 03"):
-        files.chosen(str(folder), {"weights": "imagenet"}, ("02_frame",))
+        study_files.chosen(str(folder), {"weights": "imagenet"}, ("02_frame",))
 
 
 def test_numbers_that_yaml_reads_as_text_become_numbers(tiny):
     text = "color: 1e-1\nrecipe_options: {lr: 1e-3, drop_epochs: [5]}"
-    (run,) = files.load_study(tiny(_03_c3d=text))
+    (run,) = study_files.load_study(tiny(_03_c3d=text))
     assert run.params.color == 0.1
     assert run.params.recipe_options == {"lr": 1e-3, "drop_epochs": [5]}
 
 
 def test_a_running_notebook_reads_its_plain_variables(tiny):
     tiny()
-    values = files.defaults("05_evaluation")
+    values = study_files.defaults("05_evaluation")
     noise = {"In": ["x = 1"], "Out": {}, "_": 3, "_i1": "", "pytest": pytest, "f": len}
-    assert cell.read("05_evaluation", values | noise)[0].confused == values["confused"]
+    assert open_notebook.read("05_evaluation", values | noise)[0].confused == values["confused"]
     with pytest.raises(ParamsError, match="unknown key 'cofused'; nearest valid name: 'confused'"):
-        cell.read("05_evaluation", values | noise | {"cofused": 3})
+        open_notebook.read("05_evaluation", values | noise | {"cofused": 3})
 
 
 FORM = "study = 'tiny'\nrun = {run!r}\nepochs: int\nbatch: int"
@@ -201,7 +202,7 @@ def running(*cells, run="03_c3d", **left):
 
 def test_a_notebook_takes_the_studys_file_and_what_its_cell_gives_wins(tiny):
     tiny(common="seed: 7", _03_c3d="epochs: 3\nbatch: 16")
-    p, told = cell.read("03_c3d", running("batch = 4"))
+    p, told = open_notebook.read("03_c3d", running("batch = 4"))
     assert (p.seed, p.epochs, p.batch, p.size) == (7, 3, 4, 48)
     assert str(told) == (
         "batch = 4 from this notebook; 1 value from params/tiny/common.yaml; "
@@ -212,13 +213,13 @@ def test_a_notebook_takes_the_studys_file_and_what_its_cell_gives_wins(tiny):
 
 def test_a_value_that_equals_the_default_still_wins_over_the_file(tiny):
     tiny(_03_c3d="batch: 16")
-    assert cell.read("03_c3d", running("batch = 32"))[0].batch == 32
+    assert open_notebook.read("03_c3d", running("batch = 32"))[0].batch == 32
 
 
 def test_a_run_of_another_name_begins_from_its_own_file_or_the_notebooks(tiny):
     tiny(_03_c3d="epochs: 3", _03_c3d__long="epochs: 9")
     for run, epochs in (("03_c3d.long", 9), ("03_c3d.mine", 3)):
-        p, _ = cell.read("03_c3d", running(run=run))
+        p, _ = open_notebook.read("03_c3d", running(run=run))
         assert (p.run, p.epochs) == (run, epochs)
 
 
@@ -228,29 +229,29 @@ def test_what_later_cells_left_in_the_kernel_is_no_parameter(tiny):
     namespace = running(epochs=50, best="a name", scratch=1)
     namespace["In"][-1:-1] = later[:1]
     namespace["In"] += later[1:]
-    assert cell.read("03_c3d", namespace)[0].epochs == 3
+    assert open_notebook.read("03_c3d", namespace)[0].epochs == 3
     with pytest.raises(ParamsError, match="this notebook: unknown key 'epohcs'.*'epochs'"):
-        cell.read("03_c3d", running("epohcs = 5"))
+        open_notebook.read("03_c3d", running("epohcs = 5"))
 
 
 def test_a_study_of_variants_alone_asks_for_one(tiny):
     tiny(_03_c3d__fold1="", _03_c3d__fold2="")
     with pytest.raises(ParamsError, match="no run '03_c3d' in tiny.*03_c3d.fold1, 03_c3d.fold2"):
-        cell.read("03_c3d", running())
+        open_notebook.read("03_c3d", running())
 
 
 def test_the_papermill_command_of_the_readme_is_a_run(monkeypatch):
-    monkeypatch.setenv("HARLIB_ROOT", str(files.CHECKOUT))
-    text = (files.CHECKOUT / "README.md").read_text()
+    monkeypatch.setenv("HARLIB_ROOT", str(study_files.CHECKOUT))
+    text = (study_files.CHECKOUT / "README.md").read_text()
     command = text.partition("bin/papermill ")[2].partition("```")[0].replace("\\\n", " ").split()
-    assert (files.CHECKOUT / command[0]).is_file() and Path(command[0]).stem == "03_c3d"
+    assert (study_files.CHECKOUT / command[0]).is_file() and Path(command[0]).stem == "03_c3d"
     options = list(zip(command[2:], command[3:], command[4:] + [""], strict=False))
-    given = [files.CHECKOUT / name for option, name, _ in options if option == "-f"]
+    given = [study_files.CHECKOUT / name for option, name, _ in options if option == "-f"]
     values = {name: value for option, name, value in options if option == "-p"}
-    run = files.load_run(given, values)
+    run = study_files.load_run(given, values)
     assert (run.notebook, run.params.study, run.name) == ("03_c3d", "demo", "03_c3d-by-hand")
 
 
 def test_an_unknown_study_is_named_with_the_nearest():
     with pytest.raises(ParamsError, match="'demoo'; nearest valid name: 'demo'"):
-        files.study_folder("demoo")
+        study_files.study_folder("demoo")

@@ -7,8 +7,9 @@ import pytest
 from bench_rows import model_rows, write_rows
 from tiny_study import har, write_study
 
-from harlib.study import files, identity, measurements, performance
-from harlib.study.params import ParamsError, validate
+from harlib.study.params.notebooks import ParamsError, validate
+from harlib.study.runs import fingerprint, study_files
+from harlib.study.steps import measurements, performance
 
 
 @pytest.fixture
@@ -16,7 +17,7 @@ def run(tmp_path, monkeypatch):
     """The notebook's parameters in a project of their own, with two files of results."""
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
     write_rows(tmp_path)
-    given = files.defaults("06_performance") | {"results": ["data.json", "models.json"]}
+    given = study_files.defaults("06_performance") | {"results": ["data.json", "models.json"]}
 
     def run(**changes):
         p = validate("06_performance", given | changes)
@@ -121,10 +122,10 @@ def test_the_notebook_and_its_page(machine_study, monkeypatch):
         assert said in page
     assert "how fast this machine" in (reports / "index.html").read_text()
     monkeypatch.setenv("HARLIB_ROOT", str(root))
-    (kept,) = files.load_study(root / "params" / "machine")
-    assert identity.is_complete(kept.params)
+    (kept,) = study_files.load_study(root / "params" / "machine")
+    assert fingerprint.is_complete(kept.params)
     (root / "models.json").write_text(json.dumps(model_rows()[:-1]))
-    assert not identity.is_complete(kept.params)  # other results, another run
+    assert not fingerprint.is_complete(kept.params)  # other results, another run
 
 
 @pytest.mark.soak

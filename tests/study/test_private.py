@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harlib.study import private
+from harlib.study.report import private
 
 pytestmark = pytest.mark.quick
 

@@ -5,7 +5,8 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-from harlib.study import report, tell
+from harlib.study.report import run_page
+from harlib.study.wording import sentences
 
 pytestmark = pytest.mark.quick
 METRICS = {
@@ -17,14 +18,14 @@ METRICS = {
 
 
 def test_what_could_not_be_read_is_said_with_the_result():
-    assert "could not be read" not in tell.answer(METRICS)
-    said = tell.answer(METRICS | {"missing": 2})
+    assert "could not be read" not in sentences.answer(METRICS)
+    said = sentences.answer(METRICS | {"missing": 2})
     assert "2 listed videos could not be read and counted as wrong." in said
     assert "from 2 views a video" in said  # of the six that were read
 
 
 def test_a_table_is_escaped_and_its_numbers_stand_at_the_right():
-    table = tell.Table(pd.DataFrame({
+    table = sentences.Table(pd.DataFrame({
         "category": ["<script>", "a & b"], "accuracy": [0.5, None], "minutes": [3.9, 12.0],
         "interval": ["-1.5 to +2.0 %", "1e-24"], "mixed": ["1", "one"],
     }))  # fmt: skip
@@ -33,11 +34,11 @@ def test_a_table_is_escaped_and_its_numbers_stand_at_the_right():
     assert '<td class="number">3.9</td><td class="number">-1.5 to +2.0 %</td>' in html
     assert '<td class="number">–</td><td class="number">12.0</td>' in html
     assert '<th scope="col" class="text">mixed</th>' in html
-    assert tell.Table(pd.DataFrame())._repr_html_() == ""
+    assert sentences.Table(pd.DataFrame())._repr_html_() == ""
 
 
 def test_a_percent_sign_stays_with_its_number():
-    assert "95\u00a0% of 3 videos" in tell.Sentence("95 % of 3 videos")._repr_html_()
+    assert "95\u00a0% of 3 videos" in sentences.Sentence("95 % of 3 videos")._repr_html_()
 
 
 def test_the_cell_with_the_tag_answer_heads_the_page():
@@ -46,6 +47,6 @@ def test_the_cell_with_the_tag_answer_heads_the_page():
         return new_code_cell("x", outputs=[shown], metadata={"tags": tags})
 
     notebook = new_notebook(cells=[cell("no", []), cell("C3D leads", ["answer"])])
-    assert report._answer(notebook) == "C3D leads"
-    assert report._answer(new_notebook(cells=notebook.cells[:1])) == ""
+    assert run_page._answer(notebook) == "C3D leads"
+    assert run_page._answer(new_notebook(cells=notebook.cells[:1])) == ""
     nbformat.validate(notebook)

@@ -8,8 +8,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harlib.evaluation import comparison, figures
-from harlib.study import report, results, tell
+from harlib import figures
+from harlib.evaluation import comparison
+from harlib.study.report import run_page
+from harlib.study.steps import results
+from harlib.study.wording import sentences
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 import hand_made_study
@@ -46,7 +49,7 @@ def test_calibration_and_mistakes_are_shown(scores, shown):
 def test_the_ensemble_is_told_beside_the_best_run(scores):
     said = results.ensemble(scores, "c")
     right = comparison.right_videos(comparison.ensemble(scores)).mean()
-    assert f"all 3 runs names the action in {tell.percent(right)}" in said
+    assert f"all 3 runs names the action in {sentences.percent(right)}" in said
     assert "against c alone" in said
     assert "one run" in results.ensemble({"c": scores["c"]}, "c")
 
@@ -55,7 +58,7 @@ def test_a_training_tells_its_memory():
     history = pd.DataFrame({"loss": [2.0, 1.0, 0.5], "seconds": [1.0] * 3,
                             "memory_bytes": [2e9, 2.2e9, 2.1e9]})  # fmt: skip
     said = "2.0 GB of memory after the first epoch, 2.1 GB after the last and 2.2 GB at most"
-    assert said in tell.training(history)
+    assert said in sentences.training(history)
 
 
 def test_unknown_groups_are_said_beside_the_accuracies(scores, tmp_path):
@@ -68,5 +71,5 @@ def test_unknown_groups_are_said_beside_the_accuracies(scores, tmp_path):
     assert results.groups(unknown).startswith("Warning: the groups of all videos are unknown")
     for said, own in (("", known["a"]), ("Warning: the groups of all", unknown["a"])):
         own.save(tmp_path)
-        warning = report._groups_warning(tmp_path)
+        warning = run_page._groups_warning(tmp_path)
         assert warning.startswith(said) and bool(warning) == bool(said)

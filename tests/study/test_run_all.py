@@ -11,14 +11,14 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tiny_study import FILES, write_study
 
-from harlib.study import files, identity
+from harlib.study.runs import fingerprint, study_files
 
 RUNS = [name for name in FILES if name != "common"]
 
 
 def opened(name, **values):
     """A notebook as a person has it after setting values in its parameters cell."""
-    notebook = nbformat.read(files.CHECKOUT / "notebooks" / f"{name}.ipynb", as_version=4)
+    notebook = nbformat.read(study_files.CHECKOUT / "notebooks" / f"{name}.ipynb", as_version=4)
     (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     for key, value in values.items():
         cell.source, count = re.subn(
@@ -101,10 +101,12 @@ def test_a_changed_value_is_refused_and_runs_under_a_name_of_its_own(
     }
     assert "epochs = 2 from this notebook" in said(done)
     assert len((mine / "history.csv").read_text().splitlines()) == 3
-    (own,) = [run for run in files.load_study(project / "params" / "tiny") if run.name == "03_c3d"]
+    (own,) = [
+        run for run in study_files.load_study(project / "params" / "tiny") if run.name == "03_c3d"
+    ]
     as_made = json.loads((mine / "run.json").read_text())
     assert as_made["status"] == "complete"
-    assert identity.is_complete(own.params)
+    assert fingerprint.is_complete(own.params)
 
 
 def test_a_notebook_makes_what_the_study_makes(project, tmp_path, monkeypatch):
@@ -115,4 +117,4 @@ def test_a_notebook_makes_what_the_study_makes(project, tmp_path, monkeypatch):
     own, ours = (root / "runs" / "tiny" / "01_data_prep" for root in (tmp_path, project))
     for file in ("params.yaml", "data.json"):
         assert (own / file).read_bytes() == (ours / file).read_bytes()
-    assert identity.read_state(own)["fingerprint"] == identity.read_state(ours)["fingerprint"]
+    assert fingerprint.read_state(own)["fingerprint"] == fingerprint.read_state(ours)["fingerprint"]

@@ -14,15 +14,16 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
+from harlib import figures
 from harlib.cli import main
-from harlib.evaluation import figures
-from harlib.evaluation.style import new_axes
-from harlib.study import files, report
+from harlib.figures.style import new_axes
+from harlib.study.report import run_page
+from harlib.study.runs import study_files
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 import hand_made_study
 
-SAMPLE = files.CHECKOUT / "docs" / "sample-report"
+SAMPLE = study_files.CHECKOUT / "docs" / "sample-report"
 BUDGET = 3_000_000  # bytes of the sample in all
 
 
@@ -64,7 +65,7 @@ def test_the_sample_is_small_and_its_links_resolve():
 
 @pytest.mark.quick
 def test_the_readme_shows_pictures_of_the_sample():
-    readme, script = ((files.CHECKOUT / name).read_text()
+    readme, script = ((study_files.CHECKOUT / name).read_text()
                       for name in ("README.md", "docs/screenshots.py"))  # fmt: skip
     pictures = re.findall(r"docs/(report[\w-]*\.jpg)", readme)
     assert pictures == re.findall(r'"(report[\w-]*\.jpg)"', script) and len(pictures) == 2
@@ -123,7 +124,7 @@ def test_photographs_become_webp_and_line_art_stays():
         for picture in pictures
     ]  # fmt: skip
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("x", outputs=outputs)])
-    report._compress_photographs(notebook)
+    run_page._compress_photographs(notebook)
     photograph, drawing = notebook.cells[0].outputs
     assert photograph.metadata["image/png"]["kind"] == "image/webp"
     small = base64.b64decode(photograph.data["image/png"])
@@ -132,4 +133,4 @@ def test_photographs_become_webp_and_line_art_stays():
                      for data in (pictures[0], small))  # fmt: skip
     assert np.abs(before - after).mean() < 3  # of 255
     assert base64.b64decode(drawing.data["image/png"]) == pictures[1]
-    assert len(drawing.data["image/png"]) > report._LARGE  # it was not too small to matter
+    assert len(drawing.data["image/png"]) > run_page._LARGE  # it was not too small to matter

@@ -7,7 +7,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harlib.study import data_steps, files, results, tell
+from harlib.study.runs import study_files
+from harlib.study.steps import data_prep, results
+from harlib.study.wording import sentences
 
 pytestmark = pytest.mark.quick
 
@@ -31,13 +33,13 @@ def measured(top1, clip, interval, *, majority=None, views=4, **model):
     ],
 )
 def test_clip_and_video_level_are_compared_as_they_lie(top1, clip, said):
-    text = tell.answer(measured(top1, clip, [0.1, 1.0]))
+    text = sentences.answer(measured(top1, clip, [0.1, 1.0]))
     assert said in text
     assert text.startswith("c3d, width 0.25, RGB frames, 16 × 48 × 48 names the action in")
 
 
 def test_one_view_a_video_is_not_compared_with_itself():
-    text = tell.answer(measured(0.8, 0.8, [0.1, 1.0], views=1))
+    text = sentences.answer(measured(0.8, 0.8, [0.1, 1.0], views=1))
     assert "single view" not in text and "from 1 view a video" in text
 
 
@@ -50,11 +52,11 @@ def test_one_view_a_video_is_not_compared_with_itself():
     ],
 )
 def test_guessing_is_told_as_the_interval_lies(interval, said):
-    assert said in tell.answer(measured(0.5, 0.5, interval, majority=0.5))
-    assert tell.guess(*interval, None) == "" == tell.guess(*interval, np.nan)
+    assert said in sentences.answer(measured(0.5, 0.5, interval, majority=0.5))
+    assert sentences.guess(*interval, None) == "" == sentences.guess(*interval, np.nan)
     table = pd.DataFrame({"run": ["a"], "video_top1": [0.5], "low": interval[:1],
                           "high": interval[1:], "majority": [0.5]})  # fmt: skip
-    text = tell.comparison(table, pd.DataFrame())
+    text = sentences.comparison(table, pd.DataFrame())
     assert text.startswith("a names the action in 50.0 %") and said in text
 
 
@@ -78,7 +80,7 @@ def compared(table):
 )
 def test_runs_that_are_equal_lead_only_where_others_are_behind(top1, said):
     table = pd.DataFrame({"run": list("abc")[: len(top1)], "video_top1": top1})
-    text = tell.comparison(table, compared(table))
+    text = sentences.comparison(table, compared(table))
     assert said in text
 
 
@@ -93,10 +95,10 @@ def test_runs_that_are_equal_lead_only_where_others_are_behind(top1, said):
 )
 def test_reversed_pairs_are_read_as_the_interval_lies(low, high, averaged, said):
     table = pd.DataFrame([{"accuracy": (low + high) / 2, "videos": 20, "low": low, "high": high}])
-    text = tell.pairs(table, averaged=averaged)
+    text = sentences.pairs(table, averaged=averaged)
     assert said in text and text.startswith("Two actions that are each other's reverse hold")
     assert ("average" in text) == averaged
-    assert "hold the same frames" not in tell.pairs(pd.DataFrame())
+    assert "hold the same frames" not in sentences.pairs(pd.DataFrame())
 
 
 def by_category(*accuracies):
@@ -117,16 +119,16 @@ NONE = pd.DataFrame({"true": [], "predicted": [], "videos": []})
     ],
 )
 def test_the_best_category_is_one_only_where_it_is(accuracies, said):
-    assert said in tell.reading(by_category(*accuracies), NONE)
+    assert said in sentences.reading(by_category(*accuracies), NONE)
 
 
 def test_the_most_frequent_mistake_is_one_of_several_where_others_are_as_frequent():
     wrong = pd.DataFrame({"true": ["a", "b"], "predicted": ["b", "a"], "videos": [3, 3]})
     table = by_category(0.5, 1.0)
-    assert "One of its most frequent mistakes is to call a b (3 videos)." in tell.reading(
+    assert "One of its most frequent mistakes is to call a b (3 videos)." in sentences.reading(
         table, wrong
     )
-    assert "Its most frequent mistake is" in tell.reading(table, wrong.assign(videos=[3, 2]))
+    assert "Its most frequent mistake is" in sentences.reading(table, wrong.assign(videos=[3, 2]))
 
 
 @pytest.mark.parametrize(
@@ -144,14 +146,14 @@ def test_what_arithmetic_bought_is_computed(top1, said):
 
 
 def test_frozen_parameters_are_counted_and_the_trained_ones_said_apart():
-    assert tell.parameters(1000, 1000) == "1,000 parameters" == tell.parameters(1000)
-    assert tell.parameters(1000, 10) == "1,000 parameters, 10 of them trained"
-    assert "has 1,000 parameters, 10 of them trained, and" in tell.cost(1000, 1.0, 8, 1, 10)
+    assert sentences.parameters(1000, 1000) == "1,000 parameters" == sentences.parameters(1000)
+    assert sentences.parameters(1000, 10) == "1,000 parameters, 10 of them trained"
+    assert "has 1,000 parameters, 10 of them trained, and" in sentences.cost(1000, 1.0, 8, 1, 10)
 
 
 def test_one_epoch_went_nowhere():
     one = pd.DataFrame({"epoch": [1], "loss": [2.0], "seconds": [60.0]})
-    assert "training loss was 2.00." in tell.training(one)
+    assert "training loss was 2.00." in sentences.training(one)
 
 
 def test_top_5_stands_in_no_table_of_few_categories():
@@ -164,10 +166,10 @@ def test_top_5_stands_in_no_table_of_few_categories():
 
 
 def test_the_drawn_people_are_told_of_in_the_demo_alone(tmp_path):
-    demo = files.load_study(files.study_folder("demo"))[0].params
-    assert "people who sit down" in data_steps.about(demo)
+    demo = study_files.load_study(study_files.study_folder("demo"))[0].params
+    assert "people who sit down" in data_prep.about(demo)
     for source in ("folder", "kinetics", "ucf101"):
-        text = data_steps.about(demo.model_copy(update={"source": source}))
+        text = data_prep.about(demo.model_copy(update={"source": source}))
         assert text.startswith("The videos are") and "draw" not in text and "reverse" not in text
 
 
@@ -182,7 +184,9 @@ CLAIMS = re.compile(
 
 
 @pytest.mark.parametrize(
-    "path", sorted((files.CHECKOUT / "notebooks").glob("0[1-57]*.ipynb")), ids=lambda p: p.stem
+    "path",
+    sorted((study_files.CHECKOUT / "notebooks").glob("0[1-57]*.ipynb")),
+    ids=lambda p: p.stem,
 )
 def test_no_fixed_text_of_a_notebook_claims_numbers_or_speaks_of_the_drawn_videos(path):
     for cell in json.loads(path.read_text())["cells"]:

@@ -10,7 +10,7 @@ import pytest
 import yaml
 from tiny_study import FILES, har, write_study
 
-from harlib.data import actions
+from harlib.data.demo import dataset
 
 RUNS = [name for name in FILES if name != "common"]
 MODELS = ["02_frame_cnn", "03_c3d", "04_resnext101"]
@@ -73,7 +73,7 @@ def test_stills_come_first_in_the_frame_cnn(tiny_study):
     run = tiny_study[0] / "runs" / "tiny" / "02_frame_cnn"
     assert (run / "stills" / "history.csv").exists()
     page = (tiny_study[0] / "reports" / "tiny" / "02_frame_cnn.html").read_text()
-    assert f"stills of {len(actions.STILLS)} actions" in page
+    assert f"stills of {len(dataset.STILLS)} actions" in page
 
 
 class Page(HTMLParser):
@@ -137,13 +137,13 @@ def test_the_index_names_every_run_with_its_numbers(tiny_study):
 
 
 def test_the_same_files_give_the_same_bytes(tiny_study):
-    from harlib.study import report
+    from harlib.study.report import run_page
 
     root, _ = tiny_study
     for name in RUNS:
         page = root / "reports" / "tiny" / f"{name}.html"
         before = page.read_bytes()
-        report.write_report(root / "runs" / "tiny" / name)
+        run_page.write_report(root / "runs" / "tiny" / name)
         assert page.read_bytes() == before
 
 

@@ -8,11 +8,12 @@ import pytest
 from tiny_study import FILES, har, write_study
 
 from harlib import models
-from harlib.data.store import ClipStore
-from harlib.models import checkpoints
+from harlib.data.store.clip_store import ClipStore
 from harlib.models.layers import ResidualFrames, preprocess
-from harlib.study import files, inputs, model_steps
-from harlib.study.params import C3D, ParamsError
+from harlib.models.weights import checkpoints
+from harlib.study.params.notebooks import C3D, ParamsError
+from harlib.study.runs import study_files
+from harlib.study.steps import inputs, model_run
 
 
 def arrays(model):
@@ -94,12 +95,12 @@ def test_published_c3d_gets_pixels_as_its_weights_know_them(monkeypatch, tmp_pat
 
     monkeypatch.setattr(checkpoints, "load_published", load)
     scratch, tuned = (
-        model_steps.build(C3D.model_construct(**values, weights=weights), store)
+        model_run.build(C3D.model_construct(**values, weights=weights), store)
         for weights in ("", "c3d.pth")
     )
     for model, name in ((scratch, "scaled"), (tuned, "c3d_port")):
         assert model.get_layer("preprocess").get_config() == preprocess(name).get_config()
-    moving = model_steps.build(
+    moving = model_run.build(
         C3D.model_construct(**values | {"pixels": "residual"}, weights=""), store
     )
     assert isinstance(moving.get_layer("preprocess"), ResidualFrames)
@@ -126,7 +127,7 @@ def test_wrong_values_are_named(tmp_path, monkeypatch, changes, words):
     (tmp_path / "x.pth").touch()
     folder = write_study(tmp_path, "tiny", FILES)
     with pytest.raises(ParamsError, match=words):
-        files.load_run([folder / "03_c3d.yaml"], changes)
+        study_files.load_run([folder / "03_c3d.yaml"], changes)
 
 
 @pytest.mark.parametrize(
@@ -140,8 +141,8 @@ def test_clips_are_blended_as_the_recipe_says_unless_told_otherwise(
     monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
     folder = write_study(tmp_path, "tiny", FILES)
     store = ClipStore(tiny_study[0] / "data" / "tiny" / "store")
-    p = files.load_run([folder / "03_c3d.yaml"], {"recipe": recipe, "mix": mix}).params
-    plan = model_steps.recipe(p, store)
+    p = study_files.load_run([folder / "03_c3d.yaml"], {"recipe": recipe, "mix": mix}).params
+    plan = model_run.recipe(p, store)
     assert plan.mix == found
     assert inputs.batches(p, plan, store, p.frames)[0][1].ndim == (2 if found else 1)
 
@@ -157,8 +158,8 @@ def test_what_changes_the_clips_reaches_the_loader(tiny_study, tmp_path, monkeyp
     store = ClipStore(tiny_study[0] / "data" / "tiny" / "store")
 
     def clips(changes):
-        p = files.load_run([folder / "03_c3d.yaml"], {"mix": "none", **changes}).params
-        return inputs.batches(p, model_steps.recipe(p, store), store, p.frames)[0][0]
+        p = study_files.load_run([folder / "03_c3d.yaml"], {"mix": "none", **changes}).params
+        return inputs.batches(p, model_run.recipe(p, store), store, p.frames)[0][0]
 
     assert np.array_equal(clips({}), clips({}))
     assert not np.array_equal(clips({}), clips(changes))
@@ -170,7 +171,7 @@ def test_preflight_off_is_off_though_yaml_reads_it_as_false(tmp_path, monkeypatc
     folder = write_study(tmp_path, "tiny", FILES)
     changed = folder / "02_frame_cnn.unchecked.yaml"
     changed.write_text("preflight: off\n")
-    assert files.load_run([folder / "02_frame_cnn.yaml", changed]).params.preflight == "off"
+    assert study_files.load_run([folder / "02_frame_cnn.yaml", changed]).params.preflight == "off"
 
 
 def test_a_share_of_the_batches_is_blended(tiny_study, tmp_path, monkeypatch):
@@ -178,8 +179,10 @@ def test_a_share_of_the_batches_is_blended(tiny_study, tmp_path, monkeypatch):
     folder = write_study(tmp_path, "tiny", FILES)
     store = ClipStore(tiny_study[0] / "data" / "tiny" / "store")
     for share, blended in ((1.0, True), (1e-9, False)):
-        p = files.load_run([folder / "03_c3d.yaml"], {"mix": "cutmix", "mix_share": share}).params
-        labels = inputs.batches(p, model_steps.recipe(p, store), store, p.frames)[0][1]
+        p = study_files.load_run(
+            [folder / "03_c3d.yaml"], {"mix": "cutmix", "mix_share": share}
+        ).params
+        labels = inputs.batches(p, model_run.recipe(p, store), store, p.frames)[0][1]
         assert (labels.max(axis=1) < 1).any() == blended
 
 
@@ -191,12 +194,12 @@ def test_the_checks_leave_the_network_that_comes_after_them_as_it_would_be(
     root = tiny_study[0] / "data" / "tiny" / "store"
     store, built = ClipStore(root), []
     for preflight in ("off", "show"):
-        run = files.load_run([folder / "02_frame_cnn.yaml"], {"preflight": preflight})
+        run = study_files.load_run([folder / "02_frame_cnn.yaml"], {"preflight": preflight})
         keras.utils.set_random_seed(1)
-        table = model_steps.preflight(
-            run.params, None, model_steps.recipe(run.params, store), store, begun=False
+        table = model_run.preflight(
+            run.params, None, model_run.recipe(run.params, store), store, begun=False
         )
-        built.append(model_steps.build(run.params, store))
+        built.append(model_run.build(run.params, store))
     assert "estimated end" in repr(table) and "majority class" in repr(table)
     for a, b in zip(*(model.get_weights() for model in built), strict=True):
         np.testing.assert_array_equal(a, b)
@@ -209,7 +212,7 @@ def test_a_failed_check_stops_the_run_unless_it_is_only_shown(tiny_study, tmp_pa
     store = ClipStore(tiny_study[0] / "data" / "tiny" / "store")
     store.videos["group"] = "everybody"
     for preflight in ("show", "stop"):
-        p = files.load_run([folder / "02_frame_cnn.yaml"], {"preflight": preflight}).params
+        p = study_files.load_run([folder / "02_frame_cnn.yaml"], {"preflight": preflight}).params
         if preflight == "show":
             assert "1 in train and val" in repr(checked(p, store))
         else:
@@ -218,4 +221,4 @@ def test_a_failed_check_stops_the_run_unless_it_is_only_shown(tiny_study, tmp_pa
 
 
 def checked(p, store):
-    return model_steps.preflight(p, None, model_steps.recipe(p, store), store)
+    return model_run.preflight(p, None, model_run.recipe(p, store), store)

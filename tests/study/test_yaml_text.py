@@ -5,9 +5,9 @@ import time
 import pytest
 
 from harlib import HarlibError
-from harlib.study import yaml_text
-from harlib.study.files import load_study, parse_overrides
-from harlib.study.params import ParamsError
+from harlib.study.params import yaml_text
+from harlib.study.params.notebooks import ParamsError
+from harlib.study.runs.study_files import load_study, parse_overrides
 
 pytestmark = pytest.mark.quick
 BOMB = (

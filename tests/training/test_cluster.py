@@ -9,8 +9,8 @@ import time
 
 import pytest
 
-from harlib.training import cluster, peers
-from harlib.training.cluster import Cluster, ClusterError, find, first_node
+from harlib.training.distributed import cluster, heartbeat
+from harlib.training.distributed.cluster import Cluster, ClusterError, find, first_node
 
 
 @pytest.mark.parametrize(
@@ -85,17 +85,17 @@ def test_processes_need_jax():
 
 def test_who_does_not_come_is_named():
     with pytest.raises(TimeoutError, match="did not come: 1, 2"):
-        peers.Peers("", cluster.PORT + 77, 3, 0, wait_s=0.2)
+        heartbeat.Peers("", cluster.PORT + 77, 3, 0, wait_s=0.2)
     with pytest.raises(TimeoutError, match="process 1 cannot reach process 0 at 127.0.0.1"):
-        peers.Peers("127.0.0.1", cluster.PORT + 77, 3, 1, wait_s=0.2)
+        heartbeat.Peers("127.0.0.1", cluster.PORT + 77, 3, 1, wait_s=0.2)
 
 
 PROCESS = """
 import sys, time
-from harlib.training import peers
-peers.BEAT_S, peers.PATIENCE_S = 0.1, 4.0
+from harlib.training.distributed import heartbeat
+heartbeat.BEAT_S, heartbeat.PATIENCE_S = 0.1, 4.0
 number, port, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
-link = peers.Peers("127.0.0.1", port, 3, number)
+link = heartbeat.Peers("127.0.0.1", port, 3, number)
 print("here", flush=True)
 try:
     if seconds < 0:
@@ -136,7 +136,7 @@ def test_who_comes_early_waits_for_the_last_and_strangers_are_not_let_in():
     started = [start(port, number, 0.1) for number in (0, 1)]
     strangers = []
     for greeting in (b"GET / HTTP/1.1\n", b"process 7 (x)\n", b"x" * 1000, b"\xff\n"):
-        strangers.append(peers._connect("127.0.0.1", port, time.monotonic() + 60, "a stranger"))
+        strangers.append(heartbeat._connect("127.0.0.1", port, time.monotonic() + 60, "a stranger"))
         strangers[-1].sendall(greeting)
     time.sleep(5)  # longer than PATIENCE_S
     started.append(start(port, 2, 0.1))
@@ -147,7 +147,7 @@ def test_who_comes_early_waits_for_the_last_and_strangers_are_not_let_in():
 
 def test_an_error_in_one_ends_all():
     (zero, first), (one, second), (two, third) = ends(three(cluster.PORT + 90, (60, -1, 60)))
-    assert (first, second, third) == (peers.EXIT_STATUS, 1, peers.EXIT_STATUS)
+    assert (first, second, third) == (heartbeat.EXIT_STATUS, 1, heartbeat.EXIT_STATUS)
     assert one == "Error: broken here\n"
     assert "process 1 (" in zero and "process 1 (" in two
 
@@ -162,7 +162,7 @@ def test_the_last_word_is_not_lost_behind_unread_beats():
     """A connection closed over unread bytes is reset, and what it brought may be thrown away."""
     port = cluster.PORT + 78
     started = [start(port, number, 0.1) for number in (0, 1)]
-    with peers._connect("127.0.0.1", port, time.monotonic() + 60, "process 2") as link:
+    with heartbeat._connect("127.0.0.1", port, time.monotonic() + 60, "process 2") as link:
         link.sendall(b"process 2 (by hand)\nleave\n")
         heard = b""
         while b"leave\n" not in heard:
@@ -185,7 +185,7 @@ def test_a_dead_process_ends_the_others_with_its_name(victim, how):
         others = [process for n, process in enumerate(started) if n != victim]
         name = f"process {victim} ("
         for said, status in ends(others):
-            assert status == peers.EXIT_STATUS
+            assert status == heartbeat.EXIT_STATUS
             assert f"pid {started[victim].pid}) " in said and name in said.split("): ", 1)[1]
             assert "goes on from its last checkpoint" in said
             if how == signal.SIGSTOP:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from harlib.training import cluster
+from harlib.training.distributed import cluster
 
 pytestmark = pytest.mark.quick
 PAGE = (Path(__file__).parents[2] / "docs" / "cluster.md").read_text()

@@ -11,7 +11,7 @@ import pytest
 from tiny_training import CLASSES, Batches, Validation, run, tiny_model, tiny_recipe
 
 from harlib.progress import Stage
-from harlib.training import preflight, room
+from harlib.training import preflight, resources
 from harlib.training.checkpoint import capture
 
 
@@ -90,7 +90,7 @@ def test_slow_loader_and_full_disk_are_told(monkeypatch):
             return super().__getitem__(i)
 
     usage = SimpleNamespace(free=1000)
-    monkeypatch.setattr(room.shutil, "disk_usage", lambda path: usage)
+    monkeypatch.setattr(resources.shutil, "disk_usage", lambda path: usage)
     table = check(batches=Slow(), steps=5)
     assert table.verdict["speed"] == "look" and "waits for the loader" in table.found["speed"]
     assert table.verdict["disk"] == "stop"

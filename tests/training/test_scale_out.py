@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harlib.training import devices
+from harlib.training.distributed import devices
 
 SCRIPT = Path(__file__).with_name("scale_out.py")
 

@@ -1,0 +1,235 @@
+"""The embedded action videos: drawn people, real mp4 files, a Kinetics-format CSV, and stills.
+
+Every recording is a pure function of (seed, split, action, number), whatever draws it. The two
+categories of a pair are the very same recordings played forwards and backwards, so a single frame
+cannot tell them apart: only the order of frames can.
+"""
+
+import json
+import os
+from pathlib import Path
+
+import cv2
+import numpy as np
+from joblib import cpu_count, delayed
+
+from harlib import HarlibError, processes
+from harlib.data.demo import motions
+from harlib.data.demo.recording import plan, record
+from harlib.data.video.files import encode
+from harlib.files import read_json
+from harlib.progress import shown
+
+PAIRS = (
+    ("sitting down", "standing up"),
+    ("picking up", "putting down"),
+    ("raising arms", "lowering arms"),
+    ("opening door", "closing door"),
+)
+
+# category -> (generator, played backwards)
+_ACTIONS = {
+    "sitting down": (motions.sit, False),
+    "standing up": (motions.sit, True),
+    "picking up": (motions.lift, False),
+    "putting down": (motions.lift, True),
+    "raising arms": (motions.raise_arms, False),
+    "lowering arms": (motions.raise_arms, True),
+    "opening door": (motions.pull_door, False),
+    "closing door": (motions.pull_door, True),
+    "jumping jacks": (motions.jump_jack, False),
+    "kicking ball": (motions.kick, False),
+    "walking": (motions.walk, False),
+    "waving": (motions.wave, False),
+}
+CATEGORIES = tuple(sorted(_ACTIONS))
+
+# what a still can tell: one name for both directions of a pair
+STILLS = {
+    "jumping_jacks": motions.jump_jack,
+    "kicking_a_ball": motions.kick,
+    "lifting_an_object": motions.lift,
+    "moving_the_arms": motions.raise_arms,
+    "using_a_chair": motions.sit,
+    "using_a_door": motions.pull_door,
+    "walking": motions.walk,
+    "waving": motions.wave,
+}
+
+_VERSION = 4  # of the drawing: raise it when the same arguments give other frames
+
+
+class AnotherDataset(HarlibError):
+    """The folder holds videos that were drawn with other settings."""
+
+
+def tape(split, number, seed=0):
+    """{category: (start, end)} in whole seconds: an actor's recordings, as cut from one tape."""
+    ends = np.cumsum(
+        [0] + [plan(_ACTIONS[category][0], seed, split, number)[0] for category in CATEGORIES]
+    )
+    return {category: (int(ends[k]), int(ends[k + 1])) for k, category in enumerate(CATEGORIES)}
+
+
+def draw(category, *, number=0, split="train", seed=0, difficulty=1):
+    """Recording `number` of a category: frames uint8 (frames, height, width, 3), RGB, and fps.
+
+    The number is also the actor's, so each actor performs every category once. Raises ValueError
+    for a category that is not in CATEGORIES.
+    """
+    check([category], difficulty, 1, 0, 0)
+    generator, backwards = _ACTIONS[category]
+    frames, fps = record(generator, seed=seed, split=split, number=number, difficulty=difficulty)
+    return (frames[::-1] if backwards else frames), fps
+
+
+def draw_still(action, *, number=0, seed=0, difficulty=1):
+    """Still `number` of an action in STILLS: uint8 (height, width, 3), RGB; its own actor."""
+    frames, _ = record(
+        STILLS[action], seed=seed, split="stills", number=number, difficulty=difficulty, still=True
+    )
+    return frames[0]
+
+
+def write_dataset(
+    root,
+    *,
+    train=60,
+    val=15,
+    stills=40,
+    difficulty=1,
+    seed=0,
+    categories=None,
+    workers=None,
+    progress=True,
+):
+    """Writes the videos, their CSV and the stills under `root`; returns the path of the CSV.
+
+    `train`, `val` videos a category, `stills` images an action (three quarters for training; 0
+    writes none); `difficulty` 1 calm, 2 and 3 with clutter, camera shake and occlusion; `workers`
+    processes (default: all cores), on which the frames do not depend. `progress`: True shows a bar,
+    a `harlib.progress.Stage` is told. What an interrupted call with the same arguments wrote is
+    kept, a complete dataset is returned at once.
+
+    Layout: `videos.csv` (label, youtube_id, time_start, time_end, split; the id is the actor's,
+    times in seconds), `videos/<split>/<label>/<id>_<SSSSSS>_<EEEEEE>.mp4`, and `stills/` as in
+    Stanford-40. Raises ValueError when `root` holds a dataset made with other arguments.
+    """
+    root, categories = Path(root), sorted(set(categories or CATEGORIES))
+    check(categories, difficulty, train, val, stills)
+    settings = dict(
+        version=_VERSION,
+        train=train,
+        val=val,
+        stills=stills,
+        difficulty=difficulty,
+        seed=seed,
+        categories=categories,
+    )
+    made = root / "dataset.json"
+    table = root / "videos.csv"
+    if made.exists():
+        known = read_json(made, "settings", "complete")
+        if known["settings"] != settings:
+            changed = [
+                f"{key}={known['settings'].get(key)!r} there, {value!r} asked"
+                for key, value in settings.items()
+                if known["settings"].get(key) != value
+            ]
+            raise AnotherDataset(
+                f"{root} holds another dataset ({'; '.join(changed)}): "
+                "remove that folder or choose another root"
+            )
+        if known["complete"]:
+            return table
+    for left in root.rglob(".*.part"):  # of a killed call
+        left.unlink()
+    _write(made, json.dumps(dict(settings=settings, complete=False), indent=1))
+
+    rows, tasks = [], []
+    for split, count in (("train", train), ("val", val)):
+        for number in range(count):
+            name = f"actor{split[0].upper()}{number:05d}"
+            for category, (start, end) in tape(split, number, seed).items():
+                if category in categories:
+                    rows.append((category, name, start, end, split))
+                    path = root / "videos" / split / category / f"{name}_{start:06}_{end:06}.mp4"
+                    tasks.append(
+                        delayed(_film_file)(path, category, split, number, seed, difficulty)
+                    )
+    if stills:
+        tasks += _still_tasks(root / "stills", stills, seed, difficulty)
+    count = workers or cpu_count()
+    with (
+        shown(progress, "drawing", "file") as bar,
+        processes.parallel(count, return_as="generator_unordered") as parallel,
+    ):
+        bar.begin(0, len(tasks), together=count)
+        for done, _ in enumerate(parallel(tasks), 1):
+            bar.at(done)
+    lines = [("label", "youtube_id", "time_start", "time_end", "split"), *sorted(rows)]
+    _write(table, "".join(",".join(map(str, line)) + "\n" for line in lines))
+    _write(made, json.dumps(dict(settings=settings, complete=True), indent=1))
+    return table
+
+
+def check(categories, difficulty, train, val, stills):
+    """Raises ValueError for what cannot be drawn."""
+    strange = sorted(set(categories) - set(CATEGORIES))
+    if strange:
+        raise ValueError(
+            f"no such categories: {', '.join(strange)}; known are {', '.join(CATEGORIES)}"
+        )
+    if difficulty not in (1, 2, 3):
+        raise ValueError(f"difficulty must be 1, 2 or 3; received {difficulty!r}")
+    if train < 0 or val < 0 or stills < 0 or train + val == 0:
+        raise ValueError(
+            "train, val and stills must be 0 or more, and some videos asked for; "
+            f"received train={train}, val={val}, stills={stills}"
+        )
+
+
+def _write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
+
+
+def _film_file(path, category, split, number, seed, difficulty):
+    """Draws and encodes one recording, unless its file is there."""
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frames, fps = draw(category, number=number, split=split, seed=seed, difficulty=difficulty)
+    encode(path, frames, fps, keyframe=2 * fps)
+
+
+def _still_tasks(root, count, seed, difficulty):
+    """Writes Stanford-40's lists; the tasks that draw the images."""
+    tasks, images, lists = [], root / "JPEGImages", root / "ImageSplits"
+    first = (3 * count + 3) // 4
+    for action in STILLS:
+        names = [f"{action}_{number + 1:03}.jpg" for number in range(count)]
+        _write(lists / f"{action}_train.txt", "".join(f"{n}\n" for n in names[:first]))
+        _write(lists / f"{action}_test.txt", "".join(f"{n}\n" for n in names[first:]))
+        tasks += [
+            delayed(_still_file)(images / name, action, number, seed, difficulty)
+            for number, name in enumerate(names)
+        ]
+    _write(
+        lists / "actions.txt",
+        "action_name\tnumber_of_images\n" + "".join(f"{action}\t{count}\n" for action in STILLS),
+    )
+    return tasks
+
+
+def _still_file(path, action, number, seed, difficulty):
+    if path.exists():
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    image = draw_still(action, number=number, seed=seed, difficulty=difficulty)
+    _, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
+    aside = path.with_name(f".{path.name}.part")
+    aside.write_bytes(jpeg.tobytes())
+    os.replace(aside, path)

@@ -1,0 +1,139 @@
+"""One recording: an actor, a motion, a room and a camera, drawn into frames.
+
+A pure function of (seed, split, motion, number): nothing else decides what is drawn.
+"""
+
+import zlib
+
+import cv2
+import numpy as np
+
+from harlib.data.demo import props
+from harlib.data.demo.actor import Actor, dress
+from harlib.data.demo.render import paint
+from harlib.data.demo.scene import MARGIN, Room, frame_camera, occluders
+
+_HEIGHTS = (120, 128, 136, 144, 160, 176, 192)
+_ASPECTS = (1.0, 5 / 4, 4 / 3, 4 / 3, 16 / 9, 3 / 4)
+_RATES = (15, 15, 20, 24, 25, 30)
+_SECONDS = (2, 3, 4, 5, 6)
+_SECONDS_SHARE = (0.34, 0.36, 0.16, 0.09, 0.05)
+
+
+class Place:
+    """Where a body stands: turns its axes into the world's and moves them to `origin`."""
+
+    def __init__(self, heading, origin):
+        sine, cosine = np.sin(heading), np.cos(heading)
+        self.axes = np.array([[sine, -cosine, 0.0], [cosine, sine, 0.0], [0.0, 0.0, 1.0]])
+        self.origin = np.asarray(origin)
+
+    def __call__(self, points):
+        return points @ self.axes + self.origin
+
+    def turn(self, direction):
+        return np.asarray(direction) @ self.axes
+
+
+def _rng(*key):
+    return np.random.default_rng([zlib.crc32(str(part).encode()) for part in key])
+
+
+def actor(split, number, seed=0):
+    """The person who performs recording `number` of every category of a split."""
+    return Actor.random(_rng(seed, split, "actor", number))
+
+
+def plan(generator, seed, split, number):
+    """(seconds, frames per second, (height, width), generator of what is not yet drawn)."""
+    rng = _rng(seed, split, generator.__name__, number)
+    duration = int(rng.choice(_SECONDS, p=_SECONDS_SHARE))
+    fps = int(rng.choice(_RATES))
+    height = int(rng.choice(_HEIGHTS))
+    width = 2 * round(height * rng.choice(_ASPECTS) / 2)
+    return duration, fps, (height, width), rng
+
+
+def record(generator, *, seed, split, number, difficulty, still=False):
+    """One recording: (frames uint8 (frames, height, width, 3), fps); a still has one frame."""
+    performer = actor(split, number, seed)
+    duration, fps, size, rng = plan(generator, seed, split, number)
+    seconds = np.arange(duration * fps) / fps
+    if still:
+        size = (2 * size[0], 2 * size[1])
+        seconds = np.array([rng.uniform(0.12, 0.88) * duration])
+    motion = generator(performer.body, seconds, float(duration), rng)
+    return _film(performer, motion, seconds, size, difficulty, rng), fps
+
+
+def _film(actor, motion, seconds, size, difficulty, rng):
+    """Frames uint8 (frames, height, width, 3) of an actor's motion in a room of its own."""
+    low, high = motion.facing
+    heading = np.deg2rad(rng.uniform(low, high))
+    indoors = "door" in motion.props
+    if low >= 0 and not indoors and rng.uniform() < 0.5:
+        heading = -heading
+    place = Place(heading, np.zeros(3))
+    avoid = (actor.top, actor.bottom, actor.skin)
+    still, moving = props.build(motion.props, place, rng, avoid)
+    person = dress(actor, motion.skeleton, place)
+    points = [place(motion.skeleton.joints()).reshape(-1, 3)]
+    points += [shape.points.reshape(-1, 3) for shape in still + moving]
+    camera = frame_camera(np.concatenate(points), size, rng)
+
+    room = Room(
+        camera,
+        size,
+        rng,
+        avoid=avoid,
+        difficulty=difficulty,
+        away=0.0 if indoors else rng.uniform(0.65, 1.4),
+        yaw=heading - np.pi if indoors else rng.uniform(-0.35, 0.35),
+        outdoor=not indoors and rng.uniform() < 0.25,
+    )
+    room.furnish(rng, difficulty)
+    if indoors:
+        props.doorway(room, place, motion.props["door"], rng)
+    room.place(still)
+    shapes = person + moving + occluders(camera, size, rng, difficulty)
+    tint = rng.uniform(0.72, 1.1) * rng.uniform(0.94, 1.06, 3)
+    for shape in shapes:
+        shape.color = tuple(np.clip(tint * shape.color, 0, 255).tolist())
+    canvas = np.clip(room.canvas * tint, 0, 255).astype(np.uint8)
+
+    moved = _shake(seconds, size, difficulty, rng)
+    frames = _background(canvas, size, moved)
+    sun = rng.uniform([-0.4, -0.25], [0.4, 0.05])
+    paint(
+        frames,
+        camera,
+        shapes,
+        light=(-np.sign(sun[0]) * 0.6, -0.8),
+        sun=sun,
+        moved=moved,
+        shadow=rng.uniform(0.15, 0.4),
+    )
+    return frames
+
+
+def _shake(seconds, size, difficulty, rng):
+    """The picture's displacement (frames, 2) in pixels by a held camera; often a tripod's: 0."""
+    tripod = rng.uniform() < (0.6, 0.2, 0.0)[difficulty - 1]
+    most = (0.007, 0.02, 0.035)[difficulty - 1] * size[0]
+    reach = 0.0 if tripod else min(rng.uniform(0.3, 1.0) * most, MARGIN / 2)
+    rate, phase = rng.uniform(0.4, 2.5, (3, 2)), rng.uniform(0, 2 * np.pi, (3, 2))
+    return reach * np.sin(2 * np.pi * rate * seconds[:, None, None] + phase).mean(1)
+
+
+def _background(canvas, size, moved):
+    height, width = size
+    if not moved.any():
+        inner = canvas[MARGIN : MARGIN + height, MARGIN : MARGIN + width]
+        return np.repeat(inner[None], len(moved), 0)
+    frames = np.empty((len(moved), height, width, 3), np.uint8)
+    for frame, (x, y) in zip(frames, moved, strict=True):
+        shift = np.float32([[1, 0, MARGIN - x], [0, 1, MARGIN - y]])
+        cv2.warpAffine(
+            canvas, shift, (width, height), dst=frame, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+    return frames

@@ -1,0 +1,72 @@
+"""What a clip must be for a trained network, told by the files of its run."""
+
+from pathlib import Path
+
+import yaml
+
+from harlib.data.loading import sampling
+from harlib.files import read_json
+
+
+def clip_input(run_dir):
+    """How a run's network was shown its clips when it was scored, in JSON types.
+
+    Returns:
+        `frames`, `stride` (frames at `fps` from one to the next), `fps` (None: as recorded),
+        `stretch` ([height, width] to which frames are brought first; None: the aspect is kept),
+        `short_side` (pixels to which the short side is brought; None with `stretch`), `crop`
+        ([height, width], from the middle) and `crop_scale` (its share of the largest that fits).
+        `fps` and `stretch` are left out where the run does not tell them and its clip store is
+        gone.
+    Raises:
+        FileNotFoundError: the run has no metrics.json.
+    """
+    run_dir = Path(run_dir)
+    file = run_dir / "metrics.json"
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is not there: har evaluate first.")
+    how = read_json(file, "protocol")["protocol"]
+    crop, scale = sampling.as_size(how["size"]), how.get("crop_scale") or 1.0
+    found = {"frames": how["frames"], "stride": how["stride"], "crop": list(crop),
+             "crop_scale": scale}  # fmt: skip
+    stored = how.get("stored") or _stored(run_dir)
+    if stored is None:
+        return found | {"short_side": round(min(crop) / scale)}
+    stretch = stored["size"] if isinstance(stored["size"], list) else None
+    short_side = None if stretch else round(min(crop) / scale)
+    return found | {"fps": stored["fps"], "stretch": stretch, "short_side": short_side}
+
+
+def said(about):
+    """`clip_input` in a sentence."""
+    rate = "a rate that is not known any more"
+    if "fps" in about:
+        rate = "the video's own rate" if about["fps"] is None else f"{about['fps']:g} a second"
+    every = "" if about["stride"] == 1 else f", every {about['stride']}th of them"
+    size = " × ".join(map(str, about["crop"]))
+    scaled = f"short side brought to {about['short_side']} pixels"
+    if about.get("stretch"):
+        scaled = f"brought to {' × '.join(map(str, about['stretch']))} pixels"
+    return (
+        f"{about['frames']} frame{'s' * (about['frames'] != 1)} at {rate}{every}; {scaled}, "
+        f"then the middle {size} pixels"
+    )
+
+
+def stored(store_dir):
+    """`{"fps", "size"}` with which a clip store was made; None when it is gone."""
+    file = Path(store_dir) / "store.json"
+    if not file.is_file():
+        return None
+    settings = read_json(file, "settings")["settings"]
+    return {"fps": settings["fps"], "size": settings["size"]}
+
+
+def _stored(run_dir):
+    """Of a run of an earlier version, whose metrics.json does not tell: from its clip store."""
+    file = run_dir / "params.yaml"
+    if not file.is_file():
+        return None
+    named = yaml.safe_load(file.read_text()).get("store") or ""
+    root, study = run_dir.resolve().parents[2], run_dir.resolve().parent.name
+    return stored(root / named if named else root / "data" / study / "store")

@@ -1,0 +1,75 @@
+"""Reading ahead: a dataset's elements from threads or processes, always in the dataset's order."""
+
+import contextlib
+
+import grain
+
+from harlib import HarlibError
+from harlib.data.loading.workers import Workers
+
+
+class ReadError(HarlibError, RuntimeError):
+    """A video of the store could not be made into a clip; the message names it."""
+
+
+@contextlib.contextmanager
+def naming(store, row):
+    """Names the video in every error of its block."""
+    try:
+        yield
+    except Exception as error:
+        video = store.videos.iloc[row]
+        raise ReadError(
+            f"video {video['video_id']!r} ({video['split']}, {video['category']}, row {row}) "
+            f"cannot be made into a clip: {type(error).__name__}: {error}"
+        ) from error
+
+
+def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None):
+    """Iterate over `dataset[start:stop]`, reading ahead; what comes never depends on how.
+
+    Close the iterator, or drop it, to stop the readers.
+
+    Args:
+        dataset: a grain.MapDataset, such as the loader's.
+        threads: reading threads of this process; 0 reads an element when it is asked for.
+        workers: reading processes in the place of threads. They are spawned: a script needs its
+            `if __name__ == "__main__"`. They write to an array's memory again when the program
+            has dropped it: a process forked from the program needs a copy.
+        prefetch: elements read ahead, at least one a reader, by processes at most 512; by default
+            two a reader.
+
+    Raises:
+        ReadError: when a video cannot be read, also in a worker.
+    """
+    for name, value in (("threads", threads), ("workers", workers)):
+        if value < 0:
+            raise ValueError(f"{name} must be 0 or more, received {value}")
+    readers = workers or threads
+    ahead = 2 * readers if prefetch is None else max(prefetch, readers)
+    part = dataset[start:stop]
+    if workers:
+        return _from_processes(part, workers, ahead)
+    options = grain.ReadOptions(num_threads=threads, prefetch_buffer_size=ahead if threads else 0)
+    return _from_threads(part.to_iter_dataset(options))
+
+
+def _from_threads(dataset):
+    iterator = iter(dataset)
+    try:
+        yield from iterator
+    finally:
+        iterator.close()
+
+
+def _from_processes(dataset, workers, ahead):
+    # Not Grain's mp_prefetch: 0.2.18 keeps each worker's last elements in shared memory, prints
+    # errors when the interpreter ends before the iterator does, and maps new memory for every one.
+    readers = Workers(dataset, min(workers, len(dataset)), ahead)
+    try:
+        for _ in range(len(dataset)):
+            taken = [readers.take()]
+            if taken[0] is not None:  # Grain's iterators skip what a filter left out, too
+                yield taken.pop()  # kept in no variable, or its memory would wait
+    finally:
+        readers.close()

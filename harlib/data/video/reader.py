@@ -1,0 +1,289 @@
+"""Frames of a video, one at a time: the wanted part, size and rate, upright."""
+
+import io
+import math
+import os
+import struct
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import cv2
+import numpy as np
+from av.video.reformatter import Interpolation, VideoReformatter
+from PIL import Image
+
+from harlib.data.video import tar_shards
+from harlib.data.video.container import MAX_PIXELS, Container, VideoError, reason
+from harlib.data.video.orientation import Orientation
+
+# endings of what `container.FORMATS` opens, as cameras, recorders and converters write them
+VIDEO_SUFFIXES = frozenset(
+    (".3g2", ".3gp", ".3gp2", ".3gpp", ".amv", ".asf", ".avi", ".dif", ".divx", ".dv", ".f4v")
+    + (".flv", ".gif", ".h264", ".h265", ".264", ".265", ".hevc", ".insv", ".ivf", ".lrv", ".m1v")
+    + (".m2t", ".m2ts", ".m2v", ".m4v", ".mj2", ".mk3d", ".mkv", ".mod", ".mov", ".mp4", ".mp4v")
+    + (".mpe", ".mpeg", ".mpg", ".mpv", ".mts", ".mxf", ".nut", ".obu", ".ogm", ".ogv", ".ogx")
+    + (".qt", ".rm", ".rmvb", ".tod", ".trp", ".ts", ".tts", ".vob", ".vro", ".webm", ".wmv")
+    + (".xvid", ".y4m")
+)
+STILL_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png"))
+MAX_SIDE = 16_384  # pixels of a scaled frame: more than H.264 takes, or than 8K at any short side
+MAX_ASPECT = 8  # known recordings have pixels of 1:2 to 8:3
+MAX_GAP_S = 60.0  # a longer pause between two frames is a damaged timestamp
+
+
+@dataclass(frozen=True)
+class VideoInfo:
+    """What a file says of its video: upright size in pixels, frames per second, frame count.
+
+    `frames` and `duration_s` are the container's claims (0 where it makes none): only decoding
+    tells. `rotation` is the counter-clockwise turn in degrees that `decode` has applied, before
+    it exchanged left and right where `mirrored` is set. `pixel_aspect` is how many times as wide
+    as high a pixel of the upright picture is shown.
+    """
+
+    height: int
+    width: int
+    fps: float
+    frames: int
+    duration_s: float
+    codec: str
+    rotation: int
+    mirrored: bool = False
+    pixel_aspect: float = 1.0
+
+
+def fit_size(
+    height: int, width: int, size: int | tuple[int, int] | None, pixel_aspect: float = 1.0
+) -> tuple[int, int]:
+    """(height, width) after scaling: an int is the short side, both sides even, and the picture
+    has the aspect that it is shown with: pixels that are wider than high become square.
+
+    A pair is taken as it is (the frame is stretched), None keeps the pixels as they are.
+    """
+    if size is None:
+        return height, width
+    if not isinstance(size, int | np.integer):
+        high, wide = size
+        return int(high), int(wide)
+    shown = height, width * pixel_aspect
+    scale = size / min(shown)
+    return tuple(max(2, 2 * round(side * scale / 2)) for side in shown)
+
+
+class VideoReader:
+    """Iterates over a video's frames, uint8 (height, width, 3), all of one size.
+
+    Arguments as in `harlib.data.video.files.decode`. During and after the iteration `info` says
+    what the file claims, `span_s` is the time the decoded frames cover, `decoded` their number
+    before resampling, `yielded` after it, and `damage` the number of packets and frames that the
+    decoder refused or marked as corrupt. To be used in a `with` statement. Raises VideoError.
+
+    A path "SHARD.tar!/MEMBER" (also .tar.gz, .tgz) is a member of a tar shard. `data` is the
+    file's content where the caller has it already; the path is then only its name.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike,
+        *,
+        size: int | tuple[int, int] | None = None,
+        fps: float | None = None,
+        start_s: float | None = None,
+        end_s: float | None = None,
+        max_frames: int | None = None,
+        data: bytes | None = None,
+    ):
+        if fps is not None and not 0 < fps <= 1000:
+            raise ValueError(f"fps is {fps}: it must be above 0 and at most 1000")
+        self.path = Path(path)
+        self.size, self.fps = size, fps
+        self.max_frames = math.inf if max_frames is None else max_frames
+        self.start_s = 0.0 if start_s is None or math.isnan(start_s) else float(start_s)
+        self.end_s = math.inf if end_s is None or math.isnan(end_s) else float(end_s)
+        if not self.start_s < self.end_s:
+            raise VideoError(path, f"the part from {start_s} s to {end_s} s is empty")
+        self.info: VideoInfo | None = None
+        self.decoded = self.yielded = 0
+        self.span_s = 0.0
+        self._is_still = self.path.suffix.lower() in STILL_SUFFIXES
+        if data is None and tar_shards.split(path):
+            try:
+                data = tar_shards.read(path)
+            except tar_shards.ShardError as error:
+                raise VideoError(path, str(error)) from error
+        self._data = data if self._is_still else None
+        self._container = None if self._is_still else Container(self.path, data)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        if self._container is not None:
+            self._container.close()
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(height, width) of every frame; known from the first frame on."""
+        recorded = self.info.height, self.info.width
+        height, width = fit_size(*recorded, self.size, self.info.pixel_aspect)
+        if max(height, width) > MAX_SIDE:
+            raise VideoError(
+                self.path,
+                f"frames of {recorded[0]} x {recorded[1]} pixels would become {height} x {width}; "
+                f"at most {MAX_SIDE:,} a side are possible",
+            )
+        return height, width
+
+    @property
+    def promised_s(self) -> float:
+        """The length the file claims, without what its time stamps leapt ahead up to here."""
+        leapt = 0.0 if self._is_still else self._container.jumps_s
+        return max(0.0, self.info.duration_s - leapt)
+
+    @property
+    def damage(self) -> int:
+        return 0 if self._is_still else self._container.damage
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        if self._is_still:
+            self.decoded = self.yielded = 1
+            yield self._still()
+            return
+        timed = self._timed()
+        for frame in (frame for _, frame in timed) if self.fps is None else self._resampled(timed):
+            if self.yielded >= self.max_frames:
+                break
+            self.yielded += 1
+            yield frame
+        if not self.yielded:
+            whole = not self.start_s and self.end_s == math.inf
+            part = "" if whole else f" between {self.start_s:g} s and {self.end_s:g} s"
+            damage = f", {self.damage} damaged packets" if self.damage else ""
+            raise VideoError(self.path, f"no frame could be decoded{part}{damage}")
+
+    def _still(self) -> np.ndarray:
+        if self._data is not None:
+            data = np.frombuffer(self._data, np.uint8)
+        elif self.path.is_file():
+            data = np.fromfile(self.path, np.uint8)
+        else:
+            raise VideoError(self.path, "no such file")
+        if not data.size:
+            raise VideoError(self.path, "the file is empty (0 bytes)")
+        self._check_still(data)
+        try:
+            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
+        except cv2.error:
+            image = None
+        if image is None:
+            raise VideoError(self.path, "not a readable image")
+        height, width = image.shape[:2]
+        codec = self.path.suffix[1:].lower().replace("jpg", "jpeg")
+        self.info = VideoInfo(height, width, 1.0, 1, 1.0, codec, 0)
+        self.span_s = 1.0
+        high, wide = self.shape
+        if (high, wide) != (height, width):
+            shrinks = high <= height and wide <= width
+            image = cv2.resize(
+                image, (wide, high), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            )
+        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+
+    def _check_still(self, data: np.ndarray) -> None:
+        """Refuse an image by its header: decoding an absurd one takes gigabytes."""
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+                width, height = Image.open(io.BytesIO(data)).size
+        except Image.DecompressionBombError:
+            reason = f"absurd image of more than {MAX_PIXELS:,} pixels"
+            raise VideoError(self.path, reason) from None
+        except (OSError, ValueError, SyntaxError, struct.error, OverflowError) as error:
+            raise VideoError(self.path, "not a readable image") from error
+        if width * height > MAX_PIXELS:
+            raise VideoError(self.path, f"absurd frame size {width} x {height}")
+
+    def _timed(self) -> Iterator[tuple[float, np.ndarray]]:
+        """(seconds since the video's first frame, frame) of the wanted part."""
+        scaler = VideoReformatter()
+        for seconds, frame in self._container.frames(self.start_s):
+            if seconds >= self.end_s - 1e-4:
+                break
+            if self.info is None:
+                self.info = self._describe(frame)
+                self._first = seconds
+            self.decoded += 1
+            self.span_s = seconds - self._first + 1 / self.info.fps
+            yield seconds, self._upright(frame, scaler)
+        if self.info is not None:
+            stays_s = self._container.repeated_s - self._first + 1 / self.info.fps
+            self.span_s = max(self.span_s, min(stays_s, self.end_s - self._first))
+
+    def _resampled(self, timed) -> Iterator[np.ndarray]:
+        """The frame nearest in time for start, start + 1/fps, …
+
+        A frame that empty packets repeat is as near as the last of them.
+        """
+        origin = shown = None  # time of the first frame, (time, frame) now on screen
+        count = 0
+        for time, frame in timed:
+            if shown is None:
+                # a part begins at its start_s, a whole video at its first frame
+                origin = self.start_s if self.start_s else time
+            elif time - shown[0] > MAX_GAP_S:
+                raise VideoError(
+                    self.path, f"the timestamps jump from {shown[0]:.1f} s to {time:.1f} s"
+                )
+            else:
+                repeated = self._container.repeated_s
+                last = repeated if shown[0] < repeated < time else shown[0]
+                # half-way between two frames it is still the earlier one
+                while origin + count / self.fps <= (last + time) / 2 + 1e-6:
+                    count += 1
+                    yield shown[1]
+            shown = time, frame
+        if shown is not None:
+            # every k / fps before the end; what is left over may be a rounded timestamp
+            total = max(1, math.ceil((self._first + self.span_s - origin) * self.fps - 0.05))
+            for _ in range(count, total):
+                yield shown[1]
+
+    def _describe(self, frame) -> VideoInfo:
+        self._orientation = how = Orientation.of(frame)
+        file = self._container
+        height, width, aspect = frame.height, frame.width, file.pixel_aspect
+        if isinstance(self.size, int | np.integer) and not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
+            raise VideoError(
+                self.path,
+                f"absurd pixel shape {aspect.numerator}:{aspect.denominator}, by which the picture "
+                "cannot be scaled; a size of two numbers (height, width) stretches it",
+            )
+        if how.lies:
+            height, width, aspect = width, height, 1 / aspect
+        return VideoInfo(
+            *(height, width, file.rate, file.count, file.duration_s, file.codec),
+            *(how.degrees, how.mirrored, float(aspect)),
+        )
+
+    def _upright(self, frame, scaler) -> np.ndarray:
+        how = self._orientation
+        high, wide = self.shape[::-1] if how.lies else self.shape
+        # libav scales the YUV planes while it converts: 2.5 times cheaper than after, for 1080p
+        shrinks = high <= frame.height and wide <= frame.width
+        way = Interpolation.AREA if shrinks else Interpolation.BICUBIC
+        try:
+            # one thread: the other cores have other videos
+            small = scaler.reformat(frame, wide, high, "rgb24", interpolation=way, threads=1)
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoError(
+                self.path, f"frames cannot be converted to RGB ({reason(error)})"
+            ) from error
+        image = small.to_ndarray()
+        if how.is_upright:
+            return image
+        # as wide as high when scaled by its short side, as recorded when not, or stretched
+        aspect = self.info.pixel_aspect * frame.width / frame.height * high / wide
+        return how.upright(image, aspect)

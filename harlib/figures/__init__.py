@@ -1,0 +1,45 @@
+"""Every figure of the reports, in one place: data first, options by keyword, `ax=None`.
+
+A function returns its axes (an array of axes where it draws several) and shows nothing; `show`
+puts a figure into a notebook with its alt text, which `describe` sets and `alt` reads.
+"""
+
+from harlib.figures.architecture import network
+from harlib.figures.bars import (
+    accuracy_bars,
+    accuracy_compute,
+    category_counts,
+    category_difference,
+    store_sizes,
+)
+from harlib.figures.curves import learning_curves, reliability, schedule
+from harlib.figures.dots import pairs, per_category
+from harlib.figures.matrices import confusion, top_confusions
+from harlib.figures.sheets import contact_sheet
+from harlib.figures.spread import seed_spread
+from harlib.figures.style import PALETTE, RIGHT, WRONG, alt, describe, png, show
+
+__all__ = [
+    "PALETTE",
+    "RIGHT",
+    "WRONG",
+    "accuracy_bars",
+    "accuracy_compute",
+    "alt",
+    "category_counts",
+    "category_difference",
+    "confusion",
+    "contact_sheet",
+    "describe",
+    "learning_curves",
+    "network",
+    "pairs",
+    "per_category",
+    "png",
+    "reliability",
+    "schedule",
+    "seed_spread",
+    "show",
+    "store_sizes",
+    "top_confusions",
+]

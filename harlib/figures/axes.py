@@ -1,0 +1,44 @@
+"""The few axes that bars and dots share."""
+
+import numpy as np
+
+from harlib.figures.style import short
+
+
+def whiskers(ax, rows, low, high, color):
+    """Intervals from low to high, lying on rows."""
+    low, high = np.asarray(low, float), np.asarray(high, float)
+    ax.hlines(rows, low, high, color=color, lw=1.6)
+    ax.plot(np.stack([low, high]), np.stack([rows, rows]), "|", color=color, ms=6)
+
+
+def named(ax, rows, names, escaped=False):
+    """Rows from the top down with names at the left; `escaped`: the names are ready to draw."""
+    ax.set_yticks(rows, [name if escaped else short(name) for name in names])
+    ax.set_ylim(len(rows) - 0.4, -0.6)
+    ax.grid(False, axis="y")
+    ax.tick_params(axis="y", length=0)
+
+
+def share_axis(ax, label, right=1.02):
+    """A horizontal axis of fractions 0..1, read as per cent."""
+    ax.set_xlim(0, right)
+    ax.set_xticks(np.linspace(0, 1, 6))
+    in_percent(ax.xaxis)
+    ax.set_xlabel(label)
+
+
+def legend_below(ax, columns=4):
+    """A legend under a figure of our own; inside the axes where they share a figure."""
+    handles, labels = ax.get_legend_handles_labels()
+    if handles and ax.get_legend() is None and len(ax.figure.axes) == 1:
+        columns = min(columns, len(labels))
+        ax.figure.legend(handles, labels, loc="outside lower center", ncols=columns)
+    elif handles:
+        ax.legend(handles, labels, loc="lower right")
+
+
+def in_percent(*axes):
+    """Fractions 0..1 on an axis read as per cent."""
+    for axis in axes:
+        axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")

@@ -1,0 +1,240 @@
+"""Bars: the accuracy of runs, differences, and how much is in the data."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
+
+from harlib.figures.axes import in_percent, legend_below, named, share_axis, whiskers
+from harlib.figures.style import (
+    LISTED,
+    PALETTE,
+    QUIET,
+    RIGHT,
+    WRONG,
+    describe,
+    new_axes,
+    percent,
+    quantity,
+    short,
+    short_run,
+    styled,
+)
+
+
+@styled
+def accuracy_bars(table, *, ax=None):
+    """Top-1 accuracy of runs: bars with 95 % intervals for videos, a diamond for single clips.
+
+    table: `metrics.table(run_dirs)`, at least `run, video_top1, low, high`; `clip_top1` and
+    `majority` (the line of always naming the most frequent category) are drawn when there.
+    """
+    ax = ax or new_axes(8.2, 1.5 + 0.5 * len(table))
+    rows = np.arange(len(table))
+    accuracy = table["video_top1"].to_numpy(float)
+    ax.barh(
+        rows,
+        accuracy,
+        height=0.6,
+        label="video level, 95 % interval",
+        color=[PALETTE[row % len(PALETTE)] for row in rows],
+    )
+    whiskers(ax, rows, table["low"], table["high"], "#222222")
+    if "clip_top1" in table and table["clip_top1"].notna().any():
+        ax.plot(
+            table["clip_top1"],
+            rows,
+            "D",
+            ms=7,
+            mfc="white",
+            mec="#222222",
+            mew=1.3,
+            ls="",
+            label="clip level",
+        )
+    if "majority" in table and table["majority"].notna().any():
+        ax.axvline(
+            table["majority"].max(),
+            color=QUIET,
+            ls=(0, (4, 2)),
+            lw=1.4,
+            label="most frequent category",
+        )
+    for row, (value, high) in enumerate(zip(accuracy, table["high"], strict=True)):
+        ax.annotate(
+            percent(value),
+            (max(value, high), row),
+            (6, 0),
+            va="center",
+            textcoords="offset points",
+            fontsize=10,
+            weight="bold",
+        )
+    named(ax, rows, map(short_run, table["run"]), escaped=True)
+    share_axis(ax, "top-1 accuracy", right=1.12)
+    ax.set_title("Accuracy of the runs")
+    ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.55 / (0.5 * len(table) + 0.6)), ncols=3)
+    said = [
+        f"{row['run']} {percent(row['video_top1'])} "
+        f"({percent(row['low'])} to {percent(row['high'])})"
+        for _, row in table.iterrows()
+    ]
+    return describe(ax, "Video-level top-1 accuracy with 95 % interval: " + "; ".join(said) + ".")
+
+
+@styled
+def accuracy_compute(table, *, x="gmacs", ax=None):
+    """Video top-1 with intervals against what it costs, on a logarithmic axis.
+
+    table: `metrics.table(run_dirs)`. x: "gmacs" (of one video: GMACs of a clip × views),
+    "minutes" or "parameters".
+    """
+    units = {
+        "gmacs": "GMACs a video (one clip × views)",
+        "minutes": "minutes of the run",
+        "parameters": "parameters",
+    }
+    nouns = {"gmacs": "arithmetic", "minutes": "time", "parameters": "size"}
+    if x not in units:
+        raise ValueError(f"x={x!r}, expected one of {sorted(units)}")
+    ax = ax or new_axes(8.2, 4.2)
+    cost = table[x].to_numpy(float) * (table["views"].to_numpy(float) if x == "gmacs" else 1.0)
+    for row, (place, run) in enumerate(zip(cost, table.to_dict("records"), strict=True)):
+        color = PALETTE[row % len(PALETTE)]
+        ax.plot([place, place], [run["low"], run["high"]], color=color, lw=2)
+        ax.plot(
+            place,
+            run["video_top1"],
+            "osD^vPX"[row % 7],
+            ms=9,
+            color=color,
+            ls="",
+            label=short_run(run["run"]),
+        )
+    ax.set_xscale("log")
+    ax.margins(x=0.15)
+    ax.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    ax.xaxis.set_minor_locator(NullLocator())
+    ax.xaxis.set_major_formatter(lambda value, _: quantity(value))
+    ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
+    ax.set(
+        xlabel=units[x],
+        ylabel="video top-1 accuracy",
+        ylim=(0, 1.04),
+        title=f"Accuracy against {nouns[x]}",
+    )
+    in_percent(ax.yaxis)
+    said = [
+        f"{run} {percent(value)} at {quantity(place)}"
+        for run, value, place in zip(table["run"], table["video_top1"], cost, strict=True)
+    ]
+    return describe(ax, f"Video top-1 accuracy against {units[x]}: {'; '.join(said)}.")
+
+
+@styled
+def category_difference(table, *, names=("a", "b"), n=12, ax=None):
+    """Where one model beats another: the n categories with the largest difference on each side.
+
+    table: `comparison.category_difference(a, b)`; names: what to call a and b.
+    """
+    if len(table) > 2 * n:
+        table = pd.concat([table.iloc[:n], table.iloc[-n:]])
+    ax = ax or new_axes(8.2, 1.4 + 0.27 * len(table))
+    rows = np.arange(len(table))
+    better = table["difference"].to_numpy() >= 0
+    ax.barh(rows, table["difference"], color=np.where(better, RIGHT, WRONG), height=0.7)
+    named(ax, rows, table["category"])
+    ax.axvline(0, color="#222222", lw=1)
+    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
+    ax.set(
+        title="Difference by category",
+        xlabel=f"← points in favour of {short(names[1], 90)}\n"
+        f"points in favour of {short(names[0], 90)} →",
+    )
+    best, worst = table.iloc[0], table.iloc[-1]
+    return describe(
+        ax,
+        f"Accuracy of {names[0]} minus {names[1]} by category: from "
+        f"{100 * best['difference']:+.0f} points for {best['category']} to "
+        f"{100 * worst['difference']:+.0f} for {worst['category']}.",
+    )
+
+
+@styled
+def category_counts(table, *, ax=None):
+    """How many videos each category has in each split.
+
+    table: one row a video with `category, split` (`Catalog.frame`, `ClipStore.videos`). Above 60
+    categories the sorted counts without names.
+    """
+    counts = pd.crosstab(table["category"], table["split"])
+    counts = counts[[name for name in ("train", "val", "test") if name in counts]]
+    many = len(counts) > LISTED
+    if many:
+        counts = counts.loc[counts.sum(axis=1).sort_values(ascending=False, kind="stable").index]
+    ax = ax or (new_axes(8.2, 3.6) if many else new_axes(8.2, 1.3 + 0.27 * len(counts)))
+    places, start = np.arange(len(counts)), np.zeros(len(counts))
+    for number, split in enumerate(counts):
+        values = counts[split].to_numpy()
+        label = f"{split} ({values.sum():,} videos)"
+        options = {"color": PALETTE[number], "label": label}
+        if many:
+            ax.bar(places, values, bottom=start, width=1.0, **options)
+        else:
+            ax.barh(places, values, left=start, height=0.7, **options)
+        start = start + values
+    if many:
+        ax.set(
+            xlabel=f"the {len(counts)} categories, by size",
+            ylabel="videos",
+            xlim=(-0.5, len(counts) - 0.5),
+        )
+    else:
+        named(ax, places, counts.index)
+        ax.set_xlabel("videos")
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
+    ax.set_title("Videos by category")
+    legend_below(ax)
+    total = counts.sum(axis=1)
+    said = ", ".join(f"{counts[name].sum()} {name}" for name in counts)
+    return describe(
+        ax,
+        f"{len(counts)} categories with {said} videos; the smallest category has {total.min()}, "
+        f"the largest {total.max()}.",
+    )
+
+
+@styled
+def store_sizes(table, *, ax=None):
+    """Sizes on disk side by side, the smallest marked with how many times smaller it is.
+
+    table: {name: bytes}, or a table with `name, bytes`.
+    """
+    sizes = (
+        dict(table)
+        if isinstance(table, Mapping)
+        else dict(zip(table["name"], table["bytes"], strict=True))
+    )
+    values = np.array([float(value) for value in sizes.values()])
+    ax = ax or new_axes(7.4, 1.2 + 0.42 * len(values))
+    rows = np.arange(len(values))
+    ax.barh(rows, values, color=RIGHT, height=0.62)
+    named(ax, rows, sizes)
+    for row, value in enumerate(values):
+        share = "" if value in (0, values.max()) else f"  ({values.max() / value:.3g} × smaller)"
+        ax.annotate(
+            quantity(value, "B") + share,
+            (value, row),
+            (5, 0),
+            va="center",
+            textcoords="offset points",
+            fontsize=10,
+        )
+    ax.xaxis.set_major_formatter(lambda value, _: quantity(value, "B") if value else "0")
+    ax.xaxis.set_major_locator(MaxNLocator(5))
+    ax.set(title="Size on disk", xlabel="bytes", xlim=(0, max(values.max(), 1) * 1.3))
+    said = ", ".join(
+        f"{name} {quantity(value, 'B')}" for name, value in zip(sizes, values, strict=True)
+    )
+    return describe(ax, f"Size on disk: {said}.")

@@ -1,0 +1,188 @@
+"""A study's runs -> its index page and the card of its best model."""
+
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import pandas as pd
+
+from harlib.evaluation import metrics as metrics_of
+from harlib.files import read_json
+from harlib.study.report import model_card, private, published_results
+from harlib.study.report.run_page import (
+    TEMPLATE,
+    notebook_of,
+    protocol,
+    reports_folder,
+    style,
+    write_page,
+    write_report,
+)
+from harlib.study.runs import fingerprint
+from harlib.study.wording import sentences
+
+
+def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
+    """Writes ``index.html`` from ``runs/<study>/*/``; complete runs alone are ranked.
+
+    With a scored run, the best model's card goes beside it, as ``MODEL_CARD.md``.
+
+    folder: where to; ``reports/<study>`` beside ``runs`` by default.
+    """
+    runs_dir = Path(runs_dir)
+    study = runs_dir.name
+    run_dirs = [folder for folder in sorted(runs_dir.glob("[0-9][0-9]_*")) if folder.is_dir()]
+    scored = [
+        folder
+        for folder in run_dirs
+        if (folder / "metrics.json").is_file() and fingerprint.is_ended(folder)
+    ]
+    data = [folder for folder in run_dirs if (folder / "data.json").is_file()]
+    table = metrics_of.table(scored) if scored else pd.DataFrame()
+    folder = folder or reports_folder(runs_dir)
+    best = model_card.facts(runs_dir / _ranked(table).iloc[0]["run"]) if scored else None
+    root = runs_dir.resolve().parents[1]
+    if best:
+        write_page(
+            folder / "MODEL_CARD.md", private.hide(model_card.markdown(best), root, run_dirs)
+        )
+    pages = {folder.name for folder in run_dirs if _has_page(folder)}
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
+    )
+    environment.filters["unbroken"] = sentences.unbroken
+    page = environment.get_template("study.html.j2").render(
+        study=study,
+        style=style(),
+        answer=_study_answer(table),
+        card=best,
+        protocols=_protocols(scored),
+        columns=[(name, kind) for name, _, kind in _columns(table)],
+        pages=pages,
+        rows=_rows(table, pages),
+        data=[_data_row(folder) for folder in data],
+        others=[_other_row(folder) for folder in run_dirs if folder not in scored + data],
+        quoted=published_results.tables(study),
+    )
+    return write_page(folder / "index.html", private.hide(page, root, run_dirs))
+
+
+def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
+    """Writes all pages of a study again from ``runs/<study>``; returns its index.
+
+    Raises: FileNotFoundError when no run there has left a notebook.
+    """
+    notebooks = sorted(Path(runs_dir).glob("[0-9][0-9]_*/*.ipynb"))
+    if not notebooks:
+        raise FileNotFoundError(f"{runs_dir} holds no run with a notebook: har study STUDY")
+    for notebook in notebooks:
+        write_report(notebook.parent, folder)
+    return write_index(runs_dir, folder)
+
+
+# name of the column, key of metrics.table, kind; the interval stands behind the video top-1
+_COLUMNS = (
+    ("run", "run", "text"),
+    ("network", "network", "text"),
+    ("video top-1", "video_top1", "number"),
+    ("video top-5", "video_top5", "number"),
+    ("video mean class", "mean_class", "number"),
+    ("clip top-1", "clip_top1", "number"),
+    ("clip top-5", "clip_top5", "number"),
+    ("clip mean class", "clip_mean_class", "number"),
+    ("minutes", "minutes", "number"),
+    ("parameters", "parameters", "number"),
+    ("GMACs a clip", "gmacs", "number"),
+    ("views", "views", "number"),
+)
+
+
+# what a run without scores of its own is for, by the number of its notebook
+_PURPOSES = {
+    "05": "compares the runs, in figures",
+    "06": "how fast this machine reads and computes, and what Kinetics-600 would take",
+    "07": "what one change is worth, over several seeds",
+}
+
+
+def _ranked(table: pd.DataFrame) -> pd.DataFrame:
+    return table.sort_values("video_top1", ascending=False, kind="stable")
+
+
+def _columns(table: pd.DataFrame) -> list[tuple[str, str, str]]:
+    """The columns that say something: top-5 of up to five categories does not."""
+    told = table.columns[table.notna().any()]
+    return [column for column in _COLUMNS if "top5" not in column[1] or column[1] in told]
+
+
+def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
+    if not len(table):
+        return []
+    rows = []
+    for place, (_, row) in enumerate(_ranked(table).iterrows()):
+        cells = []
+        for _, key, kind in _columns(table):
+            text = sentences.cell(key, row[key])
+            if key == "video_top1":
+                text += f" ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
+            link = f"{row['run']}.html" if key == "run" and row["run"] in pages else ""
+            value = "" if pd.isna(row[key]) else row[key]
+            cells.append({"text": text, "value": value, "kind": kind, "link": link})
+        rows.append({"cells": cells, "best": place == 0})
+    return rows
+
+
+def _protocols(scored: list[Path]) -> list[str]:
+    """How the runs were scored, one line for those that share a protocol."""
+    shared: dict[str, list[str]] = {}
+    for folder in scored:
+        shared.setdefault(protocol(read_json(folder / "metrics.json")), []).append(folder.name)
+    return [f"{', '.join(names)}: {text}." for text, names in shared.items()]
+
+
+def _study_answer(table: pd.DataFrame) -> str:
+    if not len(table):
+        return ""
+    best = _ranked(table).iloc[0]
+    return (
+        f"{_leading(table, best)} {best['run']} ({best['network']}) names the action "
+        f"in {sentences.percent(best['video_top1'])} of {int(best['videos']):,} videos "
+        f"(95 % interval {100 * best['low']:.1f} to {100 * best['high']:.1f} %)."
+        f"{sentences.guess(best['low'], best['high'], best['majority'])}"
+    )
+
+
+def _leading(table: pd.DataFrame, best: pd.Series) -> str:
+    if len(table) == 1:
+        return "The only scored run:"
+    level = int((table["video_top1"] == best["video_top1"]).sum())
+    if level > 1:
+        return f"{level} of {len(table)} scored runs are equally good, among them:"
+    return f"Best of {len(table)} scored runs:"
+
+
+def _data_row(run_dir: Path) -> dict[str, str]:
+    return {
+        "name": run_dir.name,
+        "link": f"{run_dir.name}.html",
+        "text": read_json(run_dir / "data.json")["summary"],
+    }
+
+
+def _other_row(run_dir: Path) -> dict[str, str]:
+    state = fingerprint.read_state(run_dir)
+    failed = state.get("status") == "failed"
+    text = _PURPOSES.get(run_dir.name[:2], "")
+    if not failed and state.get("status") != "complete":
+        text = "not complete, so not among the models above"
+    return {
+        "name": run_dir.name,
+        "link": f"{run_dir.name}.html" if _has_page(run_dir) else "",
+        "text": f"failed: {state['problem']}" if failed else text,
+        "kind": "failed" if failed else "",
+    }
+
+
+def _has_page(run_dir: Path) -> bool:
+    """Whether a notebook made the run: `har train` leaves none, so no page either."""
+    return notebook_of(run_dir) is not None

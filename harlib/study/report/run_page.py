@@ -1,0 +1,279 @@
+"""A run's files -> one self-contained HTML page."""
+
+import base64
+import io
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+import yaml
+from nbconvert import HTMLExporter
+from PIL import Image
+
+from harlib.data.catalog import own_videos
+from harlib.evaluation import naming
+from harlib.evaluation.score import Scores
+from harlib.files import read_json
+from harlib.study.report import private
+from harlib.study.runs import fingerprint
+from harlib.study.runs.study_files import CHECKOUT
+from harlib.study.wording import sentences
+
+TEMPLATE = CHECKOUT / "reports" / "template"
+_WEB_ADDRESSES = ("require_js_url", "mathjax_url", "jquery_url", "jupyter_widgets_base_url",
+                  "widget_renderer_url", "mermaid_js_url", "mermaid_layout_elk_js_url")  # fmt: skip
+
+_WIDGET = "application/vnd.jupyter.widget-view+json"
+_PICTURES = ("image/png", "image/jpeg")
+_LARGE = 60_000  # bytes above which a photograph is worth compressing
+_QUALITY = 85  # of its WebP: what is lost cannot be seen beside the PNG
+_CHATTER = re.compile(r"^(WARNING: All log messages before absl::|[IWE]\d{4} [\d:.]+ ).*\n?", re.M)
+
+
+def write_report(run_dir: Path, folder: Path | None = None) -> Path:
+    """Writes ``<run>.html`` from the files of ``runs/<study>/<run>/``.
+
+    The page loads nothing from elsewhere, and the same files give the same bytes. Photographs are
+    in it as lossy WebP, an eighth of the notebook's PNG; line art stays as it is.
+
+    folder: where to; by default ``reports/<study>`` beside ``runs``, and the run's own folder
+        where it lies elsewhere, put aside or moved.
+
+    Raises: FileNotFoundError when the run has left no notebook.
+    """
+    run_dir = Path(run_dir).resolve()
+    file = notebook_of(run_dir)
+    if file is None:
+        raise FileNotFoundError(f"{run_dir} holds no notebook, so it has no page")
+    notebook = nbformat.read(file, as_version=4)
+    for number, cell in enumerate(notebook.cells):
+        cell["id"] = f"cell-{number}"  # papermill draws a random one for the cell it injects
+    title = _take_title(notebook) or run_dir.name
+    said = _answer(notebook)
+    _drop_chatter(notebook, root=_project_of(run_dir))
+    _drop_widgets(notebook)
+    _compress_photographs(notebook)
+    exporter = HTMLExporter(
+        template_name=TEMPLATE.name, extra_template_basedirs=[str(TEMPLATE.parent)]
+    )
+    exporter.exclude_anchor_links = True
+    for name in _WEB_ADDRESSES:
+        if exporter.has_trait(name):
+            setattr(exporter, name, "")
+    context = {"title": title, "style": style()} | _run_facts(run_dir, said)
+    page, _ = exporter.from_notebook_node(
+        notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
+    )
+    page = private.hide(page, _project_of(run_dir.resolve()), [run_dir])
+    if folder is None:
+        usual = run_dir.parents[1].name == "runs"
+        folder = reports_folder(run_dir.parent) if usual else run_dir
+    return write_page(folder / f"{run_dir.name}.html", page)
+
+
+def notebook_of(run_dir: Path) -> Path | None:
+    """The notebook that a run has left, also when its folder has another name by now."""
+    own = run_dir / f"{run_dir.name}.ipynb"
+    return own if own.is_file() else next(iter(sorted(run_dir.glob("[0-9][0-9]_*.ipynb"))), None)
+
+
+def study_of(run_dir: Path) -> str:
+    """The study of a run: its folder's place tells, else its parameters."""
+    if run_dir.resolve().parents[1].name == "runs":
+        return run_dir.resolve().parent.name
+    return yaml.safe_load((run_dir / "params.yaml").read_text())["study"]
+
+
+def _project_of(run_dir: Path) -> Path:
+    """The folder that holds runs/; of a run that was moved out of one, its own."""
+    return next((path.parent for path in run_dir.parents if path.name == "runs"), run_dir)
+
+
+def protocol(metrics: dict[str, Any]) -> str:
+    """How a run was scored, in one line: videos, views, frames, pixels."""
+    how = metrics["protocol"]
+    # sliding windows take as many clips as a video holds
+    clips = "windows" if isinstance(how["clips"], str) else sentences.count(how["clips"], "clip")
+    return (
+        f"{sentences.count(metrics['video']['n'], how['split'] + ' video')}, "
+        f"{clips} × {sentences.count(how['crops'], 'crop')}, "
+        f"{sentences.count(how['frames'], 'frame')} × stride {how['stride']}, "
+        f"{_pixels(how['size'])} pixels"
+        + (", weights of the best epoch" if how.get("checkpoint") == "best" else "")
+    )
+
+
+def _pixels(size: int | list[int]) -> str:
+    return " × ".join(map(str, size)) if isinstance(size, (list, tuple)) else f"{size} × {size}"
+
+
+def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
+    """What the head of a run's page says, all from its files; `said`: by its notebook."""
+    state = fingerprint.read_state(run_dir)
+    params = yaml.safe_load((run_dir / "params.yaml").read_text())
+    where = read_json(run_dir / "environment.json")
+    scored = (run_dir / "metrics.json").is_file()
+    metrics = naming.read(run_dir) if scored else {}
+    card = []
+    if (run_dir / "data.json").is_file():
+        said = read_json(run_dir / "data.json")["summary"]
+    if scored:
+        said = f"{sentences.answer(metrics)} {_groups_warning(run_dir)}".strip()
+        card += [
+            ("video top-1", sentences.percent(metrics["video"]["top1"]), True),
+            ("clip top-1", sentences.percent(metrics["clip"]["top1"]), True),
+            ("network", naming.network(metrics), False),
+            ("parameters", _parameters(metrics["model"]), False),
+            ("GMACs a clip", f"{metrics['model']['gmacs']:.3g}", False),
+            ("protocol", protocol(metrics), False),
+            ("recipe", f"{params['recipe']}, {params['epochs']} epochs", False),
+        ]
+    if "minutes" in state:
+        card.append(("minutes", f"{state['minutes']:.1f}", False))
+    if "store_hash" in state:
+        card.append(("clip store", state["store_hash"], False))
+    cpu = f"{where['cpu']}, {where['cores']} cores"
+    hardware = ", ".join(where["accelerators"]) or f"{cpu}, no accelerator"
+    card.append(("hardware", hardware, False))
+    if "kernels" in where:  # runs of older versions do not tell
+        card.append(("CPU kernels", _kernels(where), False))
+    card += [
+        (
+            "code",
+            ", ".join(
+                filter(None, [where["commit"] or "no git checkout", fingerprint.remark(run_dir)])
+            ),
+            False,
+        ),
+        ("harlib, Keras", f"{where['versions']['harlib']}, {where['versions']['keras']}", False),
+    ]
+    rows = [
+        (name, ", ".join(value) if isinstance(value, list) else value)
+        for name, value in where.items()
+        if name not in ("versions", "accelerators")
+    ]
+    return {
+        "study": study_of(run_dir),
+        "run": run_dir.name,
+        "failed": state.get("problem", "") if state.get("status") == "failed" else "",
+        "answer": sentences.unbroken(said),
+        "card": card,
+        "parameters": [(name, _value(value)) for name, value in params.items()],
+        "environment": [*where["versions"].items(), *rows],
+    }
+
+
+def _kernels(where: dict[str, Any]) -> str:
+    """Whose kernels compute on the CPU, and its instructions: ``oneDNN (avx, avx2)``."""
+    offered = ", ".join(where["instructions"])
+    return where["kernels"] + (f" ({offered})" if offered else "")
+
+
+def _groups_warning(run_dir: Path) -> str:
+    """What the scored videos' groups say of the accuracy; empty where they are known."""
+    if not (run_dir / "scores.npz").is_file():
+        return ""
+    scores = Scores.load(run_dir)
+    videos = pd.DataFrame({"video_id": scores.video_id, "group": scores.group})
+    return own_videos.groups_warning(videos)
+
+
+def _parameters(model: dict[str, Any]) -> str:
+    return sentences.parameters(model["parameters"], model.get("trainable")).replace(
+        " parameters", ""
+    )
+
+
+def _value(value: Any) -> str:
+    if value in (None, "", [], {}):
+        return "–"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _take_title(notebook: nbformat.NotebookNode) -> str:
+    """Removes the first heading from the notebook, as the page's head shows it."""
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown" and (found := re.match(r"# (.+)\n*", cell.source)):
+            cell.source = cell.source[found.end() :]
+            return found[1].strip()
+    return ""
+
+
+def _answer(notebook: nbformat.NotebookNode) -> str:
+    """What the cell with the tag `answer` shows: the result in a sentence; empty without one."""
+    for cell in notebook.cells:
+        if "answer" in cell.metadata.get("tags", []):
+            for output in cell.get("outputs", []):
+                if text := output.get("data", {}).get("text/plain"):
+                    return text
+    return ""
+
+
+def _drop_chatter(notebook: nbformat.NotebookNode, root: Path) -> None:
+    """Joins what a cell printed in pieces, without what TensorFlow's C++ side logs at its start
+    and without where on this machine the project lies."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream":
+                output.text = output.text.replace(f"{root}/", "")
+                if output.name == "stderr":
+                    output.text = _CHATTER.sub("", output.text)
+        if "outputs" in cell:
+            cell.outputs = _joined([o for o in cell.outputs if o.get("text", None) != ""])
+
+
+def _drop_widgets(notebook: nbformat.NotebookNode) -> None:
+    """Leaves of a widget the picture that stands for it; without one, nothing."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if _WIDGET in output.get("data", {}):
+                output.data = {kind: output.data[kind] for kind in _PICTURES if kind in output.data}
+        if "outputs" in cell:
+            cell.outputs = [o for o in cell.outputs if o.get("data", None) != {}]
+
+
+def _compress_photographs(notebook: nbformat.NotebookNode) -> None:
+    """Makes WebP of the large PNGs in full colour; the template reads their kind."""
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if len(data.get("image/png", "")) < _LARGE:
+                continue
+            picture = Image.open(io.BytesIO(base64.b64decode(data["image/png"])))
+            if picture.mode == "P":
+                continue  # line art, a few colours
+            buffer = io.BytesIO()
+            picture.convert("RGB").save(buffer, "WEBP", quality=_QUALITY, method=4)
+            data["image/png"] = base64.b64encode(buffer.getvalue()).decode()
+            output.metadata.setdefault("image/png", {})["kind"] = "image/webp"
+
+
+def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
+    joined = []
+    for output in outputs:
+        same = joined and output.output_type == "stream" == joined[-1].output_type
+        if same and output.name == joined[-1].name:
+            joined[-1].text += output.text
+        else:
+            joined.append(output)
+    return joined
+
+
+def reports_folder(runs_dir: Path) -> Path:
+    """Where the pages of the study in ``runs/<study>`` go."""
+    return runs_dir.parents[1] / "reports" / runs_dir.name
+
+
+def style() -> str:
+    """The style sheet of all pages."""
+    return (TEMPLATE / "style.css").read_text()
+
+
+def write_page(path: Path, text: str) -> Path:
+    """Writes a file, and the folder it lies in."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path

@@ -1,0 +1,333 @@
+"""What makes a run the same run: its settings, its clip store, and the runs it builds on."""
+
+import ast
+import functools
+import hashlib
+import importlib.metadata
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import psutil
+import yaml
+
+from harlib import machine
+from harlib.files import read_json
+from harlib.study.params.notebooks import NOTEBOOKS, Common
+from harlib.study.runs import study_files
+from harlib.study.runs.results_version import versions
+
+# The packages whose code decides what a run of a notebook leaves behind. How a study is run and
+# reported is left out.
+_ROOMS = {
+    "01_data_prep": ("data",),
+    "05_evaluation": ("data", "evaluation"),
+    "06_performance": ("bench", "data", "models", "training", "evaluation"),
+}
+# Of the evaluation only what a model run's scores and metrics depend on, none of its figures.
+_SCORING = ("score", "predict", "resume", "metrics", "hits", "intervals", "calibration")
+_MODEL_ROOMS = ("data", "models", "training", *(f"evaluation/{name}.py" for name in _SCORING))
+_STUDY_CODE = tuple(
+    f"study/{name}.py"
+    for name in (
+        "params/base", "params/notebooks", "steps/data_prep", "steps/inputs", "steps/model_run",
+        "steps/results",
+    )
+)  # fmt: skip
+_OWN_CODE = {
+    "06_performance": ("study/steps/measurements.py", "study/steps/performance.py"),
+    "07_ablations": ("study/steps/ablations.py",),
+}
+
+
+_DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
+_PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "opencv-python",
+             "pandas", "scikit-learn")  # fmt: skip
+
+
+# Parameters of how a run is computed, not of what.
+_HOW = {"threads", "workers", "devices", "tensorboard", "preflight", "checkpoint_minutes",
+        "checkpoint_steps", "checkpoints_kept"}  # fmt: skip
+
+
+def notebook_of(params: Common) -> str:
+    """The notebook that takes these parameters."""
+    return next(name for name, model in NOTEBOOKS.items() if model is type(params))
+
+
+def fingerprint(params: Common) -> str:
+    """16 hex digits that change with the settings, the clip store, an upstream run, or the
+    `results_version` of a stage that the run goes through.
+
+    How many threads read and devices share a batch does not change what is computed, so it does
+    not count.
+    """
+    notebook = notebook_of(params)
+    digest = hashlib.sha256()
+    digest.update(json.dumps(settings(params), sort_keys=True).encode())
+    digest.update(json.dumps(versions(notebook), sort_keys=True).encode())
+    digest.update(_store_hash(params).encode())
+    for path in params.reads:
+        digest.update(path.read_bytes())
+    for upstream in upstream_runs(params):
+        digest.update(f"{upstream.name}:{read_state(upstream)['fingerprint']}".encode())
+    return digest.hexdigest()[:16]
+
+
+@functools.cache
+def code(notebook: str) -> str:
+    """12 hex digits of the code that decides what a run of this notebook leaves behind.
+
+    Comments, docstrings, the way lines are broken and the names of modules do not count.
+    """
+    package = Path(__file__).resolve().parents[2]
+    sources = [path for room in _ROOMS.get(notebook, _MODEL_ROOMS)
+               for path in _sources(package / room)]  # fmt: skip
+    own = (*_STUDY_CODE, *_OWN_CODE.get(notebook, ()))
+    sources += [package / name for name in own]
+    digest = hashlib.sha256()
+    for text in sorted(map(_plain, sources)):
+        digest.update(text.encode())
+    return digest.hexdigest()[:12]
+
+
+def _plain(source: Path) -> str:
+    """A module's code without what does nothing."""
+    tree = ast.parse(source.read_text())
+    for node in ast.walk(tree):
+        documented = isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None
+        if documented:
+            node.body[0] = ast.Pass()
+    return ast.unparse(tree)  # the same for every version of Python, which a dump is not
+
+
+def remark(run_dir: Path) -> str:
+    """A warning about the code that made a run; empty where it is today's."""
+    state = read_state(run_dir)
+    if is_old(state):
+        return "made by an earlier harlib: its code is not compared with today's"
+    if "code" in state and state["code"] != code(state["notebook"]):
+        return "made by code that is not today's"
+    return ""
+
+
+def settings(params: Common) -> dict[str, Any]:
+    """The parameters that decide the result (JSON types)."""
+    return params.model_dump(mode="json", exclude=_HOW)
+
+
+def _sources(room: Path) -> list[Path]:
+    return [room] if room.suffix else list(room.rglob("*.py"))
+
+
+def _store_hash(params: Common) -> str:
+    """The hash of the clip store that the run reads; empty when it reads none, or none is there."""
+    reads = "01" in study_files.needs(notebook_of(params))
+    return hash_of(params.store_dir) if reads else ""
+
+
+def upstream_runs(params: Common) -> list[Path]:
+    """Folders of the study's complete runs that this run builds on, in order."""
+    needs = study_files.needs(notebook_of(params))
+    chosen = set(getattr(params, "runs", ()))
+    return [
+        folder
+        for folder in sorted(params.run_dir.parent.glob("[0-9][0-9]_*"))
+        if folder.name.startswith(needs)
+        and is_ended(folder)
+        and (not chosen or folder.name in chosen or folder.name.startswith("01"))
+    ]
+
+
+def read_state(run_dir: Path) -> dict[str, Any]:
+    """``run.json``: fingerprint, status (started, complete or failed), times; empty without one."""
+    path = run_dir / "run.json"
+    return read_json(path) if path.is_file() else {}
+
+
+def write_state(run_dir: Path, **changes: Any) -> None:
+    """Changes ``run.json``, whole or not at all."""
+    write_json(run_dir / "run.json", read_state(run_dir) | changes)
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Writes a JSON file in one step: readers see the old file or the whole new one."""
+    aside = path.with_name(f"{path.name}.part")
+    aside.write_text(json.dumps(content, indent=1) + "\n")
+    aside.rename(path)
+
+
+def is_complete(params: Common) -> bool:
+    """Whether there is nothing to do: the same run, with all that it leaves."""
+    if not is_ended(params.run_dir) or not is_same(params):
+        return False
+    made = notebook_of(params).startswith("01") and read_state(params.run_dir).get("store_hash")
+    return not made or hash_of(params.store_dir) == made
+
+
+def is_same(params: Common) -> bool:
+    """Whether what lies in the run's folder is of the same settings, store and runs."""
+    state = read_state(params.run_dir)
+    if is_old(state):
+        return _has_settings(params, state)
+    return state.get("fingerprint") == fingerprint(params)
+
+
+def is_old(state: dict[str, Any]) -> bool:
+    """Whether a run is of a harlib whose fingerprint held the bytes of its code."""
+    return "fingerprint" in state and "results_version" not in state
+
+
+def _has_settings(params: Common, state: dict[str, Any]) -> bool:
+    """Of an old run: whether its settings are these, on the same store, and no run that it builds
+    on was begun after it. A parameter that it did not know has its default."""
+    file = params.run_dir / "params.yaml"
+    then = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    changed = params.model_dump(mode="json", exclude_defaults=True).keys()
+    return (
+        all(then[key] == value if key in then else key not in changed
+            for key, value in settings(params).items())
+        and state.get("store_hash", "") in ("", _store_hash(params) or state.get("store_hash"))
+        and all(read_state(run).get("started", 0) <= state.get("started", 0)
+                for run in upstream_runs(params))
+    )  # fmt: skip
+
+
+def is_ended(run_dir: Path) -> bool:
+    """Whether a folder's run is complete, with scores by the protocol of its own parameters."""
+    if read_state(run_dir).get("status") != "complete":
+        return False
+    scored, asked = run_dir / "metrics.json", run_dir / "params.yaml"
+    if not (scored.is_file() and asked.is_file()):
+        return True
+    how, wanted = read_json(scored, "protocol")["protocol"], yaml.safe_load(asked.read_text())
+    return all(how[key] == wanted[key] for key in how.keys() & wanted.keys())
+
+
+def hash_of(store: Path) -> str:
+    """The hash of the clip store in a folder; empty when none is there."""
+    about = store / "store.json"
+    return read_json(about, "hash")["hash"] if about.is_file() else ""
+
+
+def displaces(params: Common) -> bool:
+    """Whether the run's folder holds another run, which `claim` would move aside."""
+    return params.run_dir.exists() and not is_same(params)
+
+
+def claim(params: Common) -> None:
+    """Makes the run's folder this run's own.
+
+    What an earlier run with other parameters left is moved to ``before/`` beside it (a
+    training may have cost days), numbered, and a line says so; what this very run left is kept,
+    so that it resumes.
+    """
+    run_dir, mark = params.run_dir, fingerprint(params)
+    state = read_state(run_dir)
+    if displaces(params):
+        before = _free(run_dir.parent / "before" / run_dir.name)
+        before.parent.mkdir(parents=True, exist_ok=True)
+        changed = difference(params)
+        run_dir.rename(before)
+        kept = before.relative_to(params.root)
+        print(f"{params.run} starts anew ({changed}); what it had left is now in {kept}")
+        state = {}
+    run_dir.mkdir(parents=True, exist_ok=True)
+    made_by = code(notebook_of(params))
+    if (run_dir / "checkpoints").is_dir() and (other := remark(run_dir)):
+        line = f"it resumes from checkpoints {other}"
+        write_state(run_dir, said=list(dict.fromkeys([*state.get("said", []), line])))
+        made_by = state.get("code", made_by)
+    if state.get("status") != "started":
+        write_state(
+            run_dir,
+            notebook=notebook_of(params),
+            fingerprint=mark,
+            results_version=versions(notebook_of(params)),
+            code=made_by,
+            status="started",
+            started=time.time(),
+        )
+    (run_dir / "params.yaml").write_text(
+        yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    )
+    write_json(run_dir / "environment.json", environment())
+
+
+def difference(params: Common) -> str:
+    """What makes these parameters another run than the one in their folder."""
+    run_dir = params.run_dir
+    file = run_dir / "params.yaml"
+    then = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    lines = [
+        f"{key}: {then.get(key, 'absent')} then, {value} now"
+        for key, value in settings(params).items()
+        if then and then.get(key, "absent") != value
+    ]
+    stores = read_state(run_dir).get("store_hash", ""), _store_hash(params)
+    if all(stores) and stores[0] != stores[1]:
+        lines.append(f"clip store {stores[0]} then, {stores[1]} now")
+    was, now = read_state(run_dir).get("results_version", {}), versions(notebook_of(params))
+    lines += [
+        f"results version of {stage}: {was[stage]} then, {number} now"
+        for stage, number in now.items()
+        if stage in was and was[stage] != number
+    ]
+    return "; ".join(lines) or "a run it builds on changed"
+
+
+def _free(folder: Path) -> Path:
+    """The folder's own name, or the first numbered one that nothing has."""
+    number, free = 1, folder
+    while free.exists():
+        number += 1
+        free = folder.with_name(f"{folder.name}-{number}")
+    return free
+
+
+def environment() -> dict[str, Any]:
+    """Versions, hardware and git commit, as a report needs them."""
+    return {
+        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES}
+        | {"python": platform.python_version()},
+        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "system": f"{platform.system()} {platform.machine()}",
+        **machine.describe(),
+        "cores": len(psutil.Process().cpu_affinity())
+        if sys.platform == "linux"
+        else psutil.cpu_count(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "accelerators": accelerators(),
+        "commit": _commit(),
+    }
+
+
+def accelerators() -> list[str]:
+    """Names of the NVIDIA devices; asked of the driver, so that no framework is imported."""
+    if not shutil.which("nvidia-smi"):
+        return []
+    asked = subprocess.run(
+        ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True
+    )
+    return asked.stdout.split("\n")[:-1] if asked.returncode == 0 else []
+
+
+def _commit() -> str:
+    """The checkout's commit, with ``+changes`` when files differ from it; empty outside git."""
+    git = ["git", "-C", str(study_files.CHECKOUT)]
+    try:
+        head = subprocess.run(
+            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
+        )
+        dirty = subprocess.run(
+            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True
+        )
+    except FileNotFoundError:
+        return ""
+    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")

@@ -1,0 +1,219 @@
+"""The frame of a run: begin, open the data, end."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.store.audit import Audit
+from harlib.data.store.clip_store import ClipStore
+from harlib.locks import Lock, Locked
+from harlib.progress import Stage
+from harlib.study.params.notebooks import Common, ParamsError, Trained
+from harlib.study.runs import fingerprint
+from harlib.study.widgets import live
+from harlib.study.wording import sentences
+
+_locks: dict[Path, Lock] = {}
+
+
+def lock(p: Common) -> Lock:
+    """Keeps other processes out of the run's folder until `unlock`, or this process's end.
+
+    Raises: Locked, with the process that works there and since when.
+    """
+    path = p.run_dir.with_name(f".{p.run_dir.name}.lock")
+    if path not in _locks:
+        _locks[path] = Lock(path, f"{from_root(p, p.run_dir)} is being written")
+    return _locks[path]
+
+
+def unlock(p: Common) -> None:
+    """Lets other processes have the run's folder."""
+    if held := _locks.pop(p.run_dir.with_name(f".{p.run_dir.name}.lock"), None):
+        held.release()
+
+
+def note(p: Common, line: str) -> None:
+    """Says a line in the notebook, and in `har study` when the run ends."""
+    said = fingerprint.read_state(p.run_dir).get("said", [])
+    fingerprint.write_state(p.run_dir, said=list(dict.fromkeys([*said, line])))
+    print(line)
+
+
+class Finished(ParamsError):
+    """A folder that holds a complete run, which is not the one that would begin there."""
+
+
+def start(p: Common, *, anew: bool = False) -> sentences.Sentence:
+    """Begins a run: its folder, its seed, its precision.
+
+    A run that is complete stays as it is, and the steps that follow show what it left.
+
+    Raises: Finished when the folder's complete run is another one; `anew` puts that aside. Locked
+        while another process writes to the folder; ValueError, before anything is touched, for a
+        precision that this machine lacks or another wrong value.
+    """
+    live.attend(_told_in(p))
+    if not anew and kept(p) and not fingerprint.is_same(p):
+        raise Finished(
+            f"{from_root(p, p.run_dir)} holds a finished run, which stays as it is; this one "
+            f"would be another ({fingerprint.difference(p)}). Give it a name of its own in the "
+            f'parameters cell, run = "{p.run}.mine". har study {p.study} makes the run that the '
+            f"files in params/{p.study} ask for; where that is another too, the finished one goes to "
+            f"{from_root(p, p.run_dir.parent)}/before"
+        )
+    if fingerprint.displaces(p):
+        from harlib.study import checks  # which stands on this module
+
+        checks.refuse({f"parameters of {fingerprint.notebook_of(p)}": p})
+    said, policy, slow = f"Run {p.run} of the study {p.study}, seed {p.seed}", None, []
+    if isinstance(p, Trained):
+        import keras
+
+        from harlib.training import precision
+        from harlib.training.distributed import devices
+
+        devices.prepare(p.most_devices)
+        keras.utils.set_random_seed(p.seed)
+        policy = precision.use(p.precision)
+        said, slow = f"{said}, computed in {policy}", precision.slow()
+    if not anew and fingerprint.is_complete(p):
+        return sentences.Sentence(
+            f"{said}. It is complete: what follows shows the files in {from_root(p, p.run_dir)}, "
+            "trains nothing and changes nothing."
+            + (f" Note: {other}." if (other := fingerprint.remark(p.run_dir)) else "")
+        )
+    try:
+        lock(p)
+    except Locked as error:
+        # `har study` holds the lock for the kernel that it starts
+        if error.pid != os.getppid():
+            raise
+    fingerprint.claim(p)
+    fingerprint.write_state(p.run_dir, begun=time.time(), seconds_before=_trained(p))
+    if policy:
+        fingerprint.write_state(p.run_dir, precision=policy)
+    return sentences.Sentence(
+        " ".join([f"{said}. Its files go to {from_root(p, p.run_dir)}.", *slow])
+    )
+
+
+def kept(p: Common) -> bool:
+    """Whether the run's folder holds a complete run, of which the steps change nothing."""
+    return fingerprint.read_state(p.run_dir).get("status") == "complete"
+
+
+def finish(p: Common) -> sentences.Sentence:
+    """Ends a run: from here on it counts as complete."""
+    taken = minutes(p)
+    if not kept(p):
+        fingerprint.write_state(p.run_dir, status="complete", minutes=taken, problem="")
+    unlock(p)
+    return sentences.Sentence(f"This run took {taken:.1f} minutes.")
+
+
+def minutes(p: Common) -> float:
+    """Wall time of this session, and of the epochs that an interrupted one trained before."""
+    state = fingerprint.read_state(p.run_dir)
+    if state["status"] == "complete":
+        return state["minutes"]
+    return (time.time() - state["begun"] + state["seconds_before"]) / 60
+
+
+def worked(p: Common) -> float:
+    """Minutes of a run that is not going on: the complete run's, else its epochs' alone."""
+    state = fingerprint.read_state(p.run_dir)
+    return state["minutes"] if state["status"] == "complete" else _trained(p) / 60
+
+
+def _trained(p: Common) -> float:
+    """Seconds of the epochs that the run's folder tells of."""
+    history = p.run_dir / "history.csv"
+    return float(pd.read_csv(history)["seconds"].sum()) if history.is_file() else 0.0
+
+
+def open_store(p: Common) -> ClipStore:
+    """The clip store that notebook 01 made.
+
+    Raises: FileNotFoundError that says which notebook to run.
+    """
+    if not (p.store_dir / "store.json").is_file():
+        raise FileNotFoundError(no_store(p))
+    store = ClipStore(p.store_dir)
+    if not kept(p):
+        fingerprint.write_state(p.run_dir, store_hash=store.hash, store=from_root(p, p.store_dir))
+    return store
+
+
+def no_store(p: Common) -> str:
+    """Says that the clip store is not there, and what makes it."""
+    return (
+        f"no clip store at {from_root(p, p.store_dir)}: run notebook 01 with the study's "
+        f"parameters first (har study {p.study})"
+    )
+
+
+def stage(p: Common, name: str) -> Stage:
+    """A stage of the run, which tells in the run's `progress.json` how far it is.
+
+    A training inside another run (notebook 07) tells it in that one's, with its own name. In a
+    complete run nothing is written.
+    """
+    inside, folder = p.run.partition("/")[2], _told_in(p)
+    done = fingerprint.read_state(folder).get("status") == "complete"
+    return Stage(None if done else folder, f"{inside}: {name}" if inside else name)
+
+
+def _told_in(p: Common) -> Path:
+    """The folder of the run that a person has started: around a training of notebook 07 its own."""
+    usual = p.root / "runs" / p.study / p.run
+    return usual.parent if "/" in p.run and p.run_dir == usual else p.run_dir
+
+
+def sample(
+    store: ClipStore, *, split: str = "train", videos: int = 6, frames: int = 8
+) -> tuple[list[np.ndarray], list[str]]:
+    """Evenly spaced frames of one video each of the first categories: clips and their titles."""
+    chosen = store.videos.iloc[store.rows(split)].drop_duplicates("category").head(videos)
+    clips = [
+        store.read(index, np.linspace(0, row["frames"] - 1, frames).round().astype(int))
+        for index, row in chosen.iterrows()
+    ]
+    return clips, chosen["category"].tolist()
+
+
+def catalog_file(p: Common) -> Path:
+    """Where notebook 01 leaves what was listed, found or not."""
+    return p.store_dir.with_name(f"{p.store_dir.name}-catalog.csv")
+
+
+def listed(p: Common) -> pd.DataFrame:
+    """What was listed, found or not: `video_id, category, split, group`, a row a video.
+
+    From notebook 01's catalog; for a store of `har prepare`, from the store's own audit, which
+    knows the groups of what could be decoded: every other video is its own.
+
+    Raises: FileNotFoundError when neither is there: lost videos could not be counted.
+    """
+    if catalog_file(p).is_file():
+        return Catalog.from_csv(catalog_file(p)).frame
+    if not (p.store_dir / "audit.csv").is_file():
+        raise FileNotFoundError(
+            f"neither {from_root(p, catalog_file(p))} nor {from_root(p, p.store_dir)}/audit.csv "
+            "is there, so unreadable videos could not be counted as wrong: finish the store with "
+            "har prepare"
+        )
+    videos = Audit.load(p.store_dir).videos
+    key = ["split", "category", "video_id"]
+    known = ClipStore(p.store_dir).videos[[*key, "group"]]
+    videos = videos.merge(known, "left", on=key, validate="one_to_one")
+    return videos.assign(group=videos["group"].fillna(videos["video_id"]))
+
+
+def from_root(p: Common, path: Path) -> str:
+    """The path as a person in the project's folder would type it."""
+    return str(path.relative_to(p.root)) if path.is_relative_to(p.root) else str(path)

@@ -1,0 +1,225 @@
+"""A study's files: ``params/<study>/common.yaml`` and one ``NN_name[.variant].yaml`` a run."""
+
+import os
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from harlib.study.params import yaml_text
+from harlib.study.params.base import quoted
+from harlib.study.params.errors import nearest
+from harlib.study.params.notebooks import NOTEBOOKS, Common, ParamsError, project_root, validate
+
+CHECKOUT = Path(__file__).resolve().parents[3]
+COMMON = "common.yaml"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run of a study: its notebook, what its files set, and all its parameters."""
+
+    file: Path
+    notebook: str
+    values: dict[str, Any]  # what files and options set, without the notebook's own defaults
+    params: Common
+
+    @property
+    def name(self) -> str:
+        return self.params.run
+
+    @property
+    def where(self) -> str:
+        """Its own file, as messages name it."""
+        return _short(self.file)
+
+
+def needs(notebook: str) -> tuple[str, ...]:
+    """Prefixes of the runs that a notebook builds on: models on the data, evaluation on all."""
+    return {"01": (), "05": ("01", "02", "03", "04"), "06": ()}.get(notebook[:2], ("01",))
+
+
+def notebook_path(notebook: str) -> Path:
+    """The notebook's file: the project's own, else the one of harlib's checkout."""
+    own = project_root() / "notebooks" / f"{notebook}.ipynb"
+    return own if own.is_file() else CHECKOUT / "notebooks" / f"{notebook}.ipynb"
+
+
+def defaults(notebook: str) -> dict[str, Any]:
+    """The notebook's parameters where no file and no cell says anything else."""
+    fields = NOTEBOOKS[notebook].model_fields
+    own = {key: field.get_default() for key, field in fields.items() if not field.is_required()}
+    return {"study": "demo", "run": notebook} | own
+
+
+def study_folder(study: str) -> Path:
+    """The folder of a study's parameter files, by its name or its path.
+
+    Raises: ParamsError when there is none.
+    """
+    shelves = (project_root() / "params", CHECKOUT / "params")
+    for folder in (Path(study), *(shelf / study for shelf in shelves)):
+        if any(folder.glob("[0-9][0-9]_*.yaml")):
+            return folder.resolve()
+    known = sorted({item.name for shelf in shelves for item in shelf.glob("*") if item.is_dir()})
+    raise ParamsError(f"no study {study!r}{nearest(study, known)}; there are {', '.join(known)}")
+
+
+def study_root(folder: Path) -> Path:
+    """Where the study's data, runs and reports go: beside its ``params/`` folder."""
+    return folder.parent.parent if folder.parent.name == "params" else Path.cwd()
+
+
+def chosen(
+    study: str, overrides: Mapping[str, Any] | None = None, only: Collection[str] = ()
+) -> tuple[Path, list[Run]]:
+    """A study's folder and all its runs; its project becomes `project_root`.
+
+    ``overrides`` are those of the runs in ``only``, where any are named.
+
+    Raises: ParamsError.
+    """
+    folder = study_folder(study)
+    os.environ["HARLIB_ROOT"] = str(study_root(folder))
+    runs = load_study(folder, overrides, only)
+    if unknown := set(only) - {run.name for run in runs}:
+        raise ParamsError(
+            f"no run {', '.join(sorted(unknown))} in {folder.name}; "
+            f"there are {', '.join(run.name for run in runs)}"
+        )
+    return folder, runs
+
+
+def load_study(
+    folder: Path, overrides: Mapping[str, Any] | None = None, only: Collection[str] = ()
+) -> list[Run]:
+    """All runs of a study, in order, validated.
+
+    ``overrides`` (``--set``) apply to each run whose notebook has the key, of ``only`` these runs
+    where any are named.
+
+    Raises: ParamsError, with every mistake of every file.
+    """
+    common = folder / COMMON
+    # a run before its variants: 03_c3d, then 03_c3d.modern
+    files = sorted(
+        folder.glob("[0-9][0-9]_*.yaml"), key=lambda file: file.name.removesuffix(".yaml")
+    )
+    odd = sorted(set(folder.glob("*.y*ml")) - {common, *files})
+    mistakes = [
+        f"{_short(item)}: a file of a study is named {COMMON} or NN_name[.variant].yaml"
+        for item in odd
+    ]
+    overrides, used, runs = dict(overrides or {}), set(), []
+    for file in files:
+        notebook = file.name.split(".")[0]
+        model = NOTEBOOKS.get(notebook)
+        asked = not only or file.name.removesuffix(".yaml") in only
+        legal = {
+            key: value for key, value in overrides.items() if model and key in model.model_fields
+        }
+        used |= set(legal)  # one set of flags serves the whole study and a part of it
+        try:
+            reach = legal if asked else {}
+            runs.append(load_run([common, file] if common.exists() else [file], reach))
+        except ParamsError as error:
+            mistakes += str(error).splitlines()
+    if not mistakes:
+        reached = [run for run in runs if not only or run.name in only]
+        if reached or not only:  # else `chosen` says that there is no such run
+            mistakes += [_unused(key, folder, reached) for key in overrides if key not in used]
+    if mistakes:
+        raise ParamsError("\n".join(dict.fromkeys(mistakes)))
+    return runs
+
+
+def _unused(key: str, folder: Path, runs: list[Run]) -> str:
+    """What is wrong with a ``--set`` whose key none of these runs has."""
+    elsewhere = [name for name, model in NOTEBOOKS.items() if key in model.model_fields]
+    if elsewhere:
+        return (
+            f"--set {key}: a parameter of {', '.join(elsewhere)}; what runs here is "
+            f"{', '.join(run.name for run in runs) or 'none'}: leave it out, or run one that has "
+            f"it (a file of {_short(folder)} named after the notebook)"
+        )
+    valid = dict.fromkeys(key for run in runs for key in type(run.params).model_fields)
+    return f"--set {key}: no notebook of this study has this key{nearest(key, valid)}"
+
+
+def load_run(files: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Run:
+    """One run from its files, the later ones winning; the last names run and notebook.
+
+    Raises: ParamsError.
+    """
+    files = [Path(file) for file in files]
+    last = files[-1]
+    notebook, run = last.name.split(".")[0], last.name.removesuffix(".yaml")
+    values: dict[str, Any] = {"study": last.resolve().parent.name, "run": run}
+    origins = {"": _short(last), "study": _short(last), "run": _short(last)}
+    said, where = stated(files)
+    values, origins = values | said, origins | where
+    for key, value in (overrides or {}).items():
+        values[key], origins[key] = value, f"--set {key}"
+    if notebook not in NOTEBOOKS:
+        validate(notebook, values, origins)
+    base = defaults(notebook)
+    params = validate(notebook, base | values, dict.fromkeys(base, "default") | origins)
+    return Run(last, notebook, values, params)
+
+
+def stated(files: Iterable[Path]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What the files say, the later ones winning, and by key the file that said it.
+
+    Raises: ParamsError.
+    """
+    values, origins = {}, {}
+    for file in files:
+        for key, value in _mapping(file).items():
+            values[key], origins[key] = value, _short(file)
+    return values, origins
+
+
+def of_notebook(study: str, notebook: str, run: str) -> list[Path]:
+    """The files of the study that a run of a notebook begins from: its own, else the notebook's.
+
+    Raises: ParamsError when there is no such study, or when it has only variants of the notebook.
+    """
+    folder = study_folder(study)
+    own = [folder / f"{name}.yaml" for name in (run, notebook)]
+    found = [file for file in own if file.is_file()][:1]
+    variants = sorted(file.name.removesuffix(".yaml") for file in folder.glob(f"{notebook}.*.yaml"))
+    if not found and variants:
+        raise ParamsError(
+            f"no run {run!r} in {folder.name}{nearest(run, variants)}; "
+            f"there are {', '.join(variants)}"
+        )
+    return [file for file in (folder / COMMON, *found) if file.is_file()]
+
+
+def parse_overrides(items: Iterable[str]) -> dict[str, Any]:
+    """``["epochs=3", "fps=10"]`` as a mapping; values are read as YAML."""
+    pairs = {}
+    for item in items:
+        key, equals, value = item.partition("=")
+        key = key.strip()
+        if not equals or not key.isidentifier():
+            raise ParamsError(f"--set {quoted(item)}: write it as KEY=VALUE")
+        if key in pairs:
+            raise ParamsError(f"--set {key} is given twice: leave one")
+        try:
+            pairs[key] = yaml_text.parse(value) if value else ""
+        except yaml_text.YamlError as error:
+            raise ParamsError(f"--set {key}: {error}") from None
+    return pairs
+
+
+def _mapping(file: Path) -> dict[str, Any]:
+    try:
+        return yaml_text.read(file)
+    except yaml_text.YamlError as error:
+        raise ParamsError(str(error).replace(str(file), _short(file), 1)) from None
+
+
+def _short(file: Path) -> str:
+    file, root = file.resolve(), project_root()
+    return str(file.relative_to(root)) if file.is_relative_to(root) else str(file)

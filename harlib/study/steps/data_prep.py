@@ -1,0 +1,162 @@
+"""The steps of notebook 01: from videos to an audited clip store."""
+
+import hashlib
+import json
+from pathlib import Path
+
+import pandas as pd
+
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.catalog.own_videos import groups_warning
+from harlib.data.demo import dataset
+from harlib.data.store import prepare as preparing
+from harlib.data.store.audit import Audit
+from harlib.data.store.clip_store import ClipStore
+from harlib.data.video import tar_shards
+from harlib.study.params.notebooks import DataPrep
+from harlib.study.runs import fingerprint, session
+from harlib.study.wording import sentences
+
+
+def about(p: DataPrep) -> sentences.Sentence:
+    """Whose videos these are, by the parameter ``source``."""
+    if p.source == "demo":
+        return sentences.Sentence(
+            "This study needs no download: it draws its own short videos of people who sit down, "
+            "stand up, open doors. Some actions come in pairs that are each other's reverse. A "
+            "single frame cannot tell them apart, and that is what they are for."
+        )
+    return sentences.Sentence(
+        {
+            "kinetics": "The videos are those that lists in Kinetics' format name.",
+            "ucf101": "The videos are those that lists in UCF101's format name.",
+            "folder": "The videos are those of a folder with a folder a category.",
+        }[p.source]
+    )
+
+
+def catalog(p: DataPrep) -> Catalog:
+    """Which videos there are; with ``source: demo`` they are drawn first (once)."""
+    if session.kept(p):
+        return Catalog.from_csv(session.catalog_file(p))
+    return _draw(p) if p.source == "demo" else own_videos(p)
+
+
+def own_videos(p: DataPrep) -> Catalog:
+    """The person's own videos as the parameters list them, whatever the run's folder holds.
+
+    Raises: ValueError, FileNotFoundError.
+    """
+    root = p.root / p.data_root
+    videos = root / p.videos
+    if p.source == "ucf101":
+        listed = Catalog.from_ucf101(videos, root / p.lists, split=p.lists_split)
+    elif p.source == "kinetics":
+        tables = [root / name for name in p.annotations]
+        return Catalog.from_kinetics_csv(tables, videos, categories=p.categories or None)
+    else:
+        listed = Catalog.from_folder(videos, group=p.group or None)
+        if p.held_out:
+            listed = _hold_out(listed, p.held_out)
+    return listed.select(categories=p.categories) if p.categories else listed
+
+
+def _hold_out(listed: Catalog, groups: list[str]) -> Catalog:
+    """The catalog with the videos of these groups as val and all others to learn from."""
+    frame, known = listed.frame, sorted(set(listed.frame["group"]))
+    if unknown := sorted(set(groups) - set(known)):
+        raise ValueError(
+            f"held_out: no group {', '.join(unknown)}; there are {len(known)}: "
+            f"{', '.join(known[:12])}"
+        )
+    held = frame["group"].isin(groups)
+    return Catalog(frame.assign(split=held.map({True: "val", False: "train"})), listed.name)
+
+
+def _draw(p: DataPrep) -> Catalog:
+    drawn = {
+        "train": p.train_videos,
+        "val": p.val_videos,
+        "stills": p.still_images,
+        "difficulty": p.difficulty,
+        "seed": p.seed,
+        "categories": sorted(set(p.categories)) or None,
+    }
+    how = {"workers": p.workers, "progress": session.stage(p, "drawing videos")}
+    asked = folder = p.data_dir / "source"
+    try:
+        table = dataset.write_dataset(folder, **drawn, **how)
+    except dataset.AnotherDataset:
+        name = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:8]
+        folder = asked.with_name(f"{asked.name}-{name}")
+        table = dataset.write_dataset(folder, **drawn, **how)
+    _goes_to(p, asked, folder)
+    return Catalog.from_kinetics_csv(table, folder / "videos")
+
+
+def _goes_to(p: DataPrep, asked: Path, folder: Path) -> None:
+    """Notes where this run's files go; says so when it is beside the folder asked for."""
+    asked_name, name = (session.from_root(p, path) for path in (asked, folder))
+    made = fingerprint.read_state(p.run_dir).get("made", {})
+    made.pop(asked_name, None)
+    if folder != asked:
+        made[asked_name] = name
+        size = sentences.size(
+            sum(file.stat().st_size for file in asked.rglob("*") if file.is_file())
+        )
+        session.note(
+            p,
+            f"{asked_name} ({size} on disk) was made of other videos or settings and stays; "
+            f"this run's files go to {name}",
+        )
+    fingerprint.write_state(p.run_dir, made=made)
+
+
+def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
+    """Makes the clip store (or keeps a complete one); returns the audit, one row a category."""
+    if session.kept(p):
+        return Audit.load(p.store_dir).table.reset_index()
+    settings = {"codec": p.codec, "size": p.store_size, "fps": p.fps, "quality": p.quality}
+    folder = preparing.place(listed, p.store_asked, **settings)
+    _goes_to(p, p.store_asked, folder)
+    audit = preparing.prepare(
+        listed, folder, workers=p.workers, progress=session.stage(p, "preparing videos"), **settings
+    )
+    listed.to_csv(session.catalog_file(p))
+    return audit.table.reset_index()
+
+
+def sizes(listed: Catalog, store: ClipStore) -> dict[str, int]:
+    """Bytes of the videos' files, of the store, and of the store were it uncompressed."""
+    files = {(tar_shards.split(path) or [path])[0] for path in listed.frame["path"] if path}
+    paths = [Path(file) for file in files]
+    videos = store.videos
+    pixels = int((videos["frames"] * videos["height"] * videos["width"]).sum())
+    return {
+        "video files": sum(path.stat().st_size for path in paths if path.is_file()),
+        f"this store ({store.codec})": int(store.bytes),
+        "same frames, uncompressed": 3 * pixels,
+    }
+
+
+def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> sentences.Sentence:
+    """Ends notebook 01: leaves ``data.json``, what the study's index says about the data."""
+    if session.kept(p):
+        return session.finish(p)
+    fingerprint.write_json(
+        p.run_dir / "data.json",
+        {
+            "summary": " ".join(
+                filter(
+                    None,
+                    [sentences.data(store), sentences.audit(audit), groups_warning(store.videos)],
+                )
+            ),
+            "categories": list(store.categories),
+            "videos": len(store.videos),
+            "bytes": int(store.bytes),
+            "store_hash": store.hash,
+        },
+    )
+    fingerprint.write_state(p.run_dir, store_hash=store.hash)
+    return session.finish(p)

@@ -1,0 +1,160 @@
+"""Single videos of a run: the hardest wrong ones, the surest right ones, where it looked."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import yaml
+
+from harlib import figures
+from harlib.data.loading import batches
+from harlib.data.store.clip_store import ClipStore
+from harlib.evaluation import naming
+from harlib.evaluation.hits import video_logs
+from harlib.evaluation.score import Scores
+from harlib.figures import clips as strips
+from harlib.files import read_json
+from harlib.study.params.notebooks import Common
+from harlib.study.runs import session
+from harlib.study.runs.scored_store import AnotherStore, scored_store
+from harlib.study.wording import sentences
+
+
+def best_run(table: pd.DataFrame, *, over_time: bool = False) -> str:
+    """The run of `metrics.table` with the highest video top-1; the first of equals.
+
+    over_time: of those whose network sees several frames at once, where there is one.
+    """
+    seen = ~table["model"].str.startswith("frame_cnn") if over_time else pd.Series(False)
+    table = table[seen] if seen.any() else table
+    return str(table.sort_values("video_top1", ascending=False, kind="stable").iloc[0]["run"])
+
+
+def chosen(scores: Scores, videos: int) -> pd.DataFrame:
+    """The hardest wrong videos, then the surest right ones, at most `videos` of each.
+
+    Columns: `row` (of the scores), `right`, `true`, `predicted`, `confidence` (score of what was
+    predicted), `title`. Hardest: the least score for the true category.
+    """
+    predicted = scores.video_scores.argmax(axis=1)
+    right = predicted == scores.label
+    logs = video_logs(scores)
+    ranked = scores.video_scores if logs is None else logs
+    own = ranked[np.arange(len(right)), scores.label]
+    hardest = [row for row in np.argsort(own, kind="stable") if not right[row]][:videos]
+    surest = [row for row in np.argsort(-own, kind="stable") if right[row]][:videos]
+    rows = []
+    for row in (*hardest, *surest):
+        true, called = scores.categories[scores.label[row]], scores.categories[predicted[row]]
+        confidence = float(scores.video_scores[row, predicted[row]])
+        said = sentences.percent(confidence)
+        title = f"{true}\n✓ {said}" if right[row] else f"{true}\n✗ {called}, {said}"
+        rows.append((int(row), bool(right[row]), str(true), str(called), confidence, title))
+    return pd.DataFrame(rows, columns=["row", "right", "true", "predicted", "confidence", "title"])
+
+
+def show(p: Common, scores: Scores, run_dir: Path, *, videos: int = 4) -> sentences.Sentence | None:
+    """Shows the chosen videos of a run: as rows of frames, and moving in a fold."""
+    try:
+        store = scored_store(run_dir, p.store_dir)
+    except AnotherStore as error:
+        return sentences.Sentence(error)
+    table = chosen(scores, videos)
+    index = _store_rows(store, scores, run_dir)[table["row"]]
+    clips = [store.read(row, np.arange(min(int(store.videos["frames"][row]), 64)))
+             for row in index]  # fmt: skip
+    drawn = figures.contact_sheet(clips, table["title"], colors=_colors(table))
+    figures.show(drawn)
+    titles = [title.replace("\n", ": ") for title in table["title"]]
+    speeds = store.videos["fps"].to_numpy()[index]
+    strips.show_strip(clips, titles, fps=speeds, name="the same videos, moving", limit=800_000)
+    return None
+
+
+def show_attention(
+    p: Common, scores: Scores, run_dir: Path, *, videos: int = 2, layer: str = ""
+) -> sentences.Sentence | None:
+    """Shows what in the chosen videos spoke for the category that the run named (Grad-CAM).
+
+    layer: whose maps; empty = the last that has at least 5 × 5 places.
+
+    Says why not for a network of single frames, or for a run whose weights are not kept.
+
+    Raises: ValueError for a layer that the network lacks, with the names it has.
+    """
+    from harlib.evaluation import gradcam  # needs Keras, and with it seconds
+
+    try:
+        store = scored_store(run_dir, p.store_dir)
+    except AnotherStore as error:
+        return sentences.Sentence(error)
+    model = _model(run_dir)
+    if model is None:
+        return sentences.Sentence(f"The run {run_dir.name} has kept no weights to look into.")
+    if not gradcam.maps(model):
+        return sentences.Sentence(
+            f"The network of {run_dir.name} sees one frame at a time: there is no map over time."
+        )
+    layer = gradcam.map_layer(model, layer or None).name
+    table = chosen(scores, videos)
+    dataset, order = _middle_clips(store, run_dir), _store_rows(store, scores, run_dir)
+    split = read_json(run_dir / "metrics.json")["protocol"]["split"]
+    places = {int(row): place for place, row in enumerate(store.rows(split))}
+    clips, titles, stage = [], [], session.stage(p, "where the best 3D network looked")
+    stage.begin(0, len(table))
+    for done, case in enumerate(table.itertuples(), 1):
+        clip = np.asarray(dataset[places[int(order[case.row])]]["clips"][0])
+        label = list(scores.categories).index(case.predicted)
+        heat = gradcam.gradcam(model, clip, label=label, layer=layer)
+        clips += [clip, gradcam.overlay(clip, heat)]
+        what = "what" if heat.max() > 0 else "nothing"
+        titles += [case.title, f"{what} spoke for\n{case.predicted}"]
+        stage.at(done)
+    colors = [color for color in _colors(table) for _ in range(2)]
+    names = ", ".join(" ".join(title.split()) for title in titles[::2])
+    named = naming.named(run_dir.name, naming.read(run_dir))
+    title = f"{named}\nGrad-CAM, maps of {layer}"
+    figures.show(
+        figures.contact_sheet(clips, titles, colors=colors, title=title),
+        "Frames of one clip a video, and below them the same frames with the places marked that "
+        f"spoke for the named category, by the maps of the layer {layer}: {names}",
+    )
+    return None
+
+
+def _colors(table: pd.DataFrame) -> list[str]:
+    return [figures.RIGHT if right else figures.WRONG for right in table["right"]]
+
+
+def _store_rows(store: ClipStore, scores: Scores, run_dir: Path) -> np.ndarray:
+    """Rows of the store of the scored videos, int (videos,)."""
+    split = read_json(run_dir / "metrics.json")["protocol"]["split"]
+    videos = store.videos.iloc[store.rows(split)]
+    keys = pd.MultiIndex.from_frame(videos[["category", "video_id"]])
+    wanted = pd.MultiIndex.from_arrays([scores.categories[scores.label], scores.video_id])
+    found = keys.get_indexer(wanted)
+    if (found < 0).any():
+        lost = str(scores.video_id[int((found < 0).argmax())])
+        raise ValueError(
+            f"the scored video {lost!r} is not among the {split} videos of {store.root}: the run "
+            f"was scored on another store"
+        )
+    return videos.index.to_numpy()[found]
+
+
+def _middle_clips(store: ClipStore, run_dir: Path):
+    """The middle clip of each video, as the run was scored: element i is video i of the split."""
+    how = read_json(run_dir / "metrics.json")["protocol"]
+    return batches.evaluation_batches(
+        store, split=how["split"], batch=1, frames=how["frames"], stride=how["stride"],
+        size=how["size"], clips=1, crops=1, scale=how.get("crop_scale"),
+    )  # fmt: skip
+
+
+def _model(run_dir: Path):
+    from harlib.models import keras_file
+
+    params = yaml.safe_load((run_dir / "params.yaml").read_text())
+    best = run_dir / "checkpoints" / "best.keras"
+    path = best if params.get("checkpoint") == "best" else run_dir / "model.keras"
+    return keras_file.load(path) if path.is_file() else None

@@ -1,0 +1,321 @@
+"""The steps of notebooks 02 to 04, and of `har train`: build, train, score."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from harlib import HarlibError
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.loading import batches as loader
+from harlib.data.loading import clip_input
+from harlib.data.store import prepare as preparing
+from harlib.data.store.clip_store import ClipStore
+from harlib.evaluation import metrics, naming
+from harlib.evaluation import score as scoring
+from harlib.files import read_json
+from harlib.study.params.notebooks import C3D, FrameCNN, Trained
+from harlib.study.runs import fingerprint, session
+from harlib.study.steps import inputs
+from harlib.study.wording import sentences
+
+# Models and training, and with them Keras, are imported where they are used: the command line
+# and the notebooks that work on files alone start in a second.
+
+
+def build(p: Trained, store: ClipStore, *, frames: int | None = None):
+    """The notebook's network for the store's categories, a keras.Model.
+
+    With published weights and frozen stages where the parameters name them.
+    """
+    from harlib import models
+    from harlib.models.weights import checkpoints
+    from harlib.training import finetune
+    from harlib.training.distributed import devices
+
+    if isinstance(p, FrameCNN):
+        options = {"backbone": p.backbone, "weights": p.weights, "width": p.width}
+    elif isinstance(p, C3D):
+        options = {"width": p.width, "dense": p.dense}
+        if p.weights:  # they were trained on differently scaled pixels
+            options["preprocessing"] = "c3d_port"
+    else:
+        options = {"width": p.width, "cardinality": p.cardinality}
+    if not isinstance(p, FrameCNN) and p.pixels == "residual":
+        options["preprocessing"] = "residual"
+    with devices.scope(p.devices):
+        model = models.build(
+            p.model,
+            len(store.categories),
+            frames=frames or p.frames,
+            size=p.size,
+            dropout=p.dropout,
+            **options,
+        )
+        if not isinstance(p, FrameCNN) and p.weights:
+            kept = checkpoints.load_published(model, p.root / p.weights)
+            new = f" but {', '.join(kept)}, new for these categories" if kept else ""
+            print(f"weights of {p.weights}: every layer is set{new}")
+    if p.freeze_below or p.freeze_bn:
+        finetune.freeze(model, p.freeze_below or None, batch_norm=p.freeze_bn)
+    return model
+
+
+def network_cost(p: Trained, model, store: ClipStore) -> sentences.Sentence:
+    """What training this network on this store costs, in arithmetic."""
+    from harlib import models
+
+    clips = len(store.rows(p.train_split))
+    trained = models.trainable(model)
+    return sentences.cost(models.parameters(model), models.gmacs(model), clips, p.epochs, trained)
+
+
+def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
+    """The training recipe, a `training.recipe.Recipe`, for the length of this run."""
+    from harlib.training import finetune, recipe_presets
+
+    steps = loader.steps_per_epoch(store, p.train_split, p.batch)
+    options = dict(p.recipe_options)
+    if p.mix:
+        options["mix"] = "" if p.mix == "none" else p.mix
+    if p.class_weights:
+        labels = store.videos["label"].to_numpy()[store.rows(p.train_split)]
+        options["class_weight"] = recipe_presets.balanced_weights(labels, len(store.categories))
+    plan = recipe_presets.build(
+        p.recipe, steps_per_epoch=steps, epochs=epochs or p.epochs, **options
+    )
+    return finetune.slower(plan, p.lr_multipliers) if p.lr_multipliers else plan
+
+
+def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
+    """Trains to the end of the recipe, going on where an interrupted run stopped."""
+    if session.kept(p):
+        return _taught(model, p.run_dir)
+    return _fit(p, model, plan, store, p.run_dir, session.stage(p, "training"), p.frames)
+
+
+def preflight(
+    p: Trained, model, plan, store: ClipStore, *, begun: bool = True
+) -> sentences.Table | sentences.Sentence:
+    """Checks before the hours are spent, a row each; the model stays as it is.
+
+    `model` None (what is trained comes later): a new network like it is checked. `begun` False:
+    the run has not begun, so that nothing is written into its folder.
+
+    Raises: ValueError when a check says that the result would mean nothing, unless the parameter
+    preflight says "show".
+    """
+    from harlib.training import preflight as checks
+
+    if begun and session.kept(p):
+        return sentences.Sentence("No checks before training: this run is complete.")
+    if p.preflight == "off":
+        return sentences.Sentence("No checks before training (parameter preflight).")
+    audit = checks.labels(store, p.train_split, p.validate_split or p.split)
+    with checks.same_random():
+        trial = checks.check(
+            model or build(p, store),
+            inputs.batches(p, plan, store, p.frames),
+            plan,
+            run_dir=p.run_dir,
+            validation=inputs.validation(p, store, p.frames),
+            threads=p.threads,
+            keep=p.checkpoints_kept,
+            stage=session.stage(p, "checks before training") if begun else None,
+        )
+    table = pd.concat([audit, trial], ignore_index=True)
+    if p.preflight == "stop" and len(bad := table[table["verdict"] == "stop"]):
+        found = "; ".join(f"{row.check}: {row.found}" for row in bad.itertuples())
+        raise ValueError(f"{found} (preflight: show trains all the same)")
+    return sentences.Table(table)
+
+
+def _fit(p, model, plan, store, folder, stage, frames, validate_split=None) -> pd.DataFrame:
+    import keras
+
+    from harlib.training.fit import fit
+
+    batches = inputs.batches(p, plan, store, frames)
+    validation = inputs.validation(p, store, frames, validate_split)
+    return fit(
+        model,
+        batches,
+        plan,
+        run_dir=folder,
+        validation=validation,
+        threads=p.threads,
+        checkpoint_every_s=60 * p.checkpoint_minutes,
+        checkpoint_every_steps=p.checkpoint_steps or None,
+        keep=p.checkpoints_kept,
+        identity={
+            "clip store": store.hash,
+            "precision": keras.config.dtype_policy().name,
+            "parameters": fingerprint.settings(p),
+        },
+        watchers=inputs.watchers(p, plan, folder),
+        stage=stage,
+    )
+
+
+def _taught(model, folder: Path) -> pd.DataFrame:
+    """Gives the model the weights of a complete training; returns its history."""
+    from harlib.models import keras_file
+
+    model.set_weights(keras_file.load(folder / "model.keras").get_weights())
+    return pd.read_csv(folder / "history.csv")
+
+
+def stills_store(p: FrameCNN) -> ClipStore | None:
+    """The labelled still images as a store of one-frame videos; None when none are given."""
+    if not p.stills:
+        return None
+    short_side = p.size if isinstance(p.size, int) else min(p.size)
+    size = max(short_side * 8 // 7, short_side)
+    listed = Catalog.from_stanford40(p.made(p.root / p.stills))
+    root = preparing.place(listed, p.data_dir / f"stills-store-{short_side}", size=size)
+    preparing.prepare(listed, root, size=size, progress=session.stage(p, "preparing stills"))
+    return ClipStore(root)
+
+
+def train_stills(p: FrameCNN, stills: ClipStore | None) -> tuple[object, pd.DataFrame | None]:
+    """Trains the frame CNN on stills; returns it with its history, or two Nones without stills."""
+    if stills is None:
+        return None, None
+    model, folder = build(p, stills, frames=1), p.run_dir / "stills"
+    if session.kept(p):
+        return model, _taught(model, folder)
+    plan = recipe(p, stills, epochs=p.stills_epochs)
+    splits = set(stills.videos["split"])
+    held_out = next((split for split in ("val", "test") if split in splits), "")
+    stage = session.stage(p, "training on stills")
+    history = _fit(p, model, plan, stills, folder, stage, frames=1, validate_split=held_out)
+    return model, history
+
+
+def build_on_stills(p: FrameCNN, store: ClipStore, on_stills):
+    """The network for video frames: a new one, or that of the stills with a new classifier."""
+    if on_stills is None:
+        return build(p, store)
+    from harlib import models
+    from harlib.training.distributed import devices
+
+    with devices.of(on_stills).scope():
+        return models.replace_classifier(on_stills, len(store.categories), frames=p.frames)
+
+
+def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None) -> scoring.Scores:
+    """Scores the split's videos with the chosen weights and saves ``scores.npz``, ``views.npz``.
+
+    checkpoint: by default the run's own; given, a complete run is scored again.
+    """
+    if checkpoint is None and session.kept(p):
+        return scoring.Scores.load(p.run_dir)
+    if (checkpoint or p.checkpoint) == "best":
+        model = load_model(p, "best")
+    elif p.devices > 1 and checkpoint is None:
+        model = load_model(p)  # scores on one device
+    return scoring.score(
+        model,
+        store,
+        split=p.split,
+        frames=p.frames,
+        stride=p.stride,
+        size=p.size,
+        clips=p.clips,
+        crops=p.crops,
+        scale=p.crop_scale,
+        batch=p.score_batch,
+        run_dir=p.run_dir,
+        listed=session.listed(p),
+        threads=p.threads,
+        progress=session.stage(p, f"scoring {p.split}"),
+    )
+
+
+def measure(
+    p: Trained, model, scores: scoring.Scores, *, minutes: float | None = None
+) -> sentences.Sentence:
+    """Writes ``metrics.json`` and says the result in one sentence.
+
+    minutes: of the run; by default until now.
+    """
+    if minutes is None and session.kept(p):
+        return sentences.answer(read_json(p.run_dir / "metrics.json"))
+    from harlib import models
+
+    protocol = p.model_dump(
+        include={"split", "clips", "crops", "crop_scale", "frames", "stride", "size", "checkpoint"}
+    )
+    network = {
+        "name": p.model if not isinstance(p, FrameCNN) else f"{p.model} ({p.backbone})",
+        "parameters": models.parameters(model),
+        "trainable": models.trainable(model),
+        "gmacs": models.gmacs(model),
+    } | naming.options(p.model_dump())
+    # for whoever uses the network elsewhere: what its clips are made of
+    protocol["stored"] = clip_input.stored(p.store_dir)
+    taken = session.minutes(p) if minutes is None else minutes
+    return sentences.answer(metrics.write(p.run_dir, scores, protocol, network, taken))
+
+
+def load_model(p: Trained, checkpoint: str = "last"):
+    """The trained network of a run: its ``last`` weights or the ``best`` epoch's.
+
+    Raises: FileNotFoundError that says how to get there; HarlibError for a file of another kind.
+    """
+    from harlib.models import keras_file
+
+    path = p.run_dir / {"last": "model.keras", "best": "checkpoints/best.keras"}[checkpoint]
+    if not path.is_file():
+        remedy = "set validate_split" if checkpoint == "best" else "train it first"
+        raise FileNotFoundError(f"{session.from_root(p, path)} is not there: {remedy}")
+    model = keras_file.load(path)
+    height, width = (p.size, p.size) if isinstance(p.size, int) else p.size
+    if tuple(model.input_shape[1:]) != (p.frames, height, width, 3):
+        raise HarlibError(
+            f"{session.from_root(p, path)} takes clips of {tuple(model.input_shape[1:])}, the "
+            f"run's are {(p.frames, height, width, 3)}: put its own file back, or train it again"
+        )
+    return model
+
+
+def run(p: Trained) -> sentences.Sentence:
+    """A whole model run without its notebook: `har train`."""
+    if not isinstance(p, Trained):
+        raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
+    print(session.start(p, anew=True))
+    store = session.open_store(p)
+    model = build_and_train(p, store)
+    said = measure(p, model, score(p, model, store))
+    session.finish(p)
+    return said
+
+
+def build_and_train(p: Trained, store: ClipStore):
+    """The trained network, a frame CNN by way of its stills."""
+    if isinstance(p, FrameCNN):
+        model = build_on_stills(p, store, train_stills(p, stills_store(p))[0])
+    else:
+        model = build(p, store)
+    train(p, model, recipe(p, store), store)
+    return model
+
+
+def preflight_run(p: Trained) -> sentences.Table | sentences.Sentence:
+    """`har preflight`: the checks of a model run, without leaving anything behind."""
+    import keras
+
+    from harlib.training import precision
+    from harlib.training.distributed import devices
+
+    if not isinstance(p, Trained):
+        raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
+    if not (p.store_dir / "store.json").is_file():
+        raise FileNotFoundError(
+            f"no clip store at {session.from_root(p, p.store_dir)}: make it first (har study "
+            f"{p.study} --only 01_data_prep)"
+        )
+    devices.prepare(p.most_devices)
+    keras.utils.set_random_seed(p.seed)
+    precision.use(p.precision)
+    store = ClipStore(p.store_dir)
+    return preflight(p, None, recipe(p, store), store, begun=False)

@@ -1,0 +1,94 @@
+"""A trained run scored again from its own folder, wherever that lies: `har evaluate`."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harlib.data.store.clip_store import ClipStore
+from harlib.study.params.notebooks import NOTEBOOKS, Trained, validate
+from harlib.study.runs import fingerprint, session, study_files
+from harlib.study.steps import model_run
+from harlib.study.wording import sentences
+
+
+def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> sentences.Sentence:
+    """Scores a trained run again from its own files.
+
+    By the run's own protocol its scores are written anew; by another one they go to a folder
+    `scores-…` inside the run's, which the changes name.
+
+    changes: `checkpoint`, `clips` or `crops` that replace the run's own.
+
+    Raises: FileNotFoundError when the folder holds no run, or its clip store is not there;
+        ValueError for a run that trains nothing; Locked while the run is being written.
+    """
+    run_dir, changes = Path(run_dir).absolute(), dict(changes or {})
+    own = load_params(run_dir)
+    if not isinstance(own, Trained):
+        raise ValueError(
+            f"{session.from_root(own, run_dir)} is a run of notebook "
+            f"{fingerprint.notebook_of(own)}, which trains no network to score: "
+            "give a run of notebook 02, 03 or 04"
+        )
+    p = load_params(run_dir, changes)
+    store = _store(own, run_dir)
+    other = [key for key in changes if getattr(p, key) != getattr(own, key)]
+    name = "-".join(("scores", *(f"{key}_{getattr(p, key)}" for key in other)))
+    folder = run_dir / name if other else run_dir
+    session.lock(own)
+    try:
+        model = model_run.load_model(p, p.checkpoint)
+        placed = p.at(folder, store.root)
+        scores = model_run.score(placed, model, store, checkpoint="last")
+        said = model_run.measure(placed, model, scores, minutes=session.worked(own))
+    finally:
+        session.unlock(own)
+    if not other:
+        return said
+    lie = f"These scores lie in {session.from_root(own, folder)}; the run's own are as they were."
+    return sentences.Sentence(f"{said} {lie}")
+
+
+def load_params(run_dir: Path, changes: Mapping[str, Any] | None = None):
+    """The parameters of a run's folder, which may be moved; what an older harlib did not know has
+    its default.
+
+    Files that a training needs are not looked for.
+
+    Raises: FileNotFoundError without params.yaml; ParamsError.
+    """
+    file, changes = run_dir / "params.yaml", dict(changes or {})
+    if not file.is_file():
+        raise FileNotFoundError(f"{run_dir} holds no params.yaml: give a folder of runs/<study>/")
+    values = yaml.safe_load(file.read_text())
+    notebook = fingerprint.read_state(run_dir).get("notebook", values["run"].split(".")[0])
+    if notebook in NOTEBOOKS:
+        values = study_files.defaults(notebook) | values
+    origins = dict.fromkeys(values, str(file)) | {key: f"--{key}" for key in changes}
+    return validate(notebook, values | changes, origins, on_disk=False).at(run_dir)
+
+
+def _store(p: Trained, run_dir: Path) -> ClipStore:
+    """The clip store that a run was trained on, also where the study has another one by now.
+
+    Raises: FileNotFoundError.
+    """
+    state = fingerprint.read_state(run_dir)
+    roots = [folder.parent for folder in run_dir.parents if folder.name == "runs"] + [p.root]
+    places = [root / state["store"] for root in roots if "store" in state]
+    places.append(p.store_dir)
+    for root in roots:
+        places += sorted(file.parent for file in (root / "data" / p.study).glob("*/store.json"))
+    there = {place: fingerprint.hash_of(place) for place in dict.fromkeys(places)}
+    wanted = state.get("store_hash", "")
+    for place, own in there.items():
+        if own and wanted in ("", own):
+            return ClipStore(place)
+    others = [f"{session.from_root(p, place)} is {own}" for place, own in there.items() if own]
+    raise FileNotFoundError(
+        f"the clip store {wanted} that {session.from_root(p, run_dir)} was trained on is not at "
+        f"{session.from_root(p, places[0])}; {', '.join(others) or 'no other one is there'}: make "
+        "it again with notebook 01 and the run's parameters"
+    )

@@ -1,0 +1,218 @@
+"""The steps of notebook 05: what a study's runs left."""
+
+from pathlib import Path
+
+import pandas as pd
+
+from harlib import figures
+from harlib.data.demo import dataset
+from harlib.evaluation import comparison, hits, intervals, metrics, naming
+from harlib.evaluation import score as scoring
+from harlib.files import read_json
+from harlib.study.params.notebooks import Evaluation
+from harlib.study.runs import fingerprint, session
+from harlib.study.wording import sentences
+
+
+def scored_runs(p: Evaluation) -> dict[str, Path]:
+    """The study's scored runs, in order: those in ``runs``, else all complete ones.
+
+    Each by what stands beside its numbers: its name, its network, and what that sees. Keeps for
+    the run's card which clip stores they were scored on.
+
+    Raises: FileNotFoundError when a named run has no scores, or when there is none at all.
+    """
+    folder = p.run_dir.parent
+    found = {
+        path.parent.name: path.parent
+        for path in sorted(folder.glob("[0-9][0-9]_*/metrics.json"))
+        if fingerprint.is_ended(path.parent)
+    }
+    if p.runs and (absent := [name for name in p.runs if name not in found]):
+        raise FileNotFoundError(
+            f"no complete scores of {', '.join(absent)} in {session.from_root(p, folder)}; "
+            f"there are {', '.join(found) or 'none'}"
+        )
+    if not found:
+        raise FileNotFoundError(
+            f"no scored run in {session.from_root(p, folder)}: run a model notebook first"
+        )
+    chosen = {name: found[name] for name in p.runs} if p.runs else found
+    stores = {fingerprint.read_state(folder).get("store_hash", "–") for folder in chosen.values()}
+    if not session.kept(p):
+        fingerprint.write_state(p.run_dir, store_hash=", ".join(sorted(stores)))
+    return {naming.named(name, naming.read(folder)): folder for name, folder in chosen.items()}
+
+
+def load_scores(runs: dict[str, Path]) -> dict[str, scoring.Scores]:
+    """The scores of each run by its name."""
+    return {name: scoring.Scores.load(folder) for name, folder in runs.items()}
+
+
+def pairs(categories) -> tuple[tuple[str, str], ...]:
+    """The reversed pairs of the embedded videos whose two categories are both there."""
+    there = set(categories)
+    return tuple(pair for pair in dataset.PAIRS if there.issuperset(pair))
+
+
+def pair_accuracy(scores: scoring.Scores) -> pd.DataFrame:
+    """``metrics.pair_accuracy`` for the pairs that are there; an empty table without any."""
+    there = pairs(scores.categories)
+    return metrics.pair_accuracy(scores, there) if there else pd.DataFrame()
+
+
+def groups(scores: dict[str, scoring.Scores]) -> sentences.Sentence:
+    """Whether it is known which of the scored videos belong together."""
+    videos = [pd.DataFrame({"video_id": s.video_id, "group": s.group}) for s in scores.values()]
+    return sentences.groups(pd.concat(videos).drop_duplicates(ignore_index=True))
+
+
+def accuracy_table(table: pd.DataFrame) -> sentences.Table:
+    """The accuracies of ``metrics.table``, best first, as a reader wants them."""
+    table = table.sort_values("video_top1", ascending=False, kind="stable")
+    table["95 % interval"] = [
+        f"{100 * row.low:.1f} to {100 * row.high:.1f} %" for row in table.itertuples()
+    ]
+    columns = ["run", "video_top1", "95 % interval", "video_top5", "mean_class", "clip_top1",
+               "clip_top5", "clip_mean_class", "minutes", "parameters", "gmacs"]  # fmt: skip
+    left_out = [name for name in ("video_top5", "clip_top5") if table[name].isna().all()]
+    return sentences.Table(table[columns].drop(columns=left_out))
+
+
+def cost_reading(table: pd.DataFrame) -> sentences.Sentence:
+    """Whether the run that spends most arithmetic on a video is also the most accurate."""
+    if len(table) < 2:
+        return sentences.Sentence("There is one run: nothing to compare its cost with.")
+    cost = table["gmacs"] * table["views"]
+    dear = table.loc[cost.idxmax()]
+    best = table.sort_values("video_top1", ascending=False, kind="stable").iloc[0]
+    spent = f"{cost.max():.3g} billion multiply-adds a video"
+    if dear["video_top1"] == best["video_top1"]:
+        return sentences.Sentence(
+            f"{dear['run']} spends the most, {spent}, and no run names more of the videos "
+            f"({sentences.percent(dear['video_top1'])})."
+        )
+    return sentences.Sentence(
+        f"{dear['run']} spends the most, {spent}, and names "
+        f"{sentences.percent(dear['video_top1'])} of the videos; {best['run']} spends {cost[best.name]:.3g} billion and names "
+        f"{sentences.percent(best['video_top1'])}."
+    )
+
+
+def protocol_table(runs: dict[str, Path]) -> sentences.Table:
+    """How each run was scored."""
+    names = {"split": "split", "clips": "clips a video", "crops": "crops a clip",
+             "crop_scale": "crop, share of the frame", "frames": "frames a clip",
+             "stride": "stride, frames", "size": "pixels a side",
+             "checkpoint": "weights"}  # fmt: skip
+    rows = []
+    for name, folder in runs.items():
+        measured = read_json(folder / "metrics.json", "protocol", "video")
+        how = {said: measured["protocol"].get(key) for key, said in names.items()}
+        rows.append({"run": name, "videos": measured["video"]["n"]} | how)
+    return sentences.Table(pd.DataFrame(rows))
+
+
+def comparison_table(compared: pd.DataFrame) -> sentences.Table:
+    """`comparison.compare_all`, a row a pair of runs, as a reader wants it."""
+    rows = [
+        {
+            "run A": row.a,
+            "run B": row.b,
+            "A − B, points": f"{100 * row.difference:+.1f}",
+            "95 % interval, points": f"{100 * row.low:+.1f} to {100 * row.high:+.1f}",
+            "only A right": row.only_a,
+            "only B right": row.only_b,
+            "both right": row.both,
+            "neither right": row.neither,
+            "p (McNemar)": f"{row.p:.2g}",
+        }
+        for row in compared.itertuples()
+    ]
+    return sentences.Table(pd.DataFrame(rows))
+
+
+def show_confusions(scores: dict[str, scoring.Scores]) -> None:
+    """Shows one confusion matrix a run."""
+    for name, own in scores.items():
+        matrix = metrics.confusion(own)
+        figures.show(figures.confusion(matrix, own.categories, title=name))
+
+
+def confused_table(scores: dict[str, scoring.Scores], n: int) -> sentences.Table:
+    """The most frequent confusions of each run."""
+    tables = [metrics.most_confused(own, n=n).assign(run=name) for name, own in scores.items()]
+    return sentences.Table(pd.concat(tables)[["run", "true", "predicted", "videos", "share"]])
+
+
+def show_most_confused(scores: scoring.Scores, name: str, n: int) -> sentences.Sentence | None:
+    """Shows one run's most frequent confusions; says so when it has none."""
+    table = metrics.most_confused(scores, n=n)
+    table = table[table["videos"] > 0]
+    if not len(table):
+        return sentences.Sentence(f"{name} confuses no two categories.")
+    figures.show(figures.top_confusions(table))
+    return None
+
+
+def show_difference(
+    scores: dict[str, scoring.Scores], table: pd.DataFrame
+) -> sentences.Sentence | None:
+    """Shows on which categories the two best runs of ``metrics.table`` differ."""
+    ranked = table.sort_values("video_top1", ascending=False, kind="stable")["run"]
+    if len(ranked) < 2:
+        return sentences.Sentence("There is one run: nothing to compare it with.")
+    first, second = ranked.iloc[:2]
+    apart = comparison.category_difference(scores[first], scores[second])
+    figures.show(figures.category_difference(apart, names=(first, second)))
+    return None
+
+
+def show_reliability(scores: dict[str, scoring.Scores]) -> None:
+    """Shows how often each run is right when it is so sure, with its calibration error."""
+    bins = {name: metrics.reliability(own) for name, own in scores.items()}
+    errors = {name: metrics.calibration_error(own) for name, own in scores.items()}
+    figures.show(figures.reliability(bins, error=errors))
+
+
+def ensemble(scores: dict[str, scoring.Scores], best: str) -> sentences.Sentence:
+    """What the mean of all runs' scores reaches, beside the best run alone."""
+    if len(scores) < 2:
+        return sentences.Sentence("There is one run: no ensemble to make.")
+    together = comparison.ensemble(scores)
+    right, apart = hits.right_videos(together), comparison.compare(together, scores[best])
+    low, high = intervals.bootstrap_interval(right, hits.all_groups(together))
+    chance = ", which may be chance" if apart["low"] <= 0 <= apart["high"] else ""
+    return sentences.Sentence(
+        f"The mean of the scores of all {len(scores)} runs names the action in "
+        f"{sentences.percent(right.mean())} of the videos (95 % interval {100 * low:.1f} to "
+        f"{100 * high:.1f} %): {100 * apart['difference']:+.1f} points against {best} alone (95 % "
+        f"interval {100 * apart['low']:+.1f} to {100 * apart['high']:+.1f}){chance}."
+    )
+
+
+def show_pairs(scores: dict[str, scoring.Scores]) -> sentences.Sentence:
+    """Shows how often each run tells a category from its reverse, and says which do; says so when
+    there are none."""
+    tables = {name: pair_accuracy(own) for name, own in scores.items()}
+    if not any(map(len, tables.values())):
+        return sentences.pairs(pd.DataFrame())
+    figures.show(figures.pairs(tables))
+    apart = [name for name, table in tables.items() if table.iloc[-1]["low"] > 0.5]
+    said = (
+        f"More than chance explains: {'; '.join(apart)}."
+        if apart
+        else ("No run reaches more than chance explains.")
+    )
+    return sentences.Sentence(
+        "Categories that are each other's reverse hold the same poses in the opposite order. A "
+        "network that does not see order prefers the true one of the two in half of their videos. "
+        + said
+    )
+
+
+def pairs_table(scores: dict[str, scoring.Scores]) -> sentences.Table:
+    """The reversed pairs that each run confuses, with the number of videos."""
+    tables = [pair_accuracy(own).assign(run=name) for name, own in scores.items()]
+    table = pd.concat(tables)
+    return sentences.Table(table[["run", *table.columns.drop("run")]])

@@ -1,0 +1,106 @@
+"""What the best model's card and the index say of its network, and how to use it."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from harlib.study.report import index, model_card
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+import hand_made_study
+
+pytestmark = pytest.mark.quick
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A scored C3D at half width, frozen but for 10 parameters; it tells how its clips are made."""
+    folder = tmp_path / "runs" / "mine" / "03_c3d"
+    hand_made_study._model_run(folder, seed=0, skill=1.0)
+    change(folder / "metrics.json", lambda about: (
+        about["model"].update(name="c3d_bn", width=0.5, pixels="rgb", parameters=1000,
+                              trainable=10),
+        about["protocol"].update(stored={"fps": 8.0, "size": 56}, crop_scale=0.857),
+    ))  # fmt: skip
+    return folder
+
+
+def change(file, how):
+    about = json.loads(file.read_text())
+    how(about)
+    file.write_text(json.dumps(about))
+
+
+def network(run):
+    return dict(model_card.facts(run)["sections"])["The network"]
+
+
+def test_the_card_says_what_a_clip_is_and_counts_what_was_trained(run):
+    lines = network(run)
+    assert lines[0].startswith(
+        "c3d_bn, width 0.5, RGB frames, 16 × 48 × 48: 1,000 parameters, 10 of them trained; "
+    )
+    assert (
+        "uint8 RGB (batch, frames, height, width, 3): 16 frames at 8 a second; short side brought "
+        "to 56 pixels, then the middle 48 × 48 pixels" in lines[1]
+    )
+    assert model_card.facts(run)["title"].startswith("c3d_bn, width 0.5, RGB frames, 16 × 48 × 48")
+
+
+@pytest.mark.parametrize(("checkpoint", "file"), [
+    ("last", "model.keras"), ("best", "checkpoints/best.keras")
+])  # fmt: skip
+def test_the_card_names_a_path_that_exists(run, tmp_path, checkpoint, file):
+    change(run / "metrics.json", lambda about: about["protocol"].update(checkpoint=checkpoint))
+    assert network(run)[2:] == ["Its weights are not kept in its run's folder."]
+    (run / file).parent.mkdir(exist_ok=True)
+    (run / file).touch()
+    load, elsewhere = network(run)[2:]
+    (named,) = re.findall(r'load_model\("(.+?)"\)', load)
+    assert (tmp_path / named).is_file()
+    assert "Without harlib a keras file cannot be opened." in load
+    option = " --checkpoint best" if checkpoint == "best" else ""
+    assert f"har export runs/mine/03_c3d{option} --to onnx" in elsewhere
+    assert "README.json" in elsewhere and "example" in elsewhere
+
+
+def test_index_and_card_leave_out_top_5_of_five_categories(run):
+    page = index.write_index(run.parent).read_text()
+    assert "top‑5" not in page and "Top-5" not in page  # hand_made_study has five categories
+    assert (
+        "The only scored run: 03_c3d (c3d_bn, width 0.5, RGB frames, 16 × 48 × 48) names the action"
+        in page.replace("\u00a0", " ")
+    )
+
+
+def test_runs_that_are_equal_are_no_best_of(run):
+    twin = run.with_name("03_c3d.twin")
+    hand_made_study._model_run(twin, seed=0, skill=1.0)
+    page = index.write_index(run.parent).read_text()
+    assert "2 of 2 scored runs are equally good, among them: 03_c3d" in page
+
+
+def test_a_guess_inside_the_interval_is_said_on_the_index(run):
+    change(run / "metrics.json", lambda about: about.update(majority=about["video"]["top1"]))
+    page = index.write_index(run.parent).read_text()
+    assert "lies within the interval: nothing shows that more was learned" in page
+
+
+def test_a_run_of_an_earlier_version_is_still_read(run):
+    def older(about):
+        for key in ("width", "pixels", "trainable"):
+            about["model"].pop(key)
+        about["protocol"].pop("stored")
+        about["video"]["top5"] = about["clip"]["top5"] = 1.0
+
+    change(run / "metrics.json", older)
+    params = yaml.safe_load((run / "params.yaml").read_text())
+    (run / "params.yaml").write_text(yaml.safe_dump(params | {"model": "c3d_bn", "width": 0.5}))
+    lines = network(run)
+    assert lines[0].startswith("c3d_bn, width 0.5, RGB frames, 16 × 48 × 48: 1,000 parameters; ")
+    assert "at a rate that is not known any more" in lines[1]
+    assert "top‑5" not in index.write_index(run.parent).read_text()
