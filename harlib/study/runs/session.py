@@ -63,8 +63,8 @@ def start(p: Common, *, anew: bool = False) -> sentences.Sentence:
             f"{from_root(p, p.run_dir)} holds a finished run, which stays as it is; this one "
             f"would be another ({fingerprint.difference(p)}). Give it a name of its own in the "
             f'parameters cell, run = "{p.run}.mine". har study {p.study} makes the run that the '
-            f"files in params/{p.study} ask for; where that is another too, the finished one goes to "
-            f"{from_root(p, p.run_dir.parent)}/before"
+            f"files in params/{p.study} ask for; where that is another too, the finished one goes "
+            f"to {from_root(p, p.run_dir.parent)}/before"
         )
     if fingerprint.displaces(p):
         from harlib.study import checks  # which stands on this module

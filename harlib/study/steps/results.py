@@ -94,7 +94,8 @@ def cost_reading(table: pd.DataFrame) -> sentences.Sentence:
         )
     return sentences.Sentence(
         f"{dear['run']} spends the most, {spent}, and names "
-        f"{sentences.percent(dear['video_top1'])} of the videos; {best['run']} spends {cost[best.name]:.3g} billion and names "
+        f"{sentences.percent(dear['video_top1'])} of the videos; {best['run']} spends "
+        f"{cost[best.name]:.3g} billion and names "
         f"{sentences.percent(best['video_top1'])}."
     )
 
