@@ -1,10 +1,77 @@
-"""Files that harlib wrote, read back with a clear error."""
+"""Files that appear whole or not at all, and JSON read back with a clear error."""
 
 import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from harlib import HarlibError
+
+
+@contextmanager
+def appearing(path: Path, *, durable: bool = True, suffix: str = ".part") -> Iterator[Path]:
+    """A path to write to; when the block ends, the file takes the place of `path` in one rename.
+
+    Where the block fails there is nothing new. What a killed process leaves, `strays` finds.
+
+    Args:
+        durable: also survives a power cut: the file and its folder are flushed to the disk.
+        suffix: of the path to write to, for what chooses a format by it. With another than the
+            file's own nobody who looks for such files takes half a file for one.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # a name of its own: a killed run's orphaned worker may still be writing the same file
+    aside = path.with_name(f".part-{uuid.uuid4().hex}-{path.stem}{suffix}")
+    try:
+        yield aside
+        if durable:
+            flush(aside)
+        os.replace(aside, path)
+        if durable:
+            flush(path.parent)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def strays(folder: Path) -> Iterable[Path]:
+    """Files in the folder that `appearing` began and nobody finished, while no one writes there."""
+    return Path(folder).glob(".part-*")
+
+
+def flush(path: Path) -> None:
+    """Waits until a file's content, or a folder's entries, are on the disk."""
+    if os.name != "posix" and path.is_dir():
+        return  # Windows opens no folder
+    handle = os.open(path, os.O_RDWR if os.name != "posix" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_text(path: Path, text: str, *, durable: bool = True) -> None:
+    """Writes a text file (UTF-8, line ends as they are)."""
+    with appearing(path, durable=durable) as part:
+        part.write_text(text, encoding="utf-8", newline="")
+
+
+def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
+    """Writes a JSON file that a person can read. Raises ValueError for NaN and infinity."""
+    text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
+    write_text(path, text + "\n", durable=durable)
+
+
+def write_npz(path: Path, **arrays: Any) -> None:
+    """Writes arrays as an uncompressed `.npz` file."""
+    import numpy as np
+
+    with appearing(path) as part, open(part, "wb") as file:
+        np.savez(file, **arrays)
+        file.close()  # before it is flushed and renamed
 
 
 def read_json(path: Path, *keys: str) -> Any:
@@ -13,7 +80,7 @@ def read_json(path: Path, *keys: str) -> Any:
     Raises: HarlibError when it is cut, edited into something else, or lacks a key; OSError.
     """
     try:
-        content = json.loads(Path(path).read_text())
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
     except ValueError as error:
         raise HarlibError(f"{path} is no JSON ({error}); {_REMEDY}") from error
     if keys and not isinstance(content, dict):

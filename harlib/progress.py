@@ -16,6 +16,8 @@ from typing import Any
 
 from tqdm import tqdm
 
+from harlib import files
+
 NAME = "progress.json"
 # From so many pieces on, their mean is taken for that of all.
 _ENOUGH = 3
@@ -114,10 +116,7 @@ class Stage:
             return
         left = None if seconds_left is None else round(seconds_left, 1)
         state = {"stage": self.name, "done": done, "total": total, "seconds_left": left} | more
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        aside = self.path.with_name(f".part-{os.getpid()}-{NAME}")
-        aside.write_text(json.dumps(state))
-        aside.replace(self.path)
+        files.write_json(self.path, state, durable=False)
         self._written = self._clock()
 
 

@@ -1,4 +1,4 @@
-"""Files that harlib wrote and something cut or changed: one line says which and what to do."""
+"""Files of harlib: written whole or not at all; one line when something cut or changed them."""
 
 import sys
 from pathlib import Path
@@ -6,13 +6,42 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from harlib import HarlibError, cli
+from harlib import HarlibError, cli, files
 from harlib.files import read_json
 
 sys.path.insert(0, str(Path(__file__).parent / "browser"))
 import hand_made_study
 
 pytestmark = pytest.mark.quick
+
+
+@pytest.mark.parametrize("durable", [True, False])
+def test_a_file_appears_whole_or_not_at_all(tmp_path, durable):
+    file = tmp_path / "a" / "model.keras"
+    with files.appearing(file, durable=durable, suffix=".keras") as part:
+        part.write_text("one")
+        assert part.suffix == ".keras" and not file.exists()
+        assert list(files.strays(file.parent)) == [part]
+    assert file.read_text() == "one"
+    with pytest.raises(OSError, match="full"), files.appearing(file, durable=durable) as part:
+        part.write_text("half")
+        raise OSError("the disk is full")
+    assert [*file.parent.iterdir()] == [file] and file.read_text() == "one"
+
+
+def test_half_a_file_is_not_taken_for_one(tmp_path):
+    with files.appearing(tmp_path / "part.json") as part:
+        assert part.parent == tmp_path and not list(tmp_path.glob("*.json"))
+        part.write_text("{}")
+    assert files.read_json(tmp_path / "part.json") == {}
+
+
+def test_json_of_no_number_is_refused_and_the_old_file_stays(tmp_path):
+    files.write_json(tmp_path / "a.json", {"é": [1, None]})
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        files.write_json(tmp_path / "a.json", {"a": float("nan")})
+    assert files.read_json(tmp_path / "a.json") == {"é": [1, None]}
+    assert (tmp_path / "a.json").read_text(encoding="utf-8").count("\n") == 6
 
 
 @pytest.mark.parametrize(

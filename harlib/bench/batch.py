@@ -2,8 +2,9 @@
 
 import psutil
 
+from harlib import files
 from harlib.bench.child_process import Child, ChildError
-from harlib.bench.train import POLICIES, write
+from harlib.bench.train import POLICIES
 
 _SHARE = 0.9  # of the free memory, for a try that is given no limit
 _UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
@@ -60,7 +61,7 @@ def run(
             rows.append({"bench": "batch"} | spec | (found or {"batch": 0}) | {"limit": limit})
             say(line(rows[-1]))
             if json_file:
-                write(json_file, rows)
+                files.write_json(json_file, rows)
     return rows
 
 

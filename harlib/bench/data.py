@@ -7,7 +7,6 @@ and need a quiet machine, see `harlib.bench.scaling`. All files are read from th
 disk's speed is not measured.
 """
 
-import json
 import os
 import platform
 import tempfile
@@ -26,6 +25,7 @@ from harlib.data.loading.batches import training_batches
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.codecs import CODECS
 from harlib.data.store.prepare import prepare
+from harlib.files import write_json
 
 FRAMES, SIZE, SHORT_SIDE, BATCH = 16, 112, 128, 8
 # Kinetics-600: 350,000 training and 27,000 validation videos
@@ -50,9 +50,9 @@ def run(
 
     Args:
         videos: folder of videos, at any depth.
-        as_kinetics: first write them as files like Kinetics' own, see `files.as_kinetics`, because
-            size, codec and keyframes decide what decoding on the fly costs; by default embedded
-            videos are.
+        as_kinetics: first write them as files like Kinetics' own (`kinetics_like.as_kinetics`),
+            because size, codec and keyframes decide what decoding on the fly costs; by default
+            embedded videos are.
         json_file, figure: files to write the rows and the drawing to.
         seconds: length of one measurement.
         say: told what is being measured.
@@ -92,7 +92,7 @@ def run(
     device = {"videos": f"{len(paths)} videos{like}", "device": _device()}
     rows = [{"bench": "data", **row, **device} for row in rows]
     if json_file:
-        Path(json_file).write_text(json.dumps(rows, indent=1) + "\n")
+        write_json(json_file, rows)
     if figure:
         from harlib.bench.figures import bytes_and_speed
         from harlib.figures.style import png

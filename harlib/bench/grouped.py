@@ -6,9 +6,8 @@ import time
 import keras
 import numpy as np
 
-from harlib import machine, models
+from harlib import files, machine, models
 from harlib.bench.engines import device
-from harlib.bench.train import write
 from harlib.models import grouped_conv3d
 from harlib.models.layers import GroupedConv3D
 from harlib.training import precision
@@ -78,7 +77,7 @@ def run(networks=NETWORKS, *, dtypes=None, turns=3, json_file=None, say=print):
                 ]
                 say(line(rows[-len(times) :]))
             if json_file:
-                write(json_file, rows)
+                files.write_json(json_file, rows)
     return rows
 
 

@@ -1,13 +1,11 @@
 """Clips/s of training and inference: harlib and its peers in one run, turn by turn."""
 
 import contextlib
-import json
-import os
 import statistics
 from pathlib import Path
 
 import harlib
-from harlib import machine
+from harlib import files, machine
 from harlib.bench.child_process import Child, ChildError
 
 ENGINES = ("harlib", "keras-stock", "torch", "onnxruntime", "openvino")
@@ -84,7 +82,7 @@ def run(
             ]
             rows += _alternate(specs, steps, seconds, limit_s, rates, say)
             if json_file:
-                write(json_file, rows)
+                files.write_json(json_file, rows)
     return rows
 
 
@@ -169,11 +167,3 @@ def table(rows):
                 lines.append(f"{model} {mode}: harlib {policy} {ratio:.2f} x {peer} {other}")
     devices = sorted({row["device"] for row in rows if "device" in row})
     return "\n".join([*lines, f"device: {'; '.join(devices)}"])
-
-
-def write(path, rows):
-    """The rows as JSON, in one step."""
-    path = Path(path)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(rows, indent=1) + "\n")
-    os.replace(aside, path)

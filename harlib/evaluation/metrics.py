@@ -4,9 +4,7 @@ Videos that were listed but could not be read count as wrong everywhere, except 
 matrix, which has no column for them.
 """
 
-import json
 import math
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -19,6 +17,7 @@ from harlib.evaluation.calibration import calibration_error, reliability
 from harlib.evaluation.comparison import category_difference, compare, compare_all, ensemble
 from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs, view_counts
 from harlib.evaluation.intervals import bootstrap_interval
+from harlib.files import write_json
 
 __all__ = [
     "bootstrap_interval",
@@ -244,11 +243,7 @@ def write(run_dir, scores, protocol, model, minutes):
             raise ValueError(f"{name} has the keys {sorted(given)}, {absent} are missing")
     metrics = summary(scores) | {"protocol": dict(protocol), "model": dict(model)}
     metrics["minutes"] = float(minutes)
-    path = Path(run_dir) / "metrics.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    aside.write_text(json.dumps(_plain(metrics), indent=2, allow_nan=False) + "\n")
-    os.replace(aside, path)
+    write_json(Path(run_dir) / "metrics.json", _plain(metrics))
     return metrics
 
 

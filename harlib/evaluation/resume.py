@@ -8,12 +8,14 @@ from pathlib import Path
 
 import numpy as np
 
+from harlib.files import write_npz
+
 NAME = "scoring.part"  # folder in the run's
 EVERY_S = 30.0
 FIELDS = ("video", "view", "probabilities", "logs")  # of an answer
 
 
-def resumed(run_dir, key, compute, write, *, say=print):
+def resumed(run_dir, key, compute, *, say=print):
     """Yields the answers for all batches: those kept in `run_dir`, then the missing ones.
 
     The order, and with it every sum over the answers, is that of an undisturbed scoring. Kept
@@ -22,7 +24,6 @@ def resumed(run_dir, key, compute, write, *, say=print):
     key: `mark` of the scoring. run_dir: None keeps nothing.
     compute: called with the number of batches done; gives the answers for the others, tuples
         (video int (n,), view int (n,), probabilities and logs float32 (n, classes)).
-    write: `score.write_npz`.
     """
     folder = None if run_dir is None else Path(run_dir) / NAME
     done = 0
@@ -44,12 +45,12 @@ def resumed(run_dir, key, compute, write, *, say=print):
             if folder is not None:
                 answers.append(answer)
                 if time.monotonic() - saved >= EVERY_S:
-                    _save(folder, key, first, done, answers, write)
+                    _save(folder, key, first, done, answers)
                     answers, first, saved = [], done, time.monotonic()
             yield answer
     except BaseException:  # Ctrl-C, or whoever reads this gave up: keep the last seconds too
         if answers:
-            _save(folder, key, first, done, answers, write)
+            _save(folder, key, first, done, answers)
         raise
 
 
@@ -69,13 +70,13 @@ def mark(model, store, **settings):
     return digest.hexdigest()
 
 
-def _save(folder, key, first, end, answers, write):
+def _save(folder, key, first, end, answers):
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "key").write_text(key)
     parts = (np.concatenate(part) for part in zip(*answers, strict=True))
     # the batches it holds: names sort by number
     path = folder / f"{first:012d}-{end:012d}.npz"
-    write(path, **dict(zip(FIELDS, parts, strict=True)))
+    write_npz(path, **dict(zip(FIELDS, parts, strict=True)))
 
 
 def _kept(folder, key, say):

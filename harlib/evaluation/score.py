@@ -1,6 +1,5 @@
 """Views of a video -> class scores, at the level of single views and of whole videos."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ import pandas as pd
 from harlib.data.loading import batches
 from harlib.evaluation import resume
 from harlib.evaluation.predict import ScoreError, answers, logarithms, logged, network
+from harlib.files import write_npz
 from harlib.progress import shown
 
 # Below this a float32 loses digits, and soon is 0: there its logarithm tells two apart.
@@ -141,17 +141,6 @@ class Scores:
         return cls(**arrays)
 
 
-def write_npz(path, **arrays):
-    """Writes arrays to `path` in one step: readers see the old file or the whole new one."""
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with open(aside, "wb") as file:
-            np.savez(file, **arrays)
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
 def score(
     model,
     store,
@@ -214,7 +203,7 @@ def score(
     key = None if run_dir is None else resume.mark(model, store, **settings)
     fast = logged(network(model))
     every = resume.resumed(
-        run_dir, key, lambda done: answers(fast, dataset, store, batch, done, threads), write_npz
+        run_dir, key, lambda done: answers(fast, dataset, store, batch, done, threads)
     )
     done = 0
     with shown(progress, f"scoring {split}", "batch", kept=run_dir is not None) as bar:

@@ -14,7 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from harlib import HarlibError
+from harlib import HarlibError, files
 
 
 class CheckpointError(HarlibError):
@@ -23,24 +23,6 @@ class CheckpointError(HarlibError):
 
 class CheckpointMismatch(HarlibError):
     """The checkpoint was made with other parameters or data; the message shows the difference."""
-
-
-def write_atomically(path: Path, write: Callable[[Path], None], *, durable: bool = True) -> None:
-    """Let `write` fill a file beside `path`, then put it in `path`'s place in one rename.
-
-    `durable` also survives a power cut: the file and its folder are flushed to the disk.
-    """
-    path = Path(path)
-    part = path.with_name(f".part-{os.getpid()}-{path.name}")
-    try:
-        write(part)
-        if durable:
-            _flush(part)
-        part.replace(path)
-        if durable:
-            _flush(path.parent)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def capture(model: keras.Model) -> dict[str, np.ndarray]:
@@ -113,7 +95,7 @@ class Checkpoints:
         self.fingerprint = json.loads(json.dumps(fingerprint))
         self.keep = keep
         self.folder.mkdir(parents=True, exist_ok=True)
-        for part in self.folder.glob(".part-*"):  # of a writer that was killed
+        for part in files.strays(self.folder):  # of a writer that was killed
             part.unlink()
 
     def paths(self) -> list[Path]:
@@ -128,9 +110,9 @@ class Checkpoints:
         with part.open("wb") as file:
             np.savez(file, state=text, **arrays)
         path = self.folder / f"step-{step:09d}-{_checksum(part)}.npz"
-        _flush(part)
+        files.flush(part)
         part.replace(path)
-        _flush(self.folder)
+        files.flush(self.folder)
         for old in self.paths()[: -self.keep]:
             old.unlink()
         return path
@@ -237,11 +219,3 @@ def _set_generators(arrays) -> None:
 def _checksum(path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:16]
-
-
-def _flush(path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

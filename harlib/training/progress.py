@@ -6,8 +6,8 @@ from pathlib import Path
 import pandas as pd
 import psutil
 
+from harlib.files import appearing
 from harlib.progress import Pace, Stage
-from harlib.training.checkpoint import write_atomically
 
 
 class Progress:
@@ -99,9 +99,8 @@ class Progress:
 
     def epoch(self, history: list[dict], step: int) -> None:
         """After an epoch: rewrite history.csv and report its line."""
-        write_atomically(
-            self.run_dir / "history.csv", lambda part: table(history).to_csv(part, index=False)
-        )
+        with appearing(self.run_dir / "history.csv") as part:
+            table(history).to_csv(part, index=False)
         row = history[-1]
         parts = [
             f"epoch {row['epoch']:>{len(str(self.epochs))}}/{self.epochs}",

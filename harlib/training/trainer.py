@@ -7,10 +7,11 @@ import time
 import keras
 import numpy as np
 
+from harlib.files import appearing
 from harlib.progress import Stage
 from harlib.training import precision
 from harlib.training.batches import read, validate
-from harlib.training.checkpoint import Checkpoints, as_numpy, capture, restore, write_atomically
+from harlib.training.checkpoint import Checkpoints, as_numpy, capture, restore
 from harlib.training.divergence import TrainingDiverged, advice, first_layer, first_nonfinite
 from harlib.training.progress import Progress, duration, tree_memory
 
@@ -242,4 +243,5 @@ def _copy(weight) -> np.ndarray:
 def _save(model, path) -> None:
     # The same layers in a model that was never compiled: no optimiser, a third of Adam's size.
     bare = keras.Model(model.inputs, model.outputs, name=model.name)
-    write_atomically(path, lambda part: bare.save(part))
+    with appearing(path, suffix=path.suffix) as part:  # by which Keras chooses the format
+        bare.save(part)

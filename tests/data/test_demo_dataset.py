@@ -163,7 +163,7 @@ def test_interrupted_call_keeps_what_is_there(dataset, tmp_path):
     made.write_text(made.read_text().replace("true", "false"))
     lost = sorted(tmp_path.rglob("*.mp4"))[-1]
     lost.unlink()
-    (lost.parent / f".{lost.name}.1.part").write_bytes(b"half")
+    (lost.parent / f".part-1-{lost.name}").write_bytes(b"half")
     before = kept.stat().st_mtime_ns
     actions.write_dataset(tmp_path, workers=1, **SMALL)
     assert kept.stat().st_mtime_ns == before

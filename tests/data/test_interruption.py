@@ -110,7 +110,7 @@ def test_no_worker_survives_a_killed_preparation(write_videos, tmp_path):
     command = [sys.executable, "-c", RUN, tmp_path / "squares.csv", tmp_path / "store"]
     process = subprocess.Popen(command)
     deadline = time.monotonic() + 60
-    while not list(tmp_path.glob("store/.parts/*.aside")) and time.monotonic() < deadline:
+    while not list(tmp_path.glob("store/.parts/.part-*")) and time.monotonic() < deadline:
         time.sleep(0.01)  # until a worker packs
     workers = workers_of(process)
     process.kill()
@@ -221,4 +221,4 @@ def test_writes_that_fail_in_two_workers_leave_no_halves(write_videos, tmp_path,
     command = [sys.executable, "-c", LIMITED, tmp_path / "squares.csv", tmp_path / "store", codec]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, done.stdout) == (0, "File too large\n"), done.stderr
-    assert not list(tmp_path.rglob("*.aside")) and not (tmp_path / "store" / ".lock").exists()
+    assert not list(tmp_path.rglob(".part-*")) and not (tmp_path / "store" / ".lock").exists()

@@ -13,6 +13,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell
 
+from harlib.files import write_json
 from harlib.locks import Locked
 from harlib.progress import Stage
 from harlib.study import run_study
@@ -318,7 +319,7 @@ def old(run_dir):
     """Leaves run.json as a harlib did whose fingerprint held the bytes of its code."""
     state = fingerprint.read_state(run_dir)
     new = {key: value for key, value in state.items() if key not in ("results_version", "code")}
-    fingerprint.write_json(run_dir / "run.json", new | {"fingerprint": "0123456789abcdef"})
+    write_json(run_dir / "run.json", new | {"fingerprint": "0123456789abcdef"})
 
 
 def test_runs_of_an_earlier_harlib_are_kept_and_a_line_says_so(study, tmp_path):

@@ -6,14 +6,13 @@ cannot tell them apart: only the order of frames can.
 """
 
 import json
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 from joblib import cpu_count, delayed
 
-from harlib import HarlibError, processes
+from harlib import HarlibError, files, processes
 from harlib.data.demo import motions
 from harlib.data.demo.recording import plan, record
 from harlib.data.video.files import encode
@@ -142,9 +141,10 @@ def write_dataset(
             )
         if known["complete"]:
             return table
-    for left in root.rglob(".*.part"):  # of a killed call
-        left.unlink()
-    _write(made, json.dumps(dict(settings=settings, complete=False), indent=1))
+    for folder in (root, *root.rglob("*/")):
+        for left in files.strays(folder):  # of a killed call
+            left.unlink()
+    files.write_text(made, json.dumps(dict(settings=settings, complete=False), indent=1))
 
     rows, tasks = [], []
     for split, count in (("train", train), ("val", val)):
@@ -168,8 +168,8 @@ def write_dataset(
         for done, _ in enumerate(parallel(tasks), 1):
             bar.at(done)
     lines = [("label", "youtube_id", "time_start", "time_end", "split"), *sorted(rows)]
-    _write(table, "".join(",".join(map(str, line)) + "\n" for line in lines))
-    _write(made, json.dumps(dict(settings=settings, complete=True), indent=1))
+    files.write_text(table, "".join(",".join(map(str, line)) + "\n" for line in lines))
+    files.write_text(made, json.dumps(dict(settings=settings, complete=True), indent=1))
     return table
 
 
@@ -189,13 +189,6 @@ def check(categories, difficulty, train, val, stills):
         )
 
 
-def _write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
-
-
 def _film_file(path, category, split, number, seed, difficulty):
     """Draws and encodes one recording, unless its file is there."""
     if path.exists():
@@ -211,13 +204,13 @@ def _still_tasks(root, count, seed, difficulty):
     first = (3 * count + 3) // 4
     for action in STILLS:
         names = [f"{action}_{number + 1:03}.jpg" for number in range(count)]
-        _write(lists / f"{action}_train.txt", "".join(f"{n}\n" for n in names[:first]))
-        _write(lists / f"{action}_test.txt", "".join(f"{n}\n" for n in names[first:]))
+        files.write_text(lists / f"{action}_train.txt", "".join(f"{n}\n" for n in names[:first]))
+        files.write_text(lists / f"{action}_test.txt", "".join(f"{n}\n" for n in names[first:]))
         tasks += [
             delayed(_still_file)(images / name, action, number, seed, difficulty)
             for number, name in enumerate(names)
         ]
-    _write(
+    files.write_text(
         lists / "actions.txt",
         "action_name\tnumber_of_images\n" + "".join(f"{action}\t{count}\n" for action in STILLS),
     )
@@ -230,6 +223,5 @@ def _still_file(path, action, number, seed, difficulty):
     path.parent.mkdir(parents=True, exist_ok=True)
     image = draw_still(action, number=number, seed=seed, difficulty=difficulty)
     _, jpeg = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])
-    aside = path.with_name(f".{path.name}.part")
-    aside.write_bytes(jpeg.tobytes())
-    os.replace(aside, path)
+    with files.appearing(path, durable=False) as part:
+        part.write_bytes(jpeg.tobytes())

@@ -12,8 +12,6 @@ import io
 import mmap
 import os
 import re
-import uuid
-from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from harlib import HarlibError
+from harlib.files import appearing
 
 FORMAT, VERSION = "harlib-clips", 1
 BLOCK = 1 << 26  # bytes copied or hashed at a time
@@ -29,32 +28,6 @@ BLOCK = 1 << 26  # bytes copied or hashed at a time
 
 class StoreError(HarlibError):
     """A clip store that is missing, unfinished, damaged or foreign."""
-
-
-@contextmanager
-def appearing(path: Path):
-    """A name to write to; the file takes its own name when it is finished and on the disk."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # a name of its own: a killed run's orphaned worker may still be writing the same file
-    aside = path.with_name(f"{path.name}.{uuid.uuid4().hex}.aside")
-    try:
-        yield aside
-        with open(aside, "rb") as handle:
-            os.fsync(handle.fileno())
-        os.replace(aside, path)
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file that appears complete or not at all."""
-    with appearing(path) as aside:
-        aside.write_text(text, encoding="utf-8", newline="")
 
 
 def slugs(categories: list[str]) -> dict[str, str]:

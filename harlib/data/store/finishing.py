@@ -9,6 +9,7 @@ import pandas as pd
 from harlib.data.store import category_file, clip_store
 from harlib.data.store.audit import COLUMNS, Audit
 from harlib.data.store.pack import PrepareError
+from harlib.files import write_text
 
 
 def finish(catalog, root: Path, settings: dict, key: str, groups: list) -> Audit:
@@ -49,8 +50,8 @@ def finish(catalog, root: Path, settings: dict, key: str, groups: list) -> Audit
     # through JSON: the digest is of what a reader will get
     about = json.loads(json.dumps(about))
     about["digest"] = clip_store.about_digest(about)
-    category_file.write_text(root / "audit.csv", audit.to_csv())
-    category_file.write_text(root / "index.csv", index)
-    category_file.write_text(root / "store.json", json.dumps(about, indent=1))
+    write_text(root / "audit.csv", audit.to_csv())
+    write_text(root / "index.csv", index)
+    write_text(root / "store.json", json.dumps(about, indent=1))
     shutil.rmtree(root / ".parts", ignore_errors=True)
     return audit

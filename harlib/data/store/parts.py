@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harlib.data.store.category_file import appearing, write_text
+from harlib.files import appearing, write_text
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from typing import NamedTuple
 
 import joblib
 
-from harlib import processes
+from harlib import files, processes
 from harlib.data.catalog.catalog import SPLITS, Catalog
 from harlib.data.store import category_file, clip_store, finished, source_files
 from harlib.data.store.audit import Audit
@@ -238,7 +238,7 @@ def _locked(root: Path):
 def _sweep(root: Path) -> None:
     """Remove files that nobody writes any more; the folder is locked."""
     for folder in (root, root / ".parts", *(root / split for split in SPLITS)):
-        for stray in folder.glob("*.aside"):
+        for stray in files.strays(folder):
             stray.unlink(missing_ok=True)
 
 

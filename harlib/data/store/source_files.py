@@ -18,8 +18,8 @@ from pathlib import Path
 
 import joblib
 
-from harlib.data.store.category_file import write_text
 from harlib.data.video import tar_shards
+from harlib.files import write_text
 
 _KEPT = ".sources.json"
 

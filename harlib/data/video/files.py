@@ -15,6 +15,7 @@ import numpy as np
 
 from harlib.data.video.container import VideoError
 from harlib.data.video.reader import VideoInfo, VideoReader, fit_size
+from harlib.files import appearing
 
 __all__ = ["VideoError", "VideoInfo", "decode", "encode", "fit_size", "probe"]
 
@@ -79,23 +80,18 @@ def encode(
     height, width = first.shape[:2]
     if height % 2 or width % 2:
         raise VideoError(path, f"frames are {height} x {width}; both sides must be even")
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     # mb-tree of x264 core 165 reads memory that nobody wrote (with AVX-512, not with AVX2), so that
     # with it one file in a hundred differs from run to run
     params = "mbtree=0"
     if keyframe:
         params = f"keyint={keyframe}:min-keyint={keyframe}:scenecut=0:{params}"
     options = {"crf": str(crf), "preset": preset, "x264-params": params}
-    try:
-        with av.open(str(aside), "w", format="mp4") as container:
-            stream = container.add_stream(
-                "libx264", rate=Fraction(fps).limit_denominator(1001), options=options
-            )
-            stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
-            stream.codec_context.thread_count = threads
-            for image in chain([first], frames):
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
-            container.mux(stream.encode(None))
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with appearing(path, durable=False) as part, av.open(str(part), "w", format="mp4") as container:
+        stream = container.add_stream(
+            "libx264", rate=Fraction(fps).limit_denominator(1001), options=options
+        )
+        stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+        stream.codec_context.thread_count = threads
+        for image in chain([first], frames):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(image)))
+        container.mux(stream.encode(None))

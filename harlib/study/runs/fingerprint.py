@@ -18,7 +18,7 @@ import psutil
 import yaml
 
 from harlib import machine
-from harlib.files import read_json
+from harlib.files import read_json, write_json
 from harlib.study.params.notebooks import NOTEBOOKS, Common
 from harlib.study.runs import study_files
 from harlib.study.runs.results_version import versions
@@ -154,13 +154,6 @@ def read_state(run_dir: Path) -> dict[str, Any]:
 def write_state(run_dir: Path, **changes: Any) -> None:
     """Changes ``run.json``, whole or not at all."""
     write_json(run_dir / "run.json", read_state(run_dir) | changes)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Writes a JSON file in one step: readers see the old file or the whole new one."""
-    aside = path.with_name(f"{path.name}.part")
-    aside.write_text(json.dumps(content, indent=1) + "\n")
-    aside.rename(path)
 
 
 def is_complete(params: Common) -> bool:

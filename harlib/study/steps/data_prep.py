@@ -13,6 +13,7 @@ from harlib.data.store import prepare as preparing
 from harlib.data.store.audit import Audit
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.video import tar_shards
+from harlib.files import write_json
 from harlib.study.params.notebooks import DataPrep
 from harlib.study.runs import fingerprint, session
 from harlib.study.wording import sentences
@@ -143,7 +144,7 @@ def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> sentences.Sent
     """Ends notebook 01: leaves ``data.json``, what the study's index says about the data."""
     if session.kept(p):
         return session.finish(p)
-    fingerprint.write_json(
+    write_json(
         p.run_dir / "data.json",
         {
             "summary": " ".join(

@@ -6,9 +6,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from harlib.files import read_json
+from harlib.files import read_json, write_json
 from harlib.study.params.notebooks import Performance
-from harlib.study.runs import fingerprint, session
+from harlib.study.runs import session
 
 Rows = dict[str, list[dict]]  # by the command that measured them
 
@@ -33,7 +33,7 @@ def measured(p: Performance) -> Rows:
     for kind in KINDS:
         if not rows[kind]:
             rows[kind] = [row | {"small": True} for row in _measure(p, kind)]
-    fingerprint.write_json(p.run_dir / "measured.json", rows)
+    write_json(p.run_dir / "measured.json", rows)
     return rows
 
 
