@@ -11,14 +11,13 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from harlib import files
+from harlib.run_folder import RunFolder
 
-NAME = "progress.json"
 # From so many pieces on, their mean is taken for that of all.
 _ENOUGH = 3
 
@@ -68,7 +67,7 @@ class Stage:
         name: str,
         clock: Callable[[], float] = time.monotonic,
     ):
-        self.path, self.name = None if run_dir is None else Path(run_dir) / NAME, name
+        self.path, self.name = None if run_dir is None else RunFolder(run_dir).progress, name
         self._clock = clock
         self._written: float | None = None
 
@@ -178,7 +177,7 @@ def read(run_dir: os.PathLike | str, since: float = 0.0) -> dict[str, Any] | Non
 
     since: seconds of `time.time`, as the run began.
     """
-    path = Path(run_dir) / NAME
+    path = RunFolder(run_dir).progress
     try:
         return json.loads(path.read_text()) if path.stat().st_mtime >= since else None
     except (FileNotFoundError, json.JSONDecodeError):

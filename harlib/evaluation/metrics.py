@@ -18,6 +18,7 @@ from harlib.evaluation.comparison import category_difference, compare, compare_a
 from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs, view_counts
 from harlib.evaluation.intervals import bootstrap_interval
 from harlib.files import write_json
+from harlib.run_folder import RunFolder
 
 __all__ = [
     "bootstrap_interval",
@@ -243,7 +244,7 @@ def write(run_dir, scores, protocol, model, minutes):
             raise ValueError(f"{name} has the keys {sorted(given)}, {absent} are missing")
     metrics = summary(scores) | {"protocol": dict(protocol), "model": dict(model)}
     metrics["minutes"] = float(minutes)
-    write_json(Path(run_dir) / "metrics.json", _plain(metrics))
+    write_json(RunFolder(run_dir).metrics, _plain(metrics))
     return metrics
 
 

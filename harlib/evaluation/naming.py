@@ -5,6 +5,7 @@ from pathlib import Path
 import yaml
 
 from harlib.files import read_json
+from harlib.run_folder import RunFolder
 
 
 def named(run, metrics):
@@ -34,8 +35,8 @@ def read(run_dir):
     """A run's metrics.json; where it does not tell the network's width and pixels, as earlier
     versions did not, its parameters do."""
     run_dir = Path(run_dir)
-    metrics = read_json(run_dir / "metrics.json", "model")
-    file = run_dir / "params.yaml"
+    metrics = read_json(RunFolder(run_dir).metrics, "model")
+    file = RunFolder(run_dir).params
     if "width" not in metrics["model"] and file.is_file():
         metrics["model"] |= options(yaml.safe_load(file.read_text()))
     return metrics

@@ -4,13 +4,12 @@ import hashlib
 import shutil
 import time
 import zipfile
-from pathlib import Path
 
 import numpy as np
 
 from harlib.files import write_npz
+from harlib.run_folder import RunFolder
 
-NAME = "scoring.part"  # folder in the run's
 EVERY_S = 30.0
 FIELDS = ("video", "view", "probabilities", "logs")  # of an answer
 
@@ -25,7 +24,7 @@ def resumed(run_dir, key, compute, *, say=print):
     compute: called with the number of batches done; gives the answers for the others, tuples
         (video int (n,), view int (n,), probabilities and logs float32 (n, classes)).
     """
-    folder = None if run_dir is None else Path(run_dir) / NAME
+    folder = None if run_dir is None else RunFolder(run_dir).scoring
     done = 0
     if folder is not None and folder.is_dir():
         for path in _kept(folder, key, say):
@@ -56,7 +55,7 @@ def resumed(run_dir, key, compute, *, say=print):
 
 def drop(run_dir):
     """Removes what was kept: the scores themselves are saved."""
-    shutil.rmtree(Path(run_dir) / NAME, ignore_errors=True)
+    shutil.rmtree(RunFolder(run_dir).scoring, ignore_errors=True)
 
 
 def mark(model, store, **settings):

@@ -12,6 +12,7 @@ from harlib.evaluation import resume
 from harlib.evaluation.predict import ScoreError, answers, logarithms, logged, network
 from harlib.files import write_npz
 from harlib.progress import shown
+from harlib.run_folder import RunFolder
 
 # Below this a float32 loses digits, and soon is 0: there its logarithm tells two apart.
 TINY = np.finfo(np.float32).tiny
@@ -118,8 +119,8 @@ class Scores:
         if not self.view_logs.size:
             del views["view_logs"]
         # scores.npz comes last: where it lies, views.npz is complete too
-        write_npz(run_dir / "views.npz", **views)
-        write_npz(run_dir / "scores.npz", **arrays)
+        write_npz(RunFolder(run_dir).views, **views)
+        write_npz(RunFolder(run_dir).scores, **arrays)
 
     @classmethod
     def load(cls, run_dir):
@@ -129,14 +130,13 @@ class Scores:
 
         Raises: FileNotFoundError when `run_dir` holds no scores.
         """
-        run_dir = Path(run_dir)
-        arrays = {}
-        for name in ("scores.npz", "views.npz"):
-            if not (run_dir / name).is_file():
+        folder, arrays = RunFolder(run_dir), {}
+        for path in (folder.scores, folder.views):
+            if not path.is_file():
                 raise FileNotFoundError(
-                    f"{run_dir} holds no {name}; score the run first (har evaluate RUN)"
+                    f"{run_dir} holds no {path.name}; score the run first (har evaluate RUN)"
                 )
-            with np.load(run_dir / name, allow_pickle=False) as file:
+            with np.load(path, allow_pickle=False) as file:
                 arrays |= {key: file[key] for key in file.files}
         return cls(**arrays)
 

@@ -24,6 +24,7 @@ from harlib.models import (
     log_scores,
 )
 from harlib.models.layers import Categories, Conv3D
+from harlib.run_folder import RunFolder
 
 FORMATS = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
 # Older ONNX Runtimes than 1.12 (2022) do not read more.
@@ -131,16 +132,16 @@ def export_run(run_dir, to, *, checkpoint="last", folded=False, path=None, overw
         FileNotFoundError: if the run has no such network, or no scores, which name the categories.
     """
     run_dir = Path(run_dir)
-    source = run_dir / {"last": "model.keras", "best": "checkpoints/best.keras"}[checkpoint]
-    needs = [(source, "train the run")]
-    needs += [(run_dir / name, "har evaluate") for name in ("scores.npz", "metrics.json")]
+    run = RunFolder(run_dir)
+    source = run.weights(checkpoint)
+    needs = [(source, "train the run"), (run.scores, "har evaluate"), (run.metrics, "har evaluate")]
     for needed, remedy in needs:
         if not needed.is_file():
             raise FileNotFoundError(f"{needed} is not there: {remedy} first.")
-    with np.load(run_dir / "scores.npz", allow_pickle=False) as scores:
+    with np.load(run.scores, allow_pickle=False) as scores:
         categories = scores["categories"].tolist()
     model = keras_file.load(source)
-    path = Path(path or run_dir / "export" / FORMATS.get(to, to))
+    path = Path(path or run.exported / FORMATS.get(to, to))
     about = clip_input.clip_input(run_dir)
     if "fps" not in about:
         raise FileNotFoundError(
@@ -150,7 +151,7 @@ def export_run(run_dir, to, *, checkpoint="last", folded=False, path=None, overw
     about["run"] = f"{run_dir.resolve().parent.name}/{run_dir.resolve().name}"
     about["network_options"] = {
         key: value
-        for key, value in read_json(run_dir / "metrics.json", "model")["model"].items()
+        for key, value in read_json(run.metrics, "model")["model"].items()
         if key in ("name", "width", "pixels")
     }
     about["checkpoint"] = checkpoint

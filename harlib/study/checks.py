@@ -29,7 +29,7 @@ from harlib.study.params.notebooks import (
     project_root,
     validate,
 )
-from harlib.study.runs import fingerprint, session, study_files
+from harlib.study.runs import environment, fingerprint, session, study_files
 from harlib.study.steps import data_prep, rescoring
 
 _ANY = ["a", "b"], set(SPLITS)  # categories and splits of data that are not known
@@ -204,7 +204,7 @@ def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
 
     def computed():
         # GPUs are hidden here; the run sees them
-        if not fingerprint.accelerators() and (problem := precision.missing(p.precision)):
+        if not environment.accelerators() and (problem := precision.missing(p.precision)):
             raise ValueError(problem)
 
     def recipe():

@@ -18,6 +18,7 @@ import pandas as pd
 from harlib.data.catalog.catalog import Catalog
 from harlib.data.demo import dataset
 from harlib.data.store.clip_store import ClipStore
+from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import (
     Ablations,
     Common,
@@ -27,7 +28,7 @@ from harlib.study.params.notebooks import (
     Performance,
     Trained,
 )
-from harlib.study.runs import fingerprint, study_files
+from harlib.study.runs import environment, fingerprint, study_files
 
 # Factors between what is measured and what happens, set from the demo's recorded minutes on two
 # cores (AMD EPYC, AVX2 alone); no whole run has been compared with its forecast yet. The start of a
@@ -83,7 +84,7 @@ def tell(
                 raise Unknown(f"{', '.join(missing)} has no clip store to read")
             say(f"How long this will take is said once {maker} has counted the videos")
             return False
-        machine = fingerprint.environment()
+        machine = environment.describe()
         measured = (measure or _measure)(todo) | {"cores": machine["cores"]}
         spent = time.monotonic() - begun
         parts = {run.name: _seconds(run, reads[run.name], measured) for run in todo}
@@ -235,7 +236,9 @@ def _draws(p: Common) -> bool:
 def _videos(p: Common, todo: list[study_files.Run]) -> Videos | None:
     """What the run reads; None while nobody has counted it."""
     if isinstance(p, Evaluation):
-        scored = [one for one in p.run_dir.parent.glob("0[234]_*") if (one / "scores.npz").exists()]
+        scored = [
+            one for one in p.run_dir.parent.glob("0[234]_*") if RunFolder(one).scores.exists()
+        ]
         names = {one.name for one in scored}
         names |= {run.name for run in todo if isinstance(run.params, Trained)}
         return Videos({"runs": len(names)})
@@ -271,7 +274,7 @@ def _stills(p: Common) -> dict[str, int]:
 
 def _epochs_done(p: Trained) -> int:
     """Epochs that an interrupted session of this very run has trained."""
-    history = p.run_dir / "history.csv"
+    history = p.folder.history
     if not history.is_file() or not fingerprint.is_same(p):
         return 0
     return min(p.epochs, len(pd.read_csv(history)))

@@ -109,7 +109,7 @@ def _execute(run: study_files.Run, label: str, say: Callable[[str], None]) -> st
     held = session.lock(run.params)
     fingerprint.claim(run.params)
     _ThisPython.lock_file = held.file.fileno()
-    _ThisPython.kernel_log = (run.params.run_dir / "kernel.log").open("wb")
+    _ThisPython.kernel_log = run.params.folder.kernel_log.open("wb")
     say(f"{label}: started")
     begun, began, done = time.monotonic(), time.time(), threading.Event()
     watch = threading.Thread(
@@ -131,7 +131,7 @@ def _execute(run: study_files.Run, label: str, say: Callable[[str], None]) -> st
             store_widget_state=False,
         )
         # A kernel that died leaves cells marked completed, so the notebook's own last word counts.
-        if fingerprint.read_state(run.params.run_dir).get("status") != "complete":
+        if run.params.folder.read_state().get("status") != "complete":
             problem = "the notebook ended without its last cell, finish"
     except KeyboardInterrupt:
         raise progress.StoppedAt(f"{label}: stopped{_where(run.params.run_dir, began)}") from None
@@ -139,16 +139,16 @@ def _execute(run: study_files.Run, label: str, say: Callable[[str], None]) -> st
         problem = f"{error.ename}: {error.evalue}".splitlines()[0]
     except Exception as error:  # a kernel that died or did not start: the other runs still go on
         problem = f"{type(error).__name__}: {error}".splitlines()[0]
-        problem += _last_words(run.params.run_dir / "kernel.log")
+        problem += _last_words(run.params.folder.kernel_log)
     finally:
         done.set()
         watch.join()
         _ThisPython.kernel_log.close()
     if problem:
-        fingerprint.write_state(run.params.run_dir, status="failed", problem=problem)
+        run.params.folder.write_state(status="failed", problem=problem)
     else:
         say(f"{label}: complete, {progress.clock(time.monotonic() - begun)}")
-    for line in fingerprint.read_state(run.params.run_dir).get("said", []):
+    for line in run.params.folder.read_state().get("said", []):
         say(f"    {line}")
     return problem
 

@@ -29,7 +29,7 @@ from harlib.data.store import prepare as preparing
 from harlib.data.store.clip_store import ClipStore
 from harlib.study import forecast
 from harlib.study.params.notebooks import DataPrep, FrameCNN, Trained, validate
-from harlib.study.runs import fingerprint
+from harlib.study.runs import environment
 from harlib.study.steps import inputs, model_run
 from harlib.training import precision
 from harlib.training.distributed import devices
@@ -99,7 +99,7 @@ def _network(p: Trained, store: ClipStore) -> dict[str, float]:
     model = model_run.build(p.model_copy(update=bare), store)
     plan = model_run.recipe(p.model_copy(update=bare), store)
     batch = p.batch
-    if not fingerprint.environment()["accelerators"]:  # these need whole batches to be fast
+    if not environment.accelerators():  # these need whole batches to be fast
         batch = max(1, min(batch, int(_GMACS / models.gmacs(model))))
     batches = inputs.batches(p.model_copy(update={"batch": batch}), plan, store, p.frames)
     begun = time.monotonic()

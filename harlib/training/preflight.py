@@ -13,6 +13,7 @@ import pandas as pd
 from harlib.data.catalog.own_videos import unknown_groups
 from harlib.data.store.audit import Audit
 from harlib.progress import Stage
+from harlib.run_folder import RunFolder
 from harlib.training import resources
 from harlib.training.batches import read, validate
 from harlib.training.checkpoint import capture, newest_step, restore_model
@@ -130,7 +131,7 @@ def check(
     # work at the same time.
     together = max(step_s, load_s) if on_device else step_s + load_s
     whole = recipe.epochs * recipe.steps_per_epoch
-    left = whole - min(whole, newest_step(run_dir / "checkpoints"))
+    left = whole - min(whole, newest_step(RunFolder(run_dir).checkpoints))
     epochs_left = math.ceil(left / recipe.steps_per_epoch)
     total = left * together + epochs_left * validate_s + max(0.0, trial.graph_s)
     end = time.strftime("%a %d %b %H:%M", time.localtime(time.time() + total))

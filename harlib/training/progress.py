@@ -8,6 +8,7 @@ import psutil
 
 from harlib.files import appearing
 from harlib.progress import Pace, Stage
+from harlib.run_folder import RunFolder
 
 
 class Progress:
@@ -99,7 +100,7 @@ class Progress:
 
     def epoch(self, history: list[dict], step: int) -> None:
         """After an epoch: rewrite history.csv and report its line."""
-        with appearing(self.run_dir / "history.csv") as part:
+        with appearing(RunFolder(self.run_dir).history) as part:
             table(history).to_csv(part, index=False)
         row = history[-1]
         parts = [

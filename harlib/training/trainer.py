@@ -9,6 +9,7 @@ import numpy as np
 
 from harlib.files import appearing
 from harlib.progress import Stage
+from harlib.run_folder import RunFolder
 from harlib.training import precision
 from harlib.training.batches import read, validate
 from harlib.training.checkpoint import Checkpoints, as_numpy, capture, restore
@@ -44,7 +45,7 @@ class Run:
         }
         if group.process:  # until process 0 has tidied the folder and left a checkpoint there
             group.meet("begun")
-        self.checkpoints = Checkpoints(run_dir / "checkpoints", fingerprint, keep)
+        self.checkpoints = Checkpoints(RunFolder(run_dir).checkpoints, fingerprint, keep)
 
     def begin(self, resume: bool) -> None:
         """Take up the newest checkpoint, or write the first one."""
@@ -196,7 +197,7 @@ class Run:
         self._take_average()
         if self.group.process:
             return
-        path = self.run_dir / "model.keras"
+        path = RunFolder(self.run_dir).model
         _save(self.model, path)
         seconds = sum(row["seconds"] for row in self.history)
         # the last folder alone: what a notebook says goes into pages that are meant to be sent
@@ -233,7 +234,7 @@ class Run:
         if self.best is None or gain > self.best:
             self.best = gain
             if self.group.process == 0:
-                _save(self.model, self.checkpoints.folder / "best.keras")
+                _save(self.model, RunFolder(self.run_dir).best_model)
 
 
 def _copy(weight) -> np.ndarray:

@@ -12,6 +12,7 @@ from tiny_store import bright_and_dark
 
 from harlib.evaluation import resume
 from harlib.evaluation.score import score
+from harlib.run_folder import RunFolder
 
 OPTIONS = dict(split="val", frames=4, size=16, clips=3, crops=3, batch=5, progress=False)
 FILES = ("scores.npz", "views.npz")
@@ -61,7 +62,7 @@ def run(store, run_dir, model, **changes):
 def interrupted(store, run_dir, batches):
     with pytest.raises(KeyboardInterrupt):
         run(store, run_dir, Bright(stop=batches))
-    return sorted((run_dir / resume.NAME).glob("*.npz"))
+    return sorted(RunFolder(run_dir).scoring.glob("*.npz"))
 
 
 def same_bytes(one, two):
@@ -92,7 +93,7 @@ def test_a_killed_scoring_does_the_rest_and_gives_the_same_bytes(store, tmp_path
     child = subprocess.Popen(command)
     try:
         deadline = time.monotonic() + 60
-        while len(list(tmp_path.glob(f"run/{resume.NAME}/*.npz"))) < 3:
+        while len(list(tmp_path.glob("run/scoring.part/*.npz"))) < 3:
             assert child.poll() is None and time.monotonic() < deadline
             time.sleep(0.02)
     finally:
@@ -124,7 +125,7 @@ def test_from_a_damaged_file_on_it_is_scored_again(store, tmp_path, monkeypatch,
     kept = interrupted(store, tmp_path / "run", 5)
     kept[2].write_bytes(kept[2].read_bytes()[:40])
     interrupted(store, tmp_path / "run", 1)  # batch 2 again, then stopped
-    assert len(list((tmp_path / "run" / resume.NAME).glob("*.npz"))) == 3
+    assert len(list(RunFolder(tmp_path / "run").scoring.glob("*.npz"))) == 3
     run(store, tmp_path / "run", Bright())
     assert "is damaged" in capsys.readouterr().out
     assert same_bytes(tmp_path / "run", tmp_path / "whole")

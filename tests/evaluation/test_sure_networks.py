@@ -5,8 +5,9 @@ import pytest
 from hand_made import six
 from tiny_store import bright_and_dark
 
-from harlib.evaluation import comparison, hits, metrics, predict, resume
+from harlib.evaluation import comparison, hits, metrics, predict
 from harlib.evaluation.score import Scores, score
+from harlib.run_folder import RunFolder
 from harlib.study.steps import example_videos
 
 CLASSES, VIDEOS, VIEWS = 12, 40, 3
@@ -131,7 +132,7 @@ def test_a_network_gives_logarithms_that_its_softmax_has_lost(name, store, tmp_p
         patch.setattr(predict, "_check", lambda *given: stopping(None))
         with pytest.raises(KeyboardInterrupt):
             score(model, store, run_dir=tmp_path / "part", **options)
-    assert list((tmp_path / "part" / resume.NAME).glob("*.npz"))
+    assert list(RunFolder(tmp_path / "part").scoring.glob("*.npz"))
     score(model, store, run_dir=tmp_path / "part", **options)
     for file in ("scores.npz", "views.npz"):
         assert (tmp_path / "part" / file).read_bytes() == (tmp_path / "whole" / file).read_bytes()

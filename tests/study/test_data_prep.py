@@ -9,6 +9,7 @@ from tiny_study import write_study
 
 from harlib.data.demo import dataset
 from harlib.data.store.clip_store import ClipStore
+from harlib.run_folder import RunFolder
 from harlib.study.runs import fingerprint, session, study_files
 from harlib.study.steps import data_prep
 from harlib.study.wording import sentences
@@ -92,7 +93,7 @@ def test_a_store_stays_and_another_one_goes_beside_it(own, tmp_path, capsys):
     assert re.fullmatch(r"data/own/store-[0-9a-f]{8}", name)
     made = r"data/own/store \([\d.]+ kB on disk\) was made of other videos or settings and stays; "
     assert re.fullmatch(f"{made}this run's files go to {name}", said)
-    assert fingerprint.read_state(second.run_dir)["said"] == [said]
+    assert RunFolder(second.run_dir).read_state()["said"] == [said]
     assert model.store_dir == second.store_dir  # the study's 01 decides
     assert session.catalog_file(model).name == f"{second.store_dir.name}-catalog.csv"
     back, _ = own()
@@ -125,8 +126,8 @@ def test_the_drawn_videos_stay_too_and_02_gets_the_stills_of_its_01(own, tmp_pat
 
 def test_a_complete_01_without_its_store_is_made_again(own):
     data, _ = own()
-    fingerprint.write_state(
-        data.run_dir, status="complete", store_hash=ClipStore(data.store_dir).hash
+    RunFolder(data.run_dir).write_state(
+        status="complete", store_hash=ClipStore(data.store_dir).hash
     )
     assert fingerprint.is_complete(data)
     shutil.rmtree(data.store_dir)

@@ -38,7 +38,7 @@ def study(tmp_path, monkeypatch):
 
 def finish(run):
     fingerprint.claim(run.params)
-    fingerprint.write_state(run.params.run_dir, status="complete", minutes=1.0)
+    run.params.folder.write_state(status="complete", minutes=1.0)
 
 
 def told(runs, measured=None):
@@ -164,7 +164,7 @@ def test_a_failing_measurement_is_one_line(study, monkeypatch, ends, why):
         return ends
 
     runs, lines = study(), []
-    monkeypatch.setattr(forecast.fingerprint, "environment", lambda: MACHINE)
+    monkeypatch.setattr(forecast.environment, "describe", lambda: MACHINE)
     monkeypatch.setattr(forecast.subprocess, "run", child)
     assert forecast.tell(runs, lines.append)
     assert len(lines) == 1 and lines[0].startswith("How long this will take is unknown: ")

@@ -12,6 +12,7 @@ from harlib import models
 from harlib.cli import main
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.prepare import prepare
+from harlib.run_folder import RunFolder
 from harlib.study.report import run_page
 from harlib.study.runs import fingerprint, session, study_files
 from harlib.study.steps import model_run, results
@@ -82,7 +83,7 @@ def trained(own_store, monkeypatch):
     guesser().save(p.run_dir / "checkpoints" / "best.keras")
     (p.run_dir / "history.csv").write_text("epoch,seconds\n1,60.0\n2,60.0\n")
     # interrupted long ago
-    fingerprint.write_state(p.run_dir, begun=0.0, seconds_before=0.0, store_hash=store.hash)
+    p.folder.write_state(begun=0.0, seconds_before=0.0, store_hash=store.hash)
     monkeypatch.setattr(models, "gmacs", lambda model: 1.0)
     return p, p.run_dir
 
@@ -142,7 +143,7 @@ def test_a_run_is_scored_in_the_folder_that_is_given(trained, tmp_path, place):
 
 def test_a_store_of_other_videos_is_not_scored(trained):
     p, folder = trained
-    fingerprint.write_state(folder, store_hash="0123456789ab")
+    RunFolder(folder).write_state(store_hash="0123456789ab")
     done = har("evaluate", folder)
     assert done.exit_code == 1 and not (folder / "scores.npz").exists()
     assert "clip store 0123456789ab that runs/tiny/03_c3d was trained on is not at" in done.output
@@ -161,7 +162,7 @@ def test_parameters_that_an_older_run_lacks_have_their_defaults(trained):
 def test_scores_of_another_protocol_make_a_run_incomplete(trained):
     p, folder = trained
     assert har("evaluate", folder).exit_code == 0
-    fingerprint.write_state(folder, status="complete")
+    RunFolder(folder).write_state(status="complete")
     assert fingerprint.is_complete(p)
     measured = json.loads((folder / "metrics.json").read_text())
     del measured["protocol"]["crop_scale"]  # as an older run says nothing of it

@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tiny_study import FILES, write_study
 
+from harlib.run_folder import RunFolder
 from harlib.study.runs import fingerprint, study_files
 
 RUNS = [name for name in FILES if name != "common"]
@@ -117,4 +118,4 @@ def test_a_notebook_makes_what_the_study_makes(project, tmp_path, monkeypatch):
     own, ours = (root / "runs" / "tiny" / "01_data_prep" for root in (tmp_path, project))
     for file in ("params.yaml", "data.json"):
         assert (own / file).read_bytes() == (ours / file).read_bytes()
-    assert fingerprint.read_state(own)["fingerprint"] == fingerprint.read_state(ours)["fingerprint"]
+    assert RunFolder(own).read_state()["fingerprint"] == RunFolder(ours).read_state()["fingerprint"]

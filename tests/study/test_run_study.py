@@ -16,6 +16,7 @@ from nbformat.v4 import new_code_cell
 from harlib.files import write_json
 from harlib.locks import Locked
 from harlib.progress import Stage
+from harlib.run_folder import RunFolder
 from harlib.study import run_study
 from harlib.study.runs import fingerprint, results_version, study_files
 
@@ -45,8 +46,8 @@ def study(tmp_path, monkeypatch):
             executed.append(one.name)
             fingerprint.claim(one.params)
             problem = (broken or {}).get(one.name, "")
-            fingerprint.write_state(
-                one.params.run_dir, status="failed" if problem else "complete", problem=problem
+            one.params.folder.write_state(
+                status="failed" if problem else "complete", problem=problem
             )
             return problem
 
@@ -164,7 +165,7 @@ def test_each_of_several_unfinished_runs_is_kept_and_the_difference_told(study, 
     runs = tmp_path / "runs" / "tiny"
     for epochs in (3, 4):
         (runs / "03_c3d" / "left").write_text(f"before {epochs}")
-        fingerprint.write_state(runs / "03_c3d", status="started")
+        RunFolder(runs / "03_c3d").write_state(status="started")
         study(overrides={"epochs": epochs}, only=("03_c3d",))
     said = capsys.readouterr().out
     assert "03_c3d starts anew (epochs: 3 then, 4 now); what it had left is now in runs/" in said
@@ -317,7 +318,7 @@ def test_a_restart_says_whose_version_changed(study, monkeypatch, capsys):
 
 def old(run_dir):
     """Leaves run.json as a harlib did whose fingerprint held the bytes of its code."""
-    state = fingerprint.read_state(run_dir)
+    state = RunFolder(run_dir).read_state()
     new = {key: value for key, value in state.items() if key not in ("results_version", "code")}
     write_json(run_dir / "run.json", new | {"fingerprint": "0123456789abcdef"})
 
@@ -346,7 +347,7 @@ def test_a_run_that_resumes_by_other_code_says_so(study, package, tmp_path):
     module.write_text(module.read_text() + "\nWIDER = 1\n")
     fingerprint.code.cache_clear()
     study()
-    assert fingerprint.read_state(run_dir)["said"] == [
+    assert RunFolder(run_dir).read_state()["said"] == [
         "it resumes from checkpoints made by code that is not today's"
     ]
     assert fingerprint.remark(run_dir) and not fingerprint.remark(run_dir.with_name("01_data_prep"))

@@ -6,6 +6,7 @@ import yaml
 
 from harlib.data.loading import sampling
 from harlib.files import read_json
+from harlib.run_folder import RunFolder
 
 
 def clip_input(run_dir):
@@ -22,7 +23,7 @@ def clip_input(run_dir):
         FileNotFoundError: the run has no metrics.json.
     """
     run_dir = Path(run_dir)
-    file = run_dir / "metrics.json"
+    file = RunFolder(run_dir).metrics
     if not file.is_file():
         raise FileNotFoundError(f"{file} is not there: har evaluate first.")
     how = read_json(file, "protocol")["protocol"]
@@ -64,7 +65,7 @@ def stored(store_dir):
 
 def _stored(run_dir):
     """Of a run of an earlier version, whose metrics.json does not tell: from its clip store."""
-    file = run_dir / "params.yaml"
+    file = RunFolder(run_dir).params
     if not file.is_file():
         return None
     named = yaml.safe_load(file.read_text()).get("store") or ""

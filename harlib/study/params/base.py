@@ -15,7 +15,7 @@ from pydantic import (
 )
 
 from harlib import HarlibError
-from harlib.files import read_json
+from harlib.run_folder import RunFolder
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -68,6 +68,11 @@ class Common(BaseModel):
     def run_dir(self) -> Path:
         return self._folder or self.root / "runs" / self.study / self.run
 
+    @property
+    def folder(self) -> RunFolder:
+        """The run's folder, which knows its files."""
+        return RunFolder(self.run_dir)
+
     def at(self, folder: Path, store: Path | None = None) -> Self:
         """The same run with its files in another folder, such as a moved or renamed one.
 
@@ -99,7 +104,7 @@ class Common(BaseModel):
     def made(self, asked: Path) -> Path:
         """Where a folder is that the study's run 01 was asked for: beside it, or itself."""
         for file in sorted((self.root / "runs" / self.study).glob("01_*/run.json")):
-            for name, folder in read_json(file).get("made", {}).items():
+            for name, folder in RunFolder(file.parent).read_state().get("made", {}).items():
                 if asked.is_relative_to(self.root / name):
                     return self.root / folder / asked.relative_to(self.root / name)
         return asked

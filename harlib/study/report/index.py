@@ -8,10 +8,10 @@ import pandas as pd
 
 from harlib.evaluation import metrics as metrics_of
 from harlib.files import read_json
+from harlib.run_folder import RunFolder
 from harlib.study.report import model_card, private, published_results
 from harlib.study.report.run_page import (
     TEMPLATE,
-    notebook_of,
     protocol,
     reports_folder,
     style,
@@ -35,9 +35,9 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     scored = [
         folder
         for folder in run_dirs
-        if (folder / "metrics.json").is_file() and fingerprint.is_ended(folder)
+        if RunFolder(folder).metrics.is_file() and fingerprint.is_ended(folder)
     ]
-    data = [folder for folder in run_dirs if (folder / "data.json").is_file()]
+    data = [folder for folder in run_dirs if RunFolder(folder).data.is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
     folder = folder or reports_folder(runs_dir)
     best = model_card.facts(runs_dir / _ranked(table).iloc[0]["run"]) if scored else None
@@ -136,7 +136,7 @@ def _protocols(scored: list[Path]) -> list[str]:
     """How the runs were scored, one line for those that share a protocol."""
     shared: dict[str, list[str]] = {}
     for folder in scored:
-        shared.setdefault(protocol(read_json(folder / "metrics.json")), []).append(folder.name)
+        shared.setdefault(protocol(read_json(RunFolder(folder).metrics)), []).append(folder.name)
     return [f"{', '.join(names)}: {text}." for text, names in shared.items()]
 
 
@@ -165,12 +165,12 @@ def _data_row(run_dir: Path) -> dict[str, str]:
     return {
         "name": run_dir.name,
         "link": f"{run_dir.name}.html",
-        "text": read_json(run_dir / "data.json")["summary"],
+        "text": read_json(RunFolder(run_dir).data)["summary"],
     }
 
 
 def _other_row(run_dir: Path) -> dict[str, str]:
-    state = fingerprint.read_state(run_dir)
+    state = RunFolder(run_dir).read_state()
     failed = state.get("status") == "failed"
     text = _PURPOSES.get(run_dir.name[:2], "")
     if not failed and state.get("status") != "complete":
@@ -185,4 +185,4 @@ def _other_row(run_dir: Path) -> dict[str, str]:
 
 def _has_page(run_dir: Path) -> bool:
     """Whether a notebook made the run: `har train` leaves none, so no page either."""
-    return notebook_of(run_dir) is not None
+    return RunFolder(run_dir).notebook is not None

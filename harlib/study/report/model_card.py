@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from harlib.data.loading import clip_input
 from harlib.evaluation import metrics as metrics_of
@@ -13,8 +12,8 @@ from harlib.evaluation import naming
 from harlib.evaluation.hits import all_labels, right_videos
 from harlib.evaluation.score import Scores
 from harlib.files import read_json
+from harlib.run_folder import RunFolder
 from harlib.study.report.run_page import protocol, study_of
-from harlib.study.runs import fingerprint
 from harlib.study.wording import sentences
 
 WORST = 5  # categories named as the hardest
@@ -23,11 +22,11 @@ NAMED = 60  # up to so many categories are listed by name
 
 def facts(run_dir: Path) -> dict[str, Any]:
     """The card of a scored run: `run`, `title`, `answer`, and `sections` of (name, lines)."""
-    metrics, state = naming.read(run_dir), fingerprint.read_state(run_dir)
-    params = yaml.safe_load((run_dir / "params.yaml").read_text())
-    where = read_json(run_dir / "environment.json")
+    metrics, state = naming.read(run_dir), RunFolder(run_dir).read_state()
+    params = RunFolder(run_dir).read_params()
+    where = read_json(RunFolder(run_dir).environment)
     model, video = metrics["model"], metrics["video"]
-    scores = Scores.load(run_dir) if (run_dir / "scores.npz").is_file() else None
+    scores = Scores.load(run_dir) if RunFolder(run_dir).scores.is_file() else None
     network = [
         f"{naming.network(metrics)}: "
         f"{sentences.parameters(model['parameters'], model.get('trainable'))}; "
@@ -78,13 +77,14 @@ def facts(run_dir: Path) -> dict[str, Any]:
 def _use(run_dir: Path, metrics: dict[str, Any]) -> list[str]:
     """How to use its weights, where they are kept."""
     best = metrics["protocol"].get("checkpoint") == "best"
-    file = "checkpoints/best.keras" if best else "model.keras"
-    if not (run_dir / file).is_file():
+    file = RunFolder(run_dir).weights("best" if best else "last")
+    if not file.is_file():
         return ["Its weights are not kept in its run's folder."]
     run = f"runs/{run_dir.parent.name}/{run_dir.name}"
     option = " --checkpoint best" if best else ""
+    path = f"{run}/{file.relative_to(run_dir).as_posix()}"
     return [
-        f'With harlib: import harlib.models, then keras.saving.load_model("{run}/{file}"). Without '
+        f'With harlib: import harlib.models, then keras.saving.load_model("{path}"). Without '
         f"harlib a keras file cannot be opened.",
         f"Elsewhere: har export {run}{option} --to onnx (or saved_model) writes {run}/export, with "
         f"README.json (clips, categories in order) and an example that prints the label of a "

@@ -7,6 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from harlib.run_folder import RunFolder
 from harlib.study.params import yaml_text
 
 # Not inside of another path, a word, or a picture's base64.
@@ -38,8 +39,8 @@ def _places(run_dirs: Iterable[Path]) -> set[str]:
     """The absolute paths among the parameters of runs."""
     found = set()
     for run_dir in run_dirs:
-        if (run_dir / "params.yaml").is_file():
-            found |= set(_absolute(yaml_text.read(run_dir / "params.yaml")))
+        if RunFolder(run_dir).params.is_file():
+            found |= set(_absolute(yaml_text.read(RunFolder(run_dir).params)))
     return found
 
 

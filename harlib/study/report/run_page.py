@@ -9,7 +9,6 @@ from typing import Any
 
 import nbformat
 import pandas as pd
-import yaml
 from nbconvert import HTMLExporter
 from PIL import Image
 
@@ -17,6 +16,7 @@ from harlib.data.catalog import own_videos
 from harlib.evaluation import naming
 from harlib.evaluation.score import Scores
 from harlib.files import read_json
+from harlib.run_folder import RunFolder
 from harlib.study.report import private
 from harlib.study.runs import fingerprint
 from harlib.study.runs.study_files import CHECKOUT
@@ -45,7 +45,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     Raises: FileNotFoundError when the run has left no notebook.
     """
     run_dir = Path(run_dir).resolve()
-    file = notebook_of(run_dir)
+    file = RunFolder(run_dir).notebook
     if file is None:
         raise FileNotFoundError(f"{run_dir} holds no notebook, so it has no page")
     notebook = nbformat.read(file, as_version=4)
@@ -74,17 +74,11 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     return write_page(folder / f"{run_dir.name}.html", page)
 
 
-def notebook_of(run_dir: Path) -> Path | None:
-    """The notebook that a run has left, also when its folder has another name by now."""
-    own = run_dir / f"{run_dir.name}.ipynb"
-    return own if own.is_file() else next(iter(sorted(run_dir.glob("[0-9][0-9]_*.ipynb"))), None)
-
-
 def study_of(run_dir: Path) -> str:
     """The study of a run: its folder's place tells, else its parameters."""
     if run_dir.resolve().parents[1].name == "runs":
         return run_dir.resolve().parent.name
-    return yaml.safe_load((run_dir / "params.yaml").read_text())["study"]
+    return RunFolder(run_dir).read_params()["study"]
 
 
 def _project_of(run_dir: Path) -> Path:
@@ -112,14 +106,14 @@ def _pixels(size: int | list[int]) -> str:
 
 def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
     """What the head of a run's page says, all from its files; `said`: by its notebook."""
-    state = fingerprint.read_state(run_dir)
-    params = yaml.safe_load((run_dir / "params.yaml").read_text())
-    where = read_json(run_dir / "environment.json")
-    scored = (run_dir / "metrics.json").is_file()
+    state = RunFolder(run_dir).read_state()
+    params = RunFolder(run_dir).read_params()
+    where = read_json(RunFolder(run_dir).environment)
+    scored = RunFolder(run_dir).metrics.is_file()
     metrics = naming.read(run_dir) if scored else {}
     card = []
-    if (run_dir / "data.json").is_file():
-        said = read_json(run_dir / "data.json")["summary"]
+    if RunFolder(run_dir).data.is_file():
+        said = read_json(RunFolder(run_dir).data)["summary"]
     if scored:
         said = f"{sentences.answer(metrics)} {_groups_warning(run_dir)}".strip()
         card += [
@@ -174,7 +168,7 @@ def _kernels(where: dict[str, Any]) -> str:
 
 def _groups_warning(run_dir: Path) -> str:
     """What the scored videos' groups say of the accuracy; empty where they are known."""
-    if not (run_dir / "scores.npz").is_file():
+    if not RunFolder(run_dir).scores.is_file():
         return ""
     scores = Scores.load(run_dir)
     videos = pd.DataFrame({"video_id": scores.video_id, "group": scores.group})

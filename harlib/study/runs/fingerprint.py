@@ -3,24 +3,17 @@
 import ast
 import functools
 import hashlib
-import importlib.metadata
 import json
-import os
-import platform
-import shutil
-import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import psutil
 import yaml
 
-from harlib import machine
 from harlib.files import read_json, write_json
+from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import NOTEBOOKS, Common
-from harlib.study.runs import study_files
+from harlib.study.runs import environment, study_files
 from harlib.study.runs.results_version import versions
 
 # The packages whose code decides what a run of a notebook leaves behind. How a study is run and
@@ -47,8 +40,6 @@ _OWN_CODE = {
 
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
-_PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "opencv-python",
-             "pandas", "scikit-learn")  # fmt: skip
 
 
 # Parameters of how a run is computed, not of what.
@@ -76,7 +67,7 @@ def fingerprint(params: Common) -> str:
     for path in params.reads:
         digest.update(path.read_bytes())
     for upstream in upstream_runs(params):
-        digest.update(f"{upstream.name}:{read_state(upstream)['fingerprint']}".encode())
+        digest.update(f"{upstream.name}:{RunFolder(upstream).read_state()['fingerprint']}".encode())
     return digest.hexdigest()[:16]
 
 
@@ -109,7 +100,7 @@ def _plain(source: Path) -> str:
 
 def remark(run_dir: Path) -> str:
     """A warning about the code that made a run; empty where it is today's."""
-    state = read_state(run_dir)
+    state = RunFolder(run_dir).read_state()
     if is_old(state):
         return "made by an earlier harlib: its code is not compared with today's"
     if "code" in state and state["code"] != code(state["notebook"]):
@@ -145,28 +136,17 @@ def upstream_runs(params: Common) -> list[Path]:
     ]
 
 
-def read_state(run_dir: Path) -> dict[str, Any]:
-    """``run.json``: fingerprint, status (started, complete or failed), times; empty without one."""
-    path = run_dir / "run.json"
-    return read_json(path) if path.is_file() else {}
-
-
-def write_state(run_dir: Path, **changes: Any) -> None:
-    """Changes ``run.json``, whole or not at all."""
-    write_json(run_dir / "run.json", read_state(run_dir) | changes)
-
-
 def is_complete(params: Common) -> bool:
     """Whether there is nothing to do: the same run, with all that it leaves."""
     if not is_ended(params.run_dir) or not is_same(params):
         return False
-    made = notebook_of(params).startswith("01") and read_state(params.run_dir).get("store_hash")
+    made = notebook_of(params).startswith("01") and params.folder.read_state().get("store_hash")
     return not made or hash_of(params.store_dir) == made
 
 
 def is_same(params: Common) -> bool:
     """Whether what lies in the run's folder is of the same settings, store and runs."""
-    state = read_state(params.run_dir)
+    state = params.folder.read_state()
     if is_old(state):
         return _has_settings(params, state)
     return state.get("fingerprint") == fingerprint(params)
@@ -180,23 +160,23 @@ def is_old(state: dict[str, Any]) -> bool:
 def _has_settings(params: Common, state: dict[str, Any]) -> bool:
     """Of an old run: whether its settings are these, on the same store, and no run that it builds
     on was begun after it. A parameter that it did not know has its default."""
-    file = params.run_dir / "params.yaml"
+    file = params.folder.params
     then = yaml.safe_load(file.read_text()) if file.is_file() else {}
     changed = params.model_dump(mode="json", exclude_defaults=True).keys()
     return (
         all(then[key] == value if key in then else key not in changed
             for key, value in settings(params).items())
         and state.get("store_hash", "") in ("", _store_hash(params) or state.get("store_hash"))
-        and all(read_state(run).get("started", 0) <= state.get("started", 0)
+        and all(RunFolder(run).read_state().get("started", 0) <= state.get("started", 0)
                 for run in upstream_runs(params))
     )  # fmt: skip
 
 
 def is_ended(run_dir: Path) -> bool:
     """Whether a folder's run is complete, with scores by the protocol of its own parameters."""
-    if read_state(run_dir).get("status") != "complete":
+    if RunFolder(run_dir).read_state().get("status") != "complete":
         return False
-    scored, asked = run_dir / "metrics.json", run_dir / "params.yaml"
+    scored, asked = RunFolder(run_dir).metrics, RunFolder(run_dir).params
     if not (scored.is_file() and asked.is_file()):
         return True
     how, wanted = read_json(scored, "protocol")["protocol"], yaml.safe_load(asked.read_text())
@@ -222,7 +202,7 @@ def claim(params: Common) -> None:
     so that it resumes.
     """
     run_dir, mark = params.run_dir, fingerprint(params)
-    state = read_state(run_dir)
+    state = RunFolder(run_dir).read_state()
     if displaces(params):
         before = _free(run_dir.parent / "before" / run_dir.name)
         before.parent.mkdir(parents=True, exist_ok=True)
@@ -233,13 +213,12 @@ def claim(params: Common) -> None:
         state = {}
     run_dir.mkdir(parents=True, exist_ok=True)
     made_by = code(notebook_of(params))
-    if (run_dir / "checkpoints").is_dir() and (other := remark(run_dir)):
+    if RunFolder(run_dir).checkpoints.is_dir() and (other := remark(run_dir)):
         line = f"it resumes from checkpoints {other}"
-        write_state(run_dir, said=list(dict.fromkeys([*state.get("said", []), line])))
+        RunFolder(run_dir).write_state(said=list(dict.fromkeys([*state.get("said", []), line])))
         made_by = state.get("code", made_by)
     if state.get("status") != "started":
-        write_state(
-            run_dir,
+        RunFolder(run_dir).write_state(
             notebook=notebook_of(params),
             fingerprint=mark,
             results_version=versions(notebook_of(params)),
@@ -247,26 +226,29 @@ def claim(params: Common) -> None:
             status="started",
             started=time.time(),
         )
-    (run_dir / "params.yaml").write_text(
+    RunFolder(run_dir).params.write_text(
         yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     )
-    write_json(run_dir / "environment.json", environment())
+    write_json(RunFolder(run_dir).environment, environment.describe())
 
 
 def difference(params: Common) -> str:
     """What makes these parameters another run than the one in their folder."""
     run_dir = params.run_dir
-    file = run_dir / "params.yaml"
+    file = RunFolder(run_dir).params
     then = yaml.safe_load(file.read_text()) if file.is_file() else {}
     lines = [
         f"{key}: {then.get(key, 'absent')} then, {value} now"
         for key, value in settings(params).items()
         if then and then.get(key, "absent") != value
     ]
-    stores = read_state(run_dir).get("store_hash", ""), _store_hash(params)
+    stores = RunFolder(run_dir).read_state().get("store_hash", ""), _store_hash(params)
     if all(stores) and stores[0] != stores[1]:
         lines.append(f"clip store {stores[0]} then, {stores[1]} now")
-    was, now = read_state(run_dir).get("results_version", {}), versions(notebook_of(params))
+    was, now = (
+        RunFolder(run_dir).read_state().get("results_version", {}),
+        versions(notebook_of(params)),
+    )
     lines += [
         f"results version of {stage}: {was[stage]} then, {number} now"
         for stage, number in now.items()
@@ -282,45 +264,3 @@ def _free(folder: Path) -> Path:
         number += 1
         free = folder.with_name(f"{folder.name}-{number}")
     return free
-
-
-def environment() -> dict[str, Any]:
-    """Versions, hardware and git commit, as a report needs them."""
-    return {
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES}
-        | {"python": platform.python_version()},
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
-        "system": f"{platform.system()} {platform.machine()}",
-        **machine.describe(),
-        "cores": len(psutil.Process().cpu_affinity())
-        if sys.platform == "linux"
-        else psutil.cpu_count(),
-        "memory_bytes": psutil.virtual_memory().total,
-        "accelerators": accelerators(),
-        "commit": _commit(),
-    }
-
-
-def accelerators() -> list[str]:
-    """Names of the NVIDIA devices; asked of the driver, so that no framework is imported."""
-    if not shutil.which("nvidia-smi"):
-        return []
-    asked = subprocess.run(
-        ["nvidia-smi", "--query-gpu=name", "--format=csv,noheader"], capture_output=True, text=True
-    )
-    return asked.stdout.split("\n")[:-1] if asked.returncode == 0 else []
-
-
-def _commit() -> str:
-    """The checkout's commit, with ``+changes`` when files differ from it; empty outside git."""
-    git = ["git", "-C", str(study_files.CHECKOUT)]
-    try:
-        head = subprocess.run(
-            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
-        )
-        dirty = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True
-        )
-    except FileNotFoundError:
-        return ""
-    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")

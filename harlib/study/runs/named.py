@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from harlib.run_folder import RunFolder
 from harlib.study.params.base import ParamsError, project_root
 from harlib.study.params.errors import nearest
 from harlib.study.runs import study_files
@@ -17,7 +18,7 @@ def run_folder(name: str | Path) -> Path:
     """
     runs = project_root() / "runs"
     for folder in _places(name, runs):
-        if (folder / "params.yaml").is_file():
+        if RunFolder(folder).params.is_file():
             return folder.absolute()
     known = {
         f"{file.parents[1].name}/{file.parent.name}": file.parent

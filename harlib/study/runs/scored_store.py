@@ -6,6 +6,7 @@ import yaml
 
 from harlib import HarlibError
 from harlib.data.store.clip_store import ClipStore
+from harlib.run_folder import RunFolder
 from harlib.study.runs import fingerprint
 
 
@@ -21,7 +22,7 @@ def scored_store(run_dir: Path, asked: Path | None = None) -> ClipStore:
     Raises: AnotherStore when no store has the hash that the run has noted.
     """
     run_dir = Path(run_dir)
-    state = fingerprint.read_state(run_dir)
+    state = RunFolder(run_dir).read_state()
     wanted, study = state.get("store_hash", ""), run_dir.parent.name
     root = next((path.parent for path in run_dir.parents if path.name == "runs"), run_dir.parent)
     own = asked or root / (_named(run_dir, state) or Path("data", study, "store"))
@@ -45,6 +46,6 @@ def scored_store(run_dir: Path, asked: Path | None = None) -> ClipStore:
 
 
 def _named(run_dir: Path, state: dict) -> str:
-    file = run_dir / "params.yaml"
+    file = RunFolder(run_dir).params
     params = yaml.safe_load(file.read_text()) if file.is_file() else {}
     return state.get("store") or params.get("store") or ""

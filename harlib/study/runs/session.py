@@ -12,6 +12,7 @@ from harlib.data.store.audit import Audit
 from harlib.data.store.clip_store import ClipStore
 from harlib.locks import Lock, Locked
 from harlib.progress import Stage
+from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Common, ParamsError, Trained
 from harlib.study.runs import fingerprint
 from harlib.study.widgets import live
@@ -39,8 +40,8 @@ def unlock(p: Common) -> None:
 
 def note(p: Common, line: str) -> None:
     """Says a line in the notebook, and in `har study` when the run ends."""
-    said = fingerprint.read_state(p.run_dir).get("said", [])
-    fingerprint.write_state(p.run_dir, said=list(dict.fromkeys([*said, line])))
+    said = p.folder.read_state().get("said", [])
+    p.folder.write_state(said=list(dict.fromkeys([*said, line])))
     print(line)
 
 
@@ -94,9 +95,9 @@ def start(p: Common, *, anew: bool = False) -> sentences.Sentence:
         if error.pid != os.getppid():
             raise
     fingerprint.claim(p)
-    fingerprint.write_state(p.run_dir, begun=time.time(), seconds_before=_trained(p))
+    p.folder.write_state(begun=time.time(), seconds_before=_trained(p))
     if policy:
-        fingerprint.write_state(p.run_dir, precision=policy)
+        p.folder.write_state(precision=policy)
     return sentences.Sentence(
         " ".join([f"{said}. Its files go to {from_root(p, p.run_dir)}.", *slow])
     )
@@ -104,21 +105,21 @@ def start(p: Common, *, anew: bool = False) -> sentences.Sentence:
 
 def kept(p: Common) -> bool:
     """Whether the run's folder holds a complete run, of which the steps change nothing."""
-    return fingerprint.read_state(p.run_dir).get("status") == "complete"
+    return p.folder.read_state().get("status") == "complete"
 
 
 def finish(p: Common) -> sentences.Sentence:
     """Ends a run: from here on it counts as complete."""
     taken = minutes(p)
     if not kept(p):
-        fingerprint.write_state(p.run_dir, status="complete", minutes=taken, problem="")
+        p.folder.write_state(status="complete", minutes=taken, problem="")
     unlock(p)
     return sentences.Sentence(f"This run took {taken:.1f} minutes.")
 
 
 def minutes(p: Common) -> float:
     """Wall time of this session, and of the epochs that an interrupted one trained before."""
-    state = fingerprint.read_state(p.run_dir)
+    state = p.folder.read_state()
     if state["status"] == "complete":
         return state["minutes"]
     return (time.time() - state["begun"] + state["seconds_before"]) / 60
@@ -126,13 +127,13 @@ def minutes(p: Common) -> float:
 
 def worked(p: Common) -> float:
     """Minutes of a run that is not going on: the complete run's, else its epochs' alone."""
-    state = fingerprint.read_state(p.run_dir)
+    state = p.folder.read_state()
     return state["minutes"] if state["status"] == "complete" else _trained(p) / 60
 
 
 def _trained(p: Common) -> float:
     """Seconds of the epochs that the run's folder tells of."""
-    history = p.run_dir / "history.csv"
+    history = p.folder.history
     return float(pd.read_csv(history)["seconds"].sum()) if history.is_file() else 0.0
 
 
@@ -145,7 +146,7 @@ def open_store(p: Common) -> ClipStore:
         raise FileNotFoundError(no_store(p))
     store = ClipStore(p.store_dir)
     if not kept(p):
-        fingerprint.write_state(p.run_dir, store_hash=store.hash, store=from_root(p, p.store_dir))
+        p.folder.write_state(store_hash=store.hash, store=from_root(p, p.store_dir))
     return store
 
 
@@ -164,7 +165,7 @@ def stage(p: Common, name: str) -> Stage:
     complete run nothing is written.
     """
     inside, folder = p.run.partition("/")[2], _told_in(p)
-    done = fingerprint.read_state(folder).get("status") == "complete"
+    done = RunFolder(folder).read_state().get("status") == "complete"
     return Stage(None if done else folder, f"{inside}: {name}" if inside else name)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 from harlib.data.store.clip_store import ClipStore
 from harlib.evaluation import naming
 from harlib.study.params.notebooks import C3D, Ablations, validate
-from harlib.study.runs import fingerprint, session
+from harlib.study.runs import environment, fingerprint, session
 from harlib.study.steps import model_run
 from harlib.study.wording import sentences
 
@@ -46,7 +46,7 @@ def train(p: Ablations, store: ClipStore) -> pd.DataFrame:
     for number, (variant, seed, own) in enumerate(todo, 1):
         if not fingerprint.is_complete(own):
             keras.utils.clear_session()
-            log = p.run_dir / "logs" / f"{variant}-seed{seed}.log"
+            log = p.folder.logs / f"{variant}-seed{seed}.log"
             log.parent.mkdir(exist_ok=True)
             with log.open("a") as file, contextlib.redirect_stdout(file):
                 model_run.run(own)
@@ -59,7 +59,7 @@ def train(p: Ablations, store: ClipStore) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     if session.kept(p):
         return table
-    table.to_csv(p.run_dir / "ablations.csv", index=False)
+    table.to_csv(p.folder.ablations, index=False)
     return table
 
 
@@ -129,7 +129,7 @@ def reading(summed: pd.DataFrame) -> sentences.Sentence:
 
 def devices() -> sentences.Sentence:
     """What the devices of this machine are, for a comparison over their number."""
-    accelerators = fingerprint.environment()["accelerators"]
+    accelerators = environment.accelerators()
     if accelerators:
         return sentences.Sentence(f"The devices are {', '.join(accelerators)}.")
     return sentences.Sentence(

@@ -15,7 +15,7 @@ from harlib.data.store.clip_store import ClipStore
 from harlib.data.video import tar_shards
 from harlib.files import write_json
 from harlib.study.params.notebooks import DataPrep
-from harlib.study.runs import fingerprint, session
+from harlib.study.runs import session
 from harlib.study.wording import sentences
 
 
@@ -98,7 +98,7 @@ def _draw(p: DataPrep) -> Catalog:
 def _goes_to(p: DataPrep, asked: Path, folder: Path) -> None:
     """Notes where this run's files go; says so when it is beside the folder asked for."""
     asked_name, name = (session.from_root(p, path) for path in (asked, folder))
-    made = fingerprint.read_state(p.run_dir).get("made", {})
+    made = p.folder.read_state().get("made", {})
     made.pop(asked_name, None)
     if folder != asked:
         made[asked_name] = name
@@ -110,7 +110,7 @@ def _goes_to(p: DataPrep, asked: Path, folder: Path) -> None:
             f"{asked_name} ({size} on disk) was made of other videos or settings and stays; "
             f"this run's files go to {name}",
         )
-    fingerprint.write_state(p.run_dir, made=made)
+    p.folder.write_state(made=made)
 
 
 def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
@@ -145,7 +145,7 @@ def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> sentences.Sent
     if session.kept(p):
         return session.finish(p)
     write_json(
-        p.run_dir / "data.json",
+        p.folder.data,
         {
             "summary": " ".join(
                 filter(
@@ -159,5 +159,5 @@ def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> sentences.Sent
             "store_hash": store.hash,
         },
     )
-    fingerprint.write_state(p.run_dir, store_hash=store.hash)
+    p.folder.write_state(store_hash=store.hash)
     return session.finish(p)

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import yaml
 
 from harlib import figures
 from harlib.data.loading import batches
@@ -14,6 +13,7 @@ from harlib.evaluation.hits import video_logs
 from harlib.evaluation.score import Scores
 from harlib.figures import clips as strips
 from harlib.files import read_json
+from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Common
 from harlib.study.runs import session
 from harlib.study.runs.scored_store import AnotherStore, scored_store
@@ -98,7 +98,7 @@ def show_attention(
     layer = gradcam.map_layer(model, layer or None).name
     table = chosen(scores, videos)
     dataset, order = _middle_clips(store, run_dir), _store_rows(store, scores, run_dir)
-    split = read_json(run_dir / "metrics.json")["protocol"]["split"]
+    split = read_json(RunFolder(run_dir).metrics)["protocol"]["split"]
     places = {int(row): place for place, row in enumerate(store.rows(split))}
     clips, titles, stage = [], [], session.stage(p, "where the best 3D network looked")
     stage.begin(0, len(table))
@@ -128,7 +128,7 @@ def _colors(table: pd.DataFrame) -> list[str]:
 
 def _store_rows(store: ClipStore, scores: Scores, run_dir: Path) -> np.ndarray:
     """Rows of the store of the scored videos, int (videos,)."""
-    split = read_json(run_dir / "metrics.json")["protocol"]["split"]
+    split = read_json(RunFolder(run_dir).metrics)["protocol"]["split"]
     videos = store.videos.iloc[store.rows(split)]
     keys = pd.MultiIndex.from_frame(videos[["category", "video_id"]])
     wanted = pd.MultiIndex.from_arrays([scores.categories[scores.label], scores.video_id])
@@ -144,7 +144,7 @@ def _store_rows(store: ClipStore, scores: Scores, run_dir: Path) -> np.ndarray:
 
 def _middle_clips(store: ClipStore, run_dir: Path):
     """The middle clip of each video, as the run was scored: element i is video i of the split."""
-    how = read_json(run_dir / "metrics.json")["protocol"]
+    how = read_json(RunFolder(run_dir).metrics)["protocol"]
     return batches.evaluation_batches(
         store, split=how["split"], batch=1, frames=how["frames"], stride=how["stride"],
         size=how["size"], clips=1, crops=1, scale=how.get("crop_scale"),
@@ -154,7 +154,7 @@ def _middle_clips(store: ClipStore, run_dir: Path):
 def _model(run_dir: Path):
     from harlib.models import keras_file
 
-    params = yaml.safe_load((run_dir / "params.yaml").read_text())
-    best = run_dir / "checkpoints" / "best.keras"
-    path = best if params.get("checkpoint") == "best" else run_dir / "model.keras"
+    params = RunFolder(run_dir).read_params()
+    best = RunFolder(run_dir).best_model
+    path = best if params.get("checkpoint") == "best" else RunFolder(run_dir).model
     return keras_file.load(path) if path.is_file() else None

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harlib.data.loading import batches as loader
 from harlib.data.store.clip_store import ClipStore
+from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Trained
 from harlib.study.widgets import live
 
@@ -12,7 +13,7 @@ def watchers(p: Trained, plan, folder: Path) -> list:
     """Who looks on: TensorBoard by parameter, curves below the cell for a person in JupyterLab."""
     from harlib.training import watchers as watch
 
-    found = [watch.TensorBoard(folder / "tensorboard")] if p.tensorboard else []
+    found = [watch.TensorBoard(RunFolder(folder).tensorboard)] if p.tensorboard else []
     if live.in_jupyter():
         from harlib import figures
 

@@ -25,7 +25,7 @@ def measured(p: Performance) -> Rows:
         words when a measurement fails.
     """
     if session.kept(p):
-        return read_json(p.run_dir / "measured.json")
+        return read_json(p.folder.measured)
     rows: Rows = {kind: [] for kind in KINDS}
     for path, name in zip(p.reads, p.results, strict=True):
         for row in _rows(path, name):
@@ -33,7 +33,7 @@ def measured(p: Performance) -> Rows:
     for kind in KINDS:
         if not rows[kind]:
             rows[kind] = [row | {"small": True} for row in _measure(p, kind)]
-    write_json(p.run_dir / "measured.json", rows)
+    write_json(p.folder.measured, rows)
     return rows
 
 

@@ -13,6 +13,7 @@ from harlib.data.store.clip_store import ClipStore
 from harlib.evaluation import metrics, naming
 from harlib.evaluation import score as scoring
 from harlib.files import read_json
+from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import C3D, FrameCNN, Trained
 from harlib.study.runs import fingerprint, session
 from harlib.study.steps import inputs
@@ -160,8 +161,8 @@ def _taught(model, folder: Path) -> pd.DataFrame:
     """Gives the model the weights of a complete training; returns its history."""
     from harlib.models import keras_file
 
-    model.set_weights(keras_file.load(folder / "model.keras").get_weights())
-    return pd.read_csv(folder / "history.csv")
+    model.set_weights(keras_file.load(RunFolder(folder).model).get_weights())
+    return pd.read_csv(RunFolder(folder).history)
 
 
 def stills_store(p: FrameCNN) -> ClipStore | None:
@@ -180,7 +181,7 @@ def train_stills(p: FrameCNN, stills: ClipStore | None) -> tuple[object, pd.Data
     """Trains the frame CNN on stills; returns it with its history, or two Nones without stills."""
     if stills is None:
         return None, None
-    model, folder = build(p, stills, frames=1), p.run_dir / "stills"
+    model, folder = build(p, stills, frames=1), p.folder.stills
     if session.kept(p):
         return model, _taught(model, folder)
     plan = recipe(p, stills, epochs=p.stills_epochs)
@@ -239,7 +240,7 @@ def measure(
     minutes: of the run; by default until now.
     """
     if minutes is None and session.kept(p):
-        return sentences.answer(read_json(p.run_dir / "metrics.json"))
+        return sentences.answer(read_json(p.folder.metrics))
     from harlib import models
 
     protocol = p.model_dump(
@@ -264,7 +265,7 @@ def load_model(p: Trained, checkpoint: str = "last"):
     """
     from harlib.models import keras_file
 
-    path = p.run_dir / {"last": "model.keras", "best": "checkpoints/best.keras"}[checkpoint]
+    path = p.folder.weights(checkpoint)
     if not path.is_file():
         remedy = "set validate_split" if checkpoint == "best" else "train it first"
         raise FileNotFoundError(f"{session.from_root(p, path)} is not there: {remedy}")

@@ -7,6 +7,7 @@ from typing import Any
 import yaml
 
 from harlib.data.store.clip_store import ClipStore
+from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import NOTEBOOKS, Trained, validate
 from harlib.study.runs import fingerprint, session, study_files
 from harlib.study.steps import model_run
@@ -59,11 +60,11 @@ def load_params(run_dir: Path, changes: Mapping[str, Any] | None = None):
 
     Raises: FileNotFoundError without params.yaml; ParamsError.
     """
-    file, changes = run_dir / "params.yaml", dict(changes or {})
+    file, changes = RunFolder(run_dir).params, dict(changes or {})
     if not file.is_file():
         raise FileNotFoundError(f"{run_dir} holds no params.yaml: give a folder of runs/<study>/")
     values = yaml.safe_load(file.read_text())
-    notebook = fingerprint.read_state(run_dir).get("notebook", values["run"].split(".")[0])
+    notebook = RunFolder(run_dir).read_state().get("notebook", values["run"].split(".")[0])
     if notebook in NOTEBOOKS:
         values = study_files.defaults(notebook) | values
     origins = dict.fromkeys(values, str(file)) | {key: f"--{key}" for key in changes}
@@ -75,7 +76,7 @@ def _store(p: Trained, run_dir: Path) -> ClipStore:
 
     Raises: FileNotFoundError.
     """
-    state = fingerprint.read_state(run_dir)
+    state = RunFolder(run_dir).read_state()
     roots = [folder.parent for folder in run_dir.parents if folder.name == "runs"] + [p.root]
     places = [root / state["store"] for root in roots if "store" in state]
     places.append(p.store_dir)

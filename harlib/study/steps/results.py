@@ -9,6 +9,7 @@ from harlib.data.demo import dataset
 from harlib.evaluation import comparison, hits, intervals, metrics, naming
 from harlib.evaluation import score as scoring
 from harlib.files import read_json
+from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Evaluation
 from harlib.study.runs import fingerprint, session
 from harlib.study.wording import sentences
@@ -38,9 +39,9 @@ def scored_runs(p: Evaluation) -> dict[str, Path]:
             f"no scored run in {session.from_root(p, folder)}: run a model notebook first"
         )
     chosen = {name: found[name] for name in p.runs} if p.runs else found
-    stores = {fingerprint.read_state(folder).get("store_hash", "–") for folder in chosen.values()}
+    stores = {RunFolder(folder).read_state().get("store_hash", "–") for folder in chosen.values()}
     if not session.kept(p):
-        fingerprint.write_state(p.run_dir, store_hash=", ".join(sorted(stores)))
+        p.folder.write_state(store_hash=", ".join(sorted(stores)))
     return {naming.named(name, naming.read(folder)): folder for name, folder in chosen.items()}
 
 
@@ -108,7 +109,7 @@ def protocol_table(runs: dict[str, Path]) -> sentences.Table:
              "checkpoint": "weights"}  # fmt: skip
     rows = []
     for name, folder in runs.items():
-        measured = read_json(folder / "metrics.json", "protocol", "video")
+        measured = read_json(RunFolder(folder).metrics, "protocol", "video")
         how = {said: measured["protocol"].get(key) for key, said in names.items()}
         rows.append({"run": name, "videos": measured["video"]["n"]} | how)
     return sentences.Table(pd.DataFrame(rows))

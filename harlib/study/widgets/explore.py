@@ -15,6 +15,7 @@ from harlib.data.loading.augment import CROPS, augment
 from harlib.data.store.clip_store import ClipStore
 from harlib.evaluation import comparison, metrics
 from harlib.evaluation.score import Scores
+from harlib.run_folder import RunFolder
 from harlib.study.params.base import project_root
 from harlib.study.runs import study_files
 from harlib.study.runs.scored_store import AnotherStore, scored_store
@@ -230,7 +231,7 @@ def augmentations(
 
 def _training_of(study: str, run: str) -> tuple[dict[str, Any], str]:
     """The parameters of a training, and in words whose they are and what they do to a clip."""
-    file = project_root() / "runs" / study / run / "params.yaml"
+    file = RunFolder(project_root() / "runs" / study / run).params
     there = bool(study and run) and file.is_file()
     p = study_files.defaults("03_c3d") | (yaml.safe_load(file.read_text()) if there else {})
     pixels = p["size"] if isinstance(p["size"], int) else " × ".join(map(str, p["size"]))
