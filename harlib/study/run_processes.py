@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from harlib.data.store.clip_store import ClipStore
 from harlib.study.params.notebooks import FrameCNN, Trained
 from harlib.study.runs import session
-from harlib.study.steps import model_run
+from harlib.study.steps import begin, model_run
 from harlib.study.wording import sentences
 
 # The others have ended by themselves before; see training.peers.
@@ -40,7 +40,7 @@ def run(p: Trained, place) -> sentences.Sentence | None:
     with cluster.join(place):
         with devices.all_processes():
             if place.process == 0:
-                session.start(p, anew=True)
+                begin.start(p, anew=True)
                 store = session.open_store(p)
                 if isinstance(p, FrameCNN):
                     model_run.stills_store(p)  # made by one, read by all

@@ -15,9 +15,10 @@ from jupyter_client.manager import AsyncKernelManager
 
 from harlib import progress
 from harlib.locks import Locked
-from harlib.study import checks, forecast
+from harlib.study import forecast
 from harlib.study.report import index, run_page
 from harlib.study.runs import fingerprint, session, study_files
+from harlib.study.steps import checks
 from harlib.study.wording import sentences
 
 

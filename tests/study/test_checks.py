@@ -7,8 +7,8 @@ import pytest
 from tiny_study import har, write_study
 
 from harlib import machine
-from harlib.study import checks
 from harlib.study.runs import study_files
+from harlib.study.steps import checks
 
 MISTAKES = {
     "01_data_prep": ("categories: [wavving]", "no such categories: wavving; known are closing doo"),

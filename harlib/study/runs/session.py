@@ -1,6 +1,5 @@
-"""The frame of a run: begin, open the data, end."""
+"""A run while it works: its lock, its stages, its data, its end."""
 
-import os
 import time
 from pathlib import Path
 
@@ -10,12 +9,10 @@ import pandas as pd
 from harlib.data.catalog.catalog import Catalog
 from harlib.data.store.audit import Audit
 from harlib.data.store.clip_store import ClipStore
-from harlib.locks import Lock, Locked
+from harlib.locks import Lock
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
-from harlib.study.params.notebooks import Common, ParamsError, Trained
-from harlib.study.runs import fingerprint
-from harlib.study.widgets import live
+from harlib.study.params.notebooks import Common
 from harlib.study.wording import sentences
 
 _locks: dict[Path, Lock] = {}
@@ -45,64 +42,6 @@ def note(p: Common, line: str) -> None:
     print(line)
 
 
-class Finished(ParamsError):
-    """A folder that holds a complete run, which is not the one that would begin there."""
-
-
-def start(p: Common, *, anew: bool = False) -> sentences.Sentence:
-    """Begins a run: its folder, its seed, its precision.
-
-    A run that is complete stays as it is, and the steps that follow show what it left.
-
-    Raises: Finished when the folder's complete run is another one; `anew` puts that aside. Locked
-        while another process writes to the folder; ValueError, before anything is touched, for a
-        precision that this machine lacks or another wrong value.
-    """
-    live.attend(_told_in(p))
-    if not anew and kept(p) and not fingerprint.is_same(p):
-        raise Finished(
-            f"{from_root(p, p.run_dir)} holds a finished run, which stays as it is; this one "
-            f"would be another ({fingerprint.difference(p)}). Give it a name of its own in the "
-            f'parameters cell, run = "{p.run}.mine". har study {p.study} makes the run that the '
-            f"files in params/{p.study} ask for; where that is another too, the finished one goes "
-            f"to {from_root(p, p.run_dir.parent)}/before"
-        )
-    if fingerprint.displaces(p):
-        from harlib.study import checks  # which stands on this module
-
-        checks.refuse({f"parameters of {fingerprint.notebook_of(p)}": p})
-    said, policy, slow = f"Run {p.run} of the study {p.study}, seed {p.seed}", None, []
-    if isinstance(p, Trained):
-        import keras
-
-        from harlib.training import precision
-        from harlib.training.distributed import devices
-
-        devices.prepare(p.most_devices)
-        keras.utils.set_random_seed(p.seed)
-        policy = precision.use(p.precision)
-        said, slow = f"{said}, computed in {policy}", precision.slow()
-    if not anew and fingerprint.is_complete(p):
-        return sentences.Sentence(
-            f"{said}. It is complete: what follows shows the files in {from_root(p, p.run_dir)}, "
-            "trains nothing and changes nothing."
-            + (f" Note: {other}." if (other := fingerprint.remark(p.run_dir)) else "")
-        )
-    try:
-        lock(p)
-    except Locked as error:
-        # `har study` holds the lock for the kernel that it starts
-        if error.pid != os.getppid():
-            raise
-    fingerprint.claim(p)
-    p.folder.write_state(begun=time.time(), seconds_before=_trained(p))
-    if policy:
-        p.folder.write_state(precision=policy)
-    return sentences.Sentence(
-        " ".join([f"{said}. Its files go to {from_root(p, p.run_dir)}.", *slow])
-    )
-
-
 def kept(p: Common) -> bool:
     """Whether the run's folder holds a complete run, of which the steps change nothing."""
     return p.folder.read_state().get("status") == "complete"
@@ -128,10 +67,10 @@ def minutes(p: Common) -> float:
 def worked(p: Common) -> float:
     """Minutes of a run that is not going on: the complete run's, else its epochs' alone."""
     state = p.folder.read_state()
-    return state["minutes"] if state["status"] == "complete" else _trained(p) / 60
+    return state["minutes"] if state["status"] == "complete" else trained(p) / 60
 
 
-def _trained(p: Common) -> float:
+def trained(p: Common) -> float:
     """Seconds of the epochs that the run's folder tells of."""
     history = p.folder.history
     return float(pd.read_csv(history)["seconds"].sum()) if history.is_file() else 0.0
@@ -164,12 +103,12 @@ def stage(p: Common, name: str) -> Stage:
     A training inside another run (notebook 07) tells it in that one's, with its own name. In a
     complete run nothing is written.
     """
-    inside, folder = p.run.partition("/")[2], _told_in(p)
+    inside, folder = p.run.partition("/")[2], told_in(p)
     done = RunFolder(folder).read_state().get("status") == "complete"
     return Stage(None if done else folder, f"{inside}: {name}" if inside else name)
 
 
-def _told_in(p: Common) -> Path:
+def told_in(p: Common) -> Path:
     """The folder of the run that a person has started: around a training of notebook 07 its own."""
     usual = p.root / "runs" / p.study / p.run
     return usual.parent if "/" in p.run and p.run_dir == usual else p.run_dir

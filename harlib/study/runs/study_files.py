@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harlib.run_folder import RunFolder
 from harlib.study.params import yaml_text
 from harlib.study.params.base import quoted
 from harlib.study.params.errors import nearest
@@ -165,6 +166,25 @@ def load_run(files: Iterable[Path], overrides: Mapping[str, Any] | None = None) 
     base = defaults(notebook)
     params = validate(notebook, base | values, dict.fromkeys(base, "default") | origins)
     return Run(last, notebook, values, params)
+
+
+def load_folder(run_dir: Path, changes: Mapping[str, Any] | None = None) -> Common:
+    """The parameters of a run's folder, which may be moved; what an older harlib did not know has
+    its default.
+
+    Files that a training needs are not looked for.
+
+    Raises: FileNotFoundError without params.yaml; ParamsError.
+    """
+    file, changes = RunFolder(run_dir).params, dict(changes or {})
+    if not file.is_file():
+        raise FileNotFoundError(f"{run_dir} holds no params.yaml: give a folder of runs/<study>/")
+    values = RunFolder(run_dir).read_params()
+    notebook = RunFolder(run_dir).read_state().get("notebook", values["run"].split(".")[0])
+    if notebook in NOTEBOOKS:
+        values = defaults(notebook) | values
+    origins = dict.fromkeys(values, str(file)) | {key: f"--{key}" for key in changes}
+    return validate(notebook, values | changes, origins, on_disk=False).at(run_dir)
 
 
 def stated(files: Iterable[Path]) -> tuple[dict[str, Any], dict[str, str]]:

@@ -16,7 +16,7 @@ from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import C3D, FrameCNN, Trained
 from harlib.study.runs import fingerprint, session
-from harlib.study.steps import inputs
+from harlib.study.steps import begin, inputs
 from harlib.study.wording import sentences
 
 # Models and training, and with them Keras, are imported where they are used: the command line
@@ -283,7 +283,7 @@ def run(p: Trained) -> sentences.Sentence:
     """A whole model run without its notebook: `har train`."""
     if not isinstance(p, Trained):
         raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
-    print(session.start(p, anew=True))
+    print(begin.start(p, anew=True))
     store = session.open_store(p)
     model = build_and_train(p, store)
     said = measure(p, model, score(p, model, store))

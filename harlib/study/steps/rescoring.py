@@ -4,11 +4,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from harlib.data.store.clip_store import ClipStore
 from harlib.run_folder import RunFolder
-from harlib.study.params.notebooks import NOTEBOOKS, Trained, validate
+from harlib.study.params.notebooks import Trained
 from harlib.study.runs import fingerprint, session, study_files
 from harlib.study.steps import model_run
 from harlib.study.wording import sentences
@@ -26,14 +24,14 @@ def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> sentenc
         ValueError for a run that trains nothing; Locked while the run is being written.
     """
     run_dir, changes = Path(run_dir).absolute(), dict(changes or {})
-    own = load_params(run_dir)
+    own = study_files.load_folder(run_dir)
     if not isinstance(own, Trained):
         raise ValueError(
             f"{session.from_root(own, run_dir)} is a run of notebook "
             f"{fingerprint.notebook_of(own)}, which trains no network to score: "
             "give a run of notebook 02, 03 or 04"
         )
-    p = load_params(run_dir, changes)
+    p = study_files.load_folder(run_dir, changes)
     store = _store(own, run_dir)
     other = [key for key in changes if getattr(p, key) != getattr(own, key)]
     name = "-".join(("scores", *(f"{key}_{getattr(p, key)}" for key in other)))
@@ -50,25 +48,6 @@ def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> sentenc
         return said
     lie = f"These scores lie in {session.from_root(own, folder)}; the run's own are as they were."
     return sentences.Sentence(f"{said} {lie}")
-
-
-def load_params(run_dir: Path, changes: Mapping[str, Any] | None = None):
-    """The parameters of a run's folder, which may be moved; what an older harlib did not know has
-    its default.
-
-    Files that a training needs are not looked for.
-
-    Raises: FileNotFoundError without params.yaml; ParamsError.
-    """
-    file, changes = RunFolder(run_dir).params, dict(changes or {})
-    if not file.is_file():
-        raise FileNotFoundError(f"{run_dir} holds no params.yaml: give a folder of runs/<study>/")
-    values = yaml.safe_load(file.read_text())
-    notebook = RunFolder(run_dir).read_state().get("notebook", values["run"].split(".")[0])
-    if notebook in NOTEBOOKS:
-        values = study_files.defaults(notebook) | values
-    origins = dict.fromkeys(values, str(file)) | {key: f"--{key}" for key in changes}
-    return validate(notebook, values | changes, origins, on_disk=False).at(run_dir)
 
 
 def _store(p: Trained, run_dir: Path) -> ClipStore:

@@ -4,14 +4,11 @@ The data are listed and the networks built, with the code that will do so in the
 kept. Networks are built in a process of their own, which leaves devices and memory as they were.
 """
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
-
-import pandas as pd
 
 from harlib.data.catalog.catalog import SPLITS, Catalog
 from harlib.data.demo import dataset
@@ -19,7 +16,6 @@ from harlib.data.store.pack import Settings
 from harlib.files import read_json
 from harlib.study.params.errors import nearest
 from harlib.study.params.notebooks import (
-    Ablations,
     Common,
     DataPrep,
     Evaluation,
@@ -27,10 +23,9 @@ from harlib.study.params.notebooks import (
     Performance,
     Trained,
     project_root,
-    validate,
 )
-from harlib.study.runs import environment, fingerprint, session, study_files
-from harlib.study.steps import data_prep, rescoring
+from harlib.study.runs import fingerprint, session, study_files
+from harlib.study.steps import data_prep
 
 _ANY = ["a", "b"], set(SPLITS)  # categories and splits of data that are not known
 _NO_GPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu", "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -127,7 +122,7 @@ def _stills(p: FrameCNN, todo: dict[str, Common]) -> None:
 def _left(p: Evaluation) -> dict[str, Common]:
     """What the study's runs have been, by their folders."""
     files_there = sorted(p.run_dir.parent.glob("[0-9][0-9]_*/params.yaml"))
-    return {file.parent.name: rescoring.load_params(file.parent) for file in files_there}
+    return {file.parent.name: study_files.load_folder(file.parent) for file in files_there}
 
 
 def _absent_runs(p: Evaluation, every: dict[str, Common]) -> list[str]:
@@ -141,13 +136,13 @@ def _absent_runs(p: Evaluation, every: dict[str, Common]) -> list[str]:
 
 
 def _apart(nets: dict[str, tuple[Common, list[str]]]) -> list[str]:
-    """`_networks` in a process of its own."""
+    """`network_checks` in a process of its own."""
     asked = [
         (where, fingerprint.notebook_of(p), p.model_dump(mode="json"), categories)
         for where, (p, categories) in nets.items()
     ]
     done = subprocess.run(
-        [sys.executable, "-m", "harlib.study.checks"],
+        [sys.executable, "-m", "harlib.study.steps.network_checks"],
         input=json.dumps(asked),
         env=os.environ | _NO_GPU | {"HARLIB_ROOT": str(project_root())},
         capture_output=True,
@@ -159,93 +154,3 @@ def _apart(nets: dict[str, tuple[Common, list[str]]]) -> list[str]:
         how = signal.Signals(-done.returncode).name
         return [f"{', '.join(nets)}: building the networks ended by {how}, perhaps for memory"]
     return json.loads(done.stdout)
-
-
-def _networks(asked: list) -> list[str]:
-    """A line for each run whose network, recipe or batches its parameters do not make."""
-    found, layers = [], {}
-    for where, notebook, values, categories in asked:
-        p = validate(notebook, values, on_disk=False)  # asked before
-        if isinstance(p, Evaluation):
-            if p.layer and layers and p.layer not in set().union(*layers.values()):
-                known = "; ".join(f"{name}: {', '.join(own)}" for name, own in layers.items())
-                found.append(f"{where}: key 'layer': no network has maps {p.layer!r}; {known}")
-            continue
-        for what, make in _steps(p, categories, layers):
-            try:
-                make()
-            except Exception as error:  # whatever Keras raises, the run would end by it
-                line = (str(error).strip() or type(error).__name__).splitlines()[0]
-                found.append(f"{where}: {what}: {line}")
-                break
-    return found
-
-
-def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
-    """(the parameters that decide, what is made of them) of a run, one after the other."""
-    from harlib import models
-    from harlib.evaluation import gradcam
-    from harlib.study.steps import ablations, inputs, model_run
-    from harlib.training import precision
-
-    if isinstance(p, Performance):
-        for name in p.models:
-            shape = {"frames": p.frames, "size": p.size}
-            yield f"models, frames, size ({name})", lambda n=name, s=shape: models.build(n, 2, **s)
-        return
-    if isinstance(p, Ablations):
-        for variant, seed, own in ablations.plans(p):
-            if seed == p.seeds[0]:
-                for what, make in _steps(own, categories, layers):
-                    yield f"variant {variant}, {what}", make
-        return
-    p = p.model_copy(update={"devices": 1})
-    store = _StandIn(categories)
-
-    def computed():
-        # GPUs are hidden here; the run sees them
-        if not environment.accelerators() and (problem := precision.missing(p.precision)):
-            raise ValueError(problem)
-
-    def recipe():
-        plan = model_run.recipe(p, store)
-        inputs.batches(p, plan, store, p.frames)
-
-    def network(frames=None):
-        whole = p.model_copy(update={"freeze_below": "", "freeze_bn": False})
-        built = model_run.build(whole, store, frames=frames)
-        if not isinstance(p, FrameCNN):
-            layers[p.run] = list(gradcam.maps(built))
-
-    def stages():
-        model_run.recipe(p, store).compile(model_run.build(p, store))
-
-    yield "precision", computed
-    yield "recipe, recipe_options, mix, batch", recipe
-    own = "backbone, weights" if isinstance(p, FrameCNN) else "model, weights"
-    yield f"{own}, frames, size, width (the network)", network
-    if p.freeze_below or p.lr_multipliers:
-        yield "freeze_below, lr_multipliers", stages
-
-
-class _StandIn:
-    """As much of a clip store as networks and batches ask for: two videos a category a split."""
-
-    def __init__(self, categories: list[str]):
-        self.categories = categories
-        labels = [*range(len(categories))] * 2
-        each = {"label": labels, "frames": 64, "fps": 25.0, "height": 128, "width": 171}
-        self.videos = pd.concat(
-            [pd.DataFrame({**each, "split": split}) for split in ("train", "val", "test")],
-            ignore_index=True,
-        )
-
-    def rows(self, split: str):
-        return self.videos.index[self.videos["split"] == split].to_numpy()
-
-
-if __name__ == "__main__":
-    answer = sys.stdout
-    with contextlib.redirect_stdout(sys.stderr):
-        lines = _networks(json.load(sys.stdin))
-    answer.write(json.dumps(lines))

@@ -1,0 +1,110 @@
+"""A process that builds the networks, recipes and batches of runs to see whether they can be.
+
+It reads from stdin a JSON list of `[where, notebook, parameters, categories]` and writes a list of
+mistakes, a line each; see `checks`, which starts it.
+"""
+
+import contextlib
+import json
+import sys
+
+import pandas as pd
+
+from harlib import models
+from harlib.evaluation import gradcam
+from harlib.study.params.notebooks import (
+    Ablations,
+    Common,
+    Evaluation,
+    FrameCNN,
+    Performance,
+    validate,
+)
+from harlib.study.runs import environment
+from harlib.study.steps import ablations, inputs, model_run
+from harlib.training import precision
+
+
+def _networks(asked: list) -> list[str]:
+    """A line for each run whose network, recipe or batches its parameters do not make."""
+    found, layers = [], {}
+    for where, notebook, values, categories in asked:
+        p = validate(notebook, values, on_disk=False)  # asked before
+        if isinstance(p, Evaluation):
+            if p.layer and layers and p.layer not in set().union(*layers.values()):
+                known = "; ".join(f"{name}: {', '.join(own)}" for name, own in layers.items())
+                found.append(f"{where}: key 'layer': no network has maps {p.layer!r}; {known}")
+            continue
+        for what, make in _steps(p, categories, layers):
+            try:
+                make()
+            except Exception as error:  # whatever Keras raises, the run would end by it
+                line = (str(error).strip() or type(error).__name__).splitlines()[0]
+                found.append(f"{where}: {what}: {line}")
+                break
+    return found
+
+
+def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
+    """(the parameters that decide, what is made of them) of a run, one after the other."""
+    if isinstance(p, Performance):
+        for name in p.models:
+            shape = {"frames": p.frames, "size": p.size}
+            yield f"models, frames, size ({name})", lambda n=name, s=shape: models.build(n, 2, **s)
+        return
+    if isinstance(p, Ablations):
+        for variant, seed, own in ablations.plans(p):
+            if seed == p.seeds[0]:
+                for what, make in _steps(own, categories, layers):
+                    yield f"variant {variant}, {what}", make
+        return
+    p = p.model_copy(update={"devices": 1})
+    store = _StandIn(categories)
+
+    def computed():
+        # GPUs are hidden here; the run sees them
+        if not environment.accelerators() and (problem := precision.missing(p.precision)):
+            raise ValueError(problem)
+
+    def recipe():
+        plan = model_run.recipe(p, store)
+        inputs.batches(p, plan, store, p.frames)
+
+    def network(frames=None):
+        whole = p.model_copy(update={"freeze_below": "", "freeze_bn": False})
+        built = model_run.build(whole, store, frames=frames)
+        if not isinstance(p, FrameCNN):
+            layers[p.run] = list(gradcam.maps(built))
+
+    def stages():
+        model_run.recipe(p, store).compile(model_run.build(p, store))
+
+    yield "precision", computed
+    yield "recipe, recipe_options, mix, batch", recipe
+    own = "backbone, weights" if isinstance(p, FrameCNN) else "model, weights"
+    yield f"{own}, frames, size, width (the network)", network
+    if p.freeze_below or p.lr_multipliers:
+        yield "freeze_below, lr_multipliers", stages
+
+
+class _StandIn:
+    """As much of a clip store as networks and batches ask for: two videos a category a split."""
+
+    def __init__(self, categories: list[str]):
+        self.categories = categories
+        labels = [*range(len(categories))] * 2
+        each = {"label": labels, "frames": 64, "fps": 25.0, "height": 128, "width": 171}
+        self.videos = pd.concat(
+            [pd.DataFrame({**each, "split": split}) for split in ("train", "val", "test")],
+            ignore_index=True,
+        )
+
+    def rows(self, split: str):
+        return self.videos.index[self.videos["split"] == split].to_numpy()
+
+
+if __name__ == "__main__":
+    answer = sys.stdout
+    with contextlib.redirect_stdout(sys.stderr):
+        lines = _networks(json.load(sys.stdin))
+    answer.write(json.dumps(lines))
