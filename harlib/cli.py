@@ -12,9 +12,6 @@ import click
 from harlib import HarlibError, system_errors
 from harlib.bench.commands import bench
 from harlib.progress import StoppedAt
-from harlib.study.params.base import project_root
-from harlib.study.runs.named import parameter_files, run_folder, study_runs
-from harlib.study.runs.study_files import chosen, load_run, parse_overrides
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -68,6 +65,8 @@ class _Har(click.Group):
 
 def _paths(words: list[str]) -> list[Path]:
     """The files and folders that a command line names; without one, the project's folder."""
+    from harlib.study.params.base import project_root
+
     return [Path(word) for word in words if os.path.lexists(word)] or [project_root()]
 
 
@@ -104,6 +103,8 @@ def study(study, overrides, only, forecast):
 
     Runs that are complete with the same parameters are kept.
     """
+    from harlib.study.runs.study_files import chosen, parse_overrides
+
     changes = parse_overrides(overrides)
     chosen(study, changes, only)  # before papermill is imported, which takes seconds
     from harlib.study.run_study import run_study
@@ -151,8 +152,8 @@ def catalog(
     Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked. What is left
     out is said.
     """
+    from harlib.data import Catalog
     from harlib.data.catalog import names
-    from harlib.data.catalog.catalog import Catalog
 
     if sum(map(bool, (folder, kinetics, ucf101, hmdb51, stanford40))) != 1:
         raise click.UsageError(
@@ -197,7 +198,7 @@ def catalog(
 @click.option("--repair", is_flag=True, help="Rewrite only what har verify finds damaged.")
 def prepare(csv, store, codec, size, stretch, fps, quality, workers, scheduler, repair):
     """Make the clip store STORE from the catalog CSV; run again, it finishes what was begun."""
-    from harlib.data.catalog.catalog import Catalog
+    from harlib.data import Catalog
     from harlib.data.store import prepare as preparing
     from harlib.data.store import repair as repairing
 
@@ -270,6 +271,9 @@ def train(params, overrides, processes, coordinator, process, cluster):
 
     --processes alone starts them all on this machine; on many, see docs/cluster.md.
     """
+    from harlib.study.runs.named import parameter_files
+    from harlib.study.runs.study_files import load_run, parse_overrides
+
     params = parameter_files(params)
     run = load_run(params, parse_overrides(overrides)).params
     if cluster or coordinator:
@@ -304,7 +308,8 @@ def preflight(params, overrides):
 
     Exit 1 when the training would be of no use.
     """
-    run = load_run(params, parse_overrides(overrides)).params
+    from harlib.study.runs.named import parameter_files
+    from harlib.study.runs.study_files import load_run, parse_overrides
     from harlib.study.steps.model_run import preflight_run
 
     run = load_run(parameter_files(params), parse_overrides(overrides))
@@ -322,6 +327,7 @@ def evaluate(run, **changes):
     Options that are not given are the run's own. Scores by others go to a folder of their own
     inside the run's.
     """
+    from harlib.study.runs.named import run_folder
     from harlib.study.steps.rescoring import evaluate as evaluate_run
 
     given = {key: value for key, value in changes.items() if value is not None}
@@ -341,6 +347,7 @@ def report(study, out):
     """
     from harlib.study.report.index import write_study
     from harlib.study.report.run_page import write_report
+    from harlib.study.runs.named import run_folder, study_runs
 
     if runs := study_runs(study):
         click.echo(write_study(runs, out))
@@ -366,6 +373,7 @@ def export_run(run, to, fold, checkpoint, output, overwrite):
     """
     from harlib.models import export_readme
     from harlib.models.export import export_run
+    from harlib.study.runs.named import run_folder
 
     path, difference = export_run(
         run_folder(run),

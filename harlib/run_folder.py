@@ -70,7 +70,7 @@ class RunFolder:
 
     @property
     def scores(self) -> Path:
-        """Scores of whole videos; see `harlib.evaluation.score`."""
+        """Scores of whole videos; see `harlib.evaluation.scoring`."""
         return self / "scores.npz"
 
     @property

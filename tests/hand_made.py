@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from harlib.evaluation.score import Scores
+from harlib.evaluation import Scores
 
 CATEGORIES = ("bow", "clap", "wave")
 

@@ -18,13 +18,9 @@ import numpy as np
 import pandas as pd
 
 from harlib.bench import decoding, kinetics_like, raw_hdf5, scaling
-from harlib.data.catalog.catalog import COLUMNS, Catalog
+from harlib.data import CODECS, COLUMNS, Catalog, ClipStore, prepare, training_batches
 from harlib.data.demo import dataset as actions
 from harlib.data.loading import sampling
-from harlib.data.loading.batches import training_batches
-from harlib.data.store.clip_store import ClipStore
-from harlib.data.store.codecs import CODECS
-from harlib.data.store.prepare import prepare
 from harlib.files import write_json
 
 FRAMES, SIZE, SHORT_SIDE, BATCH = 16, 112, 128, 8
@@ -95,7 +91,7 @@ def run(
         write_json(json_file, rows)
     if figure:
         from harlib.bench.figures import bytes_and_speed
-        from harlib.figures.style import png
+        from harlib.figures import png
 
         Path(figure).write_bytes(png(bytes_and_speed(rows)))
     return rows

@@ -17,8 +17,7 @@ import cv2
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from harlib.data.store.codecs import CODECS
-from harlib.data.video.reader import VideoReader
+from harlib.data import CODECS, VideoReader
 
 
 def opencv(path, first, count, fps, size):

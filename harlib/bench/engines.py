@@ -119,7 +119,7 @@ def keras_stock(spec):
     import keras
 
     from harlib import models
-    from harlib.models.layers import BatchNorm, Conv3D
+    from harlib.models import BatchNorm, Conv3D
     from harlib.training import precision
 
     precision.use(spec["policy"])

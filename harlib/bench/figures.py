@@ -1,6 +1,6 @@
 """Figures of the measured rows."""
 
-from harlib.figures.style import PALETTE, QUIET, describe, new_axes, quantity, styled
+from harlib.figures import PALETTE, QUIET, describe, new_axes, quantity, styled
 
 
 @styled

@@ -8,8 +8,7 @@ import numpy as np
 
 from harlib import files, machine, models
 from harlib.bench.engines import device
-from harlib.models import grouped_conv3d
-from harlib.models.layers import GroupedConv3D
+from harlib.models import GroupedConv3D, grouped_conv3d
 from harlib.training import precision
 
 # A network with its options and the clips of a batch: about as many pixels of the full one each.

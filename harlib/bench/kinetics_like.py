@@ -8,8 +8,7 @@ import joblib
 import numpy as np
 
 from harlib import processes
-from harlib.data.catalog.folder import look
-from harlib.data.video.files import decode
+from harlib.data import decode, look
 
 VIDEOS = 32  # so many of a folder's videos are measured, evenly chosen
 SECONDS, FPS, SIZE = 10, 30, (256, 340)  # what the public copies of Kinetics usually hold

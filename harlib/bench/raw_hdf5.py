@@ -11,7 +11,7 @@ from pathlib import Path
 import h5py
 import numpy as np
 
-from harlib.data.store.clip_store import ClipStore
+from harlib.data import ClipStore
 
 
 def write(store: ClipStore, path: Path) -> None:

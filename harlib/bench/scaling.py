@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from harlib import processes
-from harlib.data.loading.batches import iterate
+from harlib.data import iterate
 
 # readers beside the program, and cores
 WAYS = (("none", 1), ("threads", 2), ("workers", 2), ("programs", 2))

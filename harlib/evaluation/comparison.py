@@ -9,7 +9,7 @@ from scipy import stats
 from harlib.evaluation.hits import all_groups, all_labels, right_videos
 from harlib.evaluation.intervals import group_sums, variance_of_mean
 from harlib.evaluation.predict import logarithms
-from harlib.evaluation.score import Scores
+from harlib.evaluation.scores import Scores
 
 
 def same_videos(a, b):

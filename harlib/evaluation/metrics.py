@@ -13,32 +13,11 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from harlib.evaluation import naming
-from harlib.evaluation.calibration import calibration_error, reliability
-from harlib.evaluation.comparison import category_difference, compare, compare_all, ensemble
+from harlib.evaluation.calibration import calibration_error
 from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs, view_counts
 from harlib.evaluation.intervals import bootstrap_interval
 from harlib.files import write_json
 from harlib.run_folder import RunFolder
-
-__all__ = [
-    "bootstrap_interval",
-    "calibration_error",
-    "category_difference",
-    "compare",
-    "compare_all",
-    "confusion",
-    "ensemble",
-    "majority",
-    "mean_class",
-    "most_confused",
-    "pair_accuracy",
-    "per_category",
-    "reliability",
-    "summary",
-    "table",
-    "top_k",
-    "write",
-]
 
 PROTOCOL = ("split", "clips", "crops", "frames", "stride", "size")
 MODEL = ("name", "parameters", "gmacs")

@@ -6,12 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-from harlib import HarlibError
-from harlib.data.loading import batches as loader
-
-
-class ScoreError(HarlibError):
-    """Scores that cannot be right: views lost or counted twice, or no probabilities."""
+from harlib.data import iterate
+from harlib.evaluation.scores import ScoreError
 
 
 def network(model):
@@ -48,14 +44,14 @@ def answers(model, dataset, store, batch, start=0, threads=2):
     probabilities, logs: float32 (n, classes); the natural logarithms are the network's own where
     `logged` made it give them, else those of the probabilities, -inf where these are 0.
 
-    dataset: `loader.evaluation_batches` of `batch` clips; the last, partial one is padded, so that
+    dataset: `evaluation_batches` of `batch` clips; the last, partial one is padded, so that
     the graph is traced once, and cut after. video: rows of the store.
 
     Raises: ScoreError when the outputs are no probabilities of the store's categories.
     """
     if start == len(dataset):
         return
-    elements = loader.iterate(dataset, start=start, threads=threads)
+    elements = iterate(dataset, start=start, threads=threads)
     for element, output in computed(model, ((e, _whole(e, batch)) for e in elements)):
         video = np.asarray(element["video"])
         several = isinstance(output, (list, tuple))

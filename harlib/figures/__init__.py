@@ -17,10 +17,23 @@ from harlib.figures.dots import pairs, per_category
 from harlib.figures.matrices import confusion, top_confusions
 from harlib.figures.sheets import contact_sheet
 from harlib.figures.spread import seed_spread
-from harlib.figures.style import PALETTE, RIGHT, WRONG, alt, describe, png, show
+from harlib.figures.style import (
+    PALETTE,
+    QUIET,
+    RIGHT,
+    WRONG,
+    alt,
+    describe,
+    new_axes,
+    png,
+    quantity,
+    show,
+    styled,
+)
 
 __all__ = [
     "PALETTE",
+    "QUIET",
     "RIGHT",
     "WRONG",
     "accuracy_bars",
@@ -28,18 +41,22 @@ __all__ = [
     "alt",
     "category_counts",
     "category_difference",
+    "clips",
     "confusion",
     "contact_sheet",
     "describe",
     "learning_curves",
     "network",
+    "new_axes",
     "pairs",
     "per_category",
     "png",
+    "quantity",
     "reliability",
     "schedule",
     "seed_spread",
     "show",
     "store_sizes",
+    "styled",
     "top_confusions",
 ]

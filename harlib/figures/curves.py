@@ -164,7 +164,7 @@ def schedule(recipe, *, steps=None, steps_per_epoch=None, ax=None):
 def reliability(table, *, error=None, ax=None):
     """How often a model is right when it says how sure it is; on the diagonal it knows.
 
-    table: `metrics.reliability(scores)`, or {model: table}. error: the calibration error, or
+    table: `calibration.reliability(scores)`, or {model: table}. error: the calibration error, or
     {model: error}, for the legend.
     """
     tables = dict(table) if isinstance(table, Mapping) else {"": table}

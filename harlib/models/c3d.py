@@ -3,6 +3,7 @@
 import keras
 from keras import layers as kl
 
+from harlib.models.blocks import scaled
 from harlib.models.layers import BatchNorm, Conv3D, classifier, preprocess
 
 # Filters of the convolutions of the five stages. Reference: Tran et al., figure 3.
@@ -52,11 +53,6 @@ def c3d(
         classes, classifier_activation, kernel_initializer=keras.initializers.RandomNormal(0, 0.01)
     )(x)
     return keras.Model(clips, scores, name=name)
-
-
-def scaled(filters, width):
-    """`filters * width`, to a multiple of 8 (whole vectors of the arithmetic), at least 8."""
-    return filters if width == 1 else max(8, 8 * round(filters * width / 8))
 
 
 def _convolution(x, filters, batch_norm, stage, number):

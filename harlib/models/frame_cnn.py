@@ -9,7 +9,7 @@ import keras
 import numpy as np
 from keras import layers as kl
 
-from harlib.models.c3d import scaled
+from harlib.models.blocks import scaled
 from harlib.models.layers import (
     BatchNorm,
     FoldFrames,

@@ -5,9 +5,8 @@ from functools import partial
 import keras
 from keras import layers as kl
 
-from harlib.models.c3d import scaled
+from harlib.models.blocks import conv_norm, scaled
 from harlib.models.layers import Conv3D, classifier, preprocess
-from harlib.models.resnext3d import conv_norm
 
 # Basic blocks of the four stages of the 18-layer networks.
 BLOCKS = (2, 2, 2, 2)

@@ -3,8 +3,8 @@
 import keras
 from keras import layers as kl
 
-from harlib.models.c3d import scaled
-from harlib.models.layers import BatchNorm, Conv3D, GroupedConv3D, classifier, preprocess
+from harlib.models.blocks import conv_norm, scaled
+from harlib.models.layers import Conv3D, GroupedConv3D, classifier, preprocess
 
 # Bottlenecks of the four stages, by the network's depth. Reference: Hara et al., table 1.
 BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -81,15 +81,6 @@ def _bottleneck(x, middle, stride, cardinality, name):
         )
     x = kl.Add(name=f"{name}_add")([x, shortcut])
     return kl.ReLU(name=f"{name}_relu3")(x)
-
-
-def conv_norm(x, layer, filters, kernel_size, strides, name, bn_name, **options):
-    """A convolution `layer` without bias, started as the originals are, and its batch norm."""
-    initializer = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
-    x = layer(filters, kernel_size, strides, kernel_initializer=initializer, name=name, **options)(
-        x
-    )
-    return BatchNorm(name=bn_name)(x)
 
 
 def _divisor(number, at_most):

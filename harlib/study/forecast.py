@@ -15,9 +15,8 @@ from typing import Any
 
 import pandas as pd
 
-from harlib.data.catalog.catalog import Catalog
+from harlib.data import Catalog, ClipStore
 from harlib.data.demo import dataset
-from harlib.data.store.clip_store import ClipStore
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import (
     Ablations,

@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 
-from harlib.data.store.clip_store import ClipStore
+from harlib.data import ClipStore
 from harlib.study.params.notebooks import FrameCNN, Trained
 from harlib.study.runs import session
 from harlib.study.steps import begin, model_run

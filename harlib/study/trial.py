@@ -23,17 +23,15 @@ import keras
 import psutil
 
 from harlib import models
-from harlib.data.catalog.catalog import Catalog
+from harlib.data import Catalog, ClipStore
 from harlib.data.demo import dataset
 from harlib.data.store import prepare as preparing
-from harlib.data.store.clip_store import ClipStore
 from harlib.study import forecast
 from harlib.study.params.notebooks import DataPrep, FrameCNN, Trained, validate
 from harlib.study.runs import environment
 from harlib.study.steps import inputs, model_run
-from harlib.training import precision
+from harlib.training import Recipe, precision
 from harlib.training.distributed import devices
-from harlib.training.recipe import Recipe
 
 _WORK_S = 1.0  # seconds of steps that are timed
 _GMACS = 50.0  # multiply-adds of the clips in one step, in thousand millions: a second or a few

@@ -8,7 +8,7 @@ import grain
 import keras
 import numpy as np
 
-from harlib.data.loading import batches as loader
+from harlib.data import iterate
 from harlib.training.distributed import devices
 from harlib.training.recipe import Recipe
 
@@ -23,7 +23,7 @@ def read(batches, start: int, stop: int, threads: int, workers: int = 0) -> Iter
     """
     position = start
     if start < stop and isinstance(batches, grain.MapDataset):
-        elements = loader.iterate(batches, start=start, stop=stop, threads=threads, workers=workers)
+        elements = iterate(batches, start=start, stop=stop, threads=threads, workers=workers)
     else:
         elements = (batches[i] for i in range(start, stop))
     with contextlib.closing(elements):

@@ -10,8 +10,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from harlib.data.catalog.own_videos import unknown_groups
-from harlib.data.store.audit import Audit
+from harlib.data import Audit, unknown_groups
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
 from harlib.training import resources

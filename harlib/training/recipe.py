@@ -12,7 +12,7 @@ from numbers import Real
 import keras
 import numpy as np
 
-from harlib.data.loading.augment import MIXES
+from harlib.data import MIXES
 from harlib.training.checkpoint import as_numpy
 
 # A schedule that lowers the rate by itself looks at these columns of an epoch's history row.

@@ -12,8 +12,7 @@ import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from harlib import figures
-from harlib.evaluation import metrics
-from harlib.evaluation.score import Scores
+from harlib.evaluation import Scores, metrics
 from harlib.study.report import index, run_page
 from harlib.study.wording import sentences
 
@@ -67,7 +66,7 @@ def _model_run(folder: Path, *, seed: int, skill: float) -> None:
     cells = [
         new_markdown_cell("# C3D: convolutions in space and time\n\nWhat it is."),
         new_code_cell(
-            "from harlib.evaluation import figures  # a comment\nx = 'text' + str(3.5)",
+            "from harlib import figures  # a comment\nx = 'text' + str(3.5)",
             outputs=[new_output("stream", name="stdout", text="epoch 1\n" * 3)],
         ),
         new_markdown_cell("## How good is it?\n\n- a list with [a link](#x) and `code`\n"),

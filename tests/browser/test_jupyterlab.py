@@ -13,7 +13,7 @@ import yaml
 
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.prepare import prepare
-from harlib.evaluation.score import Scores
+from harlib.evaluation import Scores
 from harlib.study.runs.study_files import CHECKOUT
 
 CATEGORIES = ["bow", "clap", "wave"]

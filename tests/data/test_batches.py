@@ -8,15 +8,10 @@ import numpy as np
 import pytest
 from fake_store import FakeStore
 
+from harlib.data import ReadError, evaluation_batches, iterate, training_batches
 from harlib.data.catalog.catalog import Catalog
 from harlib.data.loading import sampling
-from harlib.data.loading.batches import (
-    ReadError,
-    evaluation_batches,
-    iterate,
-    steps_per_epoch,
-    training_batches,
-)
+from harlib.data.loading.batches import steps_per_epoch
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.prepare import prepare
 from harlib.data.video.files import encode

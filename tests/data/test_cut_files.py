@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from reading_left import nothing_left  # noqa: F401 (used by every test)
 
+from harlib.data import ReadError, iterate, training_batches
 from harlib.data.loading import workers
-from harlib.data.loading.batches import ReadError, iterate, training_batches
 from harlib.data.store import category_file
 from harlib.data.store.category_file import StoreError
 from harlib.data.store.clip_store import ClipStore

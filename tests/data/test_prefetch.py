@@ -6,13 +6,8 @@ from fake_store import FakeStore
 from reading_left import nothing_left  # noqa: F401 (used by every test)
 from stores import make
 
-from harlib.data.loading.batches import (
-    ReadError,
-    evaluation_batches,
-    iterate,
-    steps_per_epoch,
-    training_batches,
-)
+from harlib.data import ReadError, evaluation_batches, iterate, training_batches
+from harlib.data.loading.batches import steps_per_epoch
 from harlib.data.store.clip_store import ClipStore
 
 LENGTHS = [20, 5, 40, 17, 30, 16, 50]

@@ -15,9 +15,8 @@ import pytest
 from fake_store import FakeStore
 from reading_left import nothing_left, readers, shared_maps  # noqa: F401 (used by every test)
 
-from harlib.data import buffers
+from harlib.data import ReadError, buffers, iterate, training_batches
 from harlib.data.loading import workers
-from harlib.data.loading.batches import ReadError, iterate, training_batches
 
 
 def training(**options):
@@ -231,7 +230,7 @@ def test_a_killed_worker_is_an_error_not_a_hang():
 
 SCRIPT = """
 import signal, sys, time
-from harlib.data.loading.batches import iterate, training_batches
+from harlib.data import iterate, training_batches
 
 sys.path.insert(0, {folder!r})
 from fake_store import FakeStore

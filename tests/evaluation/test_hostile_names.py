@@ -12,7 +12,7 @@ from matplotlib.text import Text
 from PIL import Image
 
 from harlib import figures
-from harlib.evaluation import metrics
+from harlib.evaluation import calibration, comparison, metrics
 from harlib.figures.style import figure_of
 
 HOSTILE = (
@@ -34,9 +34,9 @@ NAMED = {
     "accuracy bars": lambda: figures.accuracy_bars(RUNS.assign(run=HOSTILE[1:3])),
     "accuracy and compute": lambda: figures.accuracy_compute(RUNS.assign(run=HOSTILE[1:3])),
     "category difference": lambda: figures.category_difference(
-        metrics.category_difference(OWN, OTHER), names=HOSTILE[1:3]
+        comparison.category_difference(OWN, OTHER), names=HOSTILE[1:3]
     ),
-    "reliability": lambda: figures.reliability({n: metrics.reliability(OWN) for n in HOSTILE}),
+    "reliability": lambda: figures.reliability({n: calibration.reliability(OWN) for n in HOSTILE}),
     "contact sheet": lambda: figures.contact_sheet(CLIPS * 2, HOSTILE, title=HOSTILE[1]),
     "seed spread": lambda: figures.seed_spread(
         pd.DataFrame({"variant": HOSTILE, "seed": 0, "video_top1": 0.5})

@@ -8,8 +8,9 @@ import pytest
 SCRIPT = """
 import resource, sys, time
 import numpy as np
-from harlib.evaluation import figures, metrics
-from harlib.evaluation.score import Scores
+from harlib import figures
+from harlib.evaluation import metrics
+from harlib.evaluation import Scores
 
 videos, classes, views = 27_000, 600, 10
 rng = np.random.default_rng(0)
@@ -27,7 +28,7 @@ drawn = [
     figures.per_category(metrics.per_category(scores)),
     figures.confusion(metrics.confusion(scores), scores.categories),
     figures.top_confusions(metrics.most_confused(scores, 20)),
-    figures.reliability(metrics.reliability(scores)),
+    figures.reliability(calibration.reliability(scores)),
 ]
 size = sum(len(figures.png(one)) for one in drawn)
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, size)

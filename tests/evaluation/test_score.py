@@ -3,8 +3,7 @@ import pandas as pd
 import pytest
 from hand_made import six
 
-from harlib.evaluation import score as scoring
-from harlib.evaluation.score import ScoreError, Scores, score
+from harlib.evaluation import ScoreError, Scores, predict, score, scoring
 
 pytestmark = pytest.mark.quick
 
@@ -76,9 +75,7 @@ def loader(monkeypatch):
         return made["batches"]
 
     monkeypatch.setattr(scoring.batches, "evaluation_batches", batches)
-    monkeypatch.setattr(
-        scoring.batches, "iterate", lambda dataset, start, **_: iter(dataset[start:])
-    )
+    monkeypatch.setattr(predict, "iterate", lambda dataset, start, **_: iter(dataset[start:]))
     return made
 
 
@@ -221,9 +218,3 @@ def test_one_file_name_in_two_categories_is_two_videos():
 def test_a_run_without_scores_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no scores\.npz; score the run first"):
         Scores.load(tmp_path)
-
-
-def test_load_all_names_runs_by_their_folders(tmp_path):
-    six().save(tmp_path / "03_c3d")
-    assert list(scoring.load_all([tmp_path / "03_c3d"])) == ["03_c3d"]
-    assert list(scoring.load_all({"C3D": tmp_path / "03_c3d"})) == ["C3D"]

@@ -5,9 +5,7 @@ import pytest
 from tiny_store import bright_and_dark
 
 from harlib.data.loading import sampling
-from harlib.evaluation import metrics, predict
-from harlib.evaluation import score as scoring
-from harlib.evaluation.score import Scores, score
+from harlib.evaluation import Scores, metrics, predict, score, scoring
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from tiny_store import bright_and_dark
 
 from harlib.evaluation import resume
-from harlib.evaluation.score import score
+from harlib.evaluation.scoring import score
 from harlib.run_folder import RunFolder
 
 OPTIONS = dict(split="val", frames=4, size=16, clips=3, crops=3, batch=5, progress=False)
@@ -22,7 +22,7 @@ CHILD = """
 import sys, time
 from harlib.data.store.clip_store import ClipStore
 from harlib.evaluation import resume
-from harlib.evaluation.score import score
+from harlib.evaluation.scoring import score
 sys.path.insert(0, sys.argv[3])
 from test_scoring_resumes import OPTIONS, Bright
 

@@ -5,8 +5,7 @@ import pytest
 from hand_made import six
 from tiny_store import bright_and_dark
 
-from harlib.evaluation import comparison, hits, metrics, predict
-from harlib.evaluation.score import Scores, score
+from harlib.evaluation import Scores, comparison, hits, metrics, predict, score
 from harlib.run_folder import RunFolder
 from harlib.study.steps import example_videos
 
@@ -140,7 +139,7 @@ def test_a_network_gives_logarithms_that_its_softmax_has_lost(name, store, tmp_p
 
 def test_scores_are_those_without_the_logarithms(store, monkeypatch):
     from harlib import models
-    from harlib.evaluation import score as scoring
+    from harlib.evaluation import scoring
 
     model = models.build("resnext3d_26", 2, frames=4, size=16, width=0.125, cardinality=4)
     options = dict(split="val", frames=4, size=16, clips=2, batch=5, progress=False)

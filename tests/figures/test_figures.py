@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from harlib import figures
-from harlib.evaluation import metrics
+from harlib.evaluation import calibration, comparison, metrics
 from harlib.figures.matrices import cluster_order
 from harlib.figures.style import PALETTE, figure_of, short
 
@@ -68,11 +68,11 @@ CASES = {
     "accuracy and compute": lambda: figures.accuracy_compute(RUNS),
     "accuracy and minutes": lambda: figures.accuracy_compute(RUNS, x="minutes"),
     "category difference": lambda: figures.category_difference(
-        metrics.category_difference(six(), six(video_scores=np.eye(3)[six().label]))
+        comparison.category_difference(six(), six(video_scores=np.eye(3)[six().label]))
     ),
-    "reliability": lambda: figures.reliability(metrics.reliability(six()), error=0.1),
+    "reliability": lambda: figures.reliability(calibration.reliability(six()), error=0.1),
     "reliability, several": lambda: figures.reliability(
-        {"a": metrics.reliability(six()), "b": metrics.reliability(many())}
+        {"a": calibration.reliability(six()), "b": calibration.reliability(many())}
     ),
     "contact sheet": lambda: figures.contact_sheet(CLIPS, ["bow", "clap\n→ bow"], fps=8.0),
     "seed spread": lambda: figures.seed_spread(

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from tiny_study import har
 
-from harlib.evaluation.score import Scores
+from harlib.evaluation import Scores
 from harlib.study.runs import study_files
 
 pytestmark = [pytest.mark.soak, pytest.mark.real, pytest.mark.timeout(7200)]

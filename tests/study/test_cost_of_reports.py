@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 from harlib.evaluation import metrics
-from harlib.evaluation.score import Scores
+from harlib.evaluation import Scores
 
 folder, videos, classes, views = Path(sys.argv[1]), 27_000, 600, 10
 rng = np.random.default_rng(0)

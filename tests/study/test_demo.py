@@ -10,8 +10,7 @@ import yaml
 from tiny_study import har
 
 from harlib.data.demo import dataset
-from harlib.evaluation import metrics
-from harlib.evaluation.score import Scores
+from harlib.evaluation import Scores, metrics
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]

@@ -12,8 +12,7 @@ import yaml
 from harlib import figures
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.prepare import prepare
-from harlib.evaluation import gradcam
-from harlib.evaluation.score import Scores
+from harlib.evaluation import Scores, gradcam
 from harlib.study.runs.scored_store import scored_store
 from harlib.study.steps import example_videos
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.prepare import prepare
-from harlib.evaluation.score import Scores
+from harlib.evaluation import Scores
 from harlib.study.runs import study_files
 from harlib.study.widgets import controls, explore
 

@@ -64,7 +64,7 @@ def test_without_catalog_and_audit_nothing_is_scored(own_store):
 def test_a_checkpoint_of_another_store_or_precision_is_refused(own_store, monkeypatch):
     p, store, _ = own_store
     taken = []
-    monkeypatch.setattr("harlib.training.fit.fit", lambda *_, **given: taken.append(given))
+    monkeypatch.setattr("harlib.training.fit", lambda *_, **given: taken.append(given))
     plan = model_run.recipe(p, store)
     model_run.train(p, guesser(), plan, store)
     identity = taken[0]["identity"]

@@ -79,7 +79,7 @@ def train(network, run_dir, *place, **options):
             "tran-sgd", steps_per_epoch=10, epochs=epochs, lr=lr, drop_epochs=[]
         )
         batches, validation = Clips(), HeldOut()
-    fit.fit(model, Part(batches, *place), recipe, run_dir=run_dir, validation=validation, **options)
+    fit(model, Part(batches, *place), recipe, run_dir=run_dir, validation=validation, **options)
 
 
 def on_devices(network, run_dir):

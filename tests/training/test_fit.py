@@ -11,6 +11,7 @@ import pytest
 from tiny_training import CLASSES, EPOCHS, STEPS, Batches, Validation, run, tiny_model, tiny_recipe
 
 from harlib.training import fit, precision
+from harlib.training.distributed import devices
 from harlib.training.divergence import TrainingDiverged
 
 COLUMNS = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr", "seconds"]
@@ -61,7 +62,7 @@ def test_report_is_one_line_an_epoch(done):
 
 @pytest.mark.quick
 def test_accumulating_on_mirrored_devices_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(fit.devices, "of", lambda model: object.__new__(fit.devices.Mirrored))
+    monkeypatch.setattr(devices, "of", lambda model: object.__new__(devices.Mirrored))
     with pytest.raises(ValueError, match="accumulate=2, but on several devices of TensorFlow"):
         run(tmp_path, recipe=tiny_recipe(accumulate=2))
 
@@ -257,9 +258,9 @@ def test_what_does_not_fit_together_is_refused(tmp_path):
 
 @pytest.mark.quick
 def test_public_signature():
-    assert fit.fit.__kwdefaults__["threads"] == 2
-    assert fit.fit.__kwdefaults__["checkpoint_every_s"] == 120
-    assert fit.fit.__kwdefaults__["resume"] is True
+    assert fit.__kwdefaults__["threads"] == 2
+    assert fit.__kwdefaults__["checkpoint_every_s"] == 120
+    assert fit.__kwdefaults__["resume"] is True
 
 
 @pytest.mark.soak

@@ -4,8 +4,7 @@ import keras
 import pytest
 
 from harlib import models
-from harlib.training import precision, recipe_presets
-from harlib.training.fit import fit
+from harlib.training import fit, precision, recipe_presets
 
 
 @pytest.fixture(autouse=True)

@@ -17,7 +17,7 @@ TRAIN = """
 import sys, tempfile, numpy as np, harlib
 from harlib import machine, models
 from harlib.training import recipe_presets
-from harlib.training.fit import fit
+from harlib.training import fit
 assert machine.instructions() == ("avx", "avx2"), machine.instructions()
 options = {"resnext3d_26": {"cardinality": 4}, "c3d_bn": {"dense": 8}}[sys.argv[1]]
 model = models.build(sys.argv[1], 2, frames=4, size=16, width=0.125, **options)

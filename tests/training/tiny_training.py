@@ -71,7 +71,7 @@ def tiny_recipe(name="study-adam", epochs=EPOCHS, **overrides):
 def run(run_dir, batches=None, recipe=None, model=None, **options):
     """`fit` with the tiny parts; silent unless `report` is given."""
     options = {"validation": Validation(), "report": lambda line: None} | options
-    return fit.fit(
+    return fit(
         model or tiny_model(),
         batches if batches is not None else Batches(),
         recipe or tiny_recipe(),

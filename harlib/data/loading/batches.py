@@ -17,9 +17,7 @@ import numpy as np
 from harlib.data import buffers
 from harlib.data.loading import sampling
 from harlib.data.loading.augment import CROPS, MIXES, augment, cut, mix
-from harlib.data.loading.prefetch import ReadError, iterate, naming
-
-__all__ = ["ReadError", "evaluation_batches", "iterate", "steps_per_epoch", "training_batches"]
+from harlib.data.loading.prefetch import naming
 
 SAMPLINGS = ("clip", "segments")
 # Purposes of random numbers: each has its own stream for every (seed, number).

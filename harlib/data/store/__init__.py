@@ -1,0 +1,5 @@
+"""Clip stores: written, verified, repaired."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ["prepare", "repair"])

@@ -1,0 +1,5 @@
+"""A video file <-> frames, by libav."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ["tar_shards"])

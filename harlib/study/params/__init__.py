@@ -1,0 +1,7 @@
+"""What a run can be asked for: a model a notebook, one line a mistake."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, ["base", "errors", "notebooks", "yaml_text"]
+)

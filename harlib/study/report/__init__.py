@@ -1,0 +1,7 @@
+"""Runs -> pages that explain themselves."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, ["index", "model_card", "published_results", "run_page"]
+)

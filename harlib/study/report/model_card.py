@@ -7,10 +7,9 @@ from typing import Any
 import numpy as np
 
 from harlib.data.loading import clip_input
+from harlib.evaluation import Scores, naming
 from harlib.evaluation import metrics as metrics_of
-from harlib.evaluation import naming
 from harlib.evaluation.hits import all_labels, right_videos
-from harlib.evaluation.score import Scores
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.report.run_page import protocol, study_of

@@ -13,8 +13,7 @@ from nbconvert import HTMLExporter
 from PIL import Image
 
 from harlib.data.catalog import own_videos
-from harlib.evaluation import naming
-from harlib.evaluation.score import Scores
+from harlib.evaluation import Scores, naming
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.report import private

@@ -1,0 +1,17 @@
+"""Runs on disk: a study"s files, a run"s identity, lock and state."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    [
+        "environment",
+        "fingerprint",
+        "named",
+        "open_notebook",
+        "results_version",
+        "scored_store",
+        "session",
+        "study_files",
+    ],
+)

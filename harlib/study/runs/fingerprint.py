@@ -24,7 +24,7 @@ _ROOMS = {
     "06_performance": ("bench", "data", "models", "training", "evaluation"),
 }
 # Of the evaluation only what a model run's scores and metrics depend on, none of its figures.
-_SCORING = ("score", "predict", "resume", "metrics", "hits", "intervals", "calibration")
+_SCORING = ("scores", "scoring", "predict", "resume", "metrics", "hits", "intervals", "calibration")
 _MODEL_ROOMS = ("data", "models", "training", *(f"evaluation/{name}.py" for name in _SCORING))
 _STUDY_CODE = tuple(
     f"study/{name}.py"

@@ -5,7 +5,7 @@ from pathlib import Path
 import yaml
 
 from harlib import HarlibError
-from harlib.data.store.clip_store import ClipStore
+from harlib.data import ClipStore
 from harlib.run_folder import RunFolder
 from harlib.study.runs import fingerprint
 

@@ -6,9 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harlib.data.catalog.catalog import Catalog
-from harlib.data.store.audit import Audit
-from harlib.data.store.clip_store import ClipStore
+from harlib.data import Audit, Catalog, ClipStore
 from harlib.locks import Lock
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder

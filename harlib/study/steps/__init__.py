@@ -1,0 +1,19 @@
+"""What the notebooks call: a module a notebook, and what they share."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    [
+        "ablations",
+        "begin",
+        "checks",
+        "data_prep",
+        "example_videos",
+        "inputs",
+        "model_run",
+        "performance",
+        "rescoring",
+        "results",
+    ],
+)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from harlib.data.store.clip_store import ClipStore
+from harlib.data import ClipStore
 from harlib.evaluation import naming
 from harlib.study.params.notebooks import C3D, Ablations, validate
 from harlib.study.runs import environment, fingerprint, session

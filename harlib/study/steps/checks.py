@@ -10,9 +10,8 @@ import signal
 import subprocess
 import sys
 
-from harlib.data.catalog.catalog import SPLITS, Catalog
+from harlib.data import SPLITS, Catalog, Settings
 from harlib.data.demo import dataset
-from harlib.data.store.pack import Settings
 from harlib.files import read_json
 from harlib.study.params.errors import nearest
 from harlib.study.params.notebooks import (

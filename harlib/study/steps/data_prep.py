@@ -6,12 +6,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from harlib.data.catalog.catalog import Catalog
-from harlib.data.catalog.own_videos import groups_warning
+from harlib.data import Audit, Catalog, ClipStore, groups_warning
 from harlib.data.demo import dataset
 from harlib.data.store import prepare as preparing
-from harlib.data.store.audit import Audit
-from harlib.data.store.clip_store import ClipStore
 from harlib.data.video import tar_shards
 from harlib.files import write_json
 from harlib.study.params.notebooks import DataPrep

@@ -6,11 +6,10 @@ import numpy as np
 import pandas as pd
 
 from harlib import figures
+from harlib.data import ClipStore
 from harlib.data.loading import batches
-from harlib.data.store.clip_store import ClipStore
-from harlib.evaluation import naming
+from harlib.evaluation import Scores, naming
 from harlib.evaluation.hits import video_logs
-from harlib.evaluation.score import Scores
 from harlib.figures import clips as strips
 from harlib.files import read_json
 from harlib.run_folder import RunFolder

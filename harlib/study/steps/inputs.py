@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from harlib.data import ClipStore
 from harlib.data.loading import batches as loader
-from harlib.data.store.clip_store import ClipStore
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Trained
 from harlib.study.widgets import live

@@ -4,14 +4,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from harlib import HarlibError
-from harlib.data.catalog.catalog import Catalog
+from harlib import HarlibError, evaluation
+from harlib.data import Catalog, ClipStore
 from harlib.data.loading import batches as loader
 from harlib.data.loading import clip_input
 from harlib.data.store import prepare as preparing
-from harlib.data.store.clip_store import ClipStore
 from harlib.evaluation import metrics, naming
-from harlib.evaluation import score as scoring
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import C3D, FrameCNN, Trained
@@ -133,7 +131,7 @@ def preflight(
 def _fit(p, model, plan, store, folder, stage, frames, validate_split=None) -> pd.DataFrame:
     import keras
 
-    from harlib.training.fit import fit
+    from harlib.training import fit
 
     batches = inputs.batches(p, plan, store, frames)
     validation = inputs.validation(p, store, frames, validate_split)
@@ -203,18 +201,20 @@ def build_on_stills(p: FrameCNN, store: ClipStore, on_stills):
         return models.replace_classifier(on_stills, len(store.categories), frames=p.frames)
 
 
-def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None) -> scoring.Scores:
+def score(
+    p: Trained, model, store: ClipStore, *, checkpoint: str | None = None
+) -> evaluation.Scores:
     """Scores the split's videos with the chosen weights and saves ``scores.npz``, ``views.npz``.
 
     checkpoint: by default the run's own; given, a complete run is scored again.
     """
     if checkpoint is None and session.kept(p):
-        return scoring.Scores.load(p.run_dir)
+        return evaluation.Scores.load(p.run_dir)
     if (checkpoint or p.checkpoint) == "best":
         model = load_model(p, "best")
     elif p.devices > 1 and checkpoint is None:
         model = load_model(p)  # scores on one device
-    return scoring.score(
+    return evaluation.score(
         model,
         store,
         split=p.split,
@@ -233,7 +233,7 @@ def score(p: Trained, model, store: ClipStore, *, checkpoint: str | None = None)
 
 
 def measure(
-    p: Trained, model, scores: scoring.Scores, *, minutes: float | None = None
+    p: Trained, model, scores: evaluation.Scores, *, minutes: float | None = None
 ) -> sentences.Sentence:
     """Writes ``metrics.json`` and says the result in one sentence.
 

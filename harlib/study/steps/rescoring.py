@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from harlib.data.store.clip_store import ClipStore
+from harlib.data import ClipStore
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Trained
 from harlib.study.runs import fingerprint, session, study_files

@@ -6,8 +6,7 @@ import pandas as pd
 
 from harlib import figures
 from harlib.data.demo import dataset
-from harlib.evaluation import comparison, hits, intervals, metrics, naming
-from harlib.evaluation import score as scoring
+from harlib.evaluation import Scores, calibration, comparison, hits, intervals, metrics, naming
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Evaluation
@@ -45,9 +44,9 @@ def scored_runs(p: Evaluation) -> dict[str, Path]:
     return {naming.named(name, naming.read(folder)): folder for name, folder in chosen.items()}
 
 
-def load_scores(runs: dict[str, Path]) -> dict[str, scoring.Scores]:
+def load_scores(runs: dict[str, Path]) -> dict[str, Scores]:
     """The scores of each run by its name."""
-    return {name: scoring.Scores.load(folder) for name, folder in runs.items()}
+    return {name: Scores.load(folder) for name, folder in runs.items()}
 
 
 def pairs(categories) -> tuple[tuple[str, str], ...]:
@@ -56,13 +55,13 @@ def pairs(categories) -> tuple[tuple[str, str], ...]:
     return tuple(pair for pair in dataset.PAIRS if there.issuperset(pair))
 
 
-def pair_accuracy(scores: scoring.Scores) -> pd.DataFrame:
+def pair_accuracy(scores: Scores) -> pd.DataFrame:
     """``metrics.pair_accuracy`` for the pairs that are there; an empty table without any."""
     there = pairs(scores.categories)
     return metrics.pair_accuracy(scores, there) if there else pd.DataFrame()
 
 
-def groups(scores: dict[str, scoring.Scores]) -> sentences.Sentence:
+def groups(scores: dict[str, Scores]) -> sentences.Sentence:
     """Whether it is known which of the scored videos belong together."""
     videos = [pd.DataFrame({"video_id": s.video_id, "group": s.group}) for s in scores.values()]
     return sentences.groups(pd.concat(videos).drop_duplicates(ignore_index=True))
@@ -134,20 +133,20 @@ def comparison_table(compared: pd.DataFrame) -> sentences.Table:
     return sentences.Table(pd.DataFrame(rows))
 
 
-def show_confusions(scores: dict[str, scoring.Scores]) -> None:
+def show_confusions(scores: dict[str, Scores]) -> None:
     """Shows one confusion matrix a run."""
     for name, own in scores.items():
         matrix = metrics.confusion(own)
         figures.show(figures.confusion(matrix, own.categories, title=name))
 
 
-def confused_table(scores: dict[str, scoring.Scores], n: int) -> sentences.Table:
+def confused_table(scores: dict[str, Scores], n: int) -> sentences.Table:
     """The most frequent confusions of each run."""
     tables = [metrics.most_confused(own, n=n).assign(run=name) for name, own in scores.items()]
     return sentences.Table(pd.concat(tables)[["run", "true", "predicted", "videos", "share"]])
 
 
-def show_most_confused(scores: scoring.Scores, name: str, n: int) -> sentences.Sentence | None:
+def show_most_confused(scores: Scores, name: str, n: int) -> sentences.Sentence | None:
     """Shows one run's most frequent confusions; says so when it has none."""
     table = metrics.most_confused(scores, n=n)
     table = table[table["videos"] > 0]
@@ -157,9 +156,7 @@ def show_most_confused(scores: scoring.Scores, name: str, n: int) -> sentences.S
     return None
 
 
-def show_difference(
-    scores: dict[str, scoring.Scores], table: pd.DataFrame
-) -> sentences.Sentence | None:
+def show_difference(scores: dict[str, Scores], table: pd.DataFrame) -> sentences.Sentence | None:
     """Shows on which categories the two best runs of ``metrics.table`` differ."""
     ranked = table.sort_values("video_top1", ascending=False, kind="stable")["run"]
     if len(ranked) < 2:
@@ -170,14 +167,14 @@ def show_difference(
     return None
 
 
-def show_reliability(scores: dict[str, scoring.Scores]) -> None:
+def show_reliability(scores: dict[str, Scores]) -> None:
     """Shows how often each run is right when it is so sure, with its calibration error."""
-    bins = {name: metrics.reliability(own) for name, own in scores.items()}
-    errors = {name: metrics.calibration_error(own) for name, own in scores.items()}
+    bins = {name: calibration.reliability(own) for name, own in scores.items()}
+    errors = {name: calibration.calibration_error(own) for name, own in scores.items()}
     figures.show(figures.reliability(bins, error=errors))
 
 
-def ensemble(scores: dict[str, scoring.Scores], best: str) -> sentences.Sentence:
+def ensemble(scores: dict[str, Scores], best: str) -> sentences.Sentence:
     """What the mean of all runs' scores reaches, beside the best run alone."""
     if len(scores) < 2:
         return sentences.Sentence("There is one run: no ensemble to make.")
@@ -193,7 +190,7 @@ def ensemble(scores: dict[str, scoring.Scores], best: str) -> sentences.Sentence
     )
 
 
-def show_pairs(scores: dict[str, scoring.Scores]) -> sentences.Sentence:
+def show_pairs(scores: dict[str, Scores]) -> sentences.Sentence:
     """Shows how often each run tells a category from its reverse, and says which do; says so when
     there are none."""
     tables = {name: pair_accuracy(own) for name, own in scores.items()}
@@ -213,7 +210,7 @@ def show_pairs(scores: dict[str, scoring.Scores]) -> sentences.Sentence:
     )
 
 
-def pairs_table(scores: dict[str, scoring.Scores]) -> sentences.Table:
+def pairs_table(scores: dict[str, Scores]) -> sentences.Table:
     """The reversed pairs that each run confuses, with the number of videos."""
     tables = [pair_accuracy(own).assign(run=name) for name, own in scores.items()]
     table = pd.concat(tables)

@@ -8,9 +8,8 @@ import ipywidgets as widgets
 import numpy as np
 
 from harlib import figures
-from harlib.data.store.clip_store import ClipStore
-from harlib.evaluation import metrics
-from harlib.evaluation.score import Scores
+from harlib.data import ClipStore
+from harlib.evaluation import Scores, metrics
 from harlib.figures.clips import animation
 
 CELLS = 30  # up to so many categories the confusion matrix is a grid of buttons

@@ -10,11 +10,10 @@ import pandas as pd
 import yaml
 
 from harlib import HarlibError, figures
+from harlib.data import CROPS, ClipStore
 from harlib.data.loading import sampling
-from harlib.data.loading.augment import CROPS, augment
-from harlib.data.store.clip_store import ClipStore
-from harlib.evaluation import comparison, metrics
-from harlib.evaluation.score import Scores
+from harlib.data.loading.augment import augment
+from harlib.evaluation import Scores, comparison, metrics
 from harlib.run_folder import RunFolder
 from harlib.study.params.base import project_root
 from harlib.study.runs import study_files

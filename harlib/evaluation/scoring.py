@@ -1,144 +1,16 @@
 """Views of a video -> class scores, at the level of single views and of whole videos."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 
 from harlib.data.loading import batches
 from harlib.evaluation import resume
-from harlib.evaluation.predict import ScoreError, answers, logarithms, logged, network
-from harlib.files import write_npz
+from harlib.evaluation.predict import answers, logarithms, logged, network
+from harlib.evaluation.scores import ScoreError, Scores
 from harlib.progress import shown
-from harlib.run_folder import RunFolder
 
 # Below this a float32 loses digits, and soon is 0: there its logarithm tells two apart.
 TINY = np.finfo(np.float32).tiny
-
-
-def _no_text():
-    return np.empty(0, dtype=str)
-
-
-def _no_labels():
-    return np.empty(0, dtype=np.int32)
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Class scores of one model on one split, one row a video, in the order of the store.
-
-    video_id: str (videos,).
-    label: int32 (videos,), the true class index.
-    categories: str (classes,), sorted; a class index points into it.
-    video_scores: float32 (videos, classes), the mean of the softmax over a video's views.
-    view_scores: float32 (videos, views, classes), softmax; NaN where a video has fewer views
-        than others. Zero views are legal (an ensemble over different protocols).
-    view_logs: float32, natural logarithms of `view_scores`, of the same shape, where a network is
-        so sure that some of these are too small for float32 and would rank by chance; else with
-        zero views.
-    group: str (videos,), what the intervals resample as one piece; empty = every video its own.
-    missing_id, missing_label, missing_group: videos that were listed but could not be read.
-        They have no scores and count as wrong in every accuracy.
-    """
-
-    video_id: np.ndarray
-    label: np.ndarray
-    categories: np.ndarray
-    video_scores: np.ndarray
-    view_scores: np.ndarray
-    group: np.ndarray = field(default_factory=_no_text)
-    missing_id: np.ndarray = field(default_factory=_no_text)
-    missing_label: np.ndarray = field(default_factory=_no_labels)
-    missing_group: np.ndarray = field(default_factory=_no_text)
-    view_logs: np.ndarray | None = None
-
-    def __post_init__(self):
-        text = ("video_id", "categories", "group", "missing_id", "missing_group")
-        kinds = dict.fromkeys(text, str) | {"label": np.int32, "missing_label": np.int32}
-        kinds |= dict.fromkeys(("video_scores", "view_scores", "view_logs"), np.float32)
-        if self.view_logs is None:
-            object.__setattr__(self, "view_logs", np.empty((len(self.label), 0, 0)))
-        for name, kind in kinds.items():
-            array = np.asarray(getattr(self, name))
-            # a str array keeps its own width; an empty one may arrive as float
-            if kind is not str or array.dtype.kind != "U":
-                array = array.astype(kind, copy=False)
-            object.__setattr__(self, name, array)
-        if not len(self.group):
-            object.__setattr__(self, "group", self.video_id)
-        if not len(self.missing_group):
-            object.__setattr__(self, "missing_group", self.missing_id)
-        self._check()
-
-    def _check(self):
-        videos, classes = len(self.video_id), len(self.categories)
-        expected = {
-            "label": (videos,),
-            "group": (videos,),
-            "video_scores": (videos, classes),
-            "view_scores": (videos, *self.view_scores.shape[1:2], classes),
-            "view_logs": self.view_scores.shape if self.view_logs.size else self.view_logs.shape,
-            "missing_label": self.missing_id.shape,
-            "missing_group": self.missing_id.shape,
-        }
-        for name, shape in expected.items():
-            if getattr(self, name).shape != shape:
-                raise ScoreError(
-                    f"{name} has the shape {getattr(self, name).shape}, expected {shape} "
-                    f"for {videos} videos and {classes} categories"
-                )
-        if not videos:
-            raise ScoreError("no video was scored: the split is empty")
-        labels = np.concatenate([self.label, self.missing_label])
-        if labels.min() < 0 or labels.max() >= classes:
-            raise ScoreError(
-                f"labels run from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}"
-            )
-        # a file name may occur in several categories, and stands for another video in each
-        keys = pd.MultiIndex.from_arrays(
-            [np.concatenate([self.video_id, self.missing_id]), self.categories[labels]]
-        )
-        if keys.has_duplicates:
-            video, category = keys[keys.duplicated()][0]
-            raise ScoreError(f"video {video!r} of {category!r} is listed more than once")
-
-    def save(self, run_dir):
-        """Writes `scores.npz` and `views.npz` into `run_dir`; a killed write leaves no half file.
-
-        `scores.npz`: video_id, label, categories, video_scores float32 (videos, classes), group,
-        missing_id, missing_label, missing_group. `views.npz`: view_scores float32
-        (videos, views, classes), and view_logs float32 where they are needed to rank.
-        """
-        run_dir = Path(run_dir)
-        run_dir.mkdir(parents=True, exist_ok=True)
-        arrays = {name: getattr(self, name) for name in self.__dataclass_fields__}
-        views = {name: arrays.pop(name) for name in ("view_scores", "view_logs")}
-        if not self.view_logs.size:
-            del views["view_logs"]
-        # scores.npz comes last: where it lies, views.npz is complete too
-        write_npz(RunFolder(run_dir).views, **views)
-        write_npz(RunFolder(run_dir).scores, **arrays)
-
-    @classmethod
-    def load(cls, run_dir):
-        """The scores that `save` wrote; files without groups or missing videos are legal.
-
-        So are views in float16, as earlier versions kept them: they rank as they did.
-
-        Raises: FileNotFoundError when `run_dir` holds no scores.
-        """
-        folder, arrays = RunFolder(run_dir), {}
-        for path in (folder.scores, folder.views):
-            if not path.is_file():
-                raise FileNotFoundError(
-                    f"{run_dir} holds no {path.name}; score the run first (har evaluate RUN)"
-                )
-            with np.load(path, allow_pickle=False) as file:
-                arrays |= {key: file[key] for key in file.files}
-        return cls(**arrays)
 
 
 def score(
@@ -237,13 +109,6 @@ def score(
         scores.save(run_dir)
         resume.drop(run_dir)
     return scores
-
-
-def load_all(run_dirs):
-    """{run name: Scores} of several runs; `run_dirs` is {name: folder} or a list of folders."""
-    if not isinstance(run_dirs, Mapping):
-        run_dirs = {Path(run_dir).name: run_dir for run_dir in run_dirs}
-    return {name: Scores.load(run_dir) for name, run_dir in run_dirs.items()}
 
 
 def _counts(seen, video_id):

@@ -1,0 +1,86 @@
+"""Networks by name."""
+
+from functools import partial
+
+import keras
+
+from harlib.models import c3d, frame_cnn, resnet3d, resnext3d
+from harlib.models.layers import FoldFrames, MeanOverFrames, classifier
+
+_BUILDERS = {
+    "frame_cnn": frame_cnn.frame_cnn,
+    "c3d": c3d.c3d,
+    "c3d_bn": partial(c3d.c3d, batch_norm=True, name="c3d_bn"),
+    "r3d_18": resnet3d.r3d_18,
+    "r2plus1d_18": resnet3d.r2plus1d_18,
+    "resnext3d_26": partial(resnext3d.resnext3d, 26),
+    "resnext3d_50": partial(resnext3d.resnext3d, 50),
+    "resnext3d_101": partial(resnext3d.resnext3d, 101),
+}
+
+
+def names():
+    """Names that `build` knows."""
+    return tuple(_BUILDERS)
+
+
+def build(name, classes, *, frames=16, size=112, classifier_activation="softmax", **options):
+    """A network on uint8 clips `(batch, frames, height, width, 3)`, RGB.
+
+    Args:
+        size: pixels, or `(height, width)`.
+        classifier_activation: "softmax", or None for logits; float32 scores `(batch, classes)`.
+        options: of the network's builder: `c3d.c3d`, `resnet3d.r3d_18`, `resnet3d.r2plus1d_18`,
+            `resnext3d.resnext3d`, `frame_cnn.frame_cnn`.
+
+    Raises:
+        ValueError: for an unknown name, fewer than 2 classes or an unknown option.
+    """
+    if name not in _BUILDERS:
+        raise ValueError(f"model {name!r} is unknown; it is one of {', '.join(names())}.")
+    if classes < 2:
+        raise ValueError(f"classes={classes} leaves nothing to tell apart; give 2 or more.")
+    try:
+        return _BUILDERS[name](
+            classes,
+            frames=frames,
+            size=size,
+            classifier_activation=classifier_activation,
+            **options,
+        )
+    except TypeError as error:
+        if "unexpected keyword" not in str(error):
+            raise
+        raise ValueError(f"model {name!r} with options {sorted(options)}: {error}.") from error
+
+
+def replace_classifier(model, classes, *, frames=None):
+    """The same network, sharing its weights, with a new classifier of `classes` classes.
+
+    Args:
+        frames: for a frame CNN, frames of a clip in the new model (a network trained on stills
+            has 1); None keeps the model's.
+
+    Raises:
+        ValueError: if `frames` changes and the network is not a frame CNN.
+    """
+    old = model.get_layer("classifier")
+    chain = model.layers
+    at = chain.index(old)
+    new = classifier(classes, old.activation, kernel_initializer=old.kernel_initializer.clone())
+    x, clips = old.input, model.inputs[0]
+    if frames is not None and frames != clips.shape[1]:
+        if not any(isinstance(layer, FoldFrames) for layer in chain):
+            raise ValueError(
+                f"{model.name} reads clips of {clips.shape[1]} frames, not {frames}; only a "
+                "frame CNN's number of frames can change."
+            )
+        x = clips = keras.Input((frames, *clips.shape[2:]), dtype="uint8", name="clips")
+        for layer in chain[1:at]:
+            x = layer(x)
+    x = new(x)
+    for layer in chain[at + 1 :]:
+        if isinstance(layer, MeanOverFrames):
+            layer = MeanOverFrames(clips.shape[1], dtype="float32", name=layer.name)
+        x = layer(x)
+    return keras.Model(clips, x, name=model.name)
