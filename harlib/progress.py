@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from harlib import files
 from harlib.run_folder import RunFolder
+from harlib.text import clock
 
 # From so many pieces on, their mean is taken for that of all.
 _ENOUGH = 3
@@ -195,10 +196,3 @@ def told(state: dict[str, Any]) -> str:
     if state["seconds_left"] is not None:
         parts.append(f"{clock(state['seconds_left'])} left")
     return ", ".join(parts)
-
-
-def clock(seconds: float) -> str:
-    """A duration as a clock shows it: 0:45 min, 12:30 min, 3 h 05 min."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes:02d} min" if hours else f"{minutes}:{rest:02d} min"

@@ -1,6 +1,7 @@
 """Figures of the measured rows."""
 
-from harlib.figures import PALETTE, QUIET, describe, new_axes, quantity, styled
+from harlib.figures import PALETTE, QUIET, describe, new_axes, styled
+from harlib.text import quantity
 
 
 @styled

@@ -26,7 +26,6 @@ from harlib.figures.style import (
     describe,
     new_axes,
     png,
-    quantity,
     show,
     styled,
 )
@@ -51,7 +50,6 @@ __all__ = [
     "pairs",
     "per_category",
     "png",
-    "quantity",
     "reliability",
     "schedule",
     "seed_spread",

@@ -4,16 +4,8 @@ import re
 
 from matplotlib.patches import FancyBboxPatch
 
-from harlib.figures.style import (
-    PALETTE,
-    QUIET,
-    describe,
-    new_axes,
-    percent,
-    quantity,
-    short,
-    styled,
-)
+from harlib.figures.style import PALETTE, QUIET, describe, new_axes, short, styled
+from harlib.text import percent, quantity
 
 _ROW = 7  # blocks beside each other
 _LINES = 5  # lines of layers in a block

@@ -15,12 +15,11 @@ from harlib.figures.style import (
     WRONG,
     describe,
     new_axes,
-    percent,
-    quantity,
     short,
     short_run,
     styled,
 )
+from harlib.text import percent, quantity
 
 
 @styled

@@ -14,11 +14,11 @@ from harlib.figures.style import (
     WRONG,
     describe,
     new_axes,
-    percent,
     short,
     short_run,
     styled,
 )
+from harlib.text import percent
 
 
 @styled

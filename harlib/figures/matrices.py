@@ -4,7 +4,8 @@ import numpy as np
 from matplotlib.colors import PowerNorm
 from scipy.cluster import hierarchy
 
-from harlib.figures.style import LISTED, QUIET, WRONG, describe, new_axes, percent, short, styled
+from harlib.figures.style import LISTED, QUIET, WRONG, describe, new_axes, short, styled
+from harlib.text import percent
 
 NUMBERS = 30  # up to so many categories the cells carry their numbers
 

@@ -3,7 +3,8 @@
 import numpy as np
 
 from harlib.figures.axes import named, share_axis
-from harlib.figures.style import PALETTE, describe, new_axes, percent, styled
+from harlib.figures.style import PALETTE, describe, new_axes, styled
+from harlib.text import percent
 
 
 @styled

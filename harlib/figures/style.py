@@ -179,16 +179,3 @@ def short_run(name):
 def _drawn_characters():
     """Code points that at least one of `FONTS` can draw."""
     return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in FONTS))
-
-
-def quantity(value, unit=""):
-    """A number for people, three digits with a prefix: 48340816 -> '48.3 M'."""
-    for limit, prefix in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= limit:
-            return f"{value / limit:.3g} {prefix}{unit}"
-    return f"{value:.3g} {unit}".rstrip()
-
-
-def percent(value, digits=1):
-    """0.4251 -> '42.5 %'."""
-    return f"{100 * value:.{digits}f} %"

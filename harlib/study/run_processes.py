@@ -13,13 +13,13 @@ from harlib.data import ClipStore
 from harlib.study.params.notebooks import FrameCNN, Trained
 from harlib.study.runs import session
 from harlib.study.steps import begin, model_run
-from harlib.study.wording import sentences
+from harlib.study.wording import tables
 
 # The others have ended by themselves before; see training.peers.
 _END_S = 60.0
 
 
-def run(p: Trained, place) -> sentences.Sentence | None:
+def run(p: Trained, place) -> tables.Sentence | None:
     """One process of a model run (`har train --cluster`): all train, process 0 scores.
 
     `place`: a `training.cluster.Cluster`. All processes see the same folders. Returns the result in

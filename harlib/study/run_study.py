@@ -13,13 +13,12 @@ import papermill
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 
-from harlib import progress
+from harlib import progress, text
 from harlib.locks import Locked
 from harlib.study import forecast
 from harlib.study.report import index, run_page
 from harlib.study.runs import fingerprint, session, study_files
 from harlib.study.steps import checks
-from harlib.study.wording import sentences
 
 
 class _ThisPython(AsyncKernelManager):
@@ -99,7 +98,7 @@ def run_study(
     if earlier := _earlier(runs[0].params.run_dir.parent / "before"):
         say(earlier)
     say(f"{folder.name}: {len(runs) - len(failed)} of {len(runs)} runs complete, "
-        f"{progress.clock(time.monotonic() - begun)}")  # fmt: skip
+        f"{text.clock(time.monotonic() - begun)}")  # fmt: skip
     if page:
         say(f"Report: {_shown(page)}")
     return page, failed
@@ -148,7 +147,7 @@ def _execute(run: study_files.Run, label: str, say: Callable[[str], None]) -> st
     if problem:
         run.params.folder.write_state(status="failed", problem=problem)
     else:
-        say(f"{label}: complete, {progress.clock(time.monotonic() - begun)}")
+        say(f"{label}: complete, {text.clock(time.monotonic() - begun)}")
     for line in run.params.folder.read_state().get("said", []):
         say(f"    {line}")
     return problem
@@ -170,8 +169,8 @@ def _earlier(folder: Path) -> str:
         return ""
     size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
     named = ", ".join(path.name for path in kept)
-    runs = sentences.count(len(kept), "earlier run")
-    return f"{_shown(folder)} keeps {runs}, {sentences.size(size)} on disk: {named}"
+    runs = text.count(len(kept), "earlier run")
+    return f"{_shown(folder)} keeps {runs}, {text.size(size)} on disk: {named}"
 
 
 def _watch(run_dir: Path, label: str, done: threading.Event, say: Callable[[str], None]) -> None:

@@ -13,11 +13,12 @@ import pandas as pd
 from harlib.data import Audit, unknown_groups
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
+from harlib.text import duration
 from harlib.training import resources
 from harlib.training.batches import read, validate
 from harlib.training.checkpoint import capture, newest_step, restore_model
 from harlib.training.distributed import devices
-from harlib.training.progress import duration, tree_memory
+from harlib.training.progress import tree_memory
 from harlib.training.recipe import Recipe
 
 # Memorising one batch takes Adam a few dozen steps at this rate, whatever the recipe's own is.

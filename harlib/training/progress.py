@@ -9,6 +9,7 @@ import psutil
 from harlib.files import appearing
 from harlib.progress import Pace, Stage
 from harlib.run_folder import RunFolder
+from harlib.text import duration
 
 
 class Progress:
@@ -140,13 +141,6 @@ def tree_memory() -> int:
         except psutil.NoSuchProcess:
             continue  # it ended since it was listed, so it holds no memory
     return total
-
-
-def duration(seconds: float) -> str:
-    """Seconds for people: 45 s, 12 min, 3.4 h."""
-    if seconds < 100:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
 def _rate(value: float) -> str:

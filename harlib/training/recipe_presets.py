@@ -1,10 +1,10 @@
 """Training recipes by name, each with its source."""
 
 import dataclasses
-import difflib
 
 import numpy as np
 
+from harlib.text import near
 from harlib.training.recipe import Recipe
 
 _NOT_OVERRIDABLE = ("name", "source", "steps_per_epoch", "epochs")
@@ -119,5 +119,5 @@ def balanced_weights(labels, classes: int) -> tuple[float, ...]:
 
 
 def _nearest(word, known) -> str:
-    near = difflib.get_close_matches(word, known, n=1)
-    return f"; nearest: {near[0]!r}" if near else f"; known: {', '.join(known)}"
+    found = near(word, known)
+    return f"; nearest: {found!r}" if found else f"; known: {', '.join(known)}"

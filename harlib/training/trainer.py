@@ -10,11 +10,12 @@ import numpy as np
 from harlib.files import appearing
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
+from harlib.text import duration
 from harlib.training import precision
 from harlib.training.batches import read, validate
 from harlib.training.checkpoint import Checkpoints, as_numpy, capture, restore
 from harlib.training.divergence import TrainingDiverged, advice, first_layer, first_nonfinite
-from harlib.training.progress import Progress, duration, tree_memory
+from harlib.training.progress import Progress, tree_memory
 
 
 class Run:

@@ -14,7 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from harlib import figures
 from harlib.evaluation import Scores, metrics
 from harlib.study.report import index, run_page
-from harlib.study.wording import sentences
+from harlib.study.wording import sentences, tables
 
 HOSTILE = (
     "<script>document.title = 'owned'</script>",
@@ -72,8 +72,8 @@ def _model_run(folder: Path, *, seed: int, skill: float) -> None:
         new_markdown_cell("## How good is it?\n\n- a list with [a link](#x) and `code`\n"),
         _shown(sentences.answer(written)),
         _picture(matrix),
-        _shown(sentences.Table(table)),
-        _shown(sentences.Table(metrics.most_confused(own))),
+        _shown(tables.Table(table)),
+        _shown(tables.Table(metrics.most_confused(own))),
         _shown(sentences.reading(table, metrics.most_confused(own, n=1))),
     ]
     _finish(folder, cells, minutes=3.5)
@@ -87,7 +87,7 @@ def _data_run(folder: Path) -> None:
     cells = [
         new_markdown_cell("# What the networks will see\n\nText."),
         _picture(figures.category_counts(counts)),
-        _shown(sentences.Table(wide)),
+        _shown(tables.Table(wide)),
         _widget(picture=False),
         _widget(picture=True),
         new_code_cell(

@@ -6,7 +6,7 @@ import pytest
 from harlib.study.params.notebooks import ParamsError, validate
 from harlib.study.runs import study_files
 from harlib.study.steps import ablations
-from harlib.study.wording import sentences
+from harlib.study.wording import tables
 
 pytestmark = pytest.mark.quick
 VARIANTS = {"base": {}, "plain": {"flip": False, "recipe_options": {"lr": 0.1}}}
@@ -68,7 +68,7 @@ def test_mean_and_range_over_the_seeds():
     assert list(summed.index) == ["base", "plain", "batch-8"]
     assert summed.video_top1.to_list() == pytest.approx([0.7, 0.4, 0.8])
     assert (summed.lowest["plain"], summed.highest["plain"]) == (0.3, 0.5)
-    assert {"lowest", "highest"} <= sentences.PERCENT
+    assert {"lowest", "highest"} <= tables.PERCENT
     assert summed.difference.to_list() == pytest.approx([0.0, -0.3, 0.1])
     said = ablations.reading(summed.reset_index())
     assert "plain -30.0 points;" in said

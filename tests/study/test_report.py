@@ -6,7 +6,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from harlib.study.report import run_page
-from harlib.study.wording import sentences
+from harlib.study.wording import sentences, tables
 
 pytestmark = pytest.mark.quick
 METRICS = {
@@ -25,7 +25,7 @@ def test_what_could_not_be_read_is_said_with_the_result():
 
 
 def test_a_table_is_escaped_and_its_numbers_stand_at_the_right():
-    table = sentences.Table(pd.DataFrame({
+    table = tables.Table(pd.DataFrame({
         "category": ["<script>", "a & b"], "accuracy": [0.5, None], "minutes": [3.9, 12.0],
         "interval": ["-1.5 to +2.0 %", "1e-24"], "mixed": ["1", "one"],
     }))  # fmt: skip
@@ -34,11 +34,11 @@ def test_a_table_is_escaped_and_its_numbers_stand_at_the_right():
     assert '<td class="number">3.9</td><td class="number">-1.5 to +2.0 %</td>' in html
     assert '<td class="number">–</td><td class="number">12.0</td>' in html
     assert '<th scope="col" class="text">mixed</th>' in html
-    assert sentences.Table(pd.DataFrame())._repr_html_() == ""
+    assert tables.Table(pd.DataFrame())._repr_html_() == ""
 
 
 def test_a_percent_sign_stays_with_its_number():
-    assert "95\u00a0% of 3 videos" in sentences.Sentence("95 % of 3 videos")._repr_html_()
+    assert "95\u00a0% of 3 videos" in tables.Sentence("95 % of 3 videos")._repr_html_()
 
 
 def test_the_cell_with_the_tag_answer_heads_the_page():

@@ -13,6 +13,7 @@ from harlib.evaluation import comparison
 from harlib.study.report import run_page
 from harlib.study.steps import results
 from harlib.study.wording import sentences
+from harlib.text import percent
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 import hand_made_study
@@ -49,7 +50,7 @@ def test_calibration_and_mistakes_are_shown(scores, shown):
 def test_the_ensemble_is_told_beside_the_best_run(scores):
     said = results.ensemble(scores, "c")
     right = comparison.right_videos(comparison.ensemble(scores)).mean()
-    assert f"all 3 runs names the action in {sentences.percent(right)}" in said
+    assert f"all 3 runs names the action in {percent(right)}" in said
     assert "against c alone" in said
     assert "one run" in results.ensemble({"c": scores["c"]}, "c")
 

@@ -7,7 +7,6 @@ import csv
 import hashlib
 import os
 from collections.abc import Iterable
-from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ import pandas as pd
 from harlib.data.catalog import names, own_videos, published_lists
 from harlib.data.catalog.folder import CatalogError
 from harlib.data.video import tar_shards
+from harlib.text import near
 
 COLUMNS = ["video_id", "path", "category", "split", "group", "start_s", "end_s"]
 SPLITS = ("train", "val", "test")
@@ -131,9 +131,9 @@ class Catalog:
             known = self.categories
             for category in wanted:
                 if category not in known:
-                    near = get_close_matches(category, known, 1) or known[:1]
+                    meant = near(category, known) or known[0]
                     raise CatalogError(
-                        f"catalog {self.name} has no category {category!r}; nearest: {near[0]!r}"
+                        f"catalog {self.name} has no category {category!r}; nearest: {meant!r}"
                     )
             frame = frame[frame["category"].isin(wanted)]
         if splits is not None:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import joblib
 
-from harlib import HarlibError
+from harlib import HarlibError, text
 from harlib.data.catalog import names
 from harlib.data.video import tar_shards
 from harlib.data.video.reader import VIDEO_SUFFIXES
@@ -49,23 +49,23 @@ class Found:
             endings = Counter(os.path.splitext(path)[1] or "none" for path in self.others)
             counts = ", ".join(f"{names.printable(e)} {n:,}" for e, n in endings.most_common(12))
             said.append(
-                f"Left out: {names.count(len(self.others), 'file')} whose ending is of no video "
+                f"Left out: {text.count(len(self.others), 'file')} whose ending is of no video "
                 f"that is read ({counts}), first {self._first(self.others)}. If it is a video, "
                 "`ffmpeg -i FILE FILE.mp4` makes one that is."
             )
         if self.hidden:
             said.append(
-                f"Left out: {names.count(len(self.hidden), 'hidden file')}, first "
+                f"Left out: {text.count(len(self.hidden), 'hidden file')}, first "
                 f"{self._first(self.hidden)}."
             )
         if self.system:
             said.append(
-                f"Left out: {names.count(len(self.system), 'hidden or system folder')}, "
+                f"Left out: {text.count(len(self.system), 'hidden or system folder')}, "
                 f"{self._first(self.system, 8)}."
             )
         if self.again:
             said.append(
-                f"Left out: {names.count(len(self.again), 'link')} to what is listed already, "
+                f"Left out: {text.count(len(self.again), 'link')} to what is listed already, "
                 f"{self._first(self.again, 8)}."
             )
         return said
@@ -109,7 +109,7 @@ def look(root: Path, suffixes=VIDEO_SUFFIXES) -> Found:
     if errors:
         said = "; ".join(f"{names.printable(e.filename)}: {e.strerror}" for e in errors[:5])
         raise CatalogError(
-            f"{names.count(len(errors), 'folder')} cannot be listed, and the videos would be "
+            f"{text.count(len(errors), 'folder')} cannot be listed, and the videos would be "
             f"missing: {said}; make them readable, or move them away to go on without them"
         )
     # unpacking .tar.gz is the work of a core each, and zlib lets threads run

@@ -39,11 +39,6 @@ def told_apart(names: Iterable[str]) -> str:
     return ", ".join(re.sub(r"\\udc([89a-f].)", r"\\x\1", name) for name in shown)
 
 
-def count(number: int, noun: str) -> str:
-    """``1 folder``, ``1,200 folders``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
 def first(names: list[str], count: int = 3) -> str:
     """The first of many names, for a message."""
     return ", ".join(map(printable, names[:count])) + (" ..." if len(names) > count else "")

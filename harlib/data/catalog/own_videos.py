@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
+from harlib import text
 from harlib.data.catalog import held_out, names
 from harlib.data.catalog.folder import CatalogError, Found, look
 from harlib.data.catalog.published_lists import KINETICS_NAME, SPLIT_NAMES, UCF101_NAME, rows
@@ -98,8 +99,8 @@ def _moving(found: Found, said: list[str]) -> list[str]:
         return found.files
     first = names.first([found.relative(path) for path in pictures])
     said.append(
-        f"Left out: {names.count(len(pictures), 'picture')} beside "
-        f"{names.count(len(endings) - len(pictures), 'video')}, "
+        f"Left out: {text.count(len(pictures), 'picture')} beside "
+        f"{text.count(len(endings) - len(pictures), 'video')}, "
         f"first {first}. Stills to learn from belong into a folder without videos."
     )
     return [path for path, ending in endings.items() if ending not in STILL_SUFFIXES]
@@ -119,7 +120,7 @@ def _has_splits(root: Path, places: list[Place]) -> bool:
         odd = [place for place, kind in zip(places, kinds, strict=True) if kind != most]
         first = names.first(["/".join((*p.folders, p.stem + p.suffix)) for p in odd])
         raise CatalogError(
-            f"{root} holds {names.count(len(places), 'video')}, not all at category/NAME or "
+            f"{root} holds {text.count(len(places), 'video')}, not all at category/NAME or "
             f"split/category/NAME with splits train, val, test: {len(odd)} lie elsewhere "
             f"than the others, {first}; move them"
         )
@@ -138,7 +139,7 @@ def _empty(found: Found, places: list[Place], depth: int) -> list[str]:
     if not empty:
         return []
     return [
-        f"Left out: {names.count(len(empty), 'empty folder')} where categories lie, "
+        f"Left out: {text.count(len(empty), 'empty folder')} where categories lie, "
         f"{names.first(sorted(empty), 8)}."
     ]
 

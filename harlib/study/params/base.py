@@ -16,6 +16,7 @@ from pydantic import (
 
 from harlib import HarlibError
 from harlib.run_folder import RunFolder
+from harlib.text import quoted
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
@@ -120,12 +121,6 @@ class Common(BaseModel):
 def on_disk(info: ValidationInfo) -> bool:
     """Whether the files and folders that a parameter names must be there: not to score again."""
     return (info.context or {}).get("on_disk", True)
-
-
-def quoted(value: Any) -> str:
-    """A value as Python writes it, on one line, cut where it is long."""
-    text = repr(value)
-    return text if len(text) <= 100 else f"{text[:97]}..."
 
 
 def project_root() -> Path:

@@ -1,15 +1,15 @@
 """A wrong parameter as one line: where it was set, the key, and what would be right."""
 
-import difflib
 from collections.abc import Iterable, Mapping
 
-from harlib.study.params.base import Common, quoted
+from harlib.study.params.base import Common
+from harlib.text import near, quoted
 
 
 def nearest(key: str, valid: Iterable[str]) -> str:
     """The valid name that ``key`` was perhaps meant to be, as the end of a message, or nothing."""
-    near = difflib.get_close_matches(key, list(valid), n=1, cutoff=0.5)
-    return f"; nearest valid name: {near[0]!r}" if near else ""
+    found = near(key, valid)
+    return f"; nearest valid name: {found!r}" if found else ""
 
 
 def line(item: dict, model: type[Common], notebook: str, origins: Mapping[str, str]) -> str:
@@ -17,8 +17,7 @@ def line(item: dict, model: type[Common], notebook: str, origins: Mapping[str, s
     key = str(item["loc"][0])
     where = origins.get(key, f"parameters of {notebook}")
     if item["type"] == "extra_forbidden":
-        near = nearest(key, model.model_fields)
-        known = near or "; valid: " + ", ".join(model.model_fields)
+        known = nearest(key, model.model_fields) or "; valid: " + ", ".join(model.model_fields)
         return f"{where}: unknown key {quoted(key)}{known}"
     if item["type"] == "missing":
         return f"{where}: key {key!r} is missing"

@@ -19,7 +19,8 @@ from harlib.study.report.run_page import (
     write_report,
 )
 from harlib.study.runs import fingerprint
-from harlib.study.wording import sentences
+from harlib.study.wording import sentences, tables
+from harlib.text import percent
 
 
 def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
@@ -50,7 +51,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
     )
-    environment.filters["unbroken"] = sentences.unbroken
+    environment.filters["unbroken"] = tables.unbroken
     page = environment.get_template("study.html.j2").render(
         study=study,
         style=style(),
@@ -122,7 +123,7 @@ def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
     for place, (_, row) in enumerate(_ranked(table).iterrows()):
         cells = []
         for _, key, kind in _columns(table):
-            text = sentences.cell(key, row[key])
+            text = tables.cell(key, row[key])
             if key == "video_top1":
                 text += f" ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
             link = f"{row['run']}.html" if key == "run" and row["run"] in pages else ""
@@ -146,7 +147,7 @@ def _study_answer(table: pd.DataFrame) -> str:
     best = _ranked(table).iloc[0]
     return (
         f"{_leading(table, best)} {best['run']} ({best['network']}) names the action "
-        f"in {sentences.percent(best['video_top1'])} of {int(best['videos']):,} videos "
+        f"in {percent(best['video_top1'])} of {int(best['videos']):,} videos "
         f"(95 % interval {100 * best['low']:.1f} to {100 * best['high']:.1f} %)."
         f"{sentences.guess(best['low'], best['high'], best['majority'])}"
     )

@@ -14,6 +14,7 @@ from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.report.run_page import protocol, study_of
 from harlib.study.wording import sentences
+from harlib.text import count, percent
 
 WORST = 5  # categories named as the hardest
 NAMED = 60  # up to so many categories are listed by name
@@ -36,7 +37,7 @@ def facts(run_dir: Path) -> dict[str, Any]:
     ]
     taught = [
         f"The {params['train_split']} videos of the clip store {state.get('store_hash', '–')}, "
-        f"recipe {params['recipe']}, {sentences.count(params['epochs'], 'epoch')}, "
+        f"recipe {params['recipe']}, {count(params['epochs'], 'epoch')}, "
         f"{params['batch']} clips a step, seed {params['seed']}.",
         f"{metrics['minutes']:.1f} minutes on {_hardware(where)}; code "
         f"{where['commit'] or 'outside git'}, Keras {where['versions']['keras']} on "
@@ -45,11 +46,11 @@ def facts(run_dir: Path) -> dict[str, Any]:
     good = [
         str(sentences.answer(metrics)),
         f"Protocol: {protocol(metrics)}. {_top5(metrics)} over categories "
-        f"{sentences.percent(video['mean_class'])}.",
+        f"{percent(video['mean_class'])}.",
     ]
     if metrics.get("calibration_error") is not None:
         good.append(
-            f"Its confidence is off by {sentences.percent(metrics['calibration_error'])} on "
+            f"Its confidence is off by {percent(metrics['calibration_error'])} on "
             "average (expected calibration error)."
         )
     limits = [
@@ -95,7 +96,7 @@ def _top5(metrics: dict[str, Any]) -> str:
     """Of up to five categories nothing is said: it is 1 whatever the network does."""
     if metrics["video"]["top5"] is None or metrics.get("categories", 6) <= 5:
         return "Mean"
-    return f"Top-5 {sentences.percent(metrics['video']['top5'])}, mean"
+    return f"Top-5 {percent(metrics['video']['top5'])}, mean"
 
 
 def markdown(card: dict[str, Any]) -> str:
@@ -114,8 +115,7 @@ def _hardest(scores: Scores) -> str:
     there = there[right[there] < support[there]]
     order = there[np.argsort(right[there] / support[there], kind="stable")][:WORST]
     worst = ", ".join(
-        f"{scores.categories[label]} ({sentences.percent(right[label] / support[label])} of "
-        f"{support[label]})"
+        f"{scores.categories[label]} ({percent(right[label] / support[label])} of {support[label]})"
         for label in order
     )
     confused = metrics_of.most_confused(scores, n=2)
@@ -126,7 +126,7 @@ def _hardest(scores: Scores) -> str:
         text += (
             f" {'One of the most frequent mistakes' if several else 'Most frequent mistake'}: "
             f"{top['true']} is called {top['predicted']} "
-            f"({sentences.count(int(top['videos']), 'video')})."
+            f"({count(int(top['videos']), 'video')})."
         )
     return text
 
@@ -139,10 +139,7 @@ def _categories(scores: Scores) -> str:
 
 
 def _hardware(where: dict[str, Any]) -> str:
-    return (
-        ", ".join(where["accelerators"])
-        or f"{sentences.count(where['cores'], 'core')} ({where['cpu']})"
-    )
+    return ", ".join(where["accelerators"]) or f"{count(where['cores'], 'core')} ({where['cpu']})"
 
 
 def _plain(text: str) -> str:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pandas as pd
 
-from harlib.study.wording import sentences
+from harlib.text import percent
 
 _STUDY = (
     "The original study's own figures, as it prints them: top-1 on the validation videos. "
@@ -34,7 +34,7 @@ def tables(study: str) -> list[dict[str, Any]]:
                 "title": "The original study",
                 "caption": _STUDY if study.startswith("kinetics400") else _STUDY_600,
                 "columns": [("model", "text"), ("validation top-1", "number")],
-                "rows": [[row.model, sentences.percent(row.top1)] for row in rows.itertuples()],
+                "rows": [[row.model, percent(row.top1)] for row in rows.itertuples()],
             }
         )
     rows = _rows("literature.csv", study, dtype=str, keep_default_na=False)

@@ -19,7 +19,8 @@ from harlib.run_folder import RunFolder
 from harlib.study.report import private
 from harlib.study.runs import fingerprint
 from harlib.study.runs.study_files import CHECKOUT
-from harlib.study.wording import sentences
+from harlib.study.wording import sentences, tables
+from harlib.text import count, percent
 
 TEMPLATE = CHECKOUT / "reports" / "template"
 _WEB_ADDRESSES = ("require_js_url", "mathjax_url", "jquery_url", "jupyter_widgets_base_url",
@@ -89,11 +90,11 @@ def protocol(metrics: dict[str, Any]) -> str:
     """How a run was scored, in one line: videos, views, frames, pixels."""
     how = metrics["protocol"]
     # sliding windows take as many clips as a video holds
-    clips = "windows" if isinstance(how["clips"], str) else sentences.count(how["clips"], "clip")
+    clips = "windows" if isinstance(how["clips"], str) else count(how["clips"], "clip")
     return (
-        f"{sentences.count(metrics['video']['n'], how['split'] + ' video')}, "
-        f"{clips} × {sentences.count(how['crops'], 'crop')}, "
-        f"{sentences.count(how['frames'], 'frame')} × stride {how['stride']}, "
+        f"{count(metrics['video']['n'], how['split'] + ' video')}, "
+        f"{clips} × {count(how['crops'], 'crop')}, "
+        f"{count(how['frames'], 'frame')} × stride {how['stride']}, "
         f"{_pixels(how['size'])} pixels"
         + (", weights of the best epoch" if how.get("checkpoint") == "best" else "")
     )
@@ -116,8 +117,8 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
     if scored:
         said = f"{sentences.answer(metrics)} {_groups_warning(run_dir)}".strip()
         card += [
-            ("video top-1", sentences.percent(metrics["video"]["top1"]), True),
-            ("clip top-1", sentences.percent(metrics["clip"]["top1"]), True),
+            ("video top-1", percent(metrics["video"]["top1"]), True),
+            ("clip top-1", percent(metrics["clip"]["top1"]), True),
             ("network", naming.network(metrics), False),
             ("parameters", _parameters(metrics["model"]), False),
             ("GMACs a clip", f"{metrics['model']['gmacs']:.3g}", False),
@@ -152,7 +153,7 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         "study": study_of(run_dir),
         "run": run_dir.name,
         "failed": state.get("problem", "") if state.get("status") == "failed" else "",
-        "answer": sentences.unbroken(said),
+        "answer": tables.unbroken(said),
         "card": card,
         "parameters": [(name, _value(value)) for name, value in params.items()],
         "environment": [*where["versions"].items(), *rows],

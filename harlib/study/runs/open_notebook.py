@@ -9,7 +9,8 @@ import pandas as pd
 
 from harlib.study.params.notebooks import NOTEBOOKS, Common, validate
 from harlib.study.runs import study_files
-from harlib.study.wording import sentences
+from harlib.study.wording import tables
+from harlib.text import count
 
 HERE, DEFAULT = "this notebook", "default"
 
@@ -48,7 +49,7 @@ class Told:
     def __repr__(self) -> str:
         own = [f"{key} = {getattr(self.p, key)!r}" for key in self._from(HERE)]
         read = [name for name in dict.fromkeys(self.origins.values()) if name != HERE]
-        said = [f"{sentences.count(len(self._from(name)), 'value')} from {name}" for name in read]
+        said = [f"{count(len(self._from(name)), 'value')} from {name}" for name in read]
         if own:
             said.insert(0, f"{', '.join(own)} from {HERE}")
         if not said:
@@ -58,7 +59,7 @@ class Told:
     def _repr_html_(self) -> str:
         return (
             f'<p class="reading">{html.escape(repr(self))}</p>\n<details><summary>all values'
-            f"</summary>\n{sentences.Table(self._rows())._repr_html_()}\n</details>"
+            f"</summary>\n{tables.Table(self._rows())._repr_html_()}\n</details>"
         )
 
     def _from(self, origin: str) -> list[str]:

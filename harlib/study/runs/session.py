@@ -11,7 +11,7 @@ from harlib.locks import Lock
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Common
-from harlib.study.wording import sentences
+from harlib.study.wording import tables
 
 _locks: dict[Path, Lock] = {}
 
@@ -45,13 +45,13 @@ def kept(p: Common) -> bool:
     return p.folder.read_state().get("status") == "complete"
 
 
-def finish(p: Common) -> sentences.Sentence:
+def finish(p: Common) -> tables.Sentence:
     """Ends a run: from here on it counts as complete."""
     taken = minutes(p)
     if not kept(p):
         p.folder.write_state(status="complete", minutes=taken, problem="")
     unlock(p)
-    return sentences.Sentence(f"This run took {taken:.1f} minutes.")
+    return tables.Sentence(f"This run took {taken:.1f} minutes.")
 
 
 def minutes(p: Common) -> float:

@@ -8,9 +8,9 @@ from typing import Any
 
 from harlib.run_folder import RunFolder
 from harlib.study.params import yaml_text
-from harlib.study.params.base import quoted
 from harlib.study.params.errors import nearest
 from harlib.study.params.notebooks import NOTEBOOKS, Common, ParamsError, project_root, validate
+from harlib.text import quoted
 
 CHECKOUT = Path(__file__).resolve().parents[3]
 COMMON = "common.yaml"

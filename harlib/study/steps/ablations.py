@@ -12,7 +12,8 @@ from harlib.evaluation import naming
 from harlib.study.params.notebooks import C3D, Ablations, validate
 from harlib.study.runs import environment, fingerprint, session
 from harlib.study.steps import model_run
-from harlib.study.wording import sentences
+from harlib.study.wording import tables
+from harlib.text import count, percent
 
 
 def plans(p: Ablations) -> list[tuple[str, int, C3D]]:
@@ -73,10 +74,10 @@ def _measured(folder: Path) -> dict[str, Any]:
     }
 
 
-def changes(p: Ablations) -> sentences.Table:
+def changes(p: Ablations) -> tables.Table:
     """What each variant changes."""
     rows = [(name, _said(changed)) for name, changed in p.variants.items()]
-    return sentences.Table(pd.DataFrame(rows, columns=["variant", "changes"]))
+    return tables.Table(pd.DataFrame(rows, columns=["variant", "changes"]))
 
 
 def _said(changed: dict) -> str:
@@ -106,15 +107,15 @@ def summary(table: pd.DataFrame) -> pd.DataFrame:
     return made.reset_index()
 
 
-def reading(summed: pd.DataFrame) -> sentences.Sentence:
+def reading(summed: pd.DataFrame) -> tables.Sentence:
     """Which variants stand apart from the first one, and which do not."""
     first, others = summed.iloc[0], summed.iloc[1:]
     alone = int(first["seeds"]) == 1
     said = [
         f"{first['variant']} ({first['network']}) names "
-        f"{sentences.percent(first['video_top1'])} of the videos right "
-        f"(mean of {sentences.count(int(first['seeds']), 'seed')}, "
-        f"{sentences.percent(first['lowest'])} to {sentences.percent(first['highest'])})"
+        f"{percent(first['video_top1'])} of the videos right "
+        f"(mean of {count(int(first['seeds']), 'seed')}, "
+        f"{percent(first['lowest'])} to {percent(first['highest'])})"
     ]
     for row in others.itertuples():
         apart = row.lowest > first["highest"] or row.highest < first["lowest"]
@@ -124,15 +125,15 @@ def reading(summed: pd.DataFrame) -> sentences.Sentence:
         )
     if alone and len(others):
         said[-1] += "; with one seed a variant nothing shows what is chance"
-    return sentences.Sentence("; ".join(said) + ".")
+    return tables.Sentence("; ".join(said) + ".")
 
 
-def devices() -> sentences.Sentence:
+def devices() -> tables.Sentence:
     """What the devices of this machine are, for a comparison over their number."""
     accelerators = environment.accelerators()
     if accelerators:
-        return sentences.Sentence(f"The devices are {', '.join(accelerators)}.")
-    return sentences.Sentence(
+        return tables.Sentence(f"The devices are {', '.join(accelerators)}.")
+    return tables.Sentence(
         "This machine has no GPU: its devices are halves of one CPU, which share its cores. They "
         "show that a batch means the same on two devices, and nothing about speed."
     )

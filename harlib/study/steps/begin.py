@@ -8,14 +8,14 @@ from harlib.study.params.notebooks import Common, ParamsError, Trained
 from harlib.study.runs import fingerprint, session
 from harlib.study.steps import checks
 from harlib.study.widgets import live
-from harlib.study.wording import sentences
+from harlib.study.wording import tables
 
 
 class Finished(ParamsError):
     """A folder that holds a complete run, which is not the one that would begin there."""
 
 
-def start(p: Common, *, anew: bool = False) -> sentences.Sentence:
+def start(p: Common, *, anew: bool = False) -> tables.Sentence:
     """Begins a run: its folder, its seed, its precision.
 
     A run that is complete stays as it is, and the steps that follow show what it left.
@@ -48,7 +48,7 @@ def start(p: Common, *, anew: bool = False) -> sentences.Sentence:
         said, slow = f"{said}, computed in {policy}", precision.slow()
     if not anew and fingerprint.is_complete(p):
         place = session.from_root(p, p.run_dir)
-        return sentences.Sentence(
+        return tables.Sentence(
             f"{said}. It is complete: what follows shows the files in {place}, "
             "trains nothing and changes nothing."
             + (f" Note: {other}." if (other := fingerprint.remark(p.run_dir)) else "")
@@ -63,6 +63,6 @@ def start(p: Common, *, anew: bool = False) -> sentences.Sentence:
     p.folder.write_state(begun=time.time(), seconds_before=session.trained(p))
     if policy:
         p.folder.write_state(precision=policy)
-    return sentences.Sentence(
+    return tables.Sentence(
         " ".join([f"{said}. Its files go to {session.from_root(p, p.run_dir)}.", *slow])
     )

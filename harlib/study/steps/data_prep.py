@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from harlib import text
 from harlib.data import Audit, Catalog, ClipStore, groups_warning
 from harlib.data.demo import dataset
 from harlib.data.store import prepare as preparing
@@ -13,18 +14,18 @@ from harlib.data.video import tar_shards
 from harlib.files import write_json
 from harlib.study.params.notebooks import DataPrep
 from harlib.study.runs import session
-from harlib.study.wording import sentences
+from harlib.study.wording import sentences, tables
 
 
-def about(p: DataPrep) -> sentences.Sentence:
+def about(p: DataPrep) -> tables.Sentence:
     """Whose videos these are, by the parameter ``source``."""
     if p.source == "demo":
-        return sentences.Sentence(
+        return tables.Sentence(
             "This study needs no download: it draws its own short videos of people who sit down, "
             "stand up, open doors. Some actions come in pairs that are each other's reverse. A "
             "single frame cannot tell them apart, and that is what they are for."
         )
-    return sentences.Sentence(
+    return tables.Sentence(
         {
             "kinetics": "The videos are those that lists in Kinetics' format name.",
             "ucf101": "The videos are those that lists in UCF101's format name.",
@@ -50,8 +51,8 @@ def own_videos(p: DataPrep) -> Catalog:
     if p.source == "ucf101":
         listed = Catalog.from_ucf101(videos, root / p.lists, split=p.lists_split)
     elif p.source == "kinetics":
-        tables = [root / name for name in p.annotations]
-        return Catalog.from_kinetics_csv(tables, videos, categories=p.categories or None)
+        lists = [root / name for name in p.annotations]
+        return Catalog.from_kinetics_csv(lists, videos, categories=p.categories or None)
     else:
         listed = Catalog.from_folder(videos, group=p.group or None)
         if p.held_out:
@@ -99,9 +100,7 @@ def _goes_to(p: DataPrep, asked: Path, folder: Path) -> None:
     made.pop(asked_name, None)
     if folder != asked:
         made[asked_name] = name
-        size = sentences.size(
-            sum(file.stat().st_size for file in asked.rglob("*") if file.is_file())
-        )
+        size = text.size(sum(file.stat().st_size for file in asked.rglob("*") if file.is_file()))
         session.note(
             p,
             f"{asked_name} ({size} on disk) was made of other videos or settings and stays; "
@@ -137,7 +136,7 @@ def sizes(listed: Catalog, store: ClipStore) -> dict[str, int]:
     }
 
 
-def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> sentences.Sentence:
+def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> tables.Sentence:
     """Ends notebook 01: leaves ``data.json``, what the study's index says about the data."""
     if session.kept(p):
         return session.finish(p)

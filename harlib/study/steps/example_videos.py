@@ -16,7 +16,8 @@ from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Common
 from harlib.study.runs import session
 from harlib.study.runs.scored_store import AnotherStore, scored_store
-from harlib.study.wording import sentences
+from harlib.study.wording import tables
+from harlib.text import percent
 
 
 def best_run(table: pd.DataFrame, *, over_time: bool = False) -> str:
@@ -46,18 +47,18 @@ def chosen(scores: Scores, videos: int) -> pd.DataFrame:
     for row in (*hardest, *surest):
         true, called = scores.categories[scores.label[row]], scores.categories[predicted[row]]
         confidence = float(scores.video_scores[row, predicted[row]])
-        said = sentences.percent(confidence)
+        said = percent(confidence)
         title = f"{true}\n✓ {said}" if right[row] else f"{true}\n✗ {called}, {said}"
         rows.append((int(row), bool(right[row]), str(true), str(called), confidence, title))
     return pd.DataFrame(rows, columns=["row", "right", "true", "predicted", "confidence", "title"])
 
 
-def show(p: Common, scores: Scores, run_dir: Path, *, videos: int = 4) -> sentences.Sentence | None:
+def show(p: Common, scores: Scores, run_dir: Path, *, videos: int = 4) -> tables.Sentence | None:
     """Shows the chosen videos of a run: as rows of frames, and moving in a fold."""
     try:
         store = scored_store(run_dir, p.store_dir)
     except AnotherStore as error:
-        return sentences.Sentence(error)
+        return tables.Sentence(error)
     table = chosen(scores, videos)
     index = _store_rows(store, scores, run_dir)[table["row"]]
     clips = [store.read(row, np.arange(min(int(store.videos["frames"][row]), 64)))
@@ -72,7 +73,7 @@ def show(p: Common, scores: Scores, run_dir: Path, *, videos: int = 4) -> senten
 
 def show_attention(
     p: Common, scores: Scores, run_dir: Path, *, videos: int = 2, layer: str = ""
-) -> sentences.Sentence | None:
+) -> tables.Sentence | None:
     """Shows what in the chosen videos spoke for the category that the run named (Grad-CAM).
 
     layer: whose maps; empty = the last that has at least 5 × 5 places.
@@ -86,12 +87,12 @@ def show_attention(
     try:
         store = scored_store(run_dir, p.store_dir)
     except AnotherStore as error:
-        return sentences.Sentence(error)
+        return tables.Sentence(error)
     model = _model(run_dir)
     if model is None:
-        return sentences.Sentence(f"The run {run_dir.name} has kept no weights to look into.")
+        return tables.Sentence(f"The run {run_dir.name} has kept no weights to look into.")
     if not gradcam.maps(model):
-        return sentences.Sentence(
+        return tables.Sentence(
             f"The network of {run_dir.name} sees one frame at a time: there is no map over time."
         )
     layer = gradcam.map_layer(model, layer or None).name

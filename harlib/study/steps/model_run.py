@@ -15,7 +15,7 @@ from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import C3D, FrameCNN, Trained
 from harlib.study.runs import fingerprint, session
 from harlib.study.steps import begin, inputs
-from harlib.study.wording import sentences
+from harlib.study.wording import sentences, tables
 
 # Models and training, and with them Keras, are imported where they are used: the command line
 # and the notebooks that work on files alone start in a second.
@@ -59,7 +59,7 @@ def build(p: Trained, store: ClipStore, *, frames: int | None = None):
     return model
 
 
-def network_cost(p: Trained, model, store: ClipStore) -> sentences.Sentence:
+def network_cost(p: Trained, model, store: ClipStore) -> tables.Sentence:
     """What training this network on this store costs, in arithmetic."""
     from harlib import models
 
@@ -94,7 +94,7 @@ def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
 
 def preflight(
     p: Trained, model, plan, store: ClipStore, *, begun: bool = True
-) -> sentences.Table | sentences.Sentence:
+) -> tables.Table | tables.Sentence:
     """Checks before the hours are spent, a row each; the model stays as it is.
 
     `model` None (what is trained comes later): a new network like it is checked. `begun` False:
@@ -106,9 +106,9 @@ def preflight(
     from harlib.training import preflight as checks
 
     if begun and session.kept(p):
-        return sentences.Sentence("No checks before training: this run is complete.")
+        return tables.Sentence("No checks before training: this run is complete.")
     if p.preflight == "off":
-        return sentences.Sentence("No checks before training (parameter preflight).")
+        return tables.Sentence("No checks before training (parameter preflight).")
     audit = checks.labels(store, p.train_split, p.validate_split or p.split)
     with checks.same_random():
         trial = checks.check(
@@ -125,7 +125,7 @@ def preflight(
     if p.preflight == "stop" and len(bad := table[table["verdict"] == "stop"]):
         found = "; ".join(f"{row.check}: {row.found}" for row in bad.itertuples())
         raise ValueError(f"{found} (preflight: show trains all the same)")
-    return sentences.Table(table)
+    return tables.Table(table)
 
 
 def _fit(p, model, plan, store, folder, stage, frames, validate_split=None) -> pd.DataFrame:
@@ -234,7 +234,7 @@ def score(
 
 def measure(
     p: Trained, model, scores: evaluation.Scores, *, minutes: float | None = None
-) -> sentences.Sentence:
+) -> tables.Sentence:
     """Writes ``metrics.json`` and says the result in one sentence.
 
     minutes: of the run; by default until now.
@@ -279,7 +279,7 @@ def load_model(p: Trained, checkpoint: str = "last"):
     return model
 
 
-def run(p: Trained) -> sentences.Sentence:
+def run(p: Trained) -> tables.Sentence:
     """A whole model run without its notebook: `har train`."""
     if not isinstance(p, Trained):
         raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
@@ -301,7 +301,7 @@ def build_and_train(p: Trained, store: ClipStore):
     return model
 
 
-def preflight_run(p: Trained) -> sentences.Table | sentences.Sentence:
+def preflight_run(p: Trained) -> tables.Table | tables.Sentence:
     """`har preflight`: the checks of a model run, without leaving anything behind."""
     import keras
 

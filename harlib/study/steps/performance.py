@@ -7,7 +7,8 @@ from harlib.bench.data import KINETICS
 from harlib.bench.figures import batches, bytes_and_speed, speeds
 from harlib.study.params.notebooks import Performance
 from harlib.study.steps.measurements import Rows, measured, names
-from harlib.study.wording import sentences
+from harlib.study.wording import tables
+from harlib.text import size
 
 __all__ = ["batch_table", "beside_the_study", "measured", "projected", "projection",
            "projection_table", "reading_table", "show_batches", "show_reading", "show_speeds",
@@ -19,9 +20,9 @@ STUDY = {"batch": (37, 80), "epoch_h": (11.0, 3.0), "clips_per_s": 32.0, "disk_t
 _HALF = ("mixed_bfloat16", "mixed_float16")
 
 
-def source_table(p: Performance, rows: Rows) -> sentences.Table:
+def source_table(p: Performance, rows: Rows) -> tables.Table:
     """Where each group of rows is from, and the machine it was measured on."""
-    return sentences.Table(
+    return tables.Table(
         pd.DataFrame(
             [
                 {
@@ -41,16 +42,16 @@ def show_reading(rows: Rows) -> None:
     figures.show(bytes_and_speed(rows["data"]))
 
 
-def reading_table(rows: Rows) -> sentences.Table:
+def reading_table(rows: Rows) -> tables.Table:
     """How fast one core reads clips in each way, and what a video takes on disk."""
     table = pd.DataFrame([row for row in rows["data"] if row["task"] == "read"])
-    return sentences.Table(
+    return tables.Table(
         pd.DataFrame(
             {
                 "reader": table["engine"],
                 "format": table["codec"],
                 "clips/s a core": table["clips_per_s"],
-                "a video": [sentences.size(value) for value in table["bytes_per_video"]],
+                "a video": [size(value) for value in table["bytes_per_video"]],
                 "times on the fly": table["times_on_the_fly"],
             }
         )
@@ -62,9 +63,9 @@ def show_speeds(rows: Rows) -> None:
     figures.show(speeds(rows["train"]))
 
 
-def speed_table(rows: Rows) -> sentences.Table:
+def speed_table(rows: Rows) -> tables.Table:
     """Clips/s, memory and first step of every engine."""
-    return sentences.Table(
+    return tables.Table(
         pd.DataFrame(
             [
                 {
@@ -90,9 +91,9 @@ def show_batches(rows: Rows) -> None:
     figures.show(batches(rows["batch"]))
 
 
-def batch_table(rows: Rows) -> sentences.Table:
+def batch_table(rows: Rows) -> tables.Table:
     """The largest batches, what they take, and what ended each search."""
-    return sentences.Table(
+    return tables.Table(
         pd.DataFrame(
             [
                 {
@@ -110,7 +111,7 @@ def batch_table(rows: Rows) -> sentences.Table:
     )
 
 
-def beside_the_study(rows: Rows) -> sentences.Table:
+def beside_the_study(rows: Rows) -> tables.Table:
     """The study's own figures, quoted, beside what was measured here."""
     single, half = _largest(rows, ("float32",)), _largest(rows, _HALF)
     slow, fast = _epoch_h(rows, ("float32",)), _epoch_h(rows, _HALF)
@@ -125,7 +126,7 @@ def beside_the_study(rows: Rows) -> sentences.Table:
         ("clips/s of training, half precision", STUDY["clips_per_s"], _model_rate(rows, _HALF)),
         ("Kinetics-600 on disk", f"{STUDY['disk_tb']:.0f} TB", ", ".join(disks) or None),
     ]
-    return sentences.Table(
+    return tables.Table(
         pd.DataFrame(
             lines,
             columns=["3D ResNeXt-101", "the study, Titan RTX (quoted)", "here (measured)"],
@@ -162,14 +163,14 @@ def projection(rows: Rows) -> pd.DataFrame:
     return pd.DataFrame(table)
 
 
-def projection_table(table: pd.DataFrame) -> sentences.Table:
+def projection_table(table: pd.DataFrame) -> tables.Table:
     """`projection`, as a reader wants it."""
     names = ["clip store", "disk, TB", "preparing, h", "loader, clips/s", "network, clips/s",
              "epoch, h", "limited by"]  # fmt: skip
-    return sentences.Table(table.set_axis(names, axis=1))
+    return tables.Table(table.set_axis(names, axis=1))
 
 
-def projected(table: pd.DataFrame) -> sentences.Sentence:
+def projected(table: pd.DataFrame) -> tables.Sentence:
     """The projection in a sentence."""
     small = table.loc[table["disk_tb"].idxmin()]
     text = (
@@ -178,12 +179,12 @@ def projected(table: pd.DataFrame) -> sentences.Sentence:
         f"{STUDY['disk_tb']:.0f} TB"
     )
     if table["epoch_h"].isna().all():
-        return sentences.Sentence(
+        return tables.Sentence(
             f"{text}. For an epoch of ResNeXt-101 it takes its training speed at 16 × 112 × 112: "
             f"give the rows of har bench train in results."
         )
     best = table.loc[table["epoch_h"].astype(float).idxmin()]
-    return sentences.Sentence(
+    return tables.Sentence(
         f"{text}. An epoch of ResNeXt-101 would last {best['epoch_h']:,.1f} hours: the network "
         f"trains {best['model_clips_per_s']:.3g} clips/s and the loader gives "
         f"{best['loader_clips_per_s']:,.0f} from {best['codec']}, so the {best['limited_by']} "

@@ -9,10 +9,10 @@ from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Trained
 from harlib.study.runs import fingerprint, session, study_files
 from harlib.study.steps import model_run
-from harlib.study.wording import sentences
+from harlib.study.wording import tables
 
 
-def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> sentences.Sentence:
+def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tables.Sentence:
     """Scores a trained run again from its own files.
 
     By the run's own protocol its scores are written anew; by another one they go to a folder
@@ -47,7 +47,7 @@ def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> sentenc
     if not other:
         return said
     lie = f"These scores lie in {session.from_root(own, folder)}; the run's own are as they were."
-    return sentences.Sentence(f"{said} {lie}")
+    return tables.Sentence(f"{said} {lie}")
 
 
 def _store(p: Trained, run_dir: Path) -> ClipStore:

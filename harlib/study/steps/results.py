@@ -11,7 +11,8 @@ from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Evaluation
 from harlib.study.runs import fingerprint, session
-from harlib.study.wording import sentences
+from harlib.study.wording import sentences, tables
+from harlib.text import percent
 
 
 def scored_runs(p: Evaluation) -> dict[str, Path]:
@@ -61,13 +62,13 @@ def pair_accuracy(scores: Scores) -> pd.DataFrame:
     return metrics.pair_accuracy(scores, there) if there else pd.DataFrame()
 
 
-def groups(scores: dict[str, Scores]) -> sentences.Sentence:
+def groups(scores: dict[str, Scores]) -> tables.Sentence:
     """Whether it is known which of the scored videos belong together."""
     videos = [pd.DataFrame({"video_id": s.video_id, "group": s.group}) for s in scores.values()]
     return sentences.groups(pd.concat(videos).drop_duplicates(ignore_index=True))
 
 
-def accuracy_table(table: pd.DataFrame) -> sentences.Table:
+def accuracy_table(table: pd.DataFrame) -> tables.Table:
     """The accuracies of ``metrics.table``, best first, as a reader wants them."""
     table = table.sort_values("video_top1", ascending=False, kind="stable")
     table["95 % interval"] = [
@@ -76,31 +77,31 @@ def accuracy_table(table: pd.DataFrame) -> sentences.Table:
     columns = ["run", "video_top1", "95 % interval", "video_top5", "mean_class", "clip_top1",
                "clip_top5", "clip_mean_class", "minutes", "parameters", "gmacs"]  # fmt: skip
     left_out = [name for name in ("video_top5", "clip_top5") if table[name].isna().all()]
-    return sentences.Table(table[columns].drop(columns=left_out))
+    return tables.Table(table[columns].drop(columns=left_out))
 
 
-def cost_reading(table: pd.DataFrame) -> sentences.Sentence:
+def cost_reading(table: pd.DataFrame) -> tables.Sentence:
     """Whether the run that spends most arithmetic on a video is also the most accurate."""
     if len(table) < 2:
-        return sentences.Sentence("There is one run: nothing to compare its cost with.")
+        return tables.Sentence("There is one run: nothing to compare its cost with.")
     cost = table["gmacs"] * table["views"]
     dear = table.loc[cost.idxmax()]
     best = table.sort_values("video_top1", ascending=False, kind="stable").iloc[0]
     spent = f"{cost.max():.3g} billion multiply-adds a video"
     if dear["video_top1"] == best["video_top1"]:
-        return sentences.Sentence(
+        return tables.Sentence(
             f"{dear['run']} spends the most, {spent}, and no run names more of the videos "
-            f"({sentences.percent(dear['video_top1'])})."
+            f"({percent(dear['video_top1'])})."
         )
-    return sentences.Sentence(
+    return tables.Sentence(
         f"{dear['run']} spends the most, {spent}, and names "
-        f"{sentences.percent(dear['video_top1'])} of the videos; {best['run']} spends "
+        f"{percent(dear['video_top1'])} of the videos; {best['run']} spends "
         f"{cost[best.name]:.3g} billion and names "
-        f"{sentences.percent(best['video_top1'])}."
+        f"{percent(best['video_top1'])}."
     )
 
 
-def protocol_table(runs: dict[str, Path]) -> sentences.Table:
+def protocol_table(runs: dict[str, Path]) -> tables.Table:
     """How each run was scored."""
     names = {"split": "split", "clips": "clips a video", "crops": "crops a clip",
              "crop_scale": "crop, share of the frame", "frames": "frames a clip",
@@ -111,10 +112,10 @@ def protocol_table(runs: dict[str, Path]) -> sentences.Table:
         measured = read_json(RunFolder(folder).metrics, "protocol", "video")
         how = {said: measured["protocol"].get(key) for key, said in names.items()}
         rows.append({"run": name, "videos": measured["video"]["n"]} | how)
-    return sentences.Table(pd.DataFrame(rows))
+    return tables.Table(pd.DataFrame(rows))
 
 
-def comparison_table(compared: pd.DataFrame) -> sentences.Table:
+def comparison_table(compared: pd.DataFrame) -> tables.Table:
     """`comparison.compare_all`, a row a pair of runs, as a reader wants it."""
     rows = [
         {
@@ -130,7 +131,7 @@ def comparison_table(compared: pd.DataFrame) -> sentences.Table:
         }
         for row in compared.itertuples()
     ]
-    return sentences.Table(pd.DataFrame(rows))
+    return tables.Table(pd.DataFrame(rows))
 
 
 def show_confusions(scores: dict[str, Scores]) -> None:
@@ -140,27 +141,27 @@ def show_confusions(scores: dict[str, Scores]) -> None:
         figures.show(figures.confusion(matrix, own.categories, title=name))
 
 
-def confused_table(scores: dict[str, Scores], n: int) -> sentences.Table:
+def confused_table(scores: dict[str, Scores], n: int) -> tables.Table:
     """The most frequent confusions of each run."""
-    tables = [metrics.most_confused(own, n=n).assign(run=name) for name, own in scores.items()]
-    return sentences.Table(pd.concat(tables)[["run", "true", "predicted", "videos", "share"]])
+    by_run = [metrics.most_confused(own, n=n).assign(run=name) for name, own in scores.items()]
+    return tables.Table(pd.concat(by_run)[["run", "true", "predicted", "videos", "share"]])
 
 
-def show_most_confused(scores: Scores, name: str, n: int) -> sentences.Sentence | None:
+def show_most_confused(scores: Scores, name: str, n: int) -> tables.Sentence | None:
     """Shows one run's most frequent confusions; says so when it has none."""
     table = metrics.most_confused(scores, n=n)
     table = table[table["videos"] > 0]
     if not len(table):
-        return sentences.Sentence(f"{name} confuses no two categories.")
+        return tables.Sentence(f"{name} confuses no two categories.")
     figures.show(figures.top_confusions(table))
     return None
 
 
-def show_difference(scores: dict[str, Scores], table: pd.DataFrame) -> sentences.Sentence | None:
+def show_difference(scores: dict[str, Scores], table: pd.DataFrame) -> tables.Sentence | None:
     """Shows on which categories the two best runs of ``metrics.table`` differ."""
     ranked = table.sort_values("video_top1", ascending=False, kind="stable")["run"]
     if len(ranked) < 2:
-        return sentences.Sentence("There is one run: nothing to compare it with.")
+        return tables.Sentence("There is one run: nothing to compare it with.")
     first, second = ranked.iloc[:2]
     apart = comparison.category_difference(scores[first], scores[second])
     figures.show(figures.category_difference(apart, names=(first, second)))
@@ -174,44 +175,44 @@ def show_reliability(scores: dict[str, Scores]) -> None:
     figures.show(figures.reliability(bins, error=errors))
 
 
-def ensemble(scores: dict[str, Scores], best: str) -> sentences.Sentence:
+def ensemble(scores: dict[str, Scores], best: str) -> tables.Sentence:
     """What the mean of all runs' scores reaches, beside the best run alone."""
     if len(scores) < 2:
-        return sentences.Sentence("There is one run: no ensemble to make.")
+        return tables.Sentence("There is one run: no ensemble to make.")
     together = comparison.ensemble(scores)
     right, apart = hits.right_videos(together), comparison.compare(together, scores[best])
     low, high = intervals.bootstrap_interval(right, hits.all_groups(together))
     chance = ", which may be chance" if apart["low"] <= 0 <= apart["high"] else ""
-    return sentences.Sentence(
+    return tables.Sentence(
         f"The mean of the scores of all {len(scores)} runs names the action in "
-        f"{sentences.percent(right.mean())} of the videos (95 % interval {100 * low:.1f} to "
+        f"{percent(right.mean())} of the videos (95 % interval {100 * low:.1f} to "
         f"{100 * high:.1f} %): {100 * apart['difference']:+.1f} points against {best} alone (95 % "
         f"interval {100 * apart['low']:+.1f} to {100 * apart['high']:+.1f}){chance}."
     )
 
 
-def show_pairs(scores: dict[str, Scores]) -> sentences.Sentence:
+def show_pairs(scores: dict[str, Scores]) -> tables.Sentence:
     """Shows how often each run tells a category from its reverse, and says which do; says so when
     there are none."""
-    tables = {name: pair_accuracy(own) for name, own in scores.items()}
-    if not any(map(len, tables.values())):
+    by_run = {name: pair_accuracy(own) for name, own in scores.items()}
+    if not any(map(len, by_run.values())):
         return sentences.pairs(pd.DataFrame())
-    figures.show(figures.pairs(tables))
-    apart = [name for name, table in tables.items() if table.iloc[-1]["low"] > 0.5]
+    figures.show(figures.pairs(by_run))
+    apart = [name for name, table in by_run.items() if table.iloc[-1]["low"] > 0.5]
     said = (
         f"More than chance explains: {'; '.join(apart)}."
         if apart
         else ("No run reaches more than chance explains.")
     )
-    return sentences.Sentence(
+    return tables.Sentence(
         "Categories that are each other's reverse hold the same poses in the opposite order. A "
         "network that does not see order prefers the true one of the two in half of their videos. "
         + said
     )
 
 
-def pairs_table(scores: dict[str, Scores]) -> sentences.Table:
+def pairs_table(scores: dict[str, Scores]) -> tables.Table:
     """The reversed pairs that each run confuses, with the number of videos."""
-    tables = [pair_accuracy(own).assign(run=name) for name, own in scores.items()]
-    table = pd.concat(tables)
-    return sentences.Table(table[["run", *table.columns.drop("run")]])
+    by_run = [pair_accuracy(own).assign(run=name) for name, own in scores.items()]
+    table = pd.concat(by_run)
+    return tables.Table(table[["run", *table.columns.drop("run")]])

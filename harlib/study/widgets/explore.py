@@ -19,7 +19,7 @@ from harlib.study.params.base import project_root
 from harlib.study.runs import study_files
 from harlib.study.runs.scored_store import AnotherStore, scored_store
 from harlib.study.widgets import controls
-from harlib.study.wording import sentences
+from harlib.text import count
 
 ALL = "all"
 
@@ -234,7 +234,7 @@ def _training_of(study: str, run: str) -> tuple[dict[str, Any], str]:
     there = bool(study and run) and file.is_file()
     p = study_files.defaults("03_c3d") | (yaml.safe_load(file.read_text()) if there else {})
     pixels = p["size"] if isinstance(p["size"], int) else " × ".join(map(str, p["size"]))
-    said = [f"{p['crop']} crops of {pixels} pixels", sentences.count(p["frames"], "frame"),
+    said = [f"{p['crop']} crops of {pixels} pixels", count(p["frames"], "frame"),
             f"stride {p['stride']}"]  # fmt: skip
     said += [f"{name} {p[name]}" for name in ("color", "grey", "reverse", "jitter") if p[name]]
     whose = (

@@ -7,20 +7,8 @@ import pandas as pd
 
 from harlib.data.catalog import own_videos
 from harlib.evaluation import naming
-from harlib.study.wording.tables import (
-    PERCENT,
-    Sentence,
-    Table,
-    cell,
-    count,
-    percent,
-    size,
-    unbroken,
-)
-
-__all__ = ["PERCENT", "Sentence", "Table", "answer", "audit", "cell", "comparison", "cost", "count",
-           "data", "guess", "pairs", "parameters", "percent", "reading", "size", "stills",
-           "stills_training", "training", "unbroken"]  # fmt: skip
+from harlib.study.wording.tables import Sentence
+from harlib.text import count, percent, size
 
 
 def data(store) -> Sentence:

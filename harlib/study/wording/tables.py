@@ -7,6 +7,8 @@ from typing import Any
 
 import pandas as pd
 
+from harlib.text import percent, size
+
 PERCENT = {"top1", "top5", "accuracy", "low", "high", "lowest", "highest", "share",
            "clip_top1", "clip_top5", "clip_mean_class", "video_top1", "video_top5", "mean_class",
            "majority", "difference"}  # fmt: skip
@@ -97,21 +99,3 @@ def cell(name: str, value: Any) -> str:
 def unbroken(text: str) -> str:
     """The text with its percent signs on the line of their numbers."""
     return text.replace(" %", "\u00a0%")
-
-
-def percent(value: float) -> str:
-    return "–" if value is None or pd.isna(value) else f"{100 * value:.1f} %"
-
-
-def count(number: int, noun: str) -> str:
-    """``1 clip``, ``1,200 clips``."""
-    return f"{number:,} {noun}{'s' * (number != 1)}"
-
-
-def size(value: float) -> str:
-    """Bytes for people, in powers of ten: ``1.2 GB``."""
-    for unit in ("bytes", "kB", "MB", "GB"):
-        if value < 1000:
-            return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
-        value /= 1000
-    return f"{value:.1f} TB"
