@@ -19,6 +19,7 @@ from harlib.data import Catalog, ClipStore
 from harlib.data.demo import dataset
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import (
+    NOTEBOOKS,
     Ablations,
     Common,
     DataPrep,
@@ -100,7 +101,7 @@ def pending(runs: Iterable[study_files.Run]) -> list[study_files.Run]:
     """The runs that a study would execute: incomplete ones, and those that build on such."""
     todo: list[study_files.Run] = []
     for run in runs:
-        needs = study_files.needs(run.notebook)
+        needs = NOTEBOOKS[run.notebook].needs
         if any(one.name.startswith(needs) for one in todo) or not fingerprint.is_complete(
             run.params
         ):

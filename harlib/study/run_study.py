@@ -16,6 +16,7 @@ from jupyter_client.manager import AsyncKernelManager
 from harlib import progress, text
 from harlib.locks import Locked
 from harlib.study import forecast
+from harlib.study.params.notebooks import NOTEBOOKS
 from harlib.study.report import index, run_page
 from harlib.study.runs import fingerprint, session, study_files
 from harlib.study.steps import checks
@@ -78,7 +79,7 @@ def run_study(
     begun, failed, page = time.monotonic(), [], None
     for number, run in enumerate(runs, 1):
         label = f"[{number}/{len(runs)}] {run.name}"
-        broken = [name for name in failed if name.startswith(study_files.needs(run.notebook))]
+        broken = [name for name in failed if name.startswith(NOTEBOOKS[run.notebook].needs)]
         if broken and not run.notebook.startswith("05"):
             say(f"{label}: not started, {', '.join(broken)} failed")
             failed.append(run.name)

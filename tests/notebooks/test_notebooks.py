@@ -61,7 +61,7 @@ def test_the_parameters_cell_states_every_parameter_with_a_comment(notebook):
     for node in ast.parse(source(tagged)).body:
         target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
         stated[target.id] = node.value
-    assert set(stated) == set(NOTEBOOKS[notebook].model_fields)
+    assert set(stated) == set(NOTEBOOKS[notebook].params.model_fields)
     # All others are left to the study's files, so that the two cannot differ.
     assert [key for key, value in stated.items() if value is not None] == ["study", "run"]
     for line in source(tagged).splitlines():
@@ -102,4 +102,4 @@ def test_a_notebook_with_a_studys_name_has_the_studys_values(folder, tmp_path):
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_the_defaults_are_valid(notebook):
-    NOTEBOOKS[notebook](**study_files.defaults(notebook))
+    NOTEBOOKS[notebook].params(**study_files.defaults(notebook))

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -327,15 +328,60 @@ class Performance(Common):
         return value
 
 
-NOTEBOOKS: dict[str, type[Common]] = {
-    "01_data_prep": DataPrep,
-    "02_frame_cnn": FrameCNN,
-    "03_c3d": C3D,
-    "04_resnext101": ResNeXt101,
-    "05_evaluation": Evaluation,
-    "06_performance": Performance,
-    "07_ablations": Ablations,
-}
+@dataclass(frozen=True)
+class Notebook:
+    """What is known of a notebook before it runs; all that a new one has to say.
+
+    params: the class of its parameters.
+    needs: beginnings of the names of the runs that it builds on.
+    stages: those of `results_version` that it goes through itself.
+    code: modules and packages, below `harlib/`, that decide what its run leaves behind.
+    purpose: of a run without scores of its own, for the study's index.
+    """
+
+    params: type[Common]
+    needs: tuple[str, ...] = ("01",)
+    stages: tuple[str, ...] = ("clips", "models", "training", "scoring")
+    code: tuple[str, ...] = ()
+    purpose: str = ""
+
+
+# Of the study, whatever the notebook.
+_STEPS = (
+    "study/params/base.py", "study/params/notebooks.py", "study/steps/data_prep.py",
+    "study/steps/inputs.py", "study/steps/model_run.py", "study/steps/results.py",
+)  # fmt: skip
+# Of the evaluation only what scores and metrics depend on.
+_MODEL = ("data", "models", "training", *(f"evaluation/{name}.py" for name in (
+    "scores", "scoring", "predict", "resume", "metrics", "hits", "intervals", "calibration",
+)), *_STEPS)  # fmt: skip
+
+NOTEBOOKS: dict[str, Notebook] = {
+    "01_data_prep": Notebook(DataPrep, needs=(), stages=("store",), code=("data", *_STEPS)),
+    "02_frame_cnn": Notebook(FrameCNN, code=_MODEL),
+    "03_c3d": Notebook(C3D, code=_MODEL),
+    "04_resnext101": Notebook(ResNeXt101, code=_MODEL),
+    "05_evaluation": Notebook(
+        Evaluation,
+        needs=("01", "02", "03", "04"),
+        stages=("evaluation",),
+        code=("data", "evaluation", *_STEPS),
+        purpose="compares the runs, in figures",
+    ),
+    "06_performance": Notebook(
+        Performance,
+        needs=(),
+        stages=("bench",),
+        code=("bench", "data", "models", "training", "evaluation", "study/steps/measurements.py",
+              "study/steps/performance.py", *_STEPS),
+        purpose="how fast this machine reads and computes, and what Kinetics-600 would take",
+    ),
+    "07_ablations": Notebook(
+        Ablations,
+        code=(*_MODEL, "study/steps/ablations.py"),
+        purpose="what one change is worth, over several seeds",
+    ),
+}  # fmt: skip
 
 
 def validate(
@@ -357,7 +403,7 @@ def validate(
             f"{(origins or {}).get('', 'parameters')}: no notebook {notebook!r}"
             f"{nearest(notebook, NOTEBOOKS)}; there are {', '.join(NOTEBOOKS)}"
         )
-    model = NOTEBOOKS[notebook]
+    model = NOTEBOOKS[notebook].params
     try:
         return model.model_validate(dict(values), context={"on_disk": on_disk})
     except ValidationError as error:

@@ -9,6 +9,7 @@ import pandas as pd
 from harlib.evaluation import metrics as metrics_of
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
+from harlib.study.params.notebooks import NOTEBOOKS
 from harlib.study.report import model_card, private, published_results
 from harlib.study.report.run_page import (
     TEMPLATE,
@@ -98,14 +99,6 @@ _COLUMNS = (
 )
 
 
-# what a run without scores of its own is for, by the number of its notebook
-_PURPOSES = {
-    "05": "compares the runs, in figures",
-    "06": "how fast this machine reads and computes, and what Kinetics-600 would take",
-    "07": "what one change is worth, over several seeds",
-}
-
-
 def _ranked(table: pd.DataFrame) -> pd.DataFrame:
     return table.sort_values("video_top1", ascending=False, kind="stable")
 
@@ -173,7 +166,8 @@ def _data_row(run_dir: Path) -> dict[str, str]:
 def _other_row(run_dir: Path) -> dict[str, str]:
     state = RunFolder(run_dir).read_state()
     failed = state.get("status") == "failed"
-    text = _PURPOSES.get(run_dir.name[:2], "")
+    notebook = NOTEBOOKS.get(run_dir.name.split(".")[0])
+    text = notebook.purpose if notebook else ""
     if not failed and state.get("status") != "complete":
         text = "not complete, so not among the models above"
     return {

@@ -13,31 +13,8 @@ import yaml
 from harlib.files import read_json, write_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import NOTEBOOKS, Common
-from harlib.study.runs import environment, study_files
+from harlib.study.runs import environment
 from harlib.study.runs.results_version import versions
-
-# The packages whose code decides what a run of a notebook leaves behind. How a study is run and
-# reported is left out.
-_ROOMS = {
-    "01_data_prep": ("data",),
-    "05_evaluation": ("data", "evaluation"),
-    "06_performance": ("bench", "data", "models", "training", "evaluation"),
-}
-# Of the evaluation only what a model run's scores and metrics depend on, none of its figures.
-_SCORING = ("scores", "scoring", "predict", "resume", "metrics", "hits", "intervals", "calibration")
-_MODEL_ROOMS = ("data", "models", "training", *(f"evaluation/{name}.py" for name in _SCORING))
-_STUDY_CODE = tuple(
-    f"study/{name}.py"
-    for name in (
-        "params/base", "params/notebooks", "steps/data_prep", "steps/inputs", "steps/model_run",
-        "steps/results",
-    )
-)  # fmt: skip
-_OWN_CODE = {
-    "06_performance": ("study/steps/measurements.py", "study/steps/performance.py"),
-    "07_ablations": ("study/steps/ablations.py",),
-}
-
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
@@ -49,7 +26,7 @@ _HOW = {"threads", "workers", "devices", "tensorboard", "preflight", "checkpoint
 
 def notebook_of(params: Common) -> str:
     """The notebook that takes these parameters."""
-    return next(name for name, model in NOTEBOOKS.items() if model is type(params))
+    return next(name for name, one in NOTEBOOKS.items() if one.params is type(params))
 
 
 def fingerprint(params: Common) -> str:
@@ -78,10 +55,7 @@ def code(notebook: str) -> str:
     Comments, docstrings, the way lines are broken and the names of modules do not count.
     """
     package = Path(__file__).resolve().parents[2]
-    sources = [path for room in _ROOMS.get(notebook, _MODEL_ROOMS)
-               for path in _sources(package / room)]  # fmt: skip
-    own = (*_STUDY_CODE, *_OWN_CODE.get(notebook, ()))
-    sources += [package / name for name in own]
+    sources = {path for place in NOTEBOOKS[notebook].code for path in _sources(package / place)}
     digest = hashlib.sha256()
     for text in sorted(map(_plain, sources)):
         digest.update(text.encode())
@@ -119,13 +93,13 @@ def _sources(room: Path) -> list[Path]:
 
 def _store_hash(params: Common) -> str:
     """The hash of the clip store that the run reads; empty when it reads none, or none is there."""
-    reads = "01" in study_files.needs(notebook_of(params))
+    reads = "01" in NOTEBOOKS[notebook_of(params)].needs
     return hash_of(params.store_dir) if reads else ""
 
 
 def upstream_runs(params: Common) -> list[Path]:
     """Folders of the study's complete runs that this run builds on, in order."""
-    needs = study_files.needs(notebook_of(params))
+    needs = NOTEBOOKS[notebook_of(params)].needs
     chosen = set(getattr(params, "runs", ()))
     return [
         folder

@@ -25,7 +25,7 @@ def read(notebook: str, namespace: Mapping[str, Any]) -> tuple[Common, "Told"]:
     Raises: ParamsError, for a mistyped key too.
     """
     given = {"run": notebook} | _given(namespace)
-    if "study" not in given or NOTEBOOKS[notebook].model_fields.keys() <= given.keys():
+    if "study" not in given or NOTEBOOKS[notebook].params.model_fields.keys() <= given.keys():
         p = validate(notebook, given)  # as `har study` gives them, all
         return p, Told(p, {})
     values, origins = study_files.stated(

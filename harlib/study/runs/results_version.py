@@ -2,8 +2,10 @@
 
 A run starts anew when the number of a stage that it went through has changed. A comment, a better
 figure, a renamed module or a faster way to the same result changes none of them; code that is
-another is said as a warning, by `identity.code`.
+another is said as a warning, by `fingerprint.code`.
 """
+
+from harlib.study.params.notebooks import NOTEBOOKS
 
 RESULTS_VERSION = {
     "store": 1,  # videos -> catalog, splits and clip store
@@ -15,14 +17,7 @@ RESULTS_VERSION = {
     "bench": 1,  # what notebook 06 measures
 }
 
-_STAGES = {
-    "01_data_prep": ("store",),
-    "05_evaluation": ("evaluation",),
-    "06_performance": ("bench",),
-}
-_OF_A_MODEL = ("clips", "models", "training", "scoring")
-
 
 def versions(notebook: str) -> dict[str, int]:
     """The numbers of the stages that a run of this notebook goes through itself."""
-    return {stage: RESULTS_VERSION[stage] for stage in _STAGES.get(notebook, _OF_A_MODEL)}
+    return {stage: RESULTS_VERSION[stage] for stage in NOTEBOOKS[notebook].stages}

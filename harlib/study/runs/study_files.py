@@ -35,11 +35,6 @@ class Run:
         return _short(self.file)
 
 
-def needs(notebook: str) -> tuple[str, ...]:
-    """Prefixes of the runs that a notebook builds on: models on the data, evaluation on all."""
-    return {"01": (), "05": ("01", "02", "03", "04"), "06": ()}.get(notebook[:2], ("01",))
-
-
 def notebook_path(notebook: str) -> Path:
     """The notebook's file: the project's own, else the one of harlib's checkout."""
     own = project_root() / "notebooks" / f"{notebook}.ipynb"
@@ -48,7 +43,7 @@ def notebook_path(notebook: str) -> Path:
 
 def defaults(notebook: str) -> dict[str, Any]:
     """The notebook's parameters where no file and no cell says anything else."""
-    fields = NOTEBOOKS[notebook].model_fields
+    fields = NOTEBOOKS[notebook].params.model_fields
     own = {key: field.get_default() for key, field in fields.items() if not field.is_required()}
     return {"study": "demo", "run": notebook} | own
 
@@ -114,7 +109,7 @@ def load_study(
     overrides, used, runs = dict(overrides or {}), set(), []
     for file in files:
         notebook = file.name.split(".")[0]
-        model = NOTEBOOKS.get(notebook)
+        model = NOTEBOOKS[notebook].params if notebook in NOTEBOOKS else None
         asked = not only or file.name.removesuffix(".yaml") in only
         legal = {
             key: value for key, value in overrides.items() if model and key in model.model_fields
@@ -136,7 +131,7 @@ def load_study(
 
 def _unused(key: str, folder: Path, runs: list[Run]) -> str:
     """What is wrong with a ``--set`` whose key none of these runs has."""
-    elsewhere = [name for name, model in NOTEBOOKS.items() if key in model.model_fields]
+    elsewhere = [name for name, one in NOTEBOOKS.items() if key in one.params.model_fields]
     if elsewhere:
         return (
             f"--set {key}: a parameter of {', '.join(elsewhere)}; what runs here is "
