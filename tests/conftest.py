@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,9 @@ from harlib.data.video.files import encode
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 os.environ.pop("HARLIB_ROOT", None)  # a person's own project is none of the tests'
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    # of a job that a script started with &; what tests start would inherit it and hear no Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 REAL = os.environ.get("HARLIB_REAL_DATA")
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
