@@ -4,6 +4,7 @@ import ast
 import graphlib
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -123,6 +124,15 @@ def test_what_doors_name_is_there():
     packages = [n for n, path in MODULES.items() if path.name == "__init__.py"]
     subprocess.run([sys.executable, "-c", code, *packages], check=True, cwd=ROOT,
                    env=os.environ | {"EAGER_IMPORT": "1"})  # fmt: skip
+
+
+def test_the_page_names_files_that_are_there():
+    text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    named = re.findall(r"`([\w/.]+\.(?:py|pyi|csv)|harlib/[\w/]+|(?:study|data)/\w+)`", text)
+    files = [str(path.relative_to(ROOT)) for path in ROOT.glob("harlib/**/*")]
+    files += [str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/*.py")]
+    assert len(named) > 30
+    assert not [name for name in named if not any(f"/{f}".endswith(f"/{name}") for f in files)]
 
 
 @pytest.mark.parametrize("name", MODULES)
