@@ -128,7 +128,7 @@ def test_what_doors_name_is_there():
 
 def test_the_page_names_files_that_are_there():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
-    named = re.findall(r"`([\w/.]+\.(?:py|pyi|csv)|harlib/[\w/]+|(?:study|data)/\w+)`", text)
+    named = re.findall(r"`([\w/.]+\.pyi?|\w+/[\w/]+\.csv|harlib/[\w/]+|(?:study|data)/\w+)`", text)
     files = [str(path.relative_to(ROOT)) for path in ROOT.glob("harlib/**/*")]
     files += [str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/*.py")]
     assert len(named) > 30
