@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import fcntl
 import json
 import os
 import socket
@@ -13,6 +12,11 @@ from pathlib import Path
 import psutil
 
 from harlib import HarlibError
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    import msvcrt
 
 # Some network file systems have no locks.
 _NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL}
@@ -74,11 +78,11 @@ class Lock:
         """The open file, locked; None when another process has it."""
         handle = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - kept open
         try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _lock(handle)
             # else the one who held it has removed the file meanwhile
             if os.path.samestat(os.fstat(handle.fileno()), os.stat(self.path)):
                 return handle
-        except (BlockingIOError, FileNotFoundError):
+        except (BlockingIOError, PermissionError, FileNotFoundError):
             pass
         except OSError as error:
             if error.errno in _NO_LOCKS:
@@ -95,15 +99,30 @@ class Lock:
 
     def release(self) -> None:
         """Let others have it; nothing when it is released already."""
-        if not self.file.closed:
+        if self.file.closed:
+            return
+        if os.name == "posix":
             self.path.unlink(missing_ok=True)
             self.file.close()
+        else:  # Windows removes no open file; whoever takes it in between keeps it
+            self.file.close()
+            with contextlib.suppress(PermissionError):
+                self.path.unlink(missing_ok=True)
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
         self.release()
+
+
+def _lock(handle) -> None:
+    """Raises an OSError when another process has it, or the file system has no locks."""
+    if os.name == "posix":
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return
+    handle.seek(1 << 30)  # behind what is written: Windows lets nobody read what is locked
+    msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
 
 
 def _holder(path: Path) -> dict:

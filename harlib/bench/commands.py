@@ -1,8 +1,12 @@
 """`har bench`: the commands of this stage."""
 
+import os
+import platform
 from pathlib import Path
 
 import click
+
+from harlib import HarlibError
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -11,6 +15,8 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 @click.group()
 def bench():
     """Measure this machine: harlib beside its peers, ratios within one run."""
+    if os.name != "posix":
+        raise HarlibError(f"har bench measures on Linux and macOS; this is {platform.system()}")
 
 
 _json = click.option(

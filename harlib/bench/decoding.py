@@ -7,7 +7,6 @@ gives uint8 (frames, height, width, 3) RGB. Each uses one thread.
 import contextlib
 import importlib.util
 import os
-import resource
 import shutil
 import subprocess
 import time
@@ -132,6 +131,8 @@ def _cpu(spent, name):
 
 
 def _ffmpeg_cpu(path, shape) -> float:
+    import resource  # not on Windows, where `har bench` is refused
+
     def run(*until):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         scale = f"scale={shape[1]}:{shape[0]}:flags=area"

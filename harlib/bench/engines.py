@@ -12,7 +12,6 @@ import importlib
 import importlib.util
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -85,6 +84,8 @@ def peak():
     if _STATUS.exists():  # ru_maxrss would begin with what the parent held
         lines = _STATUS.read_text().splitlines()
         return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmHWM"))
+    import resource  # not on Windows, where `har bench` is refused
+
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 

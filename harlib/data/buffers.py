@@ -64,6 +64,8 @@ def place(array):
 
 def _new(size):
     # private, or a forked process would write into the same
+    if os.name != "posix":
+        return mmap.mmap(-1, size)  # Windows forks no processes
     return mmap.mmap(-1, size, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
 
 

@@ -1,6 +1,7 @@
 """Reading ahead: a dataset's elements from threads or processes, always in the dataset's order."""
 
 import contextlib
+import os
 
 import grain
 
@@ -45,6 +46,10 @@ def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None)
     for name, value in (("threads", threads), ("workers", workers)):
         if value < 0:
             raise ValueError(f"{name} must be 0 or more, received {value}")
+    if workers and os.name != "posix":
+        raise HarlibError(
+            f"workers={workers}: reading processes need Linux or macOS; on Windows give threads"
+        )
     readers = workers or threads
     ahead = 2 * readers if prefetch is None else max(prefetch, readers)
     part = dataset[start:stop]

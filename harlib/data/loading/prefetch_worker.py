@@ -7,7 +7,6 @@ little, and what does not change, the form of an element, is sent once.
 import contextlib
 import os
 import pickle
-import resource
 import struct
 import traceback
 from dataclasses import dataclass
@@ -47,6 +46,8 @@ def work(dataset, baton, ahead, turns, records, link, dropped, parent):
     """Read elements, `ahead` and one for each byte from `turns`, until the parent ends it."""
     processes.follow(parent)
     buffers.share()
+    import resource  # not on Windows, where these processes are refused
+
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if 0 <= soft < FILES:
         resource.setrlimit(resource.RLIMIT_NOFILE, (FILES if hard < 0 else min(FILES, hard), hard))

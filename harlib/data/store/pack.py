@@ -89,7 +89,12 @@ def _contents(rows: list[dict]) -> Iterator[tuple[dict, bytes | tar_shards.Shard
 
 
 def _pack_apart(row: dict, content, settings: Settings, payload) -> dict:
-    """`_pack` in a child process, which writes to the same file."""
+    """`_pack` in a child process, which writes to the same file.
+
+    Windows forks no processes: there a decoder that crashes ends the preparation.
+    """
+    if not hasattr(os, "fork"):
+        return _pack(row, content, settings, payload)
     payload.flush()
     begin = payload.tell()
     receiver, sender = multiprocessing.Pipe(duplex=False)
