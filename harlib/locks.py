@@ -116,6 +116,13 @@ class Lock:
         self.release()
 
 
+def sweep(path: Path) -> None:
+    """Removes the file of a lock that a killed process left; one that is held stays."""
+    if path.exists():
+        with contextlib.suppress(Locked, OSError):
+            Lock(path, "").release()
+
+
 def _lock(handle) -> None:
     """Raises an OSError when another process has it, or the file system has no locks."""
     if os.name == "posix":

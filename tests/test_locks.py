@@ -56,6 +56,17 @@ def test_the_second_is_told_the_process_the_host_and_since_when(holder, tmp_path
     assert caught.value.pid == process.pid
 
 
+def test_what_a_killed_process_left_can_be_swept(holder, tmp_path):
+    process = holder()
+    locks.sweep(tmp_path / ".lock")
+    assert (tmp_path / ".lock").exists()  # it is held
+    process.kill()
+    process.wait()
+    locks.sweep(tmp_path / ".lock")
+    locks.sweep(tmp_path / ".lock")  # nothing is there
+    assert not list(tmp_path.iterdir())
+
+
 def test_what_a_killed_process_left_is_free(holder, tmp_path):
     process = holder()
     process.kill()

@@ -117,6 +117,13 @@ def test_complete_runs_are_kept(study):
     assert said.count("kept, complete with the same parameters") == 4
 
 
+def test_the_lock_that_a_killed_study_left_of_a_kept_run_is_removed(study, tmp_path):
+    assert study()[0] == NAMES
+    left = tmp_path / "runs" / "tiny" / f".{NAMES[0]}.lock"
+    left.write_text('{"pid": 0, "host": "", "since": 0, "command": ""}')
+    assert study()[0] == [] and not left.exists()
+
+
 def test_a_changed_parameter_runs_what_depends_on_it(study):
     study()
     assert study(overrides={"epochs": 3})[0] == ["03_c3d", "03_c3d.long", "05_evaluation"]

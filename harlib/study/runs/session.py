@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from harlib.data import Audit, Catalog, ClipStore
-from harlib.locks import Lock
+from harlib.locks import Lock, sweep
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Common
@@ -28,9 +28,12 @@ def lock(p: Common) -> Lock:
 
 
 def unlock(p: Common) -> None:
-    """Lets other processes have the run's folder."""
-    if held := _locks.pop(p.run_dir.with_name(f".{p.run_dir.name}.lock"), None):
+    """Lets other processes have the run's folder; a lock that a killed one left is removed."""
+    path = p.run_dir.with_name(f".{p.run_dir.name}.lock")
+    if held := _locks.pop(path, None):
         held.release()
+    else:
+        sweep(path)
 
 
 def note(p: Common, line: str) -> None:
