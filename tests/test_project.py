@@ -1,5 +1,6 @@
 """The project's own files agree with each other."""
 
+import importlib.metadata
 import re
 import subprocess
 import tomllib
@@ -7,6 +8,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+
+import harlib
 
 ROOT = Path(__file__).parents[1]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -91,3 +94,9 @@ def test_make_clean_results_lists_and_asks(make, answer, deleted):
     assert all(f"\t{name}\n" in said for name in ("data", "runs", "reports"))
     assert len(files - left) == deleted and "reports/template/style.css" in left
     assert ("nothing was deleted" in said) == (not deleted)
+
+
+@pytest.mark.quick
+def test_the_version_is_one():
+    assert importlib.metadata.version("harlib") == harlib.__version__
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == harlib.__version__
