@@ -132,7 +132,7 @@ def join(place: Cluster, wait_s: float = 300.0):
 
     To be entered before anything computes. When a process dies, the others say its name and end
     with status `peers.EXIT_STATUS` within `peers.PATIENCE_S` seconds. On CPUs, the threads of this
-    process get Linux's SCHED_BATCH (see benchmarks/results.md). An error inside is told and
+    process get Linux's SCHED_BATCH (see benchmarks/history.md). An error inside is told and
     ends this process, and with it the others; a stop that all agreed on (`interrupt.Stopped`)
     lets each leave with the signal's own status.
 
