@@ -114,6 +114,19 @@ def study(study, overrides, only, forecast):
         raise click.exceptions.Exit(1)
 
 
+@main.command("init")
+@click.argument("folder", type=_FOLDER)
+@click.option("--study", "studies", multiple=True, default=("demo",), show_default=True,
+              help="Whose parameter files to lay out (repeatable).")  # fmt: skip
+def init(folder, studies):
+    """Lay out a working folder: the notebooks, and the parameter files of studies to start from."""
+    from harlib import shipped
+
+    made = shipped.lay_out(folder, studies)
+    click.echo(f"{folder}: {len(made)} files written" if made else f"{folder}: all is there")
+    click.echo(f"Next:  cd {folder}  and  har study {studies[0]}  or  jupyter lab notebooks")
+
+
 @main.command("demo-data")
 @click.argument("folder", type=_FOLDER)
 @click.option("--train", default=60, show_default=True, help="Training videos a category.")

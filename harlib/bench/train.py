@@ -2,10 +2,8 @@
 
 import contextlib
 import statistics
-from pathlib import Path
 
-import harlib
-from harlib import files, machine
+from harlib import files, machine, shipped
 from harlib.bench.child_process import Child, ChildError
 
 ENGINES = ("harlib", "keras-stock", "torch", "onnxruntime", "openvino")
@@ -18,7 +16,7 @@ _CANNOT = {
 }
 # One after the other, several times: a machine that slows down slows all of them.
 _ROUNDS = 3
-_REFERENCE = Path(harlib.__file__).parents[1] / "benchmarks" / "torch_reference.py"
+_REFERENCE = shipped.FOLDER / "benchmarks" / "torch_reference.py"
 # A training step computes the forward pass and two gradients of every product.
 _PASSES = {"train": 3, "infer": 1}
 

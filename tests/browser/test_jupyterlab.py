@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import yaml
 
+from harlib import shipped
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.prepare import prepare
 from harlib.evaluation import Scores
-from harlib.study.runs.study_files import CHECKOUT
 
 CATEGORIES = ["bow", "clap", "wave"]
 TRAINING = """
@@ -48,7 +48,7 @@ def project(write_videos, tmp_path_factory):
     data.mkdir()
     (data / "params.yaml").write_text(yaml.safe_dump({"store": ""}))
     for name in ("00_explore", "03_c3d"):
-        text = (CHECKOUT / "notebooks" / f"{name}.ipynb").read_text()
+        text = (shipped.FOLDER / "notebooks" / f"{name}.ipynb").read_text()
         # The scores of 03 are made by hand; its training takes a name of its own.
         text = text.replace('"run = \\"03_c3d\\"  # this', '"run = \\"03_c3d.mine\\"  # this')
         (root / f"{name}.ipynb").write_text(text)

@@ -5,12 +5,13 @@ import json
 
 import pytest
 
+from harlib import shipped
 from harlib.study.params.notebooks import NOTEBOOKS
 from harlib.study.runs import open_notebook, study_files
 
 pytestmark = pytest.mark.quick
-PATHS = sorted((study_files.CHECKOUT / "notebooks").glob("*.ipynb"))
-STUDIES = sorted(path for path in (study_files.CHECKOUT / "params").iterdir() if path.is_dir())
+PATHS = sorted((shipped.FOLDER / "notebooks").glob("*.ipynb"))
+STUDIES = sorted(path for path in (shipped.FOLDER / "params").iterdir() if path.is_dir())
 LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While,
          ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.If, ast.Try)  # fmt: skip
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from tiny_study import har
 
+from harlib import shipped
 from harlib.evaluation import Scores
-from harlib.study.runs import study_files
 
 pytestmark = [pytest.mark.soak, pytest.mark.real, pytest.mark.timeout(7200)]
 
@@ -20,7 +20,7 @@ def right(root, study, run):
 
 def study(root, name, data, *arguments):
     if not (root / "params" / name).exists():
-        shutil.copytree(study_files.CHECKOUT / "params" / name, root / "params" / name)
+        shutil.copytree(shipped.FOLDER / "params" / name, root / "params" / name)
     done = har(root, "study", name, "--set", f"data_root={data}", *arguments)
     assert done.returncode == 0, done.stdout + done.stderr
 

@@ -11,7 +11,7 @@ from IPython.core.interactiveshell import InteractiveShell
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
-from harlib.study.runs.study_files import CHECKOUT
+from harlib import shipped
 from harlib.study.widgets import live
 
 pytestmark = pytest.mark.quick
@@ -94,7 +94,7 @@ def test_what_libraries_log_below_python_is_not_in_the_lesson(tmp_path, monkeypa
     client = NotebookClient(notebook, kernel_name="python3", timeout=60)
     with (
         (tmp_path / "terminal").open("wb") as terminal,
-        client.setup_kernel(cwd=str(CHECKOUT), stderr=terminal),
+        client.setup_kernel(cwd=str(shipped.FOLDER), stderr=terminal),
     ):
         client.execute_cell(notebook.cells[0], 0)
     assert [output.text for output in notebook.cells[0].outputs] == ["a warning of Python\n"]

@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
+from harlib import shipped
 from harlib.study.params import notebooks
 from harlib.study.params.notebooks import ParamsError
 from harlib.study.runs import open_notebook, study_files
 
 pytestmark = pytest.mark.quick
-STUDIES = sorted(path for path in (study_files.CHECKOUT / "params").iterdir() if path.is_dir())
+STUDIES = sorted(path for path in (shipped.FOLDER / "params").iterdir() if path.is_dir())
 FOLDER = "source: folder\ndata_root: params\nvideos: .\n"
 LABELS = Path(__file__).with_name("kinetics_400_categories.txt")
 
@@ -241,12 +242,12 @@ def test_a_study_of_variants_alone_asks_for_one(tiny):
 
 
 def test_the_papermill_command_of_the_readme_is_a_run(monkeypatch):
-    monkeypatch.setenv("HARLIB_ROOT", str(study_files.CHECKOUT))
-    text = (study_files.CHECKOUT / "README.md").read_text()
+    monkeypatch.setenv("HARLIB_ROOT", str(shipped.FOLDER))
+    text = (shipped.FOLDER / "README.md").read_text()
     command = text.partition("bin/papermill ")[2].partition("```")[0].replace("\\\n", " ").split()
-    assert (study_files.CHECKOUT / command[0]).is_file() and Path(command[0]).stem == "03_c3d"
+    assert (shipped.FOLDER / command[0]).is_file() and Path(command[0]).stem == "03_c3d"
     options = list(zip(command[2:], command[3:], command[4:] + [""], strict=False))
-    given = [study_files.CHECKOUT / name for option, name, _ in options if option == "-f"]
+    given = [shipped.FOLDER / name for option, name, _ in options if option == "-f"]
     values = {name: value for option, name, value in options if option == "-p"}
     run = study_files.load_run(given, values)
     assert (run.notebook, run.params.study, run.name) == ("03_c3d", "demo", "03_c3d-by-hand")

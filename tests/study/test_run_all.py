@@ -11,6 +11,7 @@ from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from tiny_study import FILES, write_study
 
+from harlib import shipped
 from harlib.run_folder import RunFolder
 from harlib.study.runs import fingerprint, study_files
 
@@ -19,7 +20,7 @@ RUNS = [name for name in FILES if name != "common"]
 
 def opened(name, **values):
     """A notebook as a person has it after setting values in its parameters cell."""
-    notebook = nbformat.read(study_files.CHECKOUT / "notebooks" / f"{name}.ipynb", as_version=4)
+    notebook = nbformat.read(shipped.FOLDER / "notebooks" / f"{name}.ipynb", as_version=4)
     (cell,) = [c for c in notebook.cells if "parameters" in c.metadata.get("tags", [])]
     for key, value in values.items():
         cell.source, count = re.subn(

@@ -14,16 +14,15 @@ import pytest
 from click.testing import CliRunner
 from PIL import Image
 
-from harlib import figures
+from harlib import figures, shipped
 from harlib.cli import main
 from harlib.figures.style import new_axes
 from harlib.study.report import run_page
-from harlib.study.runs import study_files
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 import hand_made_study
 
-SAMPLE = study_files.CHECKOUT / "docs" / "sample-report"
+SAMPLE = shipped.FOLDER / "docs" / "sample-report"
 BUDGET = 3_000_000  # bytes of the sample in all
 
 
@@ -65,7 +64,7 @@ def test_the_sample_is_small_and_its_links_resolve():
 
 @pytest.mark.quick
 def test_the_readme_shows_pictures_of_the_sample():
-    readme, script = ((study_files.CHECKOUT / name).read_text()
+    readme, script = ((shipped.FOLDER / name).read_text()
                       for name in ("README.md", "docs/screenshots.py"))  # fmt: skip
     pictures = re.findall(r"docs/(report[\w-]*\.jpg)", readme)
     assert pictures == re.findall(r'"(report[\w-]*\.jpg)"', script) and len(pictures) == 2

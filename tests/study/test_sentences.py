@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harlib import shipped
 from harlib.study.runs import study_files
 from harlib.study.steps import data_prep, results
 from harlib.study.wording import sentences
@@ -185,7 +186,7 @@ CLAIMS = re.compile(
 
 @pytest.mark.parametrize(
     "path",
-    sorted((study_files.CHECKOUT / "notebooks").glob("0[1-57]*.ipynb")),
+    sorted((shipped.FOLDER / "notebooks").glob("0[1-57]*.ipynb")),
     ids=lambda p: p.stem,
 )
 def test_no_fixed_text_of_a_notebook_claims_numbers_or_speaks_of_the_drawn_videos(path):

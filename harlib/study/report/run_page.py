@@ -12,17 +12,17 @@ import pandas as pd
 from nbconvert import HTMLExporter
 from PIL import Image
 
+from harlib import shipped
 from harlib.data.catalog import own_videos
 from harlib.evaluation import Scores, naming
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.report import private
 from harlib.study.runs import fingerprint
-from harlib.study.runs.study_files import CHECKOUT
 from harlib.study.wording import sentences, tables
 from harlib.text import count, percent
 
-TEMPLATE = CHECKOUT / "reports" / "template"
+TEMPLATE = shipped.FOLDER / "reports" / "template"
 _WEB_ADDRESSES = ("require_js_url", "mathjax_url", "jquery_url", "jupyter_widgets_base_url",
                   "widget_renderer_url", "mermaid_js_url", "mermaid_layout_elk_js_url")  # fmt: skip
 

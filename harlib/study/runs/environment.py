@@ -10,8 +10,7 @@ from typing import Any
 
 import psutil
 
-from harlib import machine
-from harlib.study.runs import study_files
+from harlib import machine, shipped
 
 _PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "opencv-python",
              "pandas", "scikit-learn")  # fmt: skip
@@ -46,14 +45,11 @@ def accelerators() -> list[str]:
 
 def _commit() -> str:
     """The checkout's commit, with ``+changes`` when files differ from it; empty outside git."""
-    git = ["git", "-C", str(study_files.CHECKOUT)]
-    try:
-        head = subprocess.run(
-            [*git, "rev-parse", "--short=12", "HEAD"], capture_output=True, text=True
-        )
-        dirty = subprocess.run(
-            [*git, "status", "--porcelain", "-uno"], capture_output=True, text=True
-        )
-    except FileNotFoundError:
+    if not shipped.has_git():
         return ""
-    return head.stdout.strip() + ("+changes" if dirty.stdout.strip() else "")
+    git = ["git", "-C", str(shipped.FOLDER)]
+    head, dirty = (
+        subprocess.run([*git, *words], capture_output=True, text=True).stdout.strip()
+        for words in (("rev-parse", "--short=12", "HEAD"), ("status", "--porcelain", "-uno"))
+    )
+    return head + ("+changes" if dirty else "")

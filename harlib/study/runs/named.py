@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from harlib import shipped
 from harlib.run_folder import RunFolder
 from harlib.study.params.base import ParamsError, project_root
 from harlib.study.params.errors import nearest
@@ -46,7 +47,7 @@ def parameter_files(names: tuple[str | Path, ...]) -> list[Path]:
             found.append(name)
             continue
         known = {}
-        for shelf in (study_files.CHECKOUT / "params", project_root() / "params"):
+        for shelf in (shipped.FOLDER / "params", project_root() / "params"):
             for file in sorted(shelf.glob("*/[0-9][0-9]_*.yaml")):
                 known[f"{file.parent.name}/{file.name.removesuffix('.yaml')}"] = file
         short = str(name).removeprefix("runs/").removesuffix("/")

@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from harlib import shipped
 from harlib.run_folder import RunFolder
 from harlib.study.params import yaml_text
 from harlib.study.params.errors import nearest
 from harlib.study.params.notebooks import NOTEBOOKS, Common, ParamsError, project_root, validate
 from harlib.text import quoted
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 COMMON = "common.yaml"
 
 
@@ -36,9 +36,9 @@ class Run:
 
 
 def notebook_path(notebook: str) -> Path:
-    """The notebook's file: the project's own, else the one of harlib's checkout."""
+    """The notebook's file: the project's own, else the one that comes with harlib."""
     own = project_root() / "notebooks" / f"{notebook}.ipynb"
-    return own if own.is_file() else CHECKOUT / "notebooks" / f"{notebook}.ipynb"
+    return own if own.is_file() else shipped.FOLDER / "notebooks" / f"{notebook}.ipynb"
 
 
 def defaults(notebook: str) -> dict[str, Any]:
@@ -53,7 +53,7 @@ def study_folder(study: str) -> Path:
 
     Raises: ParamsError when there is none.
     """
-    shelves = (project_root() / "params", CHECKOUT / "params")
+    shelves = (project_root() / "params", shipped.FOLDER / "params")
     for folder in (Path(study), *(shelf / study for shelf in shelves)):
         if any(folder.glob("[0-9][0-9]_*.yaml")):
             return folder.resolve()
@@ -63,7 +63,8 @@ def study_folder(study: str) -> Path:
 
 def study_root(folder: Path) -> Path:
     """Where the study's data, runs and reports go: beside its ``params/`` folder."""
-    return folder.parent.parent if folder.parent.name == "params" else Path.cwd()
+    own = shipped.IN_CHECKOUT or not folder.is_relative_to(shipped.FOLDER)
+    return folder.parent.parent if own and folder.parent.name == "params" else Path.cwd()
 
 
 def chosen(
