@@ -246,9 +246,9 @@ def verify(store):
 
 
 @main.command()
-@click.option("--classes", type=int, help="Build and count at so many classes.")
-@click.option("--frames", type=int, help="Build and count for so many frames a clip.")
-@click.option("--size", type=int, help="Build and count for so many pixels a side.")
+@click.option("--classes", type=int, help="Number of classes to count with.")
+@click.option("--frames", type=int, help="Frames per clip to count with.")
+@click.option("--size", type=int, help="Pixels per side to count with.")
 @click.argument("names", nargs=-1)
 def models(classes, frames, size, names):
     """List the networks as published: input, parameters, multiply-adds of a clip, paper, accuracy.
@@ -274,7 +274,7 @@ def models(classes, frames, size, names):
 @main.command()
 @click.argument("params", nargs=-1, required=True)
 @_set
-@click.option("--processes", type=click.IntRange(1), default=1, help="Train in so many processes.")
+@click.option("--processes", type=click.IntRange(1), default=1, help="Processes to train in.")
 @click.option("--coordinator", metavar="HOST:PORT", help="Be one of them: where process 0 listens.")
 @click.option("--process", type=int, default=0, help="Its number, from 0; with --coordinator.")
 @click.option("--cluster", is_flag=True, help="Be one of them: ask Slurm, Kubernetes, Open MPI.")

@@ -104,7 +104,7 @@ class Lock:
         if os.name == "posix":
             self.path.unlink(missing_ok=True)
             self.file.close()
-        else:  # Windows removes no open file; whoever takes it in between keeps it
+        else:  # Windows removes no open file; a process that takes it in between keeps it
             self.file.close()
             with contextlib.suppress(PermissionError):
                 self.path.unlink(missing_ok=True)

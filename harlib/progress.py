@@ -1,4 +1,4 @@
-"""How far a run is: `progress.json` in its folder, for whoever looks on while it works.
+"""How far a run is: `progress.json` in its folder, for programs that watch it while it works.
 
 `stage`, `done` of `total` pieces, and `seconds_left` of the stage, null while nothing sound is
 known; of a training also `epoch`, `epochs` and `loss`.
@@ -19,7 +19,7 @@ from harlib import files
 from harlib.run_folder import RunFolder
 from harlib.text import clock
 
-# From so many pieces on, their mean is taken for that of all.
+# From this number of pieces on, their mean is taken for that of all.
 _ENOUGH = 3
 
 
@@ -36,7 +36,7 @@ class Pace:
         self._seconds: deque[float] = deque(maxlen=latest)
 
     def add(self, seconds: float) -> None:
-        """One more piece took so many seconds."""
+        """One more piece took `seconds`."""
         if self.begun:
             self._seconds.append(seconds)
         self.begun = True
@@ -124,7 +124,7 @@ class StoppedAt(KeyboardInterrupt):
     """Ctrl-C, with where it stopped the work; what was done is kept."""
 
     def __init__(self, where: str):
-        super().__init__(f"{where}; run again to go on from there")
+        super().__init__(f"{where}; run again to resume there")
         self.where = where
 
 

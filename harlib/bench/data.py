@@ -36,7 +36,7 @@ TITLES = {
     "prepare": "prepare: CPU seconds a video",
     "kinetics-600": "kinetics-600: what it costs, were its videos like these",
 }
-STUDY_EPOCH_H = 3.0  # the study's GPU trained one epoch of Kinetics-600 in so many hours
+STUDY_EPOCH_H = 3.0  # the study's GPU trained one epoch of Kinetics-600 in this many hours
 
 
 def run(
@@ -128,7 +128,7 @@ def _paths(catalog: Catalog, store: ClipStore) -> list[str]:
 def _reading(stores, paths, folder: Path, seconds, say) -> list[dict]:
     """Clips/s of CPU time of one reader, and bytes a video, of every codec and peer.
 
-    A peer that cannot read a file has a `note` in the place of figures.
+    A peer that cannot read a file has a `note` instead of figures.
     """
     rows, failed, videos = [], [], stores["raw"].videos
     long = np.flatnonzero(videos["frames"] >= FRAMES)

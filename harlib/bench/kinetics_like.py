@@ -10,7 +10,7 @@ import numpy as np
 from harlib import processes
 from harlib.data import decode, look
 
-VIDEOS = 32  # so many of a folder's videos are measured, evenly chosen
+VIDEOS = 32  # the number of a folder's videos that are measured, evenly chosen
 SECONDS, FPS, SIZE = 10, 30, (256, 340)  # what the public copies of Kinetics usually hold
 
 

@@ -31,7 +31,7 @@ def clip(file: h5py.File, row: int, rng, frames: int, size: int) -> np.ndarray:
 
 
 def measure(path: str, frames: int, size: int, batch: int, seconds: float, workers: int) -> dict:
-    """Clips/s of wall time that `fit`'s own queue gives with so many worker processes."""
+    """Clips/s of wall time that `fit`'s own queue gives with `workers` worker processes."""
     import keras
 
     class Clips(keras.utils.PyDataset):

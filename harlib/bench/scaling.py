@@ -144,7 +144,7 @@ def _answer(dataset, link, parent, core):
 
 @contextlib.contextmanager
 def _cores(count):
-    """What starts inside runs on so many cores; where a system cannot say so, on any."""
+    """What starts inside runs on `count` cores; where a system cannot say so, on any."""
     if not hasattr(os, "sched_setaffinity"):
         yield
         return

@@ -1,4 +1,4 @@
-"""What an interrupted scoring has done, so that the next one goes on from there."""
+"""What an interrupted scoring has done, so that the next one resumes from there."""
 
 import hashlib
 import shutil
@@ -36,7 +36,7 @@ def resumed(run_dir, key, compute, *, say=print):
         for path in _after(folder, done):
             path.unlink()
         if done:
-            say(f"scoring goes on after {done} batches, which an interrupted one left in {folder}")
+            say(f"scoring resumes after {done} batches, which an interrupted one left in {folder}")
     answers, first, saved = [], done, time.monotonic()
     try:
         for answer in compute(done):
@@ -47,7 +47,7 @@ def resumed(run_dir, key, compute, *, say=print):
                     _save(folder, key, first, done, answers)
                     answers, first, saved = [], done, time.monotonic()
             yield answer
-    except BaseException:  # Ctrl-C, or whoever reads this gave up: keep the last seconds too
+    except BaseException:  # Ctrl-C, or the reader gave up: keep the last seconds too
         if answers:
             _save(folder, key, first, done, answers)
         raise

@@ -40,7 +40,7 @@ def score(
     size: pixels a side, or (height, width). `batch` only changes speed and memory: the last,
         partial batch is padded, so that the graph is traced once, and cut after.
     run_dir: saves `scores.npz` and `views.npz` there; an interrupted scoring by the same weights
-        on the same store and protocol goes on where it was, to the same bytes.
+        on the same store and protocol resumes where it was, to the same bytes.
     listed: table with video_id, category, split and group (`Catalog.frame`): videos it lists in
         `split` that the store lacks are recorded as missing and count as wrong.
     progress: True shows a bar, a `harlib.progress.Stage` is told.

@@ -7,7 +7,7 @@ from scipy.cluster import hierarchy
 from harlib.figures.style import LISTED, QUIET, WRONG, describe, new_axes, short, styled
 from harlib.text import percent
 
-NUMBERS = 30  # up to so many categories the cells carry their numbers
+NUMBERS = 30  # up to this number of categories the cells carry their numbers
 
 
 @styled

@@ -21,7 +21,7 @@ from PIL import Image
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7", "#000000")
 RIGHT, WRONG, QUIET = "#0072B2", "#D55E00", "#6B7280"
 DPI = 110
-LISTED = 60  # above so many categories a figure shows curves and rasters, not names
+LISTED = 60  # above this number of categories a figure shows curves and rasters, not names
 
 # the first installed font with a character draws it: category names are not all Latin
 _FONTS = (
@@ -117,7 +117,7 @@ def alt(drawn):
 def png(drawn, *, dpi=DPI, colors=None):
     """PNG bytes of a figure; the same figure gives the same bytes.
 
-    colors: reduce to so many colours. Line art with 128 looks the same at a third of the size.
+    colors: reduce to this many colours. Line art with 128 looks the same at a third of the size.
     """
     figure = figure_of(drawn)
     buffer = io.BytesIO()

@@ -8,7 +8,7 @@ from keras import ops
 
 from harlib import machine
 
-# Without AVX-512, oneDNN's gradient of a kernel with at least so many channels, in and out, is
+# Without AVX-512, oneDNN's gradient of a kernel with at least this many channels, in and out, is
 # slower than matrix products, up to 3.5 times (`benchmarks/history.md`).
 MANY_CHANNELS = 64
 

@@ -13,7 +13,7 @@ from harlib.models import fold_batch_norm, log_scores
 # Share of the largest logit by which an exported file may differ. Rounding alone moves those of a
 # ResNeXt-101 by about 1e-6, a wrong kernel by more than 1e-2.
 TOLERANCE = 1e-4
-# Of a network that is worse conditioned than that: so many times what its own rounding does ...
+# Of a network that is worse conditioned than that: this multiple of what its own rounding does ...
 _ROUNDINGS = 32
 # ... as long as that is rounding: a network that moves by a hundredth more could hide anything.
 _MOST = 0.01

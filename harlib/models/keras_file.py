@@ -13,7 +13,7 @@ from harlib import (
 
 _MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _TEXT = 50_000_000  # bytes of config.json; the largest network's has 0.5 MB
-# Weights hardly compress: a file that unpacks to more than so many times its size is none.
+# Weights hardly compress: a file that unpacks to more than this multiple of its size is none.
 _UNPACKED = 20
 
 

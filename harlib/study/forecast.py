@@ -33,7 +33,7 @@ from harlib.study.runs import environment, fingerprint, study_files
 # Factors between what is measured and what happens, set from the demo's recorded minutes on two
 # cores (AMD EPYC, AVX2 alone); no whole run has been compared with its forecast yet. The start of a
 # Python with TensorFlow stands for all that is Python and not arithmetic: a notebook's kernel with
-# its figures and report takes so many of it,
+# its figures and report takes this multiple of it,
 _NOTEBOOK = 2.0
 # the evaluation's many figures and comparisons so many more, and for each run that it compares.
 _EVALUATION, _COMPARED = 1.5, 0.7

@@ -60,7 +60,7 @@ def run(p: Trained, place) -> tables.Sentence | None:
 
 
 def launch(arguments: Sequence[str], processes: int, say: Callable[[str], None] = print) -> int:
-    """Runs ``har train`` with `arguments` in so many processes here; returns the exit status.
+    """Runs ``har train`` with `arguments` in `processes` processes here; returns the exit status.
 
     Ctrl-C and SIGTERM reach all of them: they stop after a step, with its checkpoint.
     """

@@ -58,7 +58,7 @@ def run_study(
     """Runs a study (or its runs in ``only``); returns its index page and the failed runs' names.
 
     A run is skipped when it is complete with the same parameters, or when a run it builds
-    on failed; the others go on. With ``tell_time``, some seconds of measuring come first.
+    on failed; the others run. With ``tell_time``, some seconds of measuring come first.
 
     Raises: ParamsError, and Locked while another process writes to a run, before anything runs.
     """
@@ -138,7 +138,7 @@ def _execute(run: study_files.Run, label: str, say: Callable[[str], None]) -> st
         raise progress.StoppedAt(f"{label}: stopped{_where(run.params.run_dir, began)}") from None
     except papermill.PapermillExecutionError as error:
         problem = f"{error.ename}: {error.evalue}".splitlines()[0]
-    except Exception as error:  # a kernel that died or did not start: the other runs still go on
+    except Exception as error:  # a kernel that died or did not start: the other runs still run
         problem = f"{type(error).__name__}: {error}".splitlines()[0]
         problem += _last_words(run.params.folder.kernel_log)
     finally:

@@ -207,7 +207,7 @@ def _generators() -> dict[str, np.ndarray]:
 
 
 def _set_generators(arrays) -> None:
-    """Only what was saved on PyTorch and for as many devices; elsewhere a run goes on unequal."""
+    """Only what was saved on PyTorch and for as many devices; elsewhere a run resumes unequal."""
     if arrays.keys() >= (now := _generators()).keys() and now:
         import torch
 

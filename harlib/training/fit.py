@@ -126,7 +126,7 @@ def _steps(run, batches, validation, threads, workers, every, monitor, watchers)
             try:
                 clips, labels = next(source)
             except Exception:
-                run.save()  # the state is whole: whoever mends the data goes on from here
+                run.save()  # the state is whole: once the data are mended it resumes from here
                 raise
             try:
                 run.train(clips, labels, began, time.monotonic() - began)

@@ -36,7 +36,7 @@ class Progress:
         self._saving = 0.0  # seconds for checkpoints by a second of work
 
     def step(self, step: int, loss: float, seconds: float) -> None:
-        """After step number `step` (from 1), which took so many seconds."""
+        """After step number `step` (from 1), which took `seconds`."""
         if self._step.begun:
             self._worked_s += seconds
         self._step.add(seconds)
@@ -44,13 +44,13 @@ class Progress:
         self.write(step, loss)
 
     def saved(self, seconds: float) -> None:
-        """A checkpoint was written, in so many seconds."""
+        """A checkpoint was written in `seconds`."""
         if self._worked_s:  # the very first lies before the steps, and comes once
             self._saved_s += seconds
             self._saving = self._saved_s / self._worked_s
 
     def validated(self, step: int, loss: float, seconds: float) -> None:
-        """After a batch of the validation behind step `step`, which took so many seconds."""
+        """After a batch of the validation behind step `step`, which took `seconds`."""
         self._batch.add(seconds)
         self._validation_s += seconds
         self._validated += 1

@@ -39,7 +39,7 @@ class Recipe:
     weight_decay: float = 0.0  # adamw only: decoupled, kernels only
     l2: float = 0.0  # penalty l2 · sum(w²) on every kernel; its gradient is 2 · l2 · w
     decay: float = 0.0  # tf.keras 2.1's time decay, per update
-    drop_epochs: tuple[int, ...] = ()  # after so many epochs the rate is times drop_factor
+    drop_epochs: tuple[int, ...] = ()  # after each the rate is times drop_factor
     drop_factor: float = 0.1
     levels: tuple[float, ...] = (1.0,)  # factors of lr, taken one after the other
     level_rule: str = ""  # "window" or "best": when the next level begins; see `after_epoch`

@@ -185,7 +185,7 @@ class Run:
             self.progress.epoch(self.history, self.step)
 
     def _validated(self, seconds: float) -> None:
-        """A batch of the validation took so many seconds."""
+        """A batch of the validation took `seconds`."""
         if self.group.process == 0:
             loss = self.sums["loss"] / self.sums["clips"]
             self.progress.validated(self.step, loss, seconds)

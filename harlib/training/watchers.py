@@ -14,7 +14,7 @@ import pandas as pd
 class TensorBoard:
     """Writes every epoch's row as scalars into `folder`, which ``tensorboard --logdir`` shows.
 
-    A resumed run goes on behind the epochs that it had written; an epoch that is trained again has
+    A resumed run continues after the epochs that it had written; an epoch that is trained again has
     the same values again.
 
     Raises:

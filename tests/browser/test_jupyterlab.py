@@ -124,13 +124,13 @@ def test_a_training_says_how_far_it_is_and_an_interrupt_is_a_line(browser, lab, 
         )
         page.screenshot(path=project / "training.png")
         choose(page, "Kernel", "kernelmenu:interrupt")
-        stopped = page.locator(".jp-OutputArea:has-text('run this cell again to go on')").last
+        stopped = page.locator(".jp-OutputArea:has-text('run this cell again to resume')").last
         stopped.wait_for()
         page.screenshot(path=project / "interrupted.png")
         error = page.locator("[data-mime-type='application/vnd.jupyter.stderr']")
         assert error.count() == 1
         assert re.fullmatch(
-            r".*stopped .*: run this cell again to go on", error.inner_text().strip()
+            r".*stopped .*: run this cell again to resume", error.inner_text().strip()
         )
         line.wait_for(state="detached")  # it goes within a moment of the cell's end
     except Exception:

@@ -66,7 +66,7 @@ class Model:
 
 @pytest.fixture
 def loader(monkeypatch):
-    """Puts the fake batches in the place of the loader; returns them for a test to spoil."""
+    """Puts the fake batches instead of the loader; returns them for a test to spoil."""
     made = {}
 
     def batches(store, *, split, batch, clips, crops, **_):

@@ -1,4 +1,4 @@
-"""A scoring that is interrupted goes on, and ends in the same bytes."""
+"""A scoring that is interrupted resumes, and ends in the same bytes."""
 
 import os
 import signal
@@ -81,7 +81,7 @@ def test_an_interrupted_scoring_does_the_rest_and_gives_the_same_bytes(
     rest = Bright()
     run(store, tmp_path / "run", rest)
     assert rest.calls == whole.calls - 4
-    assert "goes on after 4 batches" in capsys.readouterr().out
+    assert "resumes after 4 batches" in capsys.readouterr().out
     assert same_bytes(tmp_path / "run", tmp_path / "whole")
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == list(FILES)
 

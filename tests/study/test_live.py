@@ -68,9 +68,9 @@ def test_nothing_is_shown_without_a_person(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("error", "line"),
     [
-        (KeyboardInterrupt(), "stopped: run this cell again to go on"),
-        (KeyboardInterrupt("stopped at step 12; run again to go on from there"),
-         "stopped at step 12: run this cell again to go on"),
+        (KeyboardInterrupt(), "stopped: run this cell again to resume"),
+        (KeyboardInterrupt("stopped at step 12; run again to resume there"),
+         "stopped at step 12: run this cell again to resume"),
     ],
 )  # fmt: skip
 def test_an_interrupt_is_one_line(error, line, monkeypatch):

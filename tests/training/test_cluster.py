@@ -187,7 +187,7 @@ def test_a_dead_process_ends_the_others_with_its_name(victim, how):
         for said, status in ends(others):
             assert status == heartbeat.EXIT_STATUS
             assert f"pid {started[victim].pid}) " in said and name in said.split("): ", 1)[1]
-            assert "goes on from its last checkpoint" in said
+            assert "resumes from its last checkpoint" in said
             if how == signal.SIGSTOP:
                 assert "no sign of life" in said or "ended" in said
     finally:

@@ -137,7 +137,7 @@ def two_processes_equal_one(network, tmp_path, kill, alone):
     assert survivor[0] == 70, survivor[1][-2000:]
     assert f": process {kill[0]} (" in survivor[1] and ") ended; training stops" in survivor[1]
     steps = [int(p.name.split("-")[1]) for p in (tmp_path / "two").glob("checkpoints/step-*.npz")]
-    assert max(steps) == 4 * (kill[1] // 4), "no checkpoint to go on from"
+    assert max(steps) == 4 * (kill[1] // 4), "no checkpoint to resume from"
 
     first = weights(tmp_path / "two", 0)
     for status, said in as_processes(network, tmp_path / "two", 2):

@@ -69,7 +69,7 @@ def unknown_groups(videos: pd.DataFrame) -> int:
 
 
 def groups_warning(videos: pd.DataFrame) -> str:
-    """What unknown groups mean for whoever uses these videos; "" where all are known."""
+    """What unknown groups mean for the use of these videos; "" where all are known."""
     unknown = unknown_groups(videos)
     if not unknown:
         return ""

@@ -34,7 +34,7 @@ def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None)
     Args:
         dataset: a grain.MapDataset, such as the loader's.
         threads: reading threads of this process; 0 reads an element when it is asked for.
-        workers: reading processes in the place of threads. They are spawned: a script needs its
+        workers: reading processes instead of threads. They are spawned: a script needs its
             `if __name__ == "__main__"`. They write to an array's memory again when the program
             has dropped it: a process forked from the program needs a copy.
         prefetch: elements read ahead, at least one a reader, by processes at most 512; by default

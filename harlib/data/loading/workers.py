@@ -102,7 +102,7 @@ class Workers:
         return worker.show(*element)
 
     def _wake(self):
-        """Have stopped processes go on, which would be waited for without end."""
+        """Have stopped processes continue, which would be waited for without end."""
         for pid in [process.pid for process in self._started]:
             try:
                 status = psutil.Process(pid).status()

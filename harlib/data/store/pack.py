@@ -29,7 +29,7 @@ MAX_S = 1e6  # a part that begins later is a slip: eleven days
 
 
 class PrepareError(HarlibError):
-    """Preparation cannot start or go on; the message is one line."""
+    """Preparation cannot start or continue; the message is one line."""
 
 
 @dataclass(frozen=True)

@@ -218,7 +218,7 @@ class Container:
         return self._timed()
 
     def _go_to_keyframe(self, start_s: float, origin: float) -> bool:
-        """Whether reading goes on from a keyframe that is shown at `start_s` or before it."""
+        """Whether reading continues from a keyframe that is shown at `start_s` or before it."""
         stream = self._stream
         if self._container.format.name in INDEXED:
             # some indexes hold decoding times, which presentation follows

@@ -65,7 +65,7 @@ def encode(
 ) -> None:
     """Write frames, uint8 (frames, height, width, 3), as an H.264 yuv420p mp4 file.
 
-    `crf` 0 (lossless in YUV) to 51; `keyframe` sets a keyframe every so many frames. With one
+    `crf` 0 (lossless in YUV) to 51; `keyframe` sets a keyframe every `keyframe` frames. With one
     thread the bytes depend on the frames alone. The file appears complete or not at all.
     """
     path = Path(path)

@@ -14,7 +14,7 @@ class Orientation:
     """What makes a picture upright: `turns` by 90 degrees counter-clockwise, then, where it is
     `mirrored`, left and right exchanged.
 
-    A camera that was held askew is turned by `askew` degrees clockwise in the place of both; the
+    A camera that was held askew is turned by `askew` degrees clockwise instead of both; the
     picture keeps its size, and its corners become black.
     """
 

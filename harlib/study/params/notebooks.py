@@ -139,7 +139,7 @@ class Trained(Common):
     score_batch: Count = 32
     checkpoint: Literal["last", "best"] = "last"
     checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0  # from one of the training to the next
-    checkpoint_steps: Annotated[int, Field(ge=0)] = 0  # and after every so many steps; 0 = never
+    checkpoint_steps: Annotated[int, Field(ge=0)] = 0  # and after this number of steps; 0 = never
     checkpoints_kept: Count = 2  # the newest ones
     balanced: bool = False  # show every category equally often
     mix: Literal["", "none", "mixup", "cutmix"] = (

@@ -17,7 +17,7 @@ from harlib.study.wording import sentences
 from harlib.text import count, percent
 
 WORST = 5  # categories named as the hardest
-NAMED = 60  # up to so many categories are listed by name
+NAMED = 60  # up to this number of categories are listed by name
 
 
 def facts(run_dir: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""What each stage computes, as a number: raised by whoever changes its results, and only then.
+"""What each stage computes, as a number: raised by those who change its results, and only then.
 
 A run starts anew when the number of a stage that it went through has changed. A comment, a better
 figure, a renamed module or a faster way to the same result changes none of them; code that is

@@ -252,7 +252,7 @@ def measure(
         "trainable": models.trainable(model),
         "gmacs": models.gmacs(model),
     } | naming.options(p.model_dump())
-    # for whoever uses the network elsewhere: what its clips are made of
+    # for those who use the network elsewhere: what its clips are made of
     protocol["stored"] = clip_input.stored(p.store_dir)
     taken = session.minutes(p) if minutes is None else minutes
     return sentences.answer(metrics.write(p.run_dir, scores, protocol, network, taken))

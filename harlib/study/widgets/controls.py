@@ -12,7 +12,7 @@ from harlib.data import ClipStore
 from harlib.evaluation import Scores, metrics
 from harlib.figures.clips import animation
 
-CELLS = 30  # up to so many categories the confusion matrix is a grid of buttons
+CELLS = 30  # up to this number of categories the confusion matrix is a grid of buttons
 
 
 class Control(widgets.VBox):

@@ -81,7 +81,7 @@ def attend(run_dir: Path) -> None:
 def interrupted(shell, kind: type, error: BaseException, traceback, tb_offset=None) -> None:
     """Shows an interrupt as one line instead of where in which library it came."""
     where = str(error).partition(";")[0] or "stopped"
-    shell._showtraceback(kind, error, [f"{where}: run this cell again to go on"])
+    shell._showtraceback(kind, error, [f"{where}: run this cell again to resume"])
 
 
 def _bar(state: dict) -> str:

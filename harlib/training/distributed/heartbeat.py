@@ -120,7 +120,7 @@ class Peers:
 
     def _end(self, message):
         # Not an exception: the main thread may be inside a step that never ends.
-        line = f"{message}; training stops here and goes on from its last checkpoint when started"
+        line = f"{message}; training stops here and resumes from its last checkpoint when started"
         print(f"{self.names[self.process]}: {line} again", file=sys.stderr, flush=True)
         os._exit(EXIT_STATUS)
 
