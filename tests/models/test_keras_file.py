@@ -1,7 +1,8 @@
-"""A file that is no network is told at once, before anything of it is unpacked."""
+"""Keras files: those of earlier versions load; one that is no network is told at once."""
 
 import time
 import zipfile
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from harlib import HarlibError
 from harlib.models import keras_file
 
+SAVED = Path(__file__).parents[1] / "fixtures" / "saved_before_the_move"
 MEMBERS = ("metadata.json", "config.json", "model.weights.h5")
 
 
@@ -73,3 +75,14 @@ def test_a_network_comes_back(network, tmp_path):
     same = keras_file.load(rewritten(network, tmp_path / "model.keras")).get_weights()
     for one, other in zip(weights, same, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("name", ["c3d_bn", "frame_cnn", "resnext3d_26"])
+def test_networks_that_were_saved_before_modules_moved_still_load(name):
+    """Of harlib's layers their registered names count, not the modules that they were in."""
+    expected = np.load(SAVED / "expected.npz")
+    code = zipfile.ZipFile(SAVED / f"{name}.keras").read("config.json").decode()
+    assert "harlib>" in code
+    for load in (keras_file.load, keras.saving.load_model):
+        given = load(SAVED / f"{name}.keras").predict(expected["clips"], verbose=0)
+        np.testing.assert_allclose(given, expected[name], rtol=0, atol=1e-5)
