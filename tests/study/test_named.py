@@ -1,7 +1,9 @@
 """Runs and studies by what a person types."""
 
 import pytest
+from click.testing import CliRunner
 
+from harlib.cli import main
 from harlib.study.params.notebooks import ParamsError
 from harlib.study.runs import named
 
@@ -79,3 +81,9 @@ def test_parameter_files_by_a_runs_name(project):
     assert named.parameter_files(tuple(map(str, pair))) == pair
     with pytest.raises(ParamsError, match="no parameter file or run 'mine/03_cd3'; nearest valid"):
         named.parameter_files(("mine/03_cd3",))
+
+
+def test_preflight_takes_a_run_by_its_name_as_its_help_says(monkeypatch):
+    monkeypatch.setattr("harlib.study.steps.model_run.preflight_run", lambda p: (p.study, p.run))
+    done = CliRunner().invoke(main, ["preflight", "demo/03_c3d", "--set", "epochs=2"])
+    assert done.output == "('demo', '03_c3d')\n" and done.exit_code == 0
