@@ -43,7 +43,7 @@ def child(width, core, clips, coordinator, number):
     import numpy as np
 
     from harlib import models
-    from harlib.training import recipe_presets
+    from harlib.training import recipes
     from harlib.training.distributed import cluster, devices
 
     with contextlib.ExitStack() as stack:
@@ -52,7 +52,7 @@ def child(width, core, clips, coordinator, number):
             stack.enter_context(devices.all_processes())
         keras.utils.set_random_seed(0)
         model = models.build("c3d", 3, frames=8, size=32, width=width, dense=32, dropout=0.0)
-        recipe = recipe_presets.build("tran-sgd", steps_per_epoch=100, epochs=1)
+        recipe = recipes.build("tran-sgd", steps_per_epoch=100, epochs=1)
         group = devices.of(model)
         stack.enter_context(group.scope())
         recipe.compile(model)

@@ -146,12 +146,12 @@ def test_imported_after_tensorflow_it_says_what_that_costs():
 TRAIN = """
 import tempfile, numpy as np, harlib
 from harlib import models
-from harlib.training import recipe_presets
+from harlib.training import recipes
 from harlib.training import fit
 model = models.build("resnext3d_26", 2, frames=4, size=16, width=0.125, cardinality=4)
 clips = np.random.default_rng(0).integers(0, 256, (4, 4, 16, 16, 3), "uint8")
 batches = [(clips, np.array([0, 1, 0, 1]))] * 2
-fit(model, batches, recipe_presets.build("study-adam", steps_per_epoch=2, epochs=1),
+fit(model, batches, recipes.build("study-adam", steps_per_epoch=2, epochs=1),
     run_dir=tempfile.mkdtemp())
 """
 

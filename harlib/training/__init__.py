@@ -1,6 +1,6 @@
 """Training a network by a recipe, resumed exactly after any interruption.
 
-`fit` trains; `Recipe` says how, `recipe_presets` knows the published ones; `preflight` looks before
+`fit` trains; `Recipe` says how, `recipes` knows the published ones; `preflight` looks before
 the hours are spent; `precision` sets the arithmetic; `distributed` has several devices or processes
 train one network.
 """

@@ -1,4 +1,4 @@
-from . import distributed, finetune, precision, preflight, recipe_presets, watchers
+from . import distributed, finetune, precision, preflight, recipes, watchers
 from .fit import fit
 from .recipe import Recipe
 
@@ -9,6 +9,6 @@ __all__ = [
     "fit",
     "precision",
     "preflight",
-    "recipe_presets",
+    "recipes",
     "watchers",
 ]

@@ -13,7 +13,7 @@ SCRIPT = """
 import sys, numpy as np, keras
 from harlib import models
 from harlib.models import c3d, frame_cnn, resnext3d
-from harlib.training import finetune, recipe_presets
+from harlib.training import finetune, recipes
 # Every kind of layer once: op by op, another backend compiles for minutes.
 c3d.STAGES, frame_cnn.SMALL_STAGES = ((64,), (128,)), (16,)
 resnext3d.BLOCKS[26] = (1, 1, 0, 0)
@@ -39,7 +39,7 @@ for w in model.weights:
     w.assign(0.1 * rng.standard_normal(w.shape))
 finetune.freeze(model, "stage2")
 before = np.array(model.get_layer("stage2_conv1").get_weights()[0])
-recipe = recipe_presets.build("study-sgd", steps_per_epoch=1, epochs=1, lr=1e-2)
+recipe = recipes.build("study-sgd", steps_per_epoch=1, epochs=1, lr=1e-2)
 finetune.slower(recipe, {"head": 0.1, "stage2": 10.0}).compile(model)
 model.train_on_batch(clips, np.eye(3, dtype="float32")[[0, 1, 2, 0]])
 out["finetuned_after"] = model.predict_on_batch(clips)

@@ -56,12 +56,12 @@ def test_every_params_file_is_valid(folder, own_data):
 
 
 def test_recipe_options_of_every_file_fit_their_recipe(own_data):
-    from harlib.training import recipe_presets
+    from harlib.training import recipes
 
     for folder in STUDIES:
         for run in study_files.load_study(folder, own_data if needs_data(folder) else {}):
             if isinstance(run.params, notebooks.Trained):
-                recipe_presets.build(
+                recipes.build(
                     run.params.recipe,
                     steps_per_epoch=10,
                     epochs=run.params.epochs,

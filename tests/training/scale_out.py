@@ -17,7 +17,7 @@ import numpy as np
 from tiny_training import Batches, Validation, tiny_model, tiny_recipe
 
 from harlib import models
-from harlib.training import fit, recipe_presets
+from harlib.training import fit, recipes
 from harlib.training.distributed import cluster, devices
 
 
@@ -75,9 +75,7 @@ def train(network, run_dir, *place, **options):
     else:
         model = models.build(network, 3, frames=8, size=32, width=0.125, dense=8, dropout=0.0)
         epochs, lr = (1, 0.003) if network == "c3d_bn" else (2, 0.03)
-        recipe = recipe_presets.build(
-            "tran-sgd", steps_per_epoch=10, epochs=epochs, lr=lr, drop_epochs=[]
-        )
+        recipe = recipes.build("tran-sgd", steps_per_epoch=10, epochs=epochs, lr=lr, drop_epochs=[])
         batches, validation = Clips(), HeldOut()
     fit(model, Part(batches, *place), recipe, run_dir=run_dir, validation=validation, **options)
 

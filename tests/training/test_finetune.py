@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from harlib import models
-from harlib.training import finetune, recipe_presets
+from harlib.training import finetune, recipes
 
 SLIM = {
     "resnext3d_26": {"width": 0.125, "cardinality": 4},
@@ -21,7 +21,7 @@ def build(name="c3d_bn"):
 
 def step(model, factors=None, name="study-sgd", **overrides):
     """{variable's path: its change} of one training step."""
-    recipe = recipe_presets.build(name, steps_per_epoch=4, epochs=4, **overrides)
+    recipe = recipes.build(name, steps_per_epoch=4, epochs=4, **overrides)
     if factors:
         recipe = finetune.slower(recipe, factors)
     recipe.compile(model)
@@ -88,7 +88,7 @@ def test_float16_scales_its_loss_around_the_slower_stages():
     try:
         model = build()
         finetune.slower(
-            recipe_presets.build("study-adam", steps_per_epoch=1, epochs=1), {"stage1": 0.1}
+            recipes.build("study-adam", steps_per_epoch=1, epochs=1), {"stage1": 0.1}
         ).compile(model)
     finally:
         keras.mixed_precision.set_dtype_policy(before)
@@ -98,7 +98,7 @@ def test_float16_scales_its_loss_around_the_slower_stages():
 
 def test_a_compiled_network_is_copied_from_its_configuration():
     model = build()
-    plain = recipe_presets.build("modern", steps_per_epoch=2, epochs=2, warmup_epochs=0.0)
+    plain = recipes.build("modern", steps_per_epoch=2, epochs=2, warmup_epochs=0.0)
     finetune.slower(plain, {"stage1": 0.1}).compile(model)
     copy = keras.models.Model.from_config(model.get_config())
     copy.compile_from_config(model.get_compile_config())
@@ -106,7 +106,7 @@ def test_a_compiled_network_is_copied_from_its_configuration():
 
 
 def test_the_factors_are_part_of_the_recipe():
-    plain = recipe_presets.build("hara-sgd", steps_per_epoch=2, epochs=2)
+    plain = recipes.build("hara-sgd", steps_per_epoch=2, epochs=2)
     tuned = finetune.slower(plain, {"stem": 0.1, "stage1": 0.2})
     assert tuned.lr_at(0) == plain.lr_at(0)
     config = tuned.config()
@@ -115,7 +115,7 @@ def test_the_factors_are_part_of_the_recipe():
 
 
 def test_wrong_arguments_are_named():
-    model, recipe = build(), recipe_presets.build("study-sgd", steps_per_epoch=1, epochs=1)
+    model, recipe = build(), recipes.build("study-sgd", steps_per_epoch=1, epochs=1)
     with pytest.raises(ValueError, match="no stage 'stage9'; it has input, stage1, stage2"):
         finetune.freeze(model, below="stage9")
     with pytest.raises(ValueError, match="no stage 'steam'"):

@@ -4,7 +4,7 @@ import keras
 import pytest
 
 from harlib import models
-from harlib.training import fit, precision, recipe_presets
+from harlib.training import fit, precision, recipes
 
 
 @pytest.fixture(autouse=True)
@@ -123,6 +123,6 @@ def test_training_refuses_a_wrong_policy(tmp_path):
     inputs = keras.Input((4, 8, 8, 3), dtype="uint8")
     hidden = keras.layers.GlobalAveragePooling3D()(keras.layers.Rescaling(1 / 255)(inputs))
     scores = keras.layers.Dense(3, activation="softmax", name="classifier")(hidden)
-    plan = recipe_presets.build("study-sgd", steps_per_epoch=1, epochs=1)
+    plan = recipes.build("study-sgd", steps_per_epoch=1, epochs=1)
     with pytest.raises(ValueError, match="classifier: computes in bfloat16"):
         fit(keras.Model(inputs, scores), [], plan, run_dir=tmp_path, report=lambda line: None)

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from harlib.training import recipe_presets
+from harlib.training import recipes
 
 FEATURES, CLASSES, BATCH = 5, 3, 8
 
@@ -12,7 +12,7 @@ pytestmark = pytest.mark.quick
 
 
 def build(name, epochs=20, steps=10, **overrides):
-    return recipe_presets.build(name, steps_per_epoch=steps, epochs=epochs, **overrides)
+    return recipes.build(name, steps_per_epoch=steps, epochs=epochs, **overrides)
 
 
 def linear(recipe):

@@ -16,13 +16,13 @@ QEMU = shutil.which("qemu-x86_64")
 TRAIN = """
 import sys, tempfile, numpy as np, harlib
 from harlib import machine, models
-from harlib.training import recipe_presets
+from harlib.training import recipes
 from harlib.training import fit
 assert machine.instructions() == ("avx", "avx2"), machine.instructions()
 options = {"resnext3d_26": {"cardinality": 4}, "c3d_bn": {"dense": 8}}[sys.argv[1]]
 model = models.build(sys.argv[1], 2, frames=4, size=16, width=0.125, **options)
 clips = np.random.default_rng(0).integers(0, 256, (4, 4, 16, 16, 3), "uint8")
-plan = recipe_presets.build("study-adam", steps_per_epoch=1, epochs=1)
+plan = recipes.build("study-adam", steps_per_epoch=1, epochs=1)
 history = fit(model, [(clips, np.array([0, 1, 0, 1]))], plan, run_dir=tempfile.mkdtemp())
 assert np.isfinite(history.loss).all() and len(history) == 1
 print("trained", machine.kernels())

@@ -18,7 +18,7 @@ import grain
 import keras
 import numpy as np
 
-from harlib.training import fit, recipe_presets
+from harlib.training import fit, recipes
 
 CLASSES = 3
 STEPS = 5
@@ -65,7 +65,7 @@ def tiny_recipe(name="study-adam", epochs=EPOCHS, **overrides):
         overrides = {"lr": 0.02, "patience": 1, "gain": 0.5} | overrides
     if name == "modern":
         overrides = {"mix": ""} | overrides  # `Batches` has plain labels
-    return recipe_presets.build(name, steps_per_epoch=STEPS, epochs=epochs, **overrides)
+    return recipes.build(name, steps_per_epoch=STEPS, epochs=epochs, **overrides)
 
 
 def run(run_dir, batches=None, recipe=None, model=None, **options):

@@ -1,5 +1,7 @@
-"""Which videos there are: published lists, a person"s own folder, a table."""
+"""Which videos there are: published lists, a person's own folder, a table."""
 
 import lazy_loader
 
-__getattr__, __dir__, __all__ = lazy_loader.attach(__name__, ["folder", "names", "own_videos"])
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__, ["folder", "names", "own_videos"], {"catalog": ["Catalog"]}
+)

@@ -70,7 +70,7 @@ def network_cost(p: Trained, model, store: ClipStore) -> tables.Sentence:
 
 def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
     """The training recipe, a `training.recipe.Recipe`, for the length of this run."""
-    from harlib.training import finetune, recipe_presets
+    from harlib.training import finetune, recipes
 
     steps = loader.steps_per_epoch(store, p.train_split, p.batch)
     options = dict(p.recipe_options)
@@ -78,10 +78,8 @@ def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
         options["mix"] = "" if p.mix == "none" else p.mix
     if p.class_weights:
         labels = store.videos["label"].to_numpy()[store.rows(p.train_split)]
-        options["class_weight"] = recipe_presets.balanced_weights(labels, len(store.categories))
-    plan = recipe_presets.build(
-        p.recipe, steps_per_epoch=steps, epochs=epochs or p.epochs, **options
-    )
+        options["class_weight"] = recipes.balanced_weights(labels, len(store.categories))
+    plan = recipes.build(p.recipe, steps_per_epoch=steps, epochs=epochs or p.epochs, **options)
     return finetune.slower(plan, p.lr_multipliers) if p.lr_multipliers else plan
 
 

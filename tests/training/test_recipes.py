@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from harlib.training import recipe_presets
+from harlib.training import recipes
 
 pytestmark = pytest.mark.quick
 
 
 def build(name, epochs=20, steps=10, **overrides):
-    return recipe_presets.build(name, steps_per_epoch=steps, epochs=epochs, **overrides)
+    return recipes.build(name, steps_per_epoch=steps, epochs=epochs, **overrides)
 
 
 def test_targets_and_weights():
@@ -77,16 +77,16 @@ def test_batches_that_end_no_update_are_said():
 
 def test_balanced_weights_make_every_category_count_the_same():
     labels = np.array([0] * 6 + [1] * 2 + [2])
-    weights = recipe_presets.balanced_weights(labels, 3)
+    weights = recipes.balanced_weights(labels, 3)
     np.testing.assert_allclose(np.bincount(labels) * weights, [3, 3, 3])
     assert build("modern", class_weight=weights).class_weight == weights
     with pytest.raises(ValueError, match="category 3 has no training video"):
-        recipe_presets.balanced_weights(labels, 4)
+        recipes.balanced_weights(labels, 4)
 
 
 def test_every_recipe_names_its_source_and_describes_itself():
-    assert recipe_presets.names() == ["study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern"]
-    for name in recipe_presets.names():
+    assert recipes.names() == ["study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern"]
+    for name in recipes.names():
         for epochs in (1, 2, 16):
             recipe = build(name, epochs=epochs)
             assert recipe.source and name in recipe.describe()
