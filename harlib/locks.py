@@ -82,7 +82,7 @@ class Lock:
             # else the one who held it has removed the file meanwhile
             if os.path.samestat(os.fstat(handle.fileno()), os.stat(self.path)):
                 return handle
-        except (BlockingIOError, PermissionError, FileNotFoundError):
+        except (BlockingIOError, FileNotFoundError):
             pass
         except OSError as error:
             if error.errno in _NO_LOCKS:
@@ -129,7 +129,10 @@ def _lock(handle) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
     handle.seek(1 << 30)  # behind what is written: Windows lets nobody read what is locked
-    msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+    try:
+        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+    except PermissionError as error:  # how Windows says that another process has it
+        raise BlockingIOError(*error.args) from error
 
 
 def _holder(path: Path) -> dict:

@@ -5,6 +5,11 @@ one file a category a split), `verify` and `repair` keep it sound; `training_bat
 `evaluation_batches` give clips, which `iterate` reads ahead. `demo` draws the embedded videos.
 """
 
+import logging
+
 import lazy_loader
+
+# Grain warns at import that JAX, which it does not need, is not installed.
+logging.getLogger("absl").addFilter(lambda record: "jax profiler" not in record.getMessage())
 
 __getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -80,5 +80,5 @@ def _fit(frame, height, width):
 
 
 def _lines(title, most):
-    """Keeps a title's own line breaks; each line is cut to `length` characters."""
+    """Keeps a title's own line breaks; each line is cut to `most` characters."""
     return "\n".join(short(line, most) for line in str(title).split("\n"))

@@ -90,9 +90,8 @@ def export(model, path, to, categories, *, folded=False, overwrite=False, about=
         got, names = run(aside / path.name, clips)
         difference = export_check.check(got, names, exact, clips, categories)
         export_readme.write(aside, path.name, to, facts, {"batch_norm_folded": folded})
-        export_readme.check(
-            path, to, facts, overwrite=overwrite
-        )  # what came there meanwhile stays too
+        # what came there meanwhile stays too
+        export_readme.check(path, to, facts, overwrite=overwrite)
         export_readme.place(aside, path, to)
         export_readme.remove(left)
     finally:

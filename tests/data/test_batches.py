@@ -1,5 +1,7 @@
 import itertools
 import pickle
+import subprocess
+import sys
 from collections import Counter
 
 import cv2
@@ -323,3 +325,10 @@ def test_a_prepared_store_becomes_batches(tmp_path, codec):
 def test_negative_readers_are_refused():
     with pytest.raises(ValueError, match="workers must be 0 or more, received -1"):
         iterate(training(), workers=-1)
+
+
+def test_without_jax_grain_does_not_complain():
+    """The base installation has no JAX; Grain's warning would head every notebook."""
+    code = "import sys; sys.modules['jax'] = None\nimport harlib.data.loading.batches"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "profiler" not in done.stdout + done.stderr
