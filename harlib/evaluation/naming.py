@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import yaml
-
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 
@@ -36,9 +34,8 @@ def read(run_dir):
     versions did not, its parameters do."""
     run_dir = Path(run_dir)
     metrics = read_json(RunFolder(run_dir).metrics, "model")
-    file = RunFolder(run_dir).params
-    if "width" not in metrics["model"] and file.is_file():
-        metrics["model"] |= options(yaml.safe_load(file.read_text()))
+    if "width" not in metrics["model"]:
+        metrics["model"] |= options(RunFolder(run_dir).read_params())
     return metrics
 
 

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import yaml
-
 from harlib.data.loading import sampling
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
@@ -68,6 +66,6 @@ def _stored(run_dir):
     file = RunFolder(run_dir).params
     if not file.is_file():
         return None
-    named = yaml.safe_load(file.read_text()).get("store") or ""
+    named = RunFolder(run_dir).read_params().get("store") or ""
     root, study = run_dir.resolve().parents[2], run_dir.resolve().parent.name
     return stored(root / named if named else root / "data" / study / "store")

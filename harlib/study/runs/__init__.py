@@ -1,4 +1,4 @@
-"""Runs on disk: a study"s files, a run"s identity, lock and state."""
+"""Runs on disk: a study's files, a run's identity, lock and state."""
 
 import lazy_loader
 

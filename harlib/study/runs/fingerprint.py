@@ -134,8 +134,7 @@ def is_old(state: dict[str, Any]) -> bool:
 def _has_settings(params: Common, state: dict[str, Any]) -> bool:
     """Of an old run: whether its settings are these, on the same store, and no run that it builds
     on was begun after it. A parameter that it did not know has its default."""
-    file = params.folder.params
-    then = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    then = params.folder.read_params()
     changed = params.model_dump(mode="json", exclude_defaults=True).keys()
     return (
         all(then[key] == value if key in then else key not in changed
@@ -153,7 +152,7 @@ def is_ended(run_dir: Path) -> bool:
     scored, asked = RunFolder(run_dir).metrics, RunFolder(run_dir).params
     if not (scored.is_file() and asked.is_file()):
         return True
-    how, wanted = read_json(scored, "protocol")["protocol"], yaml.safe_load(asked.read_text())
+    how, wanted = read_json(scored, "protocol")["protocol"], RunFolder(run_dir).read_params()
     return all(how[key] == wanted[key] for key in how.keys() & wanted.keys())
 
 
@@ -209,8 +208,7 @@ def claim(params: Common) -> None:
 def difference(params: Common) -> str:
     """What makes these parameters another run than the one in their folder."""
     run_dir = params.run_dir
-    file = RunFolder(run_dir).params
-    then = yaml.safe_load(file.read_text()) if file.is_file() else {}
+    then = RunFolder(run_dir).read_params()
     lines = [
         f"{key}: {then.get(key, 'absent')} then, {value} now"
         for key, value in settings(params).items()

@@ -2,8 +2,6 @@
 
 from pathlib import Path
 
-import yaml
-
 from harlib import HarlibError
 from harlib.data import ClipStore
 from harlib.run_folder import RunFolder
@@ -46,6 +44,4 @@ def scored_store(run_dir: Path, asked: Path | None = None) -> ClipStore:
 
 
 def _named(run_dir: Path, state: dict) -> str:
-    file = RunFolder(run_dir).params
-    params = yaml.safe_load(file.read_text()) if file.is_file() else {}
-    return state.get("store") or params.get("store") or ""
+    return state.get("store") or RunFolder(run_dir).read_params().get("store") or ""
