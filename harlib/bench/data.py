@@ -18,7 +18,16 @@ import numpy as np
 import pandas as pd
 
 from harlib.bench import decoding, kinetics_like, raw_hdf5, scaling
-from harlib.data import CODECS, COLUMNS, Catalog, ClipStore, prepare, training_batches
+from harlib.data import (
+    CODECS,
+    COLUMNS,
+    Augmentation,
+    Catalog,
+    ClipSpec,
+    ClipStore,
+    prepare,
+    training_batches,
+)
 from harlib.data.demo import dataset as actions
 from harlib.data.loading import sampling
 from harlib.files import write_json
@@ -187,7 +196,8 @@ def _read(engine, codec, speed, size) -> dict:
 
 
 def _batches(store, batch=BATCH):
-    return training_batches(store, batch=batch, frames=FRAMES, size=SIZE, crop="random", flip=False)
+    augmentation = Augmentation(crop="random", flip=False)
+    return training_batches(store, ClipSpec(FRAMES, size=SIZE), augmentation, batch=batch)
 
 
 def _rate(read, seconds) -> float:

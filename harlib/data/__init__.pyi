@@ -5,6 +5,7 @@ from .catalog.own_videos import groups_warning, unknown_groups
 from .loading.augment import CROPS, MIXES
 from .loading.batches import evaluation_batches, training_batches
 from .loading.prefetch import ReadError, iterate
+from .loading.specs import Augmentation, ClipSpec, Protocol
 from .store.audit import Audit
 from .store.category_file import StoreError
 from .store.clip_store import ClipStore
@@ -24,10 +25,13 @@ __all__ = [
     "MIXES",
     "SPLITS",
     "Audit",
+    "Augmentation",
     "Catalog",
     "CatalogError",
+    "ClipSpec",
     "ClipStore",
     "PrepareError",
+    "Protocol",
     "ReadError",
     "Settings",
     "StoreError",

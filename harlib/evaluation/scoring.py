@@ -1,64 +1,58 @@
 """Views of a video -> class scores, at the level of single views and of whole videos."""
 
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pandas as pd
 
-from harlib.data.loading import batches
+from harlib.data import ClipSpec, ClipStore, Protocol, evaluation_batches
 from harlib.evaluation import resume
 from harlib.evaluation.predict import answers, logarithms, logged, network
 from harlib.evaluation.scores import ScoreError, Scores
-from harlib.progress import shown
+from harlib.progress import Stage, shown
+
+if TYPE_CHECKING:  # numpy models are scored without a framework
+    import keras
 
 # Below this a float32 loses digits, and soon is 0: there its logarithm tells two apart.
 TINY = np.finfo(np.float32).tiny
 
 
 def score(
-    model,
-    store,
+    model: keras.Model,
+    store: ClipStore,
+    clip: ClipSpec,
+    protocol: Protocol,
     *,
-    split,
-    frames=16,
-    stride=1,
-    size=112,
-    clips=1,
-    crops=1,
-    scale=None,
-    batch=8,
-    run_dir=None,
-    listed=None,
-    threads=2,
-    progress=True,
-):
-    """Scores every view of every video of `split`; a video's score is the mean over its views.
+    batch: int = 8,
+    run_dir: str | Path | None = None,
+    listed: pd.DataFrame | None = None,
+    threads: int = 2,
+    progress: bool | Stage = True,
+) -> Scores:
+    """Scores every view of every video of a split; a video's score is the mean over its views.
 
-    model: takes uint8 (batch, frames, height, width, 3), gives softmax (batch, classes). A Keras
-        network is scored as its copy with batch norm folded into the convolutions.
-    store: a ClipStore; `clips` × `crops` views are taken of each of its videos.
-    scale: share of the largest box that a crop covers (`sampling.crops`): 0.875 for a network
-        trained on 112 of 128 pixels; by default the whole short side.
-    size: pixels a side, or (height, width). `batch` only changes speed and memory: the last,
-        partial batch is padded, so that the graph is traced once, and cut after.
-    run_dir: saves `scores.npz` and `views.npz` there; an interrupted scoring by the same weights
-        on the same store and protocol resumes where it was, to the same bytes.
-    listed: table with video_id, category, split and group (`Catalog.frame`): videos it lists in
-        `split` that the store lacks are recorded as missing and count as wrong.
-    progress: True shows a bar, a `harlib.progress.Stage` is told.
+    Args:
+        model: takes uint8 (batch, frames, height, width, 3), gives softmax (batch, classes). A
+            Keras network is scored as its copy with batch norm folded into the convolutions.
+        clip: what the network takes; `protocol`: which views of which videos.
+        batch: only changes speed and memory: the last, partial batch is padded, so that the graph
+            is traced once, and cut after.
+        run_dir: saves `scores.npz` and `views.npz` there; an interrupted scoring by the same
+            weights on the same store and protocol resumes where it was, to the same bytes.
+        listed: table with video_id, category, split and group (`Catalog.frame`): videos it lists
+            in the split that the store lacks are recorded as missing and count as wrong.
+        progress: True shows a bar, a `harlib.progress.Stage` is told.
 
-    Returns: Scores.
-    Raises: ScoreError when the outputs are no probabilities or a view is lost or counted twice.
+    Raises:
+        ScoreError: the outputs are no probabilities, or a view is lost or counted twice.
     """
-    dataset = batches.evaluation_batches(
-        store,
-        split=split,
-        batch=batch,
-        frames=frames,
-        stride=stride,
-        size=size,
-        clips=clips,
-        crops=crops,
-        scale=scale,
-    )
+    split = protocol.split
+    dataset = evaluation_batches(store, clip, protocol, batch=batch)
     rows = np.asarray(store.rows(split))
     videos = store.videos.iloc[rows]
     if not len(rows):
@@ -70,8 +64,7 @@ def score(
     position[rows] = np.arange(len(rows))
     total = np.zeros((len(rows), len(store.categories)))
     seen, parts, logged_parts = [], [], []
-    settings = {"split": split, "frames": frames, "stride": stride, "size": size, "clips": clips,
-                "crops": crops, "scale": scale, "batch": batch}  # fmt: skip
+    settings = dataclasses.asdict(clip) | dataclasses.asdict(protocol) | {"batch": batch}
     key = None if run_dir is None else resume.mark(model, store, **settings)
     fast = logged(network(model))
     every = resume.resumed(

@@ -4,6 +4,7 @@ import subprocess
 import sys
 from collections import Counter
 
+import asked
 import cv2
 import grain
 import numpy as np
@@ -24,12 +25,14 @@ LENGTHS = [20, 5, 40, 17, 30, 16, 50]
 
 def training(store=None, **options):
     options = {"batch": 3, "frames": 4, "size": 8, **options}
-    return training_batches(store or FakeStore(LENGTHS), **options)
+    clip, augmentation, rest = asked.training(options)
+    return training_batches(store or FakeStore(LENGTHS), clip, augmentation, **rest)
 
 
 def evaluation(store=None, **options):
     options = {"split": "train", "batch": 4, "frames": 4, "size": 8, **options}
-    return evaluation_batches(store or FakeStore(LENGTHS), **options)
+    clip, protocol, rest = asked.scoring(options)
+    return evaluation_batches(store or FakeStore(LENGTHS), clip, protocol, **rest)
 
 
 def videos_of(dataset, steps):
@@ -186,7 +189,7 @@ def test_parts_of_a_batch_are_the_whole(options):
             "mix_share must be above 0, .* received 0 with mix='mixup'",
         ),
         (dict(mix="mixup", mix_share=1.1), "received 1.1"),
-        (dict(mix_share=0.5), "1 without a mix, received 0.5 with mix=None"),
+        (dict(mix_share=0.5), "1 without a mix, received 0.5 with mix=''"),
         (dict(mix="mixup", batch=1), "blends two clips of a batch, received batch=1"),
         (dict(batch=3, part=(0, 2)), "part 0 of 2: a batch of 3 clips"),
         (dict(batch=4, part=(2, 2)), "part 2 of 2"),
@@ -310,8 +313,8 @@ def test_a_prepared_store_becomes_batches(tmp_path, codec):
     prepare(catalog, tmp_path / "store", codec=codec, size=32, workers=1, progress=False)
     store = ClipStore(tmp_path / "store")
 
-    centred = training_batches(store, batch=2, frames=4, size=24, crop="random", flip=False)
-    element = evaluation_batches(store, split="val", batch=4, frames=4, size=32, clips=2)[0]
+    centred = training(store, batch=2, size=24, crop="random", flip=False)
+    element = evaluation(store, split="val", size=32, clips=2)[0]
     assert element["label"].tolist() == [0, 0, 1, 1]
     numbers = sampling.uniform_clips(14, 4, 1, 2)[1]
     whole = store.read(element["video"][1], numbers)

@@ -11,6 +11,7 @@ import pytest
 
 from harlib.data.loading.batches import training_batches
 from harlib.data.loading.prefetch import ReadError, iterate
+from harlib.data.loading.specs import ClipSpec
 from harlib.data.store import category_file, clip_store
 from harlib.data.store.category_file import StoreError
 from harlib.data.store.clip_store import ClipStore
@@ -212,14 +213,14 @@ def test_any_changed_bit_is_noticed_by_who_reads(any_store, tmp_path, threads):
         root = tmp_path / str(number)
         shutil.copytree(any_store.root, root)
         video = change_a_bit(root, int(rng.integers(0, 6)), rng)
-        batches = training_batches(ClipStore(root), batch=6, frames=4, size=16, seed=number)
+        batches = training_batches(ClipStore(root), ClipSpec(4, size=16), batch=6, seed=number)
         with pytest.raises(ReadError, match=f"'{video}'.* its stored bytes are not those"):
             list(iterate(batches, stop=1, threads=threads))
 
 
 def test_a_reading_process_notices_a_changed_bit(copied_store):
     video = change_a_bit(copied_store, 4, np.random.default_rng(0))
-    batches = training_batches(ClipStore(copied_store), batch=6, frames=4, size=16)
+    batches = training_batches(ClipStore(copied_store), ClipSpec(4, size=16), batch=6)
     with pytest.raises(ReadError, match=f"'{video}'.* its stored bytes are not those"):
         list(iterate(batches, stop=1, workers=1))
 
@@ -235,7 +236,7 @@ def test_bytes_are_compared_once_also_by_several_processes(tiny_store, monkeypat
     # what a process compares the others know, and the program
     fresh = ClipStore(tiny_store.root)
     fresh.read(7, [0])
-    batches = training_batches(fresh, batch=6, frames=4, size=16)
+    batches = training_batches(fresh, ClipSpec(4, size=16), batch=6)
     list(iterate(batches, stop=1, workers=1))
     assert fresh._compared.tolist() == [1] * 6 + [0, 1]
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from reading_left import nothing_left  # noqa: F401 (used by every test)
 
-from harlib.data import ReadError, iterate, training_batches
+from harlib.data import ClipSpec, ReadError, iterate, training_batches
 from harlib.data.loading import workers
 from harlib.data.store import category_file
 from harlib.data.store.category_file import StoreError
@@ -47,7 +47,7 @@ def test_a_file_that_is_cut_while_it_is_in_use_is_told(root):
         store.read(0, [0])
     assert str(caught.value) == said
     for options in ({"threads": 0}, {"threads": 2}):
-        batches = training_batches(store, split="train", batch=6, frames=2, size=16)
+        batches = training_batches(store, ClipSpec(2, size=16), batch=6)
         with pytest.raises(ReadError, match="was cut while it was in use"):
             list(iterate(batches, stop=4, **options))
 

@@ -6,7 +6,15 @@ from fake_store import FakeStore
 from reading_left import nothing_left  # noqa: F401 (used by every test)
 from stores import make
 
-from harlib.data import ReadError, evaluation_batches, iterate, training_batches
+from harlib.data import (
+    Augmentation,
+    ClipSpec,
+    Protocol,
+    ReadError,
+    evaluation_batches,
+    iterate,
+    training_batches,
+)
 from harlib.data.loading.batches import steps_per_epoch
 from harlib.data.store.clip_store import ClipStore
 
@@ -14,7 +22,7 @@ LENGTHS = [20, 5, 40, 17, 30, 16, 50]
 
 
 def training(**options):
-    return training_batches(FakeStore(LENGTHS, **options), batch=3, frames=4, size=8)
+    return training_batches(FakeStore(LENGTHS, **options), ClipSpec(4, size=8), batch=3)
 
 
 @pytest.mark.parametrize("workers, start, stop", [(1, 0, 5), (2, 7, 20), (3, 0, 2)])
@@ -29,7 +37,9 @@ def test_workers_and_resuming_do_not_change_the_order(workers, start, stop):
 
 @pytest.mark.parametrize("prefetch", [1, 5, 700])
 def test_what_is_read_ahead_does_not_change_the_order(prefetch):
-    dataset = evaluation_batches(FakeStore(LENGTHS * 90), split="train", batch=1, size=8, crops=1)
+    dataset = evaluation_batches(
+        FakeStore(LENGTHS * 90), ClipSpec(size=8), Protocol("train"), batch=1
+    )
     for i, element in enumerate(iterate(dataset, workers=2, prefetch=prefetch)):
         assert all(np.array_equal(element[name], dataset[i][name]) for name in element)
     assert i == 629
@@ -64,7 +74,7 @@ def test_fifty_epochs_keep_their_memory(write_videos, tmp_path, codec, readers):
     make(write_videos(count=60), tmp_path, codec=codec, size=128)
     store = ClipStore(tmp_path)
     steps = steps_per_epoch(store, "train", 20)
-    dataset = training_batches(store, batch=20, size=112, color=0.2)
+    dataset = training_batches(store, ClipSpec(), Augmentation(color=0.2), batch=20)
     resident = []
     for i, _ in enumerate(iterate(dataset, stop=60 * steps, **readers)):
         if i >= 10 * steps:  # after ten epochs everything is imported, mapped and cached

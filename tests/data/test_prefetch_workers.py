@@ -15,12 +15,12 @@ import pytest
 from fake_store import FakeStore
 from reading_left import nothing_left, readers, shared_maps  # noqa: F401 (used by every test)
 
-from harlib.data import ReadError, buffers, iterate, training_batches
+from harlib.data import ClipSpec, ReadError, buffers, iterate, training_batches
 from harlib.data.loading import workers
 
 
 def training(**options):
-    return training_batches(FakeStore([20, 5, 40, 17, 30], **options), batch=3, frames=4, size=8)
+    return training_batches(FakeStore([20, 5, 40, 17, 30], **options), ClipSpec(4, size=8), batch=3)
 
 
 def large(number):
@@ -230,7 +230,7 @@ def test_a_killed_worker_is_an_error_not_a_hang():
 
 SCRIPT = """
 import signal, sys, time
-from harlib.data import iterate, training_batches
+from harlib.data import ClipSpec, iterate, training_batches
 
 sys.path.insert(0, {folder!r})
 from fake_store import FakeStore
@@ -238,7 +238,7 @@ from fake_store import FakeStore
 if __name__ == "__main__":
     # also where these tests run in a shell's background, which ignores it
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    dataset = training_batches(FakeStore([20, 5, 40]), batch=3, frames=4, size=32)
+    dataset = training_batches(FakeStore([20, 5, 40]), ClipSpec(4, size=32), batch=3)
     iterator = iterate(dataset, workers=2)
     for _ in range(6):
         clips, labels = next(iterator)

@@ -1,3 +1,4 @@
+import asked
 import numpy as np
 import pandas as pd
 import pytest
@@ -69,19 +70,21 @@ def loader(monkeypatch):
     """Puts the fake batches instead of the loader; returns them for a test to spoil."""
     made = {}
 
-    def batches(store, *, split, batch, clips, crops, **_):
-        made["batches"] = Batches(store, split, batch, clips * crops)
+    def batches(store, clip, protocol, *, batch):
+        views = protocol.clips * protocol.crops
+        made["batches"] = Batches(store, protocol.split, batch, views)
         made.get("spoil", lambda elements: None)(made["batches"])
         return made["batches"]
 
-    monkeypatch.setattr(scoring.batches, "evaluation_batches", batches)
+    monkeypatch.setattr(scoring, "evaluation_batches", batches)
     monkeypatch.setattr(predict, "iterate", lambda dataset, start, **_: iter(dataset[start:]))
     return made
 
 
 def run(**options):
     options = {"split": "val", "clips": 3, "crops": 1, "batch": 4, "progress": False} | options
-    return score(options.pop("model", Model()), Store(), **options)
+    clip, protocol, rest = asked.scoring(options)
+    return score(rest.pop("model", Model()), Store(), clip, protocol, **rest)
 
 
 def test_every_video_once_with_the_mean_of_its_views(loader):

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from tiny_store import bright_and_dark
 
+from harlib.data import ClipSpec, Protocol
 from harlib.data.loading import sampling
 from harlib.evaluation import Scores, metrics, predict, score, scoring
 
@@ -23,8 +24,9 @@ def test_views_of_a_store(listed_and_store, tmp_path):
     outputs = keras.layers.Dense(2, activation="softmax", use_bias=False)(x)
     model = keras.Model(clips, outputs)
     model.set_weights([np.array([[1.0, -1.0]] * 3)])  # bright pixels for the first category
-    options = dict(split="val", frames=4, size=16, clips=3, crops=3, progress=False)
-    scores = score(model, store, batch=5, listed=catalog.frame, run_dir=tmp_path, **options)
+    how = ClipSpec(4, size=16), Protocol("val", clips=3, crops=3)
+    listed = catalog.frame
+    scores = score(model, store, *how, batch=5, listed=listed, run_dir=tmp_path, progress=False)
     assert scores.view_scores.shape == (8, 9, 2)
     assert scores.categories.tolist() == ["bright", "dark"]
     assert scores.missing_id.tolist() == ["v8"]
@@ -32,7 +34,7 @@ def test_views_of_a_store(listed_and_store, tmp_path):
     assert metrics.summary(scores)["clip"]["n"] == 72
     expected = scores.view_scores.astype(np.float32).mean(axis=1)
     np.testing.assert_allclose(scores.video_scores, expected, atol=1e-3)
-    again = score(model, store, batch=72, **options)
+    again = score(model, store, *how, batch=72, progress=False)
     np.testing.assert_allclose(again.video_scores, scores.video_scores, atol=1e-5)
     np.testing.assert_array_equal(Scores.load(tmp_path).video_scores, scores.video_scores)
 
@@ -43,9 +45,8 @@ def test_windows_give_longer_videos_more_views(listed_and_store):
             return np.full((len(clips), 2), 0.5)
 
     _, store = listed_and_store
-    scores = score(
-        Uniform(), store, split="val", frames=4, size=16, clips="windows", batch=4, progress=False
-    )
+    windows = Protocol("val", clips="windows")
+    scores = score(Uniform(), store, ClipSpec(4, size=16), windows, batch=4, progress=False)
     views = (~np.isnan(scores.view_scores[..., 0])).sum(axis=1)
     lengths = store.videos["frames"].to_numpy()
     assert views.tolist() == [len(sampling.windows(length, 4, 1)) for length in lengths]
@@ -90,15 +91,16 @@ def test_a_network_scores_as_its_folded_copy(
     import keras
 
     model = trained_like(name, policy)
-    options = dict(split="val", frames=4, size=32, clips=2, batch=5, progress=False)
+    how = ClipSpec(4, size=32), Protocol("val", clips=2)
+    options = dict(batch=5, progress=False)
     used = []
     made = predict.network
     monkeypatch.setattr(scoring, "network", lambda given: used.append(made(given)) or used[0])
-    scores = score(model, listed_and_store[1], **options)
+    scores = score(model, listed_and_store[1], *how, **options)
     layers = used[0]._flatten_layers()
     assert not [x for x in layers if isinstance(x, keras.layers.BatchNormalization)]
     monkeypatch.setattr(scoring, "network", lambda given: given)
-    plain = score(model, listed_and_store[1], **options)
+    plain = score(model, listed_and_store[1], *how, **options)
     assert np.ptp(plain.video_scores, axis=0).max() > 1e-3  # the videos do differ
     np.testing.assert_allclose(scores.video_scores, plain.video_scores, atol=tolerance)
 

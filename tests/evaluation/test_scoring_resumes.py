@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from tiny_store import bright_and_dark
 
+from harlib.data import ClipSpec, Protocol
 from harlib.evaluation import resume
 from harlib.evaluation.scoring import score
 from harlib.run_folder import RunFolder
 
-OPTIONS = dict(split="val", frames=4, size=16, clips=3, crops=3, batch=5, progress=False)
+CLIP, PROTOCOL = ClipSpec(4, size=16), Protocol("val", clips=3, crops=3)
+OPTIONS = dict(clip=CLIP, protocol=PROTOCOL, batch=5, progress=False)
 FILES = ("scores.npz", "views.npz")
 
 # A child that scores slowly and keeps every batch.
@@ -107,7 +109,9 @@ def test_a_killed_scoring_does_the_rest_and_gives_the_same_bytes(store, tmp_path
     assert not list(tmp_path.glob("run/.*"))
 
 
-@pytest.mark.parametrize("changes", [{"weight": 0.5}, {"clips": 2}, {"batch": 4}])
+@pytest.mark.parametrize(
+    "changes", [{"weight": 0.5}, {"protocol": Protocol("val", clips=2, crops=3)}, {"batch": 4}]
+)
 def test_answers_of_another_scoring_are_thrown_away(store, tmp_path, capsys, changes):
     interrupted(store, tmp_path / "run", 4)
     model = Bright(weight=changes.pop("weight", 1.0))

@@ -5,10 +5,12 @@ import pytest
 from hand_made import six
 from tiny_store import bright_and_dark
 
+from harlib.data import ClipSpec, Protocol
 from harlib.evaluation import Scores, comparison, hits, metrics, predict, score
 from harlib.run_folder import RunFolder
 from harlib.study.steps import example_videos
 
+HOW = dict(clip=ClipSpec(4, size=16), protocol=Protocol("val", clips=2))
 CLASSES, VIDEOS, VIEWS = 12, 40, 3
 
 
@@ -106,7 +108,7 @@ def test_a_network_gives_logarithms_that_its_softmax_has_lost(name, store, tmp_p
     keras.utils.set_random_seed(0)
     options = {"backbone": "small", "width": 0.5} if name == "frame_cnn" else {"width": 0.125}
     model = models.build(name, 2, frames=4, size=16, **options)
-    options = dict(split="val", frames=4, size=16, clips=2, batch=5, progress=False)
+    options = dict(HOW, batch=5, progress=False)
     plain = score(model, store, **options)
     assert not plain.view_logs.size
     dense = model.get_layer("classifier")
@@ -142,7 +144,7 @@ def test_scores_are_those_without_the_logarithms(store, monkeypatch):
     from harlib.evaluation import scoring
 
     model = models.build("resnext3d_26", 2, frames=4, size=16, width=0.125, cardinality=4)
-    options = dict(split="val", frames=4, size=16, clips=2, batch=5, progress=False)
+    options = dict(HOW, batch=5, progress=False)
     both = score(model, store, **options)
     monkeypatch.setattr(scoring, "logged", lambda network: network)
     np.testing.assert_array_equal(score(model, store, **options).view_scores, both.view_scores)

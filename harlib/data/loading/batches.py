@@ -16,37 +16,28 @@ import numpy as np
 
 from harlib.data import buffers
 from harlib.data.loading import sampling
-from harlib.data.loading.augment import CROPS, MIXES, augment, cut, mix
+from harlib.data.loading.augment import augment, cut, mix
 from harlib.data.loading.prefetch import naming
+from harlib.data.loading.specs import Augmentation, ClipSpec, Protocol, counted
+from harlib.data.store.clip_store import ClipStore
 
-SAMPLINGS = ("clip", "segments")
+PLAIN = Augmentation()
 # Purposes of random numbers: each has its own stream for every (seed, number).
 _ORDER, _CLIP, _LABELS, _MIX = range(4)
 
 
 def training_batches(
-    store,
+    store: ClipStore,
+    clip: ClipSpec,
+    augmentation: Augmentation = PLAIN,
     *,
-    split="train",
-    batch,
-    frames=16,
-    stride=1,
-    size=112,
-    seed=0,
-    crop="hara",
-    flip=True,
-    color=0.0,
-    grey=0.0,
-    reverse=0.0,
-    jitter=0.0,
-    fps=None,
-    sampling="clip",
-    balanced=False,
-    mix=None,
-    mix_share=1.0,
-    shuffle_labels=False,
-    part=(0, 1),
-):
+    batch: int,
+    split: str = "train",
+    seed: int = 0,
+    balanced: bool = False,
+    shuffle_labels: bool = False,
+    part: tuple[int, int] = (0, 1),
+) -> grain.MapDataset:
     """An endless dataset of augmented training batches, one random clip of a video at a time.
 
     The videos of all epochs form one stream, a new permutation each epoch, cut into batches: a
@@ -54,103 +45,69 @@ def training_batches(
     steps no video was seen more than once oftener than another.
 
     Args:
-        store: a `ClipStore`.
+        clip: what a clip is; `augmentation`: how it is changed.
         batch: clips in a batch.
-        frames, stride: a clip is `frames` frames, `stride` frames of the stored video apart.
-        fps: sample at this rate instead (frames per second); the stride is then the video's own
-            rate / fps.
-        size: int or (height, width) of the clips in pixels.
         seed: 0 or more; order, clips, crops and colours follow from it.
-        crop, flip, color, grey, reverse: see `augment.augment`.
-        jitter: temporal jitter, see `sampling.random_clip`.
-        sampling: "clip" takes neighbouring frames, "segments" one frame from each of `frames`
-            equal parts of the video.
         balanced: show every category equally often: an epoch (as many clips as videos) repeats the
             videos of small categories and shows a random part of large ones.
-        mix, mix_share: None, "mixup" or "cutmix", of this share of the batches; see `augment.mix`.
         shuffle_labels: permute the labels among the videos, once for all epochs: a network trained
             on them that does better than chance on other videos reveals a leak.
         part: (number, parts): of several processes, this one's equal part of every batch.
 
     Returns:
         grain.MapDataset of (clips, labels): uint8 (batch, frames, height, width, 3) and int32
-        (batch,), with `mix` float32 (batch, classes).
+        (batch,), with a mix float32 (batch, classes).
+
+    Raises:
+        ValueError: for a split without videos, or arguments that do not fit together.
     """
-    if crop not in CROPS:
-        raise ValueError(f"crop must be one of {', '.join(CROPS)}, received {crop!r}")
-    change = functools.partial(
-        augment, crop=crop, flip=flip, color=color, grey=grey, reverse=reverse
-    )
-    return grain.MapDataset.source(
-        _Training(
-            store, split, batch, frames, stride, size, fps, sampling, seed, change, jitter,
-            balanced, mix, mix_share, shuffle_labels, part,
-        )
+    source = _Training(
+        store, clip, augmentation, batch=batch, split=split, seed=seed, balanced=balanced,
+        shuffle_labels=shuffle_labels, part=part,
     )  # fmt: skip
+    return grain.MapDataset.source(source)
 
 
-def steps_per_epoch(store, split, batch):
+def steps_per_epoch(store: ClipStore, split: str, batch: int) -> int:
     """Batches until every video of the split was seen at least once (rounded up; what is left of
     the last batch already belongs to the next epoch)."""
-    return math.ceil(len(_rows(store, split)) / _count("batch", batch))
+    return math.ceil(len(_rows(store, split)) / counted("batch", batch))
 
 
 def evaluation_batches(
-    store,
-    *,
-    split,
-    batch,
-    frames=16,
-    stride=1,
-    size=112,
-    clips=1,
-    crops=1,
-    scale=None,
-    fps=None,
-    sampling="clip",
-):
+    store: ClipStore, clip: ClipSpec, protocol: Protocol, *, batch: int
+) -> grain.MapDataset:
     """A finite dataset of every view of every video of a split, in the order of `store.videos`.
 
     A video's view number is clip * crops + crop; the last batch may be smaller.
 
-    Args:
-        clips: clips a video, equally spaced; "windows" takes every non-overlapping window, so that
-            long videos have more views.
-        crops: 1, 3 or 5, of `scale` of the largest box; see `sampling.crops`.
-        frames, stride, fps, size, sampling: as in `training_batches`.
-
     Returns:
         grain.MapDataset of dict(clips=uint8 (b, frames, height, width, 3), video=int32 (b,) row of
         `store.videos`, view=int32 (b,), label=int32 (b,)), b <= batch.
+
+    Raises:
+        ValueError: for a split without videos, or arguments that do not fit together.
     """
-    return grain.MapDataset.source(
-        _Evaluation(
-            store, split, batch, frames, stride, size, clips, crops, scale, fps, sampling
-        )
-    )  # fmt: skip
+    return grain.MapDataset.source(_Evaluation(store, clip, protocol, batch=batch))
 
 
 class _Clips:
     """What both sources share: the videos of a split, and one clip of one of them."""
 
-    def __init__(self, store, split, batch, frames, stride, size, fps, sampling_):
+    def __init__(self, store: ClipStore, clip: ClipSpec, split: str, batch: int):
         self.store = store
         self.rows = _rows(store, split)
-        self.batch = _count("batch", batch)
-        self.frames = _count("frames", frames)
-        self.size = sampling.as_size(size)
-        if sampling_ not in SAMPLINGS:
-            raise ValueError(
-                f"sampling must be one of {', '.join(SAMPLINGS)}, received {sampling_!r}"
-            )
-        self.sampling = sampling_
+        self.batch = counted("batch", batch)
+        self.frames, *size, _ = clip.shape
+        self.size = tuple(size)
+        self.sampling = clip.sampling
         videos = store.videos.iloc[self.rows]
         self.labels = videos["label"].to_numpy(np.int32)
         self.lengths = videos["frames"].to_numpy(np.int64)
-        if fps is None:
-            self.strides = np.full(len(self.rows), float(stride))
+        if clip.fps is None:
+            self.strides = np.full(len(self.rows), float(clip.stride))
         else:
-            self.strides = videos["fps"].to_numpy(float) / fps
+            self.strides = videos["fps"].to_numpy(float) / clip.fps
 
     def empty(self, count):
         return buffers.empty((count, self.frames, *self.size, 3))
@@ -158,19 +115,11 @@ class _Clips:
 
 class _Training(_Clips):
     def __init__(
-        self, store, split, batch, frames, stride, size, fps, sampling_, seed, change, jitter,
-        balanced, mix_, mix_share, shuffle_labels, part,
-    ):  # fmt: skip
-        super().__init__(store, split, batch, frames, stride, size, fps, sampling_)
-        if mix_ not in (None, *MIXES):
-            raise ValueError(f"mix must be one of {', '.join(MIXES)} or None, received {mix_!r}")
-        if not 0 < mix_share <= 1 or (mix_share < 1 and not mix_):
-            raise ValueError(
-                f"mix_share must be above 0, at most 1, and 1 without a mix, received {mix_share} "
-                f"with mix={mix_!r}"
-            )
-        if mix_ and batch == 1:
-            raise ValueError(f"{mix_} blends two clips of a batch, received batch=1")
+        self, store, clip, augmentation, *, batch, split, seed, balanced, shuffle_labels, part
+    ):
+        super().__init__(store, clip, split, batch)
+        if augmentation.mix and batch == 1:
+            raise ValueError(f"{augmentation.mix} blends two clips of a batch, received batch=1")
         number, parts = part
         if not 0 <= number < parts or batch % parts:
             raise ValueError(
@@ -179,10 +128,8 @@ class _Training(_Clips):
             )
         if seed < 0:
             raise ValueError(f"seed must be 0 or more, received {seed}")
-        self.seed, self.jitter, self.classes = seed, jitter, len(store.categories)
-        self.mix, self.mix_share = mix_, mix_share
+        self.seed, self.classes, self.augmentation = seed, len(store.categories), augmentation
         self.own = range(number * batch // parts, (number + 1) * batch // parts)
-        self.augment = functools.partial(change, size=self.size)
         self.by_category = np.argsort(self.labels, kind="stable")
         # Without balance all videos are one category.
         self.counts = (len(self.rows),)
@@ -197,7 +144,8 @@ class _Training(_Clips):
     def __getitem__(self, i):
         _single_threaded_opencv()
         places, part = self.own, None
-        if self.mix and len(places) < self.batch:  # blending also needs the clip before the part
+        blended = self.augmentation.mix
+        if blended and len(places) < self.batch:  # blending also needs the clip before the part
             part = places.start, self.batch
             places = ((places.start - 1) % self.batch, *places)
         clips, labels = self.empty(len(places)), np.empty(len(places), np.int32)
@@ -207,12 +155,11 @@ class _Training(_Clips):
             with naming(self.store, self.rows[k]):
                 rng = _rng(self.seed, _CLIP, position)
                 clip = self.store.read(self.rows[k], self.frame_numbers(k, rng))
-                self.augment(clip, rng, out=clips[j])
+                augment(clip, rng, size=self.size, out=clips[j], **self.augmentation.pixels)
             labels[j] = self.labels[k]
-        if self.mix:
-            rng = _rng(self.seed, _MIX, i)
-            options = dict(kind=self.mix, share=self.mix_share, part=part)
-            return mix(clips, labels, self.classes, rng, **options)
+        if blended:
+            rng, share = _rng(self.seed, _MIX, i), self.augmentation.mix_share
+            return mix(clips, labels, self.classes, rng, kind=blended, share=share, part=part)
         return clips, labels
 
     def video_at(self, position):
@@ -223,22 +170,17 @@ class _Training(_Clips):
         if self.sampling == "segments":
             return sampling.random_segments(self.lengths[k], self.frames, rng)
         return sampling.random_clip(
-            self.lengths[k], self.frames, self.strides[k], rng, jitter=self.jitter
+            self.lengths[k], self.frames, self.strides[k], rng, jitter=self.augmentation.jitter
         )
 
 
 class _Evaluation(_Clips):
-    def __init__(
-        self, store, split, batch, frames, stride, size, clips, crops, scale, fps, sampling_
-    ):
-        super().__init__(store, split, batch, frames, stride, size, fps, sampling_)
-        if clips == "windows":
-            if sampling_ != "clip":
-                raise ValueError(f'clips="windows" needs sampling="clip", received {sampling_!r}')
-        else:
-            _count("clips", clips)
-        self.clips, self.crops, self.scale = clips, crops, scale
-        sampling.crops(*self.size, self.size, crops, scale)  # a wrong value is refused here
+    def __init__(self, store, clip, protocol, *, batch):
+        super().__init__(store, clip, protocol.split, batch)
+        clips, crops = protocol.clips, protocol.crops
+        if clips == "windows" and clip.sampling != "clip":
+            raise ValueError(f'clips="windows" needs sampling="clip", received {clip.sampling!r}')
+        self.clips, self.crops, self.scale = clips, crops, protocol.crop_scale
         if clips == "windows":
             views = sampling.count_windows(self.lengths, self.frames, self.strides) * crops
         else:
@@ -283,12 +225,6 @@ def _rows(store, split):
         splits = ", ".join(sorted(store.videos["split"].unique())) or "none"
         raise ValueError(f"the store has no video of split {split!r}; its splits: {splits}")
     return rows
-
-
-def _count(name, value):
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} must be an integer of 1 or more, received {value!r}")
-    return int(value)
 
 
 def _rng(seed, purpose, number=0):

@@ -6,8 +6,7 @@ import numpy as np
 import pandas as pd
 
 from harlib import figures
-from harlib.data import ClipStore
-from harlib.data.loading import batches
+from harlib.data import ClipSpec, ClipStore, Protocol, evaluation_batches
 from harlib.evaluation import Scores, naming
 from harlib.evaluation.hits import video_logs
 from harlib.figures import clips as strips
@@ -145,10 +144,9 @@ def _store_rows(store: ClipStore, scores: Scores, run_dir: Path) -> np.ndarray:
 def _middle_clips(store: ClipStore, run_dir: Path):
     """The middle clip of each video, as the run was scored: element i is video i of the split."""
     how = read_json(RunFolder(run_dir).metrics)["protocol"]
-    return batches.evaluation_batches(
-        store, split=how["split"], batch=1, frames=how["frames"], stride=how["stride"],
-        size=how["size"], clips=1, crops=1, scale=how.get("crop_scale"),
-    )  # fmt: skip
+    clip = ClipSpec(how["frames"], how["stride"], how["size"])
+    protocol = Protocol(how["split"], crop_scale=how.get("crop_scale"))
+    return evaluation_batches(store, clip, protocol, batch=1)
 
 
 def _model(run_dir: Path):

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from harlib.data import ClipStore
-from harlib.data.loading import batches as loader
+from harlib import data
+from harlib.data import Augmentation, ClipSpec, ClipStore, Protocol
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Trained
 from harlib.study.widgets import live
@@ -30,24 +30,15 @@ def batches(p: Trained, plan, store: ClipStore, frames: int):
     process, processes = devices.place()
     if p.batch % processes:
         raise ValueError(f"{processes} processes cannot share a batch of {p.batch} clips equally")
-    return loader.training_batches(
+    return data.training_batches(
         store,
-        split=p.train_split,
+        clip_spec(p, frames),
+        augmentation(p, plan),
         batch=p.batch,
-        frames=frames,
-        stride=p.stride,
-        size=p.size,
+        split=p.train_split,
         seed=p.seed,
-        crop=p.crop,
-        flip=p.flip,
-        color=p.color,
-        grey=p.grey,
-        reverse=p.reverse,
-        jitter=p.jitter,
-        shuffle_labels=p.shuffle_labels,
         balanced=p.balanced,
-        mix=plan.mix or None,
-        mix_share=p.mix_share,
+        shuffle_labels=p.shuffle_labels,
         part=(process, processes),
     )
 
@@ -57,12 +48,29 @@ def validation(p: Trained, store: ClipStore, frames: int, validate_split: str | 
     split = p.validate_split if validate_split is None else validate_split
     if not split:
         return None
-    return loader.evaluation_batches(
-        store,
-        split=split,
-        batch=p.score_batch,
-        frames=frames,
-        stride=p.stride,
-        size=p.size,
-        scale=p.crop_scale,
+    protocol = Protocol(split, crop_scale=p.crop_scale)
+    return data.evaluation_batches(store, clip_spec(p, frames), protocol, batch=p.score_batch)
+
+
+def clip_spec(p: Trained, frames: int | None = None) -> ClipSpec:
+    """The clip of a run's network; `frames` for one that sees others, as on stills."""
+    return ClipSpec(frames=frames or p.frames, stride=p.stride, size=p.size)
+
+
+def augmentation(p: Trained, plan) -> Augmentation:
+    """How the run's training changes its clips; the mix is the recipe's."""
+    return Augmentation(
+        crop=p.crop,
+        flip=p.flip,
+        color=p.color,
+        grey=p.grey,
+        reverse=p.reverse,
+        jitter=p.jitter,
+        mix=plan.mix,
+        mix_share=p.mix_share,
     )
+
+
+def protocol(p: Trained) -> Protocol:
+    """How a run is scored at its end."""
+    return Protocol(p.split, clips=p.clips, crops=p.crops, crop_scale=p.crop_scale)
