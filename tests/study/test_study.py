@@ -181,6 +181,30 @@ def test_a_run_is_scored_exported_and_reported_by_its_name_wherever_it_lies(tiny
         assert done.returncode == 0 and done.stdout.endswith("reports/tiny/index.html\n")
 
 
+def test_a_run_copied_to_another_machine_and_study_is_scored_exported_and_reported(
+    tiny_study, tmp_path
+):
+    root, _ = tiny_study
+    run = tmp_path / "runs" / "other" / "03_c3d"
+    shutil.copytree(root / "runs" / "tiny" / "03_c3d", run)
+    done = har(tmp_path, "evaluate", "other/03_c3d")
+    assert done.returncode == 1 and "make it again with notebook 01" in done.stderr
+    shutil.copytree(root / "data" / "tiny" / "store", tmp_path / "data" / "other" / "store")
+    before = np.load(run / "scores.npz")["video_scores"]
+    done = har(tmp_path, "evaluate", "other/03_c3d")
+    assert done.returncode == 0, done.stderr
+    np.testing.assert_allclose(np.load(run / "scores.npz")["video_scores"], before, atol=1e-5)
+    done = har(tmp_path, "export", "other/03_c3d")
+    assert done.returncode == 0, done.stderr
+    assert (run / "export" / "model.keras").is_file()
+    done = har(tmp_path, "report", "other")
+    assert done.returncode == 0, done.stderr
+    for page in ("index.html", "03_c3d.html"):
+        assert (tmp_path / "reports" / "other" / page).is_file()
+    assert "other" in (tmp_path / "reports" / "other" / "index.html").read_text()
+    assert not (tmp_path / "runs" / "tiny").exists() and not (tmp_path / "data" / "tiny").exists()
+
+
 def test_a_failed_run_keeps_its_notebook_and_the_exit_code_says_so(tiny_study, tmp_path):
     root, _ = tiny_study
     shutil.copytree(root / "data" / "tiny", tmp_path / "data" / "tiny")
