@@ -1,5 +1,6 @@
 """The clip store that a run was scored on, told from others by its hash."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from harlib import HarlibError
@@ -13,7 +14,7 @@ class AnotherStore(HarlibError, FileNotFoundError):
 
 
 def scored_store(run_dir: Path, asked: Path | None = None) -> ClipStore:
-    """Opens the clip store that a run was scored on, wherever in the study's data it lies by now.
+    """Opens the clip store that a run was scored on, wherever in the project's data it lies by now.
 
     asked: where it is looked for first; by default where the run's parameters say.
 
@@ -24,10 +25,8 @@ def scored_store(run_dir: Path, asked: Path | None = None) -> ClipStore:
     wanted, study = state.get("store_hash", ""), run_dir.parent.name
     root = next((path.parent for path in run_dir.parents if path.name == "runs"), run_dir.parent)
     own = asked or root / (_named(run_dir, state) or Path("data", study, "store"))
-    others = sorted(file.parent for file in (root / "data" / study).glob("*/store.json"))
-    for place in dict.fromkeys([own, *others]):
-        if wanted and fingerprint.hash_of(place) == wanted:
-            return ClipStore(place)
+    if wanted and (place := with_hash(wanted, [own], [root])):
+        return ClipStore(place)
     shown = own.relative_to(root) if own.is_relative_to(root) else own
     if not (there := fingerprint.hash_of(own)):
         raise AnotherStore(
@@ -41,6 +40,13 @@ def scored_store(run_dir: Path, asked: Path | None = None) -> ClipStore:
         f"scores. har study {study} trains and scores on the store that is there; notebook 01 with "
         "the earlier parameters makes the earlier one again."
     )
+
+
+def with_hash(wanted: str, places: Iterable[Path], roots: Iterable[Path]) -> Path | None:
+    """Where the clip store with this hash lies: one of `places`, or of any study below `roots`."""
+    found = [file.parent for root in roots for file in sorted(root.glob("data/*/*/store.json"))]
+    here = (place for place in (*places, *found) if fingerprint.hash_of(place) == wanted)
+    return next(here, None)
 
 
 def _named(run_dir: Path, state: dict) -> str:

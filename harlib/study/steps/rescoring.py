@@ -8,6 +8,7 @@ from harlib.data import ClipStore
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Trained
 from harlib.study.runs import fingerprint, session, study_files
+from harlib.study.runs.scored_store import with_hash
 from harlib.study.steps import model_run
 from harlib.study.wording import tables
 
@@ -51,7 +52,8 @@ def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tables.
 
 
 def _store(p: Trained, run_dir: Path) -> ClipStore:
-    """The clip store that a run was trained on, also where the study has another one by now.
+    """The clip store that a run was trained on, also where its study has another one by now or
+    the run was copied to a study of another name.
 
     Raises: FileNotFoundError.
     """
@@ -59,13 +61,10 @@ def _store(p: Trained, run_dir: Path) -> ClipStore:
     roots = [folder.parent for folder in run_dir.parents if folder.name == "runs"] + [p.root]
     places = [root / state["store"] for root in roots if "store" in state]
     places.append(p.store_dir)
-    for root in roots:
-        places += sorted(file.parent for file in (root / "data" / p.study).glob("*/store.json"))
     there = {place: fingerprint.hash_of(place) for place in dict.fromkeys(places)}
-    wanted = state.get("store_hash", "")
-    for place, own in there.items():
-        if own and wanted in ("", own):
-            return ClipStore(place)
+    wanted = state.get("store_hash") or next(filter(None, there.values()), "")
+    if wanted and (place := with_hash(wanted, places, roots)):
+        return ClipStore(place)
     others = [f"{session.from_root(p, place)} is {own}" for place, own in there.items() if own]
     raise FileNotFoundError(
         f"the clip store {wanted} that {session.from_root(p, run_dir)} was trained on is not at "
