@@ -11,6 +11,7 @@ import click
 
 from harlib import HarlibError, system_errors
 from harlib.bench.commands import bench
+from harlib.pretrained.commands import weights
 from harlib.progress import StoppedAt
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
@@ -405,6 +406,7 @@ def export_run(run, to, fold, checkpoint, output, overwrite):
 
 
 main.add_command(bench)
+main.add_command(weights)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,17 @@ pytestmark = pytest.mark.quick
 
 ROOT = Path(__file__).resolve().parents[1]
 # From upstream to downstream: a stage imports itself and what stands before it.
-STAGES = ("data", "models", "training", "evaluation", "figures", "bench", "study", "cli")
+STAGES = (
+    "data",
+    "pretrained",
+    "models",
+    "training",
+    "evaluation",
+    "figures",
+    "bench",
+    "study",
+    "cli",
+)
 # The same inside the study; what stands in none of them comes last.
 STUDY = ("params", "wording", "runs", "widgets", "steps", "report")
 FRAMEWORKS = ("tensorflow", "keras", "jax", "torch", "pandas", "h5py", "cv2", "grain")
