@@ -55,10 +55,7 @@ def made(key, shape):
 
 def arrays_of(model):
     """Arrays by published names that fit a (slim) model."""
-    return {
-        name: made(name, checkpoints._torch_shape(variable, flattened))
-        for name, (_, variable, flattened) in checkpoints._published(model)
-    }
+    return {one.name: made(one.name, one.shape) for one in checkpoints.parameters(model)}
 
 
 @pytest.fixture
@@ -239,6 +236,29 @@ def test_damaged_files_are_named(slim, tmp_path):
         (old.read_bytes()[:1500], "cut short or damaged"),
         (b"a page that says 404", "refused|cut short or damaged"),
     ):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match=what) as error:
+            checkpoints.load_published(slim, path)
+        assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("key", ["state_dict", "model_state", "model", "module"])
+def test_the_containers_of_published_files_are_known(slim, key, tmp_path):
+    torch = pytest.importorskip("torch")
+    weights = {k: torch.tensor(v) for k, v in arrays_of(slim).items()}
+    torch.save({key: weights, "epoch": 3}, tmp_path / "weights.pyth")
+    assert checkpoints.load_published(slim, tmp_path / "weights.pyth") == []
+    assert np.array_equal(slim.get_layer("stem_bn").gamma, weights["bn1.weight"].numpy())
+
+
+def test_safetensors_are_read_without_unpickling(slim, tmp_path):
+    safetensors = pytest.importorskip("safetensors.numpy")
+    weights, path = arrays_of(slim), tmp_path / "model.safetensors"
+    safetensors.save_file(weights, path)
+    assert checkpoints.load_published(slim, path) == []
+    assert np.array_equal(slim.get_layer("stem_bn").gamma, weights["bn1.weight"])
+    whole = path.read_bytes()
+    for data, what in ((b"", "empty"), (whole[:-40], "cut short"), (whole[:9], "cut short")):
         path.write_bytes(data)
         with pytest.raises(ValueError, match=what) as error:
             checkpoints.load_published(slim, path)

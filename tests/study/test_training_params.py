@@ -20,8 +20,8 @@ def arrays(model):
     """The model's weights by PyTorch's names and in its layout, for a file of published weights."""
     rng = np.random.default_rng(0)
     return {
-        name: rng.normal(0, 0.05, checkpoints._torch_shape(variable, before)).astype(np.float32)
-        for name, (_, variable, before) in checkpoints._published(model)
+        one.name: rng.normal(0, 0.05, one.shape).astype(np.float32)
+        for one in checkpoints.parameters(model)
     }
 
 

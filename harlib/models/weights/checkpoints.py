@@ -1,4 +1,4 @@
-"""Published PyTorch weights of C3D, 3D ResNeXt and 18-layer 3D ResNets, into the networks here."""
+"""Weights that others published as PyTorch files, into the networks here."""
 
 import os
 import pickle
@@ -6,21 +6,23 @@ import re
 
 import numpy as np
 
-_BATCH_NORM = {
-    "weight": "gamma",
-    "bias": "beta",
-    "running_mean": "moving_mean",
-    "running_var": "moving_variance",
-}
+from harlib.models.weights import parameter
+
+# Modules of the families of files, each with `networks`, the names of the builders whose weights
+# it knows, and `parameters(model)`. The file's names decide where several know a network.
+FAMILIES = ()
+# Where training programs keep a state dict in their files.
+_KEYS = ("state_dict", "model_state", "model", "module")
 
 
 def load_published(model, path):
-    """Set every weight of `model` from a published `.pth` file (needs PyTorch).
+    """Set every weight of `model` from a published file.
 
     Args:
-        model: a `c3d`, `resnext3d_*`, `r3d_18` or `r2plus1d_18` network at the published width;
-            torchvision's r3d_18 is the one with `stem="tran"`.
-        path: a state dict, or a dict that holds one under "state_dict"; names may start with
+        model: a network of `models.build` at the published width, whose name has published
+            weights; torchvision's r3d_18 is the one with `stem="tran"`.
+        path: `.safetensors`, or a file of PyTorch (needs PyTorch): a state dict, or a dict that
+            holds one under "state_dict", "model_state", "model" or "module"; names may start with
             "module.". Only tensors are unpickled.
 
     Returns:
@@ -29,6 +31,27 @@ def load_published(model, path):
         ModuleNotFoundError: without PyTorch.
         ValueError: if the file is damaged or holds more than tensors, or as `load_arrays`.
     """
+    return load_arrays(model, read(path))
+
+
+def read(path):
+    """The float32 arrays of a published file by name.
+
+    Raises: as `load_published`.
+    """
+    if os.fspath(path).endswith(".safetensors"):
+        return _safetensors(path)
+    content = _pickled(path)
+    for key in _KEYS:
+        if isinstance(content, dict) and isinstance(content.get(key), dict):
+            content = content[key]
+            break
+    if not isinstance(content, dict) or not all(hasattr(v, "numpy") for v in content.values()):
+        raise ValueError(f"{path} holds no state dict; one maps parameter names to tensors.")
+    return {name: v.float().numpy() for name, v in content.items()}
+
+
+def _pickled(path):
     try:
         import torch
     except ModuleNotFoundError as error:
@@ -37,7 +60,7 @@ def load_published(model, path):
             "pip install 'harlib[torch]'."
         ) from error
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         raise ValueError(
             f"{path} is refused: it is not a file of tensors alone, and anything else in a "
@@ -46,17 +69,25 @@ def load_published(model, path):
     except OSError:
         raise
     except Exception as error:  # a damaged file makes PyTorch raise anything
-        what = "empty" if not os.path.getsize(path) else "cut short or damaged"
-        raise ValueError(f"{path} is {what}: PyTorch reads no weights from it.") from error
-    if isinstance(content, dict):
-        content = content.get("state_dict", content)
-    if not isinstance(content, dict) or not all(hasattr(v, "numpy") for v in content.values()):
-        raise ValueError(f"{path} holds no state dict; one maps parameter names to tensors.")
-    return load_arrays(model, {name: v.float().numpy() for name, v in content.items()})
+        raise ValueError(f"{_damaged(path)}: PyTorch reads no weights from it.") from error
+
+
+def _safetensors(path):
+    import safetensors.numpy
+
+    try:
+        arrays = safetensors.numpy.load_file(path)
+    except safetensors.SafetensorError as error:
+        raise ValueError(f"{_damaged(path)}: safetensors reads no weights from it.") from error
+    return {name: np.asarray(array, "float32") for name, array in arrays.items()}
+
+
+def _damaged(path):
+    return f"{path} is {'cut short or damaged' if os.path.getsize(path) else 'empty'}"
 
 
 def load_arrays(model, arrays):
-    """Set every weight of `model` from arrays by PyTorch's names and in its layout.
+    """Set every weight of `model` from arrays by the names and in the layout of a published file.
 
     Returns:
         Names of layers left as they were: the classifier, if the arrays' has other classes.
@@ -65,41 +96,53 @@ def load_arrays(model, arrays):
     """
     arrays = {name.removeprefix("module."): array for name, array in arrays.items()}
     arrays = {k: a for k, a in arrays.items() if not k.endswith("num_batches_tracked")}
-    wanted = dict(_published(model))
+    wanted = {one.name: one for one in parameters(model, arrays)}
     kept = []
-    if _classes_differ(model, wanted, arrays):
-        for name in [name for name, (layer, *_) in wanted.items() if layer == "classifier"]:
+    if _classes_differ(wanted, arrays):
+        for name in [name for name, one in wanted.items() if one.layer == "classifier"]:
             del wanted[name], arrays[name]
         kept = ["classifier"]
     wrong = [f"{name} is missing" for name in wanted if name not in arrays]
     wrong += [f"{name} is left over" for name in arrays if name not in wanted]
     for name in wanted.keys() & arrays.keys():
-        shape = _torch_shape(*wanted[name][1:])
+        shape = wanted[name].shape
         if shape != arrays[name].shape:
             wrong.append(f"{name} is {arrays[name].shape}, not {shape}{_hint(name, arrays)}")
     if wrong:
         listed = "; ".join(wrong[:8]) + (f"; and {len(wrong) - 8} more" if wrong[8:] else "")
         raise ValueError(f"these weights do not fit {model.name}: {listed}.")
-    for name, (_, variable, flattened) in wanted.items():
-        variable.assign(_from_torch(arrays[name], variable, flattened))
+    for name, one in wanted.items():
+        one.variable.assign(one.convert(arrays[name]))
     return kept
 
 
-def _published(model):
-    """(published name, (layer, variable, shape before flattening or None)) of every weight."""
+def parameters(model, names=()):
+    """The `Parameter`s of a network's published file, a list.
+
+    Args:
+        names: of a file's arrays: of the families that know the network, that one is taken which
+            shares most of them.
+    Raises:
+        ValueError: for a network of which no weights are published.
+    """
+    found = [list(f.parameters(model)) for f in FAMILIES if model.name in f.networks]
+    if not found:
+        return list(_parameters(model))
+    return max(found, key=lambda family: sum(one.name in names for one in family))
+
+
+def _parameters(model):
     flattened = None
     for layer in model.layers:
         if layer.name == "head_flatten":
             flattened = tuple(layer.input.shape[1:])
-        for variable in layer.weights:
-            prefix = _prefix(layer.name, model)
-            kind = variable.name
-            if kind in _BATCH_NORM.values():
-                suffix = next(k for k, v in _BATCH_NORM.items() if v == kind)
-            else:
-                suffix = "weight" if kind == "kernel" else kind
-            before = flattened if kind == "kernel" and layer.name == "head_fc6" else None
-            yield f"{prefix}.{suffix}", (layer.name, variable, before)
+        if not layer.weights:
+            continue
+        prefix = _prefix(layer.name, model)
+        if layer.name == "head_fc6":
+            yield from parameter.flattened(layer, prefix, flattened)
+        else:
+            yield from parameter.of_layer(layer, prefix)
 
 
 def _prefix(layer, model):
@@ -148,27 +191,9 @@ def _torchvision(layer):
     return f"layer{stage}.{int(block) - 1}.conv{number}.{place[kind + (norm or '')]}"
 
 
-def _classes_differ(model, wanted, arrays):
-    ours = model.get_layer("classifier").units
-    heads = [n for n, (layer, *_) in wanted.items() if layer == "classifier" and n in arrays]
-    return len(heads) == 2 and all(arrays[name].shape[0] != ours for name in heads)
-
-
-def _torch_shape(variable, flattened):
-    """PyTorch's shape of a weight: filters first, then channels, then the kernel."""
-    *size, channels, filters = (*variable.shape,) if len(variable.shape) > 1 else (None, None)
-    if filters is None:
-        return tuple(variable.shape)
-    return (filters, channels, *size)
-
-
-def _from_torch(array, variable, flattened):
-    if flattened is not None:
-        # PyTorch flattens channels first, Keras channels last.
-        *size, channels = flattened
-        array = array.reshape(-1, channels, *size).transpose(2, 3, 4, 1, 0)
-        return array.reshape(variable.shape)
-    return np.moveaxis(array, (0, 1), (-1, -2)) if array.ndim > 1 else array
+def _classes_differ(wanted, arrays):
+    heads = [one for one in wanted.values() if one.layer == "classifier" and one.name in arrays]
+    return len(heads) == 2 and all(arrays[one.name].shape[0] != one.shape[0] for one in heads)
 
 
 def _hint(name, arrays):
