@@ -5,11 +5,8 @@ from pathlib import Path
 
 import keras
 
-# The import registers the layers that Keras itself lacks.
-from harlib import (
-    HarlibError,
-    models,  # noqa: F401
-)
+from harlib import HarlibError
+from harlib.models import layers  # noqa: F401  registers the layers that Keras itself lacks
 
 _MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _TEXT = 50_000_000  # bytes of config.json; the largest network's has 0.5 MB

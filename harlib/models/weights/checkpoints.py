@@ -86,8 +86,11 @@ def _damaged(path):
     return f"{path} is {'cut short or damaged' if os.path.getsize(path) else 'empty'}"
 
 
-def load_arrays(model, arrays):
+def load_arrays(model, arrays, *, rows=None):
     """Set every weight of `model` from arrays by the names and in the layout of a published file.
+
+    Args:
+        rows: of the file's classes those that are the model's, in its order; None for all.
 
     Returns:
         Names of layers left as they were: the classifier, if the arrays' has other classes.
@@ -97,6 +100,10 @@ def load_arrays(model, arrays):
     arrays = {name.removeprefix("module."): array for name, array in arrays.items()}
     arrays = {k: a for k, a in arrays.items() if not k.endswith("num_batches_tracked")}
     wanted = {one.name: one for one in parameters(model, arrays)}
+    if rows is not None:
+        for name in [one.name for one in wanted.values() if one.layer == "classifier"]:
+            if name in arrays:
+                arrays[name] = arrays[name][rows]
     kept = []
     if _classes_differ(wanted, arrays):
         for name in [name for name, one in wanted.items() if one.layer == "classifier"]:
