@@ -9,6 +9,7 @@ from pathlib import Path
 from playwright.sync_api import sync_playwright
 
 DOCS = Path(__file__).parent
+SAMPLE = DOCS.parent / "reports" / "sample"
 # page of the sample: its picture, the heading with which it begins, the one before which it ends
 SHOTS = {
     "index": ("report.jpg", None, "The best model's card"),
@@ -25,7 +26,7 @@ def main():
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": 1100, "height": 800})
         for name, (picture, first, last) in SHOTS.items():
-            page.goto((DOCS / "sample-report" / f"{name}.html").as_uri())
+            page.goto((SAMPLE / f"{name}.html").as_uri())
             top = _top(page, first) if first else 0
             clip = {"x": 0, "y": top, "width": 1100, "height": _top(page, last) - top}
             page.screenshot(path=DOCS / picture, type="jpeg", quality=85, full_page=True, clip=clip)

@@ -1,4 +1,4 @@
-"""Pages written from a study's runs: their pictures, their place, and the sample in docs/."""
+"""Pages written from a study's runs: their pictures, their place, and the sample of them."""
 
 import base64
 import io
@@ -22,7 +22,7 @@ from harlib.study.report import run_page
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 import hand_made_study
 
-SAMPLE = shipped.FOLDER / "docs" / "sample-report"
+SAMPLE = shipped.FOLDER / "reports" / "sample"
 BUDGET = 3_000_000  # bytes of the sample in all
 
 
@@ -69,7 +69,7 @@ def test_the_readme_shows_pictures_of_the_sample():
     pictures = re.findall(r"docs/(report[\w-]*\.jpg)", readme)
     assert pictures == re.findall(r'"(report[\w-]*\.jpg)"', script) and len(pictures) == 2
     for picture in pictures:
-        width, height = Image.open(SAMPLE.with_name(picture)).size
+        width, height = Image.open(shipped.FOLDER / "docs" / picture).size
         assert width == 1100 and 500 < height < 2500
 
 
