@@ -198,7 +198,7 @@ def running(*cells, run="03_c3d", **left):
     namespace = {}
     for source in sources:
         exec(source.partition("p, told")[0], namespace)
-    return namespace | left | {"In": ["", *sources, "p, told = cell.read('03_c3d', globals())"]}
+    return namespace | left | {"In": ["", *sources, "p, told = open_notebook.read('03_c3d', globals())"]}
 
 
 def test_a_notebook_takes_the_studys_file_and_what_its_cell_gives_wins(tiny):
@@ -226,13 +226,18 @@ def test_a_run_of_another_name_begins_from_its_own_file_or_the_notebooks(tiny):
 
 def test_what_later_cells_left_in_the_kernel_is_no_parameter(tiny):
     tiny(_03_c3d="epochs: 3")
-    later = ("p, told = cell.read('03_c3d', globals())", "best = 'a name'", "%timeit 3")
+    later = ("p, told = open_notebook.read('03_c3d', globals())", "best = 'a name'", "%timeit 3")
     namespace = running(epochs=50, best="a name", scratch=1)
     namespace["In"][-1:-1] = later[:1]
     namespace["In"] += later[1:]
     assert open_notebook.read("03_c3d", namespace)[0].epochs == 3
     with pytest.raises(ParamsError, match="this notebook: unknown key 'epohcs'.*'epochs'"):
         open_notebook.read("03_c3d", running("epohcs = 5"))
+
+
+def test_the_notebooks_read_their_parameters_by_the_call_that_ends_them():
+    for path in (shipped.FOLDER / "notebooks").glob("0[1-9]_*.ipynb"):
+        assert "open_notebook.read(" in path.read_text()
 
 
 def test_a_study_of_variants_alone_asks_for_one(tiny):

@@ -102,7 +102,7 @@ def _assigned(cells: list[str]) -> set[str] | None:
         return None
     names: set[str] = set()
     for source, body in zip(cells[open_keys[-1] :], bodies[open_keys[-1] :], strict=True):
-        if "cell.read(" in source:
+        if "open_notebook.read(" in source:
             break
         names |= {
             target.id
