@@ -6,6 +6,7 @@ import json
 import pytest
 
 from harlib import shipped
+from harlib.study.params import meanings
 from harlib.study.params.notebooks import NOTEBOOKS
 from harlib.study.runs import open_notebook, study_files
 
@@ -54,29 +55,75 @@ def test_a_notebook_begins_with_its_title_and_has_a_text_before_each_figure_sect
     assert len(cells(path, "markdown")) >= 5
 
 
+def parameters_cell(notebook):
+    (tagged,) = [
+        c
+        for c in cells(study_files.notebook_path(notebook))
+        if "parameters" in c["metadata"].get("tags", [])
+    ]
+    return source(tagged)
+
+
+def stated(notebook):
+    """{name: value} of the parameters cell; None for what it leaves open."""
+    nodes = ast.parse(parameters_cell(notebook)).body
+    targets = [n.target if isinstance(n, ast.AnnAssign) else n.targets[0] for n in nodes]
+    return {target.id: node.value for target, node in zip(targets, nodes, strict=True)}
+
+
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
-def test_the_parameters_cell_states_every_parameter_with_a_comment(notebook):
-    path = study_files.notebook_path(notebook)
-    (tagged,) = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
-    stated = {}
-    for node in ast.parse(source(tagged)).body:
-        target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-        stated[target.id] = node.value
-    assert set(stated) == set(NOTEBOOKS[notebook].params.model_fields)
-    # All others are left to the study's files, so that the two cannot differ.
-    assert [key for key, value in stated.items() if value is not None] == ["study", "run"]
-    for line in source(tagged).splitlines():
+def test_every_parameter_has_a_meaning(notebook):
+    assert set(meanings.of(notebook)) == set(NOTEBOOKS[notebook].params.model_fields)
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_the_parameters_cell_says_the_meanings_under_their_headings(notebook):
+    heading, known, lines = "", meanings.of(notebook), parameters_cell(notebook).splitlines()
+    for line in filter(None, lines):
+        if line.startswith("# "):
+            heading = line.removeprefix("# ")
+            continue
         name, _, comment = line.partition("  # ")
-        assert comment, f"{notebook}: {name} has no comment"
+        name = name.partition(":")[0].partition(" ")[0]
+        assert (heading, comment) == known[name], f"{notebook}: {line}"
         # papermill's reader of parameters gives up on a line with a second equals sign
         assert "=" not in comment
+    assert len({line for line in lines if line.startswith("# ")}) <= 5
+    assert list(stated(notebook)) == [name for name in known if name in stated(notebook)]
+    # All others are left to the study's files, so that the two cannot differ.
+    given = [key for key, value in stated(notebook).items() if value is not None]
+    assert given == ["study", "run"]
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS)
+def test_the_parameters_cell_names_what_the_demo_sets(notebook):
+    """Rarer ones are left out of it; a reader of the demo finds all that it decides."""
+    set_there, _ = study_files.stated((shipped.FOLDER / "params" / "demo").glob(f"{notebook}.yaml"))
+    assert set(set_there) <= set(stated(notebook))
+
+
+@pytest.mark.parametrize("way", ["a line of the cell", "papermill", "a file of the study"])
+def test_a_parameter_that_the_cell_does_not_name_can_be_set(way, tmp_path, monkeypatch):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    folder = tmp_path / "params" / "demo"
+    folder.mkdir(parents=True)
+    (folder / "03_c3d.yaml").write_text("jitter: 0.25" if "file" in way else "")
+    assert "jitter" not in stated("03_c3d")
+    first = parameters_cell("03_c3d") + ("\njitter: float = 0.25" if "line" in way else "")
+    every = ["", first] + ["jitter = 0.25"] * (way == "papermill")
+    every.append('p, told = open_notebook.read("03_c3d", globals())')
+    namespace = {"In": every}
+    for one in every[:-1]:
+        exec(one, namespace)
+    p, told = open_notebook.read("03_c3d", namespace)
+    assert p.jitter == 0.25
+    assert meanings.of("03_c3d")["jitter"][1] in told._repr_html_()
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS)
 def test_the_kinds_in_the_parameters_cell_are_those_of_the_defaults(notebook):
-    path, kinds = study_files.notebook_path(notebook), {}
-    (tagged,) = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
-    exec(source(tagged), kinds)
+    kinds = {}
+    exec(parameters_cell(notebook), kinds)
     for key, kind in kinds["__annotations__"].items():
         assert isinstance(study_files.defaults(notebook)[key], kind), f"{notebook}: {key}: {kind}"
 
@@ -91,10 +138,9 @@ def test_a_notebook_with_a_studys_name_has_the_studys_values(folder, tmp_path):
     origin = study_files.stated(folder.glob("*.yaml"))[0].get("source", "demo")
     own = {} if origin == "demo" else {"data_root": str(tmp_path)}
     for run in study_files.load_study(folder, own):
-        path = study_files.notebook_path(run.notebook)
-        (tagged,) = [c for c in cells(path) if "parameters" in c["metadata"].get("tags", [])]
-        namespace = {"In": [source(tagged)]}
-        exec(source(tagged), namespace)
+        first = parameters_cell(run.notebook)
+        namespace = {"In": [first]}
+        exec(first, namespace)
         names = {"study": folder.name} | ({"run": run.name} if run.name != run.notebook else {})
         namespace |= names | own
         namespace["In"] += [f"{key} = {value!r}" for key, value in (names | own).items()]

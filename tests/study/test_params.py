@@ -198,7 +198,11 @@ def running(*cells, run="03_c3d", **left):
     namespace = {}
     for source in sources:
         exec(source.partition("p, told")[0], namespace)
-    return namespace | left | {"In": ["", *sources, "p, told = open_notebook.read('03_c3d', globals())"]}
+    return (
+        namespace
+        | left
+        | {"In": ["", *sources, "p, told = open_notebook.read('03_c3d', globals())"]}
+    )
 
 
 def test_a_notebook_takes_the_studys_file_and_what_its_cell_gives_wins(tiny):

@@ -7,6 +7,7 @@ from typing import Any
 
 import pandas as pd
 
+from harlib.study.params import meanings
 from harlib.study.params.notebooks import NOTEBOOKS, Common, validate
 from harlib.study.runs import study_files
 from harlib.study.wording import tables
@@ -18,16 +19,17 @@ HERE, DEFAULT = "this notebook", "default"
 def read(notebook: str, namespace: Mapping[str, Any]) -> tuple[Common, "Told"]:
     """Returns the parameters of a running notebook from its ``globals()``, and where each is from.
 
-    What the parameters cell leaves open is as the files of the study say, so that a notebook does
-    what `har study` does; a value that it sets itself, or that papermill gave, wins. The file is
-    the run's own, else the notebook's, so a run of another name begins from there.
+    What the parameters cell leaves open, or does not name, is as the files of the study say, so
+    that a notebook does what `har study` does; a value that it sets itself, or that papermill
+    gave, wins. The file is the run's own, else the notebook's, so a run of another name begins
+    from there.
 
     Raises: ParamsError, for a mistyped key too.
     """
     given = {"run": notebook} | _given(namespace)
     if "study" not in given or NOTEBOOKS[notebook].params.model_fields.keys() <= given.keys():
         p = validate(notebook, given)  # as `har study` gives them, all
-        return p, Told(p, {})
+        return p, Told(notebook, p, {})
     values, origins = study_files.stated(
         study_files.of_notebook(given["study"], notebook, given["run"])
     )
@@ -37,14 +39,15 @@ def read(notebook: str, namespace: Mapping[str, Any]) -> tuple[Common, "Told"]:
         origins | dict.fromkeys(given, HERE),
     )
     changed = {key: HERE for key in given if key not in ("study", "run")}
-    return p, Told(p, origins | changed)
+    return p, Told(notebook, p, origins | changed)
 
 
 class Told:
-    """What the parameters are and where each is from: a sentence, and the values in a fold."""
+    """What the parameters are and where each is from: a sentence, and in a fold every value with
+    its meaning, those too that the parameters cell does not name."""
 
-    def __init__(self, p: Common, origins: Mapping[str, str]):
-        self.p, self.origins = p, origins
+    def __init__(self, notebook: str, p: Common, origins: Mapping[str, str]):
+        self.notebook, self.p, self.origins = notebook, p, origins
 
     def __repr__(self) -> str:
         own = [f"{key} = {getattr(self.p, key)!r}" for key in self._from(HERE)]
@@ -66,12 +69,13 @@ class Told:
         return [key for key, name in self.origins.items() if name == origin]
 
     def _rows(self) -> pd.DataFrame:
+        values = self.p.model_dump(mode="json")
         rows = [
-            (key, repr(value), self.origins.get(key, DEFAULT))
-            for key, value in self.p.model_dump(mode="json").items()
+            (key, repr(values[key]), self.origins.get(key, DEFAULT), said)
+            for key, (_, said) in meanings.of(self.notebook).items()
             if key not in ("study", "run")
         ]
-        table = pd.DataFrame(rows, columns=["parameter", "value", "from"])
+        table = pd.DataFrame(rows, columns=["parameter", "value", "from", "meaning"])
         return table if self.origins else table.drop(columns="from")
 
 
