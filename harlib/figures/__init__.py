@@ -13,6 +13,7 @@ from harlib.figures.bars import (
     store_sizes,
 )
 from harlib.figures.curves import learning_curves, reliability, schedule
+from harlib.figures.diagrams import bottleneck, kernels, views
 from harlib.figures.dots import pairs, per_category
 from harlib.figures.matrices import confusion, top_confusions
 from harlib.figures.sheets import contact_sheet
@@ -38,12 +39,14 @@ __all__ = [
     "accuracy_bars",
     "accuracy_compute",
     "alt",
+    "bottleneck",
     "category_counts",
     "category_difference",
     "clips",
     "confusion",
     "contact_sheet",
     "describe",
+    "kernels",
     "learning_curves",
     "network",
     "new_axes",
@@ -57,4 +60,5 @@ __all__ = [
     "store_sizes",
     "styled",
     "top_confusions",
+    "views",
 ]

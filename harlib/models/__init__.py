@@ -15,6 +15,7 @@ __all__ = [
     "BatchNorm",
     "Conv3D",
     "GroupedConv3D",
+    "arithmetic",
     "build",
     "describe",
     "export",

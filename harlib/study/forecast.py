@@ -25,6 +25,7 @@ from harlib.study.params.notebooks import (
     DataPrep,
     Evaluation,
     FrameCNN,
+    FromScratch,
     Performance,
     Trained,
 )
@@ -73,7 +74,7 @@ def tell(
     Nothing to run, nothing said. What goes wrong is said, and stops nothing.
     """
     todo = pending(runs)
-    if all(isinstance(run.params, Performance) for run in todo):  # these measure by themselves
+    if all(isinstance(run.params, (Performance, FromScratch)) for run in todo):
         return True
     begun = time.monotonic()
     try:
@@ -167,9 +168,9 @@ def _measure(todo: list[study_files.Run]) -> dict[str, Any]:
 
 
 def _seconds(run: study_files.Run, reads: Videos, measured: Mapping[str, Any]) -> float | None:
-    """Of one run, from the measured seconds; None for one that measures by itself."""
+    """Of one run, from the measured seconds; None for one whose work its notebook alone knows."""
     p, start = run.params, measured["start_s"]
-    if isinstance(p, Performance):
+    if isinstance(p, (Performance, FromScratch)):
         return None
     if isinstance(p, Evaluation):
         return start * (_NOTEBOOK + _EVALUATION + _COMPARED * reads.videos["runs"])

@@ -1,3 +1,4 @@
+import dataclasses
 import io
 import warnings
 
@@ -11,9 +12,11 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from harlib import figures
+from harlib.data.loading import sampling
 from harlib.evaluation import calibration, comparison, metrics
 from harlib.figures.matrices import cluster_order
 from harlib.figures.style import PALETTE, figure_of, short
+from harlib.models.arithmetic import Convolution
 
 NETWORK = pd.DataFrame(
     [
@@ -29,6 +32,11 @@ NETWORK = pd.DataFrame(
     ],
     columns=["stage", "layer", "kernel", "output", "parameters"],
 )
+BOTTLENECK = [
+    Convolution("conv1", (1, 1, 1), (1, 1, 1), (0, 0, 0), 1, 64, 32, (4, 12, 12), (4, 12, 12)),
+    Convolution("conv2", (3, 3, 3), (1, 1, 1), (1, 1, 1), 8, 32, 32, (4, 12, 12), (4, 12, 12)),
+    Convolution("conv3", (1, 1, 1), (1, 1, 1), (0, 0, 0), 1, 32, 64, (4, 12, 12), (4, 12, 12)),
+]
 PAIRS = [("bow", "clap")]
 VIDEOS = pd.DataFrame({"category": ["bow", "clap", "bow"], "split": ["train", "train", "val"]})
 
@@ -79,6 +87,15 @@ CASES = {
         pd.DataFrame({"variant": ["a", "a", "b"], "seed": [0, 1, 0], "video_top1": [0.5, 0.7, 0.9]})
     ),
     "network": lambda: figures.network(NETWORK, title="resnext3d_26"),
+    "kernels": lambda: figures.kernels(32, 64, (8, 12, 12)),
+    "kernels of one frame": lambda: figures.kernels(3, 16, (48, 48)),
+    "bottleneck": lambda: figures.bottleneck(BOTTLENECK),
+    "bottleneck, many groups": lambda: figures.bottleneck(
+        [BOTTLENECK[0], dataclasses.replace(BOTTLENECK[1], groups=32), BOTTLENECK[2]]
+    ),
+    "views": lambda: figures.views(sampling.uniform_clips(24, 16, 1, 4), 24),
+    "views of a long video": lambda: figures.views(sampling.windows(3000, 16), 3000, crops=3),
+    "views, one frame": lambda: figures.views(sampling.uniform_clips(24, 1, 1, 10), 24),
     "schedule": lambda: figures.schedule(Recipe()),
     "schedule, a function": lambda: figures.schedule(lambda step: 0.1**step, steps=5),
     "store sizes": lambda: figures.store_sizes({"raw": 4e9, "jpeg": 5e8}),

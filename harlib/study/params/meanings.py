@@ -117,6 +117,7 @@ _HERE = {
     "03_c3d": {"dropout": "after each of the dense layers"},
     "04_resnext101": {"model": "resnext3d_26, resnext3d_50 or resnext3d_101"},
     "07_ablations": {"dropout": "after each of the dense layers"},
+    "08_from_scratch": {"study": "folder below data/ and runs/, whose store and run 03 are used"},
 }
 
 

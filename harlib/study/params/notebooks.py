@@ -328,6 +328,20 @@ class Performance(Common):
         return value
 
 
+class FromScratch(Common):
+    """Notebook 08: the C3D and the training that its cells write out; the defaults fit the demo."""
+
+    width: _Width = 0.25
+    dense: Count = 256
+    frames: Annotated[int, Field(ge=2, le=10_000)] = 16  # it looks at what changes between them
+    size: Annotated[int, Field(ge=1, le=SIDE)] = 48
+    epochs: Count = 8
+    batch: Count = 16
+    rate: Annotated[float, Field(gt=0)] = 1.5e-3
+    clips: Frames = 4
+    crop_scale: Annotated[float, Field(gt=0, le=1)] | None = 0.857  # 48 of 56 pixels
+
+
 @dataclass(frozen=True)
 class Notebook:
     """What is known of a notebook before it runs; all that a new one has to say.
@@ -336,7 +350,8 @@ class Notebook:
     needs: beginnings of the names of the runs that it builds on.
     stages: those of `results_version` that it goes through itself.
     code: modules and packages, below `harlib/`, that decide what its run leaves behind.
-    purpose: of a run without scores of its own, for the study's index.
+    purpose: of a run without metrics of its own, for the study's index.
+    written_out: its cells hold the computation itself, so their code is part of what it computes.
     """
 
     params: type[Common]
@@ -344,6 +359,7 @@ class Notebook:
     stages: tuple[str, ...] = ("clips", "models", "training", "scoring")
     code: tuple[str, ...] = ()
     purpose: str = ""
+    written_out: bool = False
 
 
 # Of the study, whatever the notebook.
@@ -352,9 +368,10 @@ _STEPS = (
     "study/steps/inputs.py", "study/steps/model_run.py", "study/steps/results.py",
 )  # fmt: skip
 # Of the evaluation only what scores and metrics depend on.
-_MODEL = ("data", "models", "training", *(f"evaluation/{name}.py" for name in (
+_SCORES = tuple(f"evaluation/{name}.py" for name in (
     "scores", "scoring", "predict", "resume", "metrics", "hits", "intervals", "calibration",
-)), *_STEPS)  # fmt: skip
+))  # fmt: skip
+_MODEL = ("data", "models", "training", *_SCORES, *_STEPS)
 
 NOTEBOOKS: dict[str, Notebook] = {
     "01_data_prep": Notebook(DataPrep, needs=(), stages=("store",), code=("data", *_STEPS)),
@@ -380,6 +397,14 @@ NOTEBOOKS: dict[str, Notebook] = {
         Ablations,
         code=(*_MODEL, "study/steps/ablations.py"),
         purpose="what one change is worth, over several seeds",
+    ),
+    "08_from_scratch": Notebook(
+        FromScratch,
+        needs=("01", "03"),
+        stages=("clips", "scoring"),
+        code=("data", *_SCORES, *_STEPS, "study/steps/from_scratch.py"),
+        purpose="C3D and its training written out in plain Keras, beside run 03",
+        written_out=True,
     ),
 }  # fmt: skip
 

@@ -30,6 +30,8 @@ _WIDGET = "application/vnd.jupyter.widget-view+json"
 _PICTURES = ("image/png", "image/jpeg")
 _LARGE = 60_000  # bytes above which a photograph is worth compressing
 _QUALITY = 85  # of its WebP: what is lost cannot be seen beside the PNG
+# A link of a notebook to another one, which the pages of a study follow to that one's page.
+_NOTEBOOK_LINK = re.compile(r"\[([^\]]+)\]\((\d\d_\w+)\.ipynb(#[^)\s]*)?\)")
 _CHATTER = re.compile(r"^(WARNING: All log messages before absl::|[IWE]\d{4} [\d:.]+ ).*\n?", re.M)
 
 
@@ -53,6 +55,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
         cell["id"] = f"cell-{number}"  # papermill draws a random one for the cell it injects
     title = _take_title(notebook) or run_dir.name
     said = _answer(notebook)
+    _link_pages(notebook, run_dir.parent)
     _drop_chatter(notebook, root=_project_of(run_dir))
     _drop_widgets(notebook)
     _compress_photographs(notebook)
@@ -194,6 +197,20 @@ def _take_title(notebook: nbformat.NotebookNode) -> str:
             cell.source = cell.source[found.end() :]
             return found[1].strip()
     return ""
+
+
+def _link_pages(notebook: nbformat.NotebookNode, study: Path) -> None:
+    """Links to other notebooks lead to their pages; where the study has no such run, they are
+    text."""
+
+    def page(link: re.Match) -> str:
+        text, name, place = link.groups()
+        has_page = RunFolder(study / name).notebook is not None
+        return f"[{text}]({name}.html{place or ''})" if has_page else text
+
+    for cell in notebook.cells:
+        if cell.cell_type == "markdown":
+            cell.source = _NOTEBOOK_LINK.sub(page, cell.source)
 
 
 def _answer(notebook: nbformat.NotebookNode) -> str:

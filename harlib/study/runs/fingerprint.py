@@ -13,7 +13,7 @@ import yaml
 from harlib.files import read_json, write_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import NOTEBOOKS, Common
-from harlib.study.runs import environment
+from harlib.study.runs import environment, study_files
 from harlib.study.runs.results_version import versions
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -41,6 +41,8 @@ def fingerprint(params: Common) -> str:
     digest.update(json.dumps(settings(params), sort_keys=True).encode())
     digest.update(json.dumps(versions(notebook), sort_keys=True).encode())
     digest.update(_store_hash(params).encode())
+    if NOTEBOOKS[notebook].written_out:
+        digest.update(_cells(notebook).encode())
     for path in params.reads:
         digest.update(path.read_bytes())
     for upstream in upstream_runs(params):
@@ -70,6 +72,20 @@ def _plain(source: Path) -> str:
         if documented:
             node.body[0] = ast.Pass()
     return ast.unparse(tree)  # the same for every version of Python, which a dump is not
+
+
+def _cells(notebook: str) -> str:
+    """The code of a notebook's cells without comments and parameters, which are settings."""
+    content = read_json(study_files.notebook_path(notebook), "cells")
+    sources = [
+        "".join(cell["source"])
+        for cell in content["cells"]
+        if cell["cell_type"] == "code" and "parameters" not in cell["metadata"].get("tags", [])
+    ]
+    try:
+        return "\n".join(ast.unparse(ast.parse(source)) for source in sources)
+    except SyntaxError:  # IPython's own commands
+        return "\n".join(sources)
 
 
 def remark(run_dir: Path) -> str:
@@ -226,7 +242,9 @@ def difference(params: Common) -> str:
         for stage, number in now.items()
         if stage in was and was[stage] != number
     ]
-    return "; ".join(lines) or "a run it builds on changed"
+    written_out = NOTEBOOKS[notebook_of(params)].written_out
+    other = "a run it builds on, or the code of its cells," if written_out else "a run it builds on"
+    return "; ".join(lines) or f"{other} changed"
 
 
 def _free(folder: Path) -> Path:

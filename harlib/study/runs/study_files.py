@@ -72,7 +72,8 @@ def chosen(
 ) -> tuple[Path, list[Run]]:
     """A study's folder and all its runs; its project becomes `project_root`.
 
-    ``overrides`` are those of the runs in ``only``, where any are named.
+    ``overrides`` are those of the runs in ``only``, where any are named. A notebook named there
+    needs no file in the study: without one it has its own defaults, as it has in JupyterLab.
 
     Raises: ParamsError.
     """
@@ -98,10 +99,9 @@ def load_study(
     Raises: ParamsError, with every mistake of every file.
     """
     common = folder / COMMON
+    files = [*folder.glob("[0-9][0-9]_*.yaml"), *_without_file(folder, only)]
     # a run before its variants: 03_c3d, then 03_c3d.modern
-    files = sorted(
-        folder.glob("[0-9][0-9]_*.yaml"), key=lambda file: file.name.removesuffix(".yaml")
-    )
+    files.sort(key=lambda file: file.name.removesuffix(".yaml"))
     odd = sorted(set(folder.glob("*.y*ml")) - {common, *files})
     mistakes = [
         f"{_short(item)}: a file of a study is named {COMMON} or NN_name[.variant].yaml"
@@ -118,7 +118,7 @@ def load_study(
         used |= set(legal)  # one set of flags serves the whole study and a part of it
         try:
             reach = legal if asked else {}
-            runs.append(load_run([common, file] if common.exists() else [file], reach))
+            runs.append(_load(file, filter(Path.is_file, (common, file)), reach))
         except ParamsError as error:
             mistakes += str(error).splitlines()
     if not mistakes:
@@ -143,13 +143,26 @@ def _unused(key: str, folder: Path, runs: list[Run]) -> str:
     return f"--set {key}: no notebook of this study has this key{nearest(key, valid)}"
 
 
+def _without_file(folder: Path, only: Collection[str]) -> list[Path]:
+    """Where the files would lie of the notebooks that are asked for and that the study has not."""
+    return [
+        folder / f"{name}.yaml"
+        for name in only
+        if name in NOTEBOOKS and not any(folder.glob(f"{name}.*"))
+    ]
+
+
 def load_run(files: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Run:
     """One run from its files, the later ones winning; the last names run and notebook.
 
     Raises: ParamsError.
     """
     files = [Path(file) for file in files]
-    last = files[-1]
+    return _load(files[-1], files, overrides)
+
+
+def _load(last: Path, files: Iterable[Path], overrides: Mapping[str, Any] | None) -> Run:
+    """The run that the file `last` names, with what the files say."""
     notebook, run = last.name.split(".")[0], last.name.removesuffix(".yaml")
     values: dict[str, Any] = {"study": last.resolve().parent.name, "run": run}
     origins = {"": _short(last), "study": _short(last), "run": _short(last)}
