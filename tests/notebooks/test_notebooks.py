@@ -2,6 +2,7 @@
 
 import ast
 import json
+import re
 
 import pytest
 
@@ -13,6 +14,7 @@ from harlib.study.runs import open_notebook, study_files
 pytestmark = pytest.mark.quick
 PATHS = sorted((shipped.FOLDER / "notebooks").glob("*.ipynb"))
 STUDIES = sorted(path for path in (shipped.FOLDER / "params").iterdir() if path.is_dir())
+WRITTEN_OUT = "08_from_scratch"  # the one that shows what the others call
 LOGIC = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda, ast.For, ast.While,
          ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.If, ast.Try)  # fmt: skip
 
@@ -37,7 +39,9 @@ def test_a_notebook_is_stripped(path):
     assert "widgets" not in json.loads(path.read_text())["metadata"]
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path", [path for path in PATHS if path.stem != WRITTEN_OUT], ids=lambda path: path.stem
+)
 def test_a_notebook_holds_no_logic(path):
     for one in cells(path):
         found = [type(node).__name__ for node in ast.walk(ast.parse(source(one)))
@@ -45,6 +49,58 @@ def test_a_notebook_holds_no_logic(path):
         assert not found, f"{path.name}: {found} in\n{source(one)}"
         if "parameters" not in one["metadata"].get("tags", []):
             assert len(one["source"]) <= 5
+
+
+def test_the_exception_is_short_and_says_that_it_is_one():
+    assert [name for name, one in NOTEBOOKS.items() if one.written_out] == [WRITTEN_OUT]
+    own = cells(study_files.notebook_path(WRITTEN_OUT))
+    written = [source(c) for c in own if c["id"] in ("fs09", "fs11")]
+    assert len(written) == 2
+    lines = [line for code in written for line in code.splitlines() if line.strip()]
+    assert 35 <= len(lines) <= 45
+
+
+LESSONS = [path for path in PATHS if path.stem in NOTEBOOKS]
+
+
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+def test_a_lesson_says_its_cost_and_result_first_and_ends_with_three_exercises(path):
+    texts = [source(one) for one in cells(path, "markdown")]
+    for word in ("Cost", "Expected", "Read", "Next"):
+        assert re.search(rf"\| \*\*{word}\*\* \| \S.+ \|", texts[0]), word
+    assert "](http" in texts[0] and ".ipynb)" in texts[0].partition("**Next**")[2]
+    last = texts[-1]
+    assert last.startswith("## Exercises\n") and "AMD EPYC" in last
+    # a blank line after the summary, or the answer's marks stay marks
+    answers = re.findall(
+        r"<details><summary>Answer (\d)</summary>\n\n(.+?)\n\n</details>", last, re.S
+    )
+    assert [number for number, _ in answers] == ["1", "2", "3"]
+    assert all(re.search(r"\d", answer) for _, answer in answers)
+    assert any("lesson.source(" in source(one) for one in cells(path))
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+def test_links_between_notebooks_lead_to_headings_that_are_there(path):
+    for text in map(source, cells(path, "markdown")):
+        for name, place in re.findall(r"\]\((\w+\.ipynb)(?:#([^)]+))?\)", text):
+            other = shipped.FOLDER / "notebooks" / name
+            assert other.is_file(), name
+            titles = "\n".join(map(source, cells(other, "markdown")))
+            headings = [found.replace(" ", "-") for found in re.findall(r"^#+ (.+)$", titles, re.M)]
+            assert not place or place in headings, f"{name}#{place}"
+
+
+def test_what_the_model_notebooks_share_is_said_once():
+    """A sentence of twenty words that stands in two of them is one too many."""
+    said = {}
+    for name in ("02_frame_cnn", "03_c3d", "04_resnext101"):
+        for text in map(source, cells(study_files.notebook_path(name), "markdown")):
+            for sentence in re.split(r"(?<=[.?!])\s+|\n\n", text):
+                if len(sentence.split()) >= 20:
+                    said.setdefault(sentence, set()).add(name)
+    assert len(said) > 20
+    assert not [sentence for sentence, names in said.items() if len(names) > 1]
 
 
 @pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)

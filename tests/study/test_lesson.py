@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from harlib import figures, models
+from harlib.models import arithmetic
 from harlib.study.steps import lesson
 from harlib.training import recipes
 
@@ -20,7 +21,7 @@ def test_the_box_holds_the_networks_own_numbers(network, tiny_store):
     plan = recipes.build("modern", steps_per_epoch=10, epochs=4, lr=2e-3)
     box = lesson.arithmetic(network, tiny_store, split="val", plan=plan)
     here = {name: numbers for name, _, numbers in box.rows}
-    dear = max(models.arithmetic.convolutions(network), key=lambda one: one.macs)
+    dear = max(arithmetic.convolutions(network), key=lambda one: one.macs)
     assert f"= {dear.weights:,}" in here["weights"]
     assert here["loss of guessing"] == f"ln 2 = {math.log(2):.2f}"
     assert f"step 39: {plan.lr_at(39):.2g}" in here["learning rate"]
@@ -66,7 +67,7 @@ def test_pictures_are_shown_with_words(network, tiny_store, monkeypatch):
     for clips, stride in ((3, 1), ("windows", 2)):
         p = SimpleNamespace(frames=4, stride=stride, clips=clips)
         lesson.show_views(p, tiny_store, split="val", crops=3)
-    first = next(one for one in models.arithmetic.convolutions(network) if one.groups > 1)
+    first = next(one for one in arithmetic.convolutions(network) if one.groups > 1)
     assert f"{first.weights:,} weights" in shown[1]
     assert "3 clips of 4 frames" in shown[2] and "9 views" in shown[2]
     assert all(len(text) > 50 for text in shown) and len(shown) == 4

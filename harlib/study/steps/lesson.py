@@ -77,9 +77,9 @@ def arithmetic(model, store: ClipStore, *, split: str, plan=None) -> Box:
     one the learning rate is left out.
     """
     from harlib import models
+    from harlib.models.arithmetic import convolutions
 
-    every = models.arithmetic.convolutions(model)
-    dear = max(every, key=lambda one: one.macs)
+    dear = max(convolutions(model), key=lambda one: one.macs)
     rows = [_output(dear), _weights(dear), _macs(dear, models.gmacs(model))]
     if dear.groups > 1:
         rows.append(_ungrouped(dear))
@@ -92,17 +92,17 @@ def arithmetic(model, store: ClipStore, *, split: str, plan=None) -> Box:
 
 def show_kernels(model) -> None:
     """Shows a 2D beside a 3D kernel, with the numbers of the network's most expensive layer."""
-    from harlib import models
+    from harlib.models.arithmetic import convolutions
 
-    dear = max(models.arithmetic.convolutions(model), key=lambda one: one.macs)
+    dear = max(convolutions(model), key=lambda one: one.macs)
     figures.show(figures.kernels(dear.channels // dear.groups, dear.filters, dear.after))
 
 
 def show_bottleneck(model) -> None:
     """Shows the network's first bottleneck: what its grouped convolution saves."""
-    from harlib import models
+    from harlib.models.arithmetic import convolutions
 
-    every = models.arithmetic.convolutions(model)
+    every = convolutions(model)
     place = next(number for number, one in enumerate(every) if one.groups > 1)
     figures.show(figures.bottleneck(every[place - 1 : place + 2]))
 
