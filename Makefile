@@ -5,11 +5,13 @@ BASE := .venv/.base
 DEV := .venv/.dev
 INPUTS := pyproject.toml constraints.txt setup.sh
 
-.PHONY: help setup setup-dev study sample-report lab test test-cpus quick soak lint constraints clean clean-results
+.PHONY: help setup setup-dev study sample-report lab docs test test-cpus quick soak lint constraints clean \
+	clean-results
 
 help:
 	@echo "make study      the whole study on the embedded videos; ends with the report's path"
-	@echo "make lab        JupyterLab on the notebooks        make sample-report   the study's pages into docs/"
+	@echo "make lab        JupyterLab on the notebooks        make sample-report   the study's pages into reports/sample/"
+	@echo "make docs       the documentation, without a network, into site/"
 	@echo "make test       every test             make quick   those under a minute     make soak   the long ones"
 	@echo "make test-cpus  those of networks and training as on smaller CPUs; CI runs them too"
 	@echo "make setup      .venv for study and lab            make setup-dev   .venv for the tests too"
@@ -28,11 +30,11 @@ setup-dev: $(DEV)
 study: $(BASE)
 	$(BIN)/har study demo
 
-# The pages of the last `make study`, for the README: at most 3 MB, see tests/study. Its pictures
+# The pages of the last `make study`, for the documentation: at most 3 MB, see tests/study. Its pictures
 # are taken by Chromium.
 sample-report: $(DEV)
-	rm -rf docs/sample-report
-	$(BIN)/har report demo --out docs/sample-report
+	rm -rf reports/sample
+	$(BIN)/har report demo --out reports/sample
 	$(BIN)/python docs/screenshots.py
 
 # In a container one is root; the server listens to this machine alone and wants its token.
@@ -41,6 +43,10 @@ lab: $(BASE)
 
 # Two processes: most tests keep one core busy. Those of a file, which share fixtures, stay together.
 PYTEST := $(BIN)/pytest -n 2 --dist loadfile
+
+docs: $(DEV)
+	$(BIN)/mkdocs build
+	@echo "open site/index.html, or with its search: $(BIN)/python -m http.server --directory site"
 
 test: $(DEV)
 	$(PYTEST) -m "not soak"
@@ -70,7 +76,7 @@ constraints: $(DEV)
 RESULTS := $(wildcard data runs reports)
 
 clean:
-	rm -rf .venv build harlib.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv build site harlib.egg-info .pytest_cache .ruff_cache
 	find harlib tests benchmarks docs notebooks -name __pycache__ -prune -exec rm -rf {} +
 	@echo "left as they are: data/, runs/ and reports/ (make clean-results)"
 
@@ -78,5 +84,5 @@ clean-results:
 	@$(if $(RESULTS),du -sh $(RESULTS),echo "there are no data, runs or reports")
 	@printf "Delete data/, runs/ and all reports, for good? Type delete: "; read answer; \
 	if [ "$$answer" = delete ]; then \
-	  rm -rf data runs && find reports -mindepth 1 -maxdepth 1 ! -name template -exec rm -rf {} +; \
+	  rm -rf data runs && find reports -mindepth 1 -maxdepth 1 ! -name template ! -name sample -exec rm -rf {} +; \
 	else echo "nothing was deleted"; fi

@@ -141,6 +141,7 @@ def test_the_page_names_files_that_are_there():
     named = re.findall(r"`([\w/.]+\.pyi?|\w+/[\w/]+\.csv|harlib/[\w/]+|(?:study|data)/\w+)`", text)
     files = [str(path.relative_to(ROOT)) for path in ROOT.glob("harlib/**/*")]
     files += [str(path.relative_to(ROOT)) for path in ROOT.glob("tests/**/*.py")]
+    files += [str(path.relative_to(ROOT)) for path in ROOT.glob("docs/*.py")]
     assert len(named) > 30
     assert not [name for name in named if not any(f"/{f}".endswith(f"/{name}") for f in files)]
 

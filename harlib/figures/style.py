@@ -19,7 +19,9 @@ from PIL import Image
 # Okabe and Ito, Color Universal Design (2008), in an order whose neighbours differ in lightness
 # too, so that a grey print keeps them apart; their yellow is left out, it is lost on white paper
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#56B4E9", "#D55E00", "#CC79A7", "#000000")
-RIGHT, WRONG, QUIET = "#0072B2", "#D55E00", "#6B7280"
+RIGHT = "#0072B2"
+WRONG = "#D55E00"
+QUIET = "#6B7280"
 DPI = 110
 LISTED = 60  # above this number of categories a figure shows curves and rasters, not names
 
@@ -142,7 +144,7 @@ def show(drawn, alt_text=None, *, dpi=DPI):
     """Displays a figure in the notebook as a PNG with its alt text.
 
     alt_text: replaces the figure's own. It lands in the output's metadata under
-    ["image/png"]["alt"], where the report finds it.
+    `["image/png"]["alt"]`, where the report finds it.
 
     Raises: ValueError when the figure has no alt text and none is given.
     """
