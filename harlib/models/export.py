@@ -142,6 +142,8 @@ def export_run(run_dir, to, *, checkpoint="last", folded=False, path=None, overw
     model = keras_file.load(source)
     path = Path(path or run.exported / FORMATS.get(to, to))
     about = clip_input.clip_input(run_dir)
+    if weights := RunFolder(run_dir).read_state().get("weights"):
+        about["weights"] = weights  # their licence goes with the network
     if "fps" not in about:
         raise FileNotFoundError(
             f"{run_dir} does not tell the rate and size of its clips, and its clip store is gone: "

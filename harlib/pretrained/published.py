@@ -62,6 +62,11 @@ class Pretrained:
     source: str
 
     @property
+    def crop_scale(self) -> float:
+        """Share of the frame's short side that the square covers."""
+        return min(1.0, self.size / int(self.resize.split("x")[0]))
+
+    @property
     def path(self) -> Path:
         """Where its file lies, or is put."""
         return cache() / self.file

@@ -89,7 +89,7 @@ def test_what_does_not_fit_is_one_line_and_nothing_is_set(shelf, tmp_path):
         ("kinetics400", ValueError, "do not fit r2plus1d_18: "),
         (tmp_path / "none", HarlibError, "no file '.*none', and no published weights"),
         ("gone.pth", HarlibError, "no file 'gone.pth'"),
-        (tmp_path.parent, HarlibError, "holds no model.keras: give a trained run's folder"),
+        (tmp_path.parent, HarlibError, "holds no model.keras: give a trained run"),
     ):
         with pytest.raises(error, match=message) as raised:
             models.load_weights(model, source)

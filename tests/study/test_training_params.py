@@ -8,6 +8,7 @@ import pytest
 from tiny_study import FILES, har, write_study
 
 from harlib import models
+from harlib.data import ClipSpec
 from harlib.data.store.clip_store import ClipStore
 from harlib.models.layers import ResidualFrames, preprocess
 from harlib.models.weights import checkpoints
@@ -89,11 +90,11 @@ def test_published_c3d_gets_pixels_as_its_weights_know_them(monkeypatch, tmp_pat
     store = SimpleNamespace(categories=["a", "b"])
     set_from = []
 
-    def load(model, path):
-        set_from.append(path.name)
-        return ["classifier"]
+    def load(model, source, *, categories):
+        set_from.append((source.name, categories))
+        return "weights of c3d.pth: every layer is set"
 
-    monkeypatch.setattr(checkpoints, "load_published", load)
+    monkeypatch.setattr(models, "load_weights", load)
     scratch, tuned = (
         model_run.build(C3D.model_construct(**values, weights=weights), store)
         for weights in ("", "c3d.pth")
@@ -104,17 +105,15 @@ def test_published_c3d_gets_pixels_as_its_weights_know_them(monkeypatch, tmp_pat
         C3D.model_construct(**values | {"pixels": "residual"}, weights=""), store
     )
     assert isinstance(moving.get_layer("preprocess"), ResidualFrames)
-    assert set_from == ["c3d.pth"]
-    assert capsys.readouterr().out == (
-        "weights of c3d.pth: every layer is set but classifier, new for these categories\n"
-    )
+    assert set_from == [("c3d.pth", ["a", "b"])]
+    assert capsys.readouterr().out == "weights of c3d.pth: every layer is set\n"
 
 
 @pytest.mark.quick
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"weights": "gone.pth"}, "key 'weights': no file 'gone.pth'"),
+        ({"weights": "gone.pth"}, "key 'weights': is 'gone.pth': no published weights"),
         ({"lr_multipliers": {"stage1": 0}}, "key 'lr_multipliers': .*greater than 0"),
         ({"preflight": "maybe"}, "key 'preflight'"),
         ({"recipe_options": {"mix": "mixup"}}, "key 'recipe_options': holds 'mix', a parameter of"),
@@ -222,3 +221,20 @@ def test_a_failed_check_stops_the_run_unless_it_is_only_shown(tiny_study, tmp_pa
 
 def checked(p, store):
     return model_run.preflight(p, None, model_run.recipe(p, store), store)
+
+
+def test_published_weights_set_what_is_not_stated(tmp_path, monkeypatch):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    (tmp_path / "params").mkdir()
+    folder = write_study(
+        tmp_path, "mine",
+        {"04_resnext101": "model: resnext3d_101\nweights: kinetics400\nsize: 96"},
+    )  # fmt: skip
+    p = study_files.load_study(folder)[0].params
+    assert (p.frames, p.clip_fps, p.crop_scale) == (16, 30.0, 1.0)  # as Hara et al. trained it
+    assert p.size == 96  # as stated
+    assert inputs.clip_spec(p) == ClipSpec(16, size=96, fps=30.0)
+    assert (p.width, p.cardinality) == (1.0, 32) and p.published.commercial == "yes"
+    (folder / "04_resnext101.yaml").write_text("model: resnext3d_26\nweights: kinetics400")
+    with pytest.raises(ParamsError, match="weights.*no published weights 'resnext3d_26/kinetics4"):
+        study_files.load_study(folder)

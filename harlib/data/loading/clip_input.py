@@ -29,6 +29,9 @@ def clip_input(run_dir):
     found = {"frames": how["frames"], "stride": how["stride"], "crop": list(crop),
              "crop_scale": scale}  # fmt: skip
     stored = how.get("stored") or _stored(run_dir)
+    if how.get("clip_fps"):  # the clip has a rate of its own, whatever the store's
+        found["stride"] = 1
+        stored = stored and stored | {"fps": how["clip_fps"]}
     if stored is None:
         return found | {"short_side": round(min(crop) / scale)}
     stretch = stored["size"] if isinstance(stored["size"], list) else None

@@ -55,22 +55,41 @@ def load_weights(
     """
     path = Path(source)
     if path.is_dir() or path.suffix == ".keras":
-        return _from_run(model, path, categories)
-    if path.is_file():
-        new = checkpoints.load_arrays(model, checkpoints.read(path))
-        return Loaded(os.fspath(source), published.digest(path), "", tuple(new))
+        new = _set_from_run(model, path, categories)
+    else:
+        found = _published(source, model.name)
+        file = fetch(found) if found else path
+        rows = _rows(categories, found.categories if found else ())
+        new = checkpoints.load_arrays(model, checkpoints.read(file), rows=rows)
+    return Loaded(new=tuple(new), **identify(source, model.name))
+
+
+def identify(source: str | os.PathLike, network: str) -> dict[str, str]:
+    """`name`, `digest` and `licence` of weights for a network, as of `Loaded`.
+
+    Raises:
+        HarlibError: as `load_weights`.
+    """
+    path, found = Path(source), _published(source, network)
+    file = found.path if found else _model_file(path) if path.is_dir() else path
+    licence = found.licence if found else ""
+    name = found.name if found else os.fspath(source)
+    return {"name": name, "digest": published.digest(file), "licence": licence}
+
+
+def _published(source: str | os.PathLike, network: str) -> published.Pretrained | None:
+    """The published weights of a name; None for a file or a folder."""
+    path = Path(source)
+    if path.exists():
+        return None
     if len(path.parts) > 2 or path.suffix:
         raise HarlibError(f"no file {os.fspath(source)!r}, and no published weights have that name")
-    weights = find(os.fspath(source), model.name)
-    if weights.network != model.name:
+    found = find(os.fspath(source), network)
+    if found.network != network:
         raise HarlibError(
-            f"{weights.name} are weights of {weights.network}, and this network is {model.name}"
+            f"{found.name} are weights of {found.network}, and this network is {network}"
         )
-    path = fetch(weights)
-    arrays = checkpoints.read(path)
-    rows = _rows(categories, weights.categories)
-    new = checkpoints.load_arrays(model, arrays, rows=rows)
-    return Loaded(weights.name, published.digest(path), weights.licence, tuple(new))
+    return found
 
 
 def _rows(categories: Sequence[str], known: Sequence[str]) -> list[int] | None:
@@ -81,12 +100,19 @@ def _rows(categories: Sequence[str], known: Sequence[str]) -> list[int] | None:
     return [places[name] for name in categories]
 
 
-def _from_run(model: keras.Model, path: Path, categories: Sequence[str]) -> Loaded:
+def _model_file(folder: Path) -> Path:
+    """The network of a run's folder."""
+    if not (file := RunFolder(folder).model).is_file():
+        raise HarlibError(f"{folder} holds no model.keras: give a trained run's folder, or a file")
+    return file
+
+
+def _set_from_run(model: keras.Model, path: Path, categories: Sequence[str]) -> list[str]:
     """Layers of the same name and shapes; all but the classifier must be there."""
-    folder = RunFolder(path if path.is_dir() else path.parent)
-    file = folder.model if path.is_dir() else path
+    file = _model_file(path) if path.is_dir() else path
     if not file.is_file():
-        raise HarlibError(f"{path} holds no model.keras: give a trained run's folder, or its file")
+        raise HarlibError(f"no file {file}")
+    folder = RunFolder(file.parent)
     theirs = {layer.name: layer for layer in keras_file.load(file).layers if layer.weights}
     found, wrong = {}, []
     for layer in model.layers:
@@ -108,8 +134,7 @@ def _from_run(model: keras.Model, path: Path, categories: Sequence[str]) -> Load
         )
     for layer, values in found.items():
         layer.set_weights(values)
-    new = [] if any(layer.name == "classifier" for layer in found) else ["classifier"]
-    return Loaded(os.fspath(path), published.digest(file), "", tuple(new))
+    return [] if any(layer.name == "classifier" for layer in found) else ["classifier"]
 
 
 def _categories(folder: RunFolder) -> tuple[str, ...]:

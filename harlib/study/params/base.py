@@ -1,6 +1,7 @@
 """What all notebooks' parameters share: their types, their folders, their error."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -86,6 +87,11 @@ class Common(BaseModel):
     @property
     def data_dir(self) -> Path:
         return self.root / "data" / self.study
+
+    @classmethod
+    def implied(cls, stated: Mapping[str, Any]) -> dict[str, Any]:
+        """Values that follow from those that were stated, where nothing else is stated."""
+        return {}
 
     @property
     def reads(self) -> tuple[Path, ...]:

@@ -52,7 +52,7 @@ _MEANINGS = {
         "dense": "units of the two dense layers; 4096 published",
         "cardinality": "groups of the 3D convolutions; 32 published",
         "dropout": "before the classifier",
-        "weights": "published PyTorch weights to start from; empty: from scratch",
+        "weights": "published ones by name (har weights list), a file, a run's folder; empty: none",
         "pixels": "rgb, or residual: what changes from frame to frame",
         "freeze_below": "stage or layer below which nothing is trained; empty: all is",
         "freeze_bn": "keep every batch norm as it is",
@@ -60,6 +60,7 @@ _MEANINGS = {
     "The clips": {
         "frames": "frames of a clip",
         "stride": "stored frames from one to the next",
+        "clip_fps": "frames per second of a clip, whatever the store has; None: by the stride",
         "size": "pixels a side of what the network sees",
         "crop": "hara, resized, random or center",
         "flip": "mirror half of the training clips",

@@ -8,6 +8,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
+from harlib import pretrained
+from harlib.pretrained import Pretrained
+from harlib.run_folder import RunFolder
 from harlib.study.params import errors
 from harlib.study.params.base import (
     SIDE,
@@ -116,6 +119,8 @@ class Trained(Common):
 
     frames: Frames = 16
     stride: Frames = 1
+    # of a clip, in place of the stride
+    clip_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
     size: Size = 48  # pixels of the square the network sees, or [height, width]
     batch: Count = 32
     epochs: Count = 25
@@ -158,6 +163,10 @@ class Trained(Common):
     def most_devices(self) -> int:
         """The largest number of devices that share a batch in this run."""
         return self.devices
+
+    def network_options(self) -> dict[str, Any]:
+        """The options of the run's network, for `models.build`."""
+        raise NotImplementedError
 
     @field_validator("checkpoint")
     @classmethod
@@ -216,6 +225,10 @@ class FrameCNN(Trained):
     stills: str = ""  # a folder in Stanford-40's layout; empty = no stills stage
     stills_epochs: Count = 10
 
+    def network_options(self) -> dict[str, Any]:
+        return {"backbone": self.backbone, "weights": self.weights, "width": self.width,
+                "dropout": self.dropout}  # fmt: skip
+
     @field_validator("stills")
     @classmethod
     def _stills_exist(cls, value: str, info: ValidationInfo) -> str:
@@ -231,8 +244,35 @@ class Network3D(Trained):
 
     width: _Width = 0.25
     dropout: Share = 0.5
-    weights: str = ""  # a published PyTorch file; empty = from scratch
+    weights: str = ""  # published ones by name, a file, or a run; empty = from scratch
     pixels: Literal["rgb", "residual"] = "rgb"  # residual: what changes from frame to frame
+    model: str
+
+    @property
+    def published(self) -> Pretrained | None:
+        """The published weights that `weights` names; None for a file, a run, or none."""
+        return _published(self.weights, self.model)
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        file = RunFolder(self.root / self.weights).model if self.weights else None
+        return (file,) if file and file.is_file() else ()
+
+    def network_options(self) -> dict[str, Any]:
+        options: dict[str, Any] = {"width": self.width, "dropout": self.dropout}
+        if self.pixels == "residual":
+            options["preprocessing"] = "residual"
+        return options | (self.published.options if self.published else {})
+
+    @classmethod
+    def implied(cls, stated: Mapping[str, Any]) -> dict[str, Any]:
+        """What published weights expect: their own clip and width where nothing else is stated."""
+        model = stated.get("model", cls.model_fields["model"].default)
+        found = _published(stated.get("weights", cls.model_fields["weights"].default), model)
+        if found is None:
+            return {}
+        return {"frames": found.frames, "clip_fps": found.fps, "size": found.size,
+                "crop_scale": found.crop_scale, "width": 1.0}  # fmt: skip
 
     @field_validator("weights")
     @classmethod
@@ -242,8 +282,13 @@ class Network3D(Trained):
                 "is 'imagenet', which the frame CNN alone has (--only 02_frame_cnn, or a line in "
                 "its file); here it names a file of published PyTorch weights"
             )
-        if value and on_disk(info) and not (project_root() / value).is_file():
-            raise ValueError(f"no file {value!r} (relative paths start at the project's folder)")
+        if value and on_disk(info) and not _is_name(value):
+            path = project_root() / value
+            if not (path.is_file() or RunFolder(path).model.is_file()):
+                raise ValueError(
+                    f"is {value!r}: no published weights (har weights list), no file and no run's "
+                    "folder with a model.keras (relative paths start at the project's folder)"
+                )
         return value
 
     @field_validator("pixels")
@@ -259,6 +304,12 @@ class C3D(Network3D):
 
     model: Literal["c3d", "c3d_bn"] = "c3d_bn"
     dense: Count = 256
+
+    def network_options(self) -> dict[str, Any]:
+        options = {"dense": self.dense} | super().network_options()
+        if self.weights and not RunFolder(project_root() / self.weights).model.is_file():
+            options["preprocessing"] = "c3d_port"  # trained on differently scaled pixels
+        return options
 
 
 class Ablations(C3D):
@@ -293,6 +344,14 @@ class ResNeXt101(Network3D):
     dropout: Share = 0.0
     model: Literal["resnext3d_26", "resnext3d_50", "resnext3d_101"] = "resnext3d_26"
     cardinality: Annotated[int, Field(ge=1, le=1024)] = 16
+
+    @classmethod
+    def implied(cls, stated: Mapping[str, Any]) -> dict[str, Any]:
+        found = super().implied(stated)
+        return found | {"cardinality": 32} if found else {}
+
+    def network_options(self) -> dict[str, Any]:
+        return {"cardinality": self.cardinality} | super().network_options()
 
 
 class Evaluation(Common):
@@ -436,6 +495,17 @@ def validate(
             errors.line(item, model, notebook, origins or {}) for item in error.errors()
         )
         raise ParamsError("\n".join(lines)) from None
+
+
+def _is_name(weights: Any) -> bool:
+    """Whether it may name published weights: "x3d_s/kinetics400", or "kinetics400" alone."""
+    return isinstance(weights, str) and weights in {
+        part for name in pretrained.names() for part in (name, name.partition("/")[2])
+    }
+
+
+def _published(weights: Any, network: str) -> Pretrained | None:
+    return pretrained.find(weights, network) if _is_name(weights) else None
 
 
 def _number(value: Any) -> Any:

@@ -43,6 +43,8 @@ def facts(run_dir: Path) -> dict[str, Any]:
         f"{where['commit'] or 'outside git'}, Keras {where['versions']['keras']} on "
         f"{where['backend']}.",
     ]
+    if weights := state.get("weights"):
+        taught.insert(0, f"It started from the weights {sentences.starting_weights(weights)}.")
     good = [
         str(sentences.answer(metrics)),
         f"Protocol: {protocol(metrics)}. {_top5(metrics)} over categories "

@@ -130,6 +130,8 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         ]
     if "minutes" in state:
         card.append(("minutes", f"{state['minutes']:.1f}", False))
+    if weights := state.get("weights"):
+        card.append(("starting weights", sentences.starting_weights(weights), False))
     if "store_hash" in state:
         card.append(("clip store", state["store_hash"], False))
     cpu = f"{where['cpu']}, {where['cores']} cores"

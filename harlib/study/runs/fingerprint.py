@@ -24,6 +24,11 @@ _HOW = {"threads", "workers", "devices", "tensorboard", "preflight", "checkpoint
         "checkpoint_steps", "checkpoints_kept"}  # fmt: skip
 
 
+# Parameters that came later, with the value that stands for what was done before they came: with
+# it a run is the one that it was.
+_LATER = {"clip_fps": None}
+
+
 def notebook_of(params: Common) -> str:
     """The notebook that takes these parameters."""
     return next(name for name, one in NOTEBOOKS.items() if one.params is type(params))
@@ -100,7 +105,8 @@ def remark(run_dir: Path) -> str:
 
 def settings(params: Common) -> dict[str, Any]:
     """The parameters that decide the result (JSON types)."""
-    return params.model_dump(mode="json", exclude=_HOW)
+    values = params.model_dump(mode="json", exclude=_HOW)
+    return {key: value for key, value in values.items() if _LATER.get(key, ...) != value}
 
 
 def _sources(room: Path) -> list[Path]:

@@ -33,9 +33,12 @@ def read(notebook: str, namespace: Mapping[str, Any]) -> tuple[Common, "Told"]:
     values, origins = study_files.stated(
         study_files.of_notebook(given["study"], notebook, given["run"])
     )
+    asked = values | given
+    implied = study_files.implied(notebook, asked)
+    origins = dict.fromkeys(implied, f"the weights {asked.get('weights')}") | origins
     p = validate(
         notebook,
-        study_files.defaults(notebook) | values | given,
+        study_files.defaults(notebook, asked) | asked,
         origins | dict.fromkeys(given, HERE),
     )
     changed = {key: HERE for key in given if key not in ("study", "run")}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harlib import shipped
+from harlib import HarlibError, shipped
 from harlib.run_folder import RunFolder
 from harlib.study.params import yaml_text
 from harlib.study.params.errors import nearest
@@ -41,11 +41,28 @@ def notebook_path(notebook: str) -> Path:
     return own if own.is_file() else shipped.FOLDER / "notebooks" / f"{notebook}.ipynb"
 
 
-def defaults(notebook: str) -> dict[str, Any]:
-    """The notebook's parameters where no file and no cell says anything else."""
-    fields = NOTEBOOKS[notebook].params.model_fields
+def defaults(notebook: str, stated: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """The notebook's parameters where no file and no cell says anything else.
+
+    stated: what they do say, for what follows from that.
+
+    Raises: ParamsError.
+    """
+    model = NOTEBOOKS[notebook].params
+    fields = model.model_fields
     own = {key: field.get_default() for key, field in fields.items() if not field.is_required()}
-    return {"study": "demo", "run": notebook} | own
+    return {"study": "demo", "run": notebook} | own | implied(notebook, stated or {})
+
+
+def implied(notebook: str, stated: Mapping[str, Any]) -> dict[str, Any]:
+    """What follows from the stated parameters, as published weights expect their clips.
+
+    Raises: ParamsError.
+    """
+    try:
+        return NOTEBOOKS[notebook].params.implied(stated)
+    except HarlibError as error:
+        raise ParamsError(f"key 'weights': {error}") from None
 
 
 def study_folder(study: str) -> Path:
@@ -172,7 +189,7 @@ def _load(last: Path, files: Iterable[Path], overrides: Mapping[str, Any] | None
         values[key], origins[key] = value, f"--set {key}"
     if notebook not in NOTEBOOKS:
         validate(notebook, values, origins)
-    base = defaults(notebook)
+    base = defaults(notebook, values)
     params = validate(notebook, base | values, dict.fromkeys(base, "default") | origins)
     return Run(last, notebook, values, params)
 

@@ -144,7 +144,7 @@ def _store_rows(store: ClipStore, scores: Scores, run_dir: Path) -> np.ndarray:
 def _middle_clips(store: ClipStore, run_dir: Path):
     """The middle clip of each video, as the run was scored: element i is video i of the split."""
     how = read_json(RunFolder(run_dir).metrics)["protocol"]
-    clip = ClipSpec(how["frames"], how["stride"], how["size"])
+    clip = ClipSpec(how["frames"], how["stride"], how["size"], how.get("clip_fps"))
     protocol = Protocol(how["split"], crop_scale=how.get("crop_scale"))
     return evaluation_batches(store, clip, protocol, batch=1)
 

@@ -54,7 +54,7 @@ def validation(p: Trained, store: ClipStore, frames: int, validate_split: str | 
 
 def clip_spec(p: Trained, frames: int | None = None) -> ClipSpec:
     """The clip of a run's network; `frames` for one that sees others, as on stills."""
-    return ClipSpec(frames=frames or p.frames, stride=p.stride, size=p.size)
+    return ClipSpec(frames=frames or p.frames, stride=p.stride, size=p.size, fps=p.clip_fps)
 
 
 def augmentation(p: Trained, plan) -> Augmentation:

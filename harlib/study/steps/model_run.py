@@ -12,7 +12,7 @@ from harlib.data.store import prepare as preparing
 from harlib.evaluation import metrics, naming
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
-from harlib.study.params.notebooks import C3D, FrameCNN, Trained
+from harlib.study.params.notebooks import FrameCNN, Network3D, Trained
 from harlib.study.runs import fingerprint, session
 from harlib.study.steps import begin, inputs
 from harlib.study.wording import sentences, tables
@@ -27,36 +27,27 @@ def build(p: Trained, store: ClipStore, *, frames: int | None = None):
     With published weights and frozen stages where the parameters name them.
     """
     from harlib import models
-    from harlib.models.weights import checkpoints
     from harlib.training import finetune
     from harlib.training.distributed import devices
 
-    if isinstance(p, FrameCNN):
-        options = {"backbone": p.backbone, "weights": p.weights, "width": p.width}
-    elif isinstance(p, C3D):
-        options = {"width": p.width, "dense": p.dense}
-        if p.weights:  # they were trained on differently scaled pixels
-            options["preprocessing"] = "c3d_port"
-    else:
-        options = {"width": p.width, "cardinality": p.cardinality}
-    if not isinstance(p, FrameCNN) and p.pixels == "residual":
-        options["preprocessing"] = "residual"
     with devices.scope(p.devices):
         model = models.build(
             p.model,
             len(store.categories),
             frames=frames or p.frames,
             size=p.size,
-            dropout=p.dropout,
-            **options,
+            **p.network_options(),
         )
-        if not isinstance(p, FrameCNN) and p.weights:
-            kept = checkpoints.load_published(model, p.root / p.weights)
-            new = f" but {', '.join(kept)}, new for these categories" if kept else ""
-            print(f"weights of {p.weights}: every layer is set{new}")
+        if isinstance(p, Network3D) and p.weights:
+            print(models.load_weights(model, _weights(p), categories=store.categories))
     if p.freeze_below or p.freeze_bn:
         finetune.freeze(model, p.freeze_below or None, batch_norm=p.freeze_bn)
     return model
+
+
+def _weights(p: Network3D) -> str | Path:
+    """The run's starting weights, a file or folder by its place in the project."""
+    return p.published.name if p.published else p.root / p.weights
 
 
 def network_cost(p: Trained, model, store: ClipStore) -> tables.Sentence:
@@ -87,6 +78,10 @@ def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
     """Trains to the end of the recipe, going on where an interrupted run stopped."""
     if session.kept(p):
         return _taught(model, p.run_dir)
+    if isinstance(p, Network3D) and p.weights:
+        from harlib.models.weights import load
+
+        p.folder.write_state(weights=load.identify(_weights(p), p.model))
     return _fit(p, model, plan, store, p.run_dir, session.stage(p, "training"), p.frames)
 
 
@@ -237,7 +232,17 @@ def measure(
     from harlib import models
 
     protocol = p.model_dump(
-        include={"split", "clips", "crops", "crop_scale", "frames", "stride", "size", "checkpoint"}
+        include={
+            "split",
+            "clips",
+            "crops",
+            "crop_scale",
+            "frames",
+            "stride",
+            "clip_fps",
+            "size",
+            "checkpoint",
+        }
     )
     network = {
         "name": p.model if not isinstance(p, FrameCNN) else f"{p.model} ({p.backbone})",

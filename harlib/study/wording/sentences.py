@@ -53,6 +53,12 @@ def parameters(number: int, trained: int | None = None) -> str:
     return f"{number:,} parameters{some}"
 
 
+def starting_weights(weights: Mapping[str, str]) -> str:
+    """What a run says of the weights that it started from: name, digest and licence."""
+    licence = f", licence: {weights['licence']}" if weights["licence"] else ""
+    return f"{weights['name']} (SHA-256 {weights['digest'][:12]}…{licence})"
+
+
 def cost(
     number: int, gmacs: float, clips: int, epochs: int, trained: int | None = None
 ) -> Sentence:
