@@ -3,12 +3,18 @@
 import numpy as np
 import pandas as pd
 
+from harlib.evaluation.scores import Scores
 
-def reliability(scores, bins=10):
-    """Videos binned by the score of the predicted category: `low, high, videos, confidence,
-    accuracy`, one row a bin of equal width over 0..1; empty bins have NaN.
 
-    Videos that could not be read have no score and are left out.
+def reliability(scores: Scores, bins: int = 10) -> pd.DataFrame:
+    """How right the videos are that were named with a confidence, bin by bin.
+
+    A video's bin is that of the score of its predicted category. Videos that could not be read
+    have no score and are left out.
+
+    Returns:
+        DataFrame `low, high, videos, confidence, accuracy`, one row a bin of equal width over 0..1;
+        confidence and accuracy are means over the bin's videos, NaN in an empty bin.
     """
     confidence = scores.video_scores.max(axis=1).astype(float)
     right = scores.video_scores.argmax(axis=1) == scores.label
@@ -28,7 +34,7 @@ def reliability(scores, bins=10):
     )
 
 
-def calibration_error(scores, bins=15):
+def calibration_error(scores: Scores, bins: int = 15) -> float:
     """Expected calibration error 0..1: mean over videos of |confidence - accuracy| of their bin.
 
     Reference: Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (15 bins).

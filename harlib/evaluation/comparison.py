@@ -1,6 +1,8 @@
 """Several runs on the same videos: is the difference real, and what do they know together?"""
 
 import functools
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,7 +14,7 @@ from harlib.evaluation.predict import logarithms
 from harlib.evaluation.scores import Scores
 
 
-def same_videos(a, b):
+def same_videos(a: Scores, b: Scores) -> np.ndarray:
     """Row numbers of `b`'s listed videos in the order of `a`'s: int (videos + missing,).
 
     Raises: ValueError when the two do not list the same videos with the same true categories.
@@ -39,14 +41,20 @@ def same_videos(a, b):
     return second.get_indexer(first)
 
 
-def compare(a, b, *, resamples=2000, seed=0):
+def compare(a: Scores, b: Scores, *, resamples: int = 2000, seed: int = 0) -> dict[str, Any]:
     """Paired comparison of the top-1 accuracy of two runs on the same videos.
 
-    Returns a dict: `difference` (a - b, -1..1), `low`, `high` (95 % interval: standard error by
-    paired bootstrap over groups, times Student's t for the number of groups; one group alone tells
-    nothing about others: -1, 1), `only_a`, `only_b`, `both`, `neither` (videos right), and `p`
-    (exact McNemar test, two-sided). McNemar takes videos as independent; where groups hold several
-    videos the interval is the one to trust.
+    McNemar's test takes videos as independent; where groups hold several videos the interval is the
+    one to trust.
+
+    Returns:
+        `difference` (a - b, -1..1), `low`, `high` (95 % interval: standard error by paired
+        bootstrap over groups, times Student's t for the number of groups; one group alone tells
+        nothing about others: -1, 1), `only_a`, `only_b`, `both`, `neither` (videos right), and `p`
+        (exact McNemar test, two-sided).
+
+    Raises:
+        ValueError: the runs are not of the same videos.
     """
     order = same_videos(a, b)
     right_a, right_b = right_videos(a), right_videos(b)[order]
@@ -69,7 +77,7 @@ def compare(a, b, *, resamples=2000, seed=0):
     }
 
 
-def mcnemar(only_a, only_b):
+def mcnemar(only_a: int, only_b: int) -> float:
     """Two-sided p of the exact McNemar test from the videos that only one of two runs has right.
 
     Reference: McNemar, Psychometrika 12 (1947), exact binomial form.
@@ -79,7 +87,9 @@ def mcnemar(only_a, only_b):
     return float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)
 
 
-def compare_all(runs, *, resamples=2000, seed=0):
+def compare_all(
+    runs: Mapping[str, Scores], *, resamples: int = 2000, seed: int = 0
+) -> pd.DataFrame:
     """`compare` for every pair of {name: Scores}: a table with the columns `a, b` and its keys."""
     names = list(runs)
     rows = [
@@ -90,9 +100,12 @@ def compare_all(runs, *, resamples=2000, seed=0):
     return pd.DataFrame(rows)
 
 
-def category_difference(a, b):
-    """Accuracy of `a` minus that of `b` by category, best for `a` first: `category, support,
-    a, b, difference`, fractions."""
+def category_difference(a: Scores, b: Scores) -> pd.DataFrame:
+    """Accuracy of `a` minus that of `b` by category, best for `a` first.
+
+    Returns:
+        DataFrame `category, support, a, b, difference`; support in videos, the others fractions.
+    """
     order = same_videos(a, b)
     labels = all_labels(a)
     support = np.bincount(labels, minlength=len(a.categories))
@@ -109,39 +122,47 @@ def category_difference(a, b):
     return table.reset_index(drop=True)
 
 
-def ensemble(runs, weights=None):
+def ensemble(
+    runs: Mapping[str, Scores] | Sequence[Scores], weights: Sequence[float] | None = None
+) -> Scores:
     """The weighted mean of several runs' video scores, as Scores.
 
-    runs: {name: Scores} or a list, on the same videos. weights: one a run, equal when None.
-    Views are averaged too when all runs have equally many; otherwise the ensemble has none, and
-    its clip-level accuracies are NaN. A video that one run lacks is missing in the ensemble.
+    Views are averaged too when all runs have equally many; otherwise the ensemble has none, and its
+    clip-level accuracies are NaN. A video that one run lacks is missing in the ensemble.
+
+    Args:
+        runs: {name: Scores} or a list, on the same videos.
+        weights: one a run, from 0; equal when None.
+
+    Raises:
+        ValueError: no runs, weights that do not fit them, or runs that are not of the same videos.
     """
-    runs = list(runs.values()) if isinstance(runs, dict) else list(runs)
-    weights = np.ones(len(runs)) if weights is None else np.asarray(weights, dtype=float)
-    if not runs or len(weights) != len(runs) or weights.min() < 0 or weights.sum() <= 0:
+    every = list(runs.values()) if isinstance(runs, Mapping) else list(runs)
+    share = np.ones(len(every)) if weights is None else np.asarray(weights, dtype=float)
+    if not every or len(share) != len(every) or share.min() < 0 or share.sum() <= 0:
         raise ValueError(
-            f"{len(runs)} runs and the weights {weights.tolist()}; expected at least one run and "
+            f"{len(every)} runs and the weights {share.tolist()}; expected at least one run and "
             "a weight >= 0 for each, not all 0"
         )
-    weights = weights / weights.sum()
-    first = runs[0]
+    share = share / share.sum()
+    first = every[0]
     ids = np.concatenate([first.video_id, first.missing_id])
     kept = np.ones(len(ids), bool)
     rows = []
-    for run in runs:
+    for run in every:
         row = same_videos(first, run)
         kept &= row < len(run.video_id)
         rows.append(row)
     video = sum(
-        w * run.video_scores[row[kept]] for w, run, row in zip(weights, runs, rows, strict=True)
+        w * run.video_scores[row[kept]] for w, run, row in zip(share, every, rows, strict=True)
     )
-    if len({run.view_scores.shape[1] for run in runs}) == 1:
+    if len({run.view_scores.shape[1] for run in every}) == 1:
         views = sum(
-            w * run.view_scores[row[kept]] for w, run, row in zip(weights, runs, rows, strict=True)
+            w * run.view_scores[row[kept]] for w, run, row in zip(share, every, rows, strict=True)
         )
-        logs = _mean_logs(runs, weights, rows, kept)
+        logs = _mean_logs(every, share, rows, kept)
     else:
-        views, logs = np.empty((len(video), 0, len(first.categories))), None
+        views, logs = np.empty((len(video), 0, len(first.categories))), np.empty((0, 0, 0))
     labels, groups = all_labels(first), all_groups(first)
     return Scores(
         video_id=ids[kept],
@@ -157,10 +178,12 @@ def ensemble(runs, weights=None):
     )
 
 
-def _mean_logs(runs, weights, rows, kept):
-    """Logarithms of the weighted mean of the runs' views; None where no run needs them."""
+def _mean_logs(
+    runs: list[Scores], weights: np.ndarray, rows: list[np.ndarray], kept: np.ndarray
+) -> np.ndarray:
+    """Logarithms of the weighted mean of the runs' views; empty where no run needs them."""
     if not any(run.view_logs.size for run in runs):
-        return None
+        return np.empty((0, 0, 0))
     parts = [
         (run.view_logs if run.view_logs.size else logarithms(run.view_scores))[row[kept]]
         + np.log(w)

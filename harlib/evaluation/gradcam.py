@@ -1,6 +1,10 @@
 """3D Grad-CAM: where in a clip, and when, a network saw what speaks for a category."""
 
+from __future__ import annotations
+
 import contextlib
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import cv2
 import matplotlib as mpl
@@ -8,23 +12,36 @@ import numpy as np
 
 from harlib import HarlibError
 
+if TYPE_CHECKING:
+    import keras
+
 PLACES = 5  # a map of fewer places a side points at nothing
 
 
-def gradcam(model, clip, *, label=None, layer=None):
-    """How much each place and time of a clip speaks for a category: float32 (frames, height,
-    width), 0..1, 1 at the place that speaks most; all 0 where nothing speaks for it.
-
-    model: a functional keras.Model with clips in and class scores out. clip: uint8 (frames,
-    height, width, 3), as the model takes it. label: class index; by default the one the model
-    names. layer: name of a layer with maps (batch, frames, height, width, channels); by default
-    the last that has at least 5 × 5 places.
+def gradcam(
+    model: keras.Model, clip: np.ndarray, *, label: int | None = None, layer: str | None = None
+) -> np.ndarray:
+    """How much each place and time of a clip speaks for a category.
 
     The gradient is taken of the score before the softmax where the last layer is dense.
 
-    Raises: HarlibError for a model without such maps (one that looks at single frames), and for a
-    layer that is not there.
-    Reference: Selvaraju et al., Grad-CAM, ICCV 2017; over time as well, maps averaged as there.
+    Args:
+        model: a functional keras.Model with clips in and class scores out.
+        clip: uint8 (frames, height, width, 3), as the model takes it.
+        label: class index; by default the one the model names.
+        layer: name of a layer with maps (batch, frames, height, width, channels); by default the
+            last that has at least 5 × 5 places.
+
+    Returns:
+        float32 (frames, height, width), 0..1, 1 at the place that speaks most; all 0 where nothing
+        speaks for the category.
+
+    Raises:
+        HarlibError: a model without such maps (one that looks at single frames), or a layer that is
+            not there.
+
+    Reference:
+        Selvaraju et al., Grad-CAM, ICCV 2017; over time as well, maps averaged as there.
     """
     import keras
 
@@ -33,7 +50,7 @@ def gradcam(model, clip, *, label=None, layer=None):
     inner = keras.Model(model.inputs, [chosen.output, last.input if dense else model.outputs[0]])
     frames = np.asarray(clip)[None]
 
-    def speaks(nudge):
+    def speaks(nudge: Any) -> tuple[Any, Any]:
         """The category's score with `nudge` added to the maps, and the maps."""
         with _nudged(chosen, nudge):
             seen, scores = inner([keras.ops.convert_to_tensor(frames)], training=False)
@@ -51,13 +68,13 @@ def gradcam(model, clip, *, label=None, layer=None):
 
 
 @contextlib.contextmanager
-def _nudged(layer, nudge):
+def _nudged(layer: keras.layers.Layer, nudge: Any) -> Iterator[None]:
     """Inside, `nudge` is added to what the layer gives: whose gradient is that of the maps."""
     import keras
 
     call = layer.call
 
-    def nudged(*arguments, **options):
+    def nudged(*arguments: Any, **options: Any) -> Any:
         maps = call(*arguments, **options)
         return maps + keras.ops.cast(nudge, maps.dtype)
 
@@ -68,7 +85,7 @@ def _nudged(layer, nudge):
         del layer.call
 
 
-def _gradient(function, at):
+def _gradient(function: Callable[[Any], tuple[Any, Any]], at: np.ndarray) -> list[np.ndarray]:
     """The gradient of the first thing that `function` gives, and the second: NumPy arrays."""
     import keras
 
@@ -95,10 +112,13 @@ def _gradient(function, at):
     return [keras.ops.convert_to_numpy(part) for part in found]
 
 
-def overlay(clip, heat, *, strength=0.6):
+def overlay(clip: np.ndarray, heat: np.ndarray, *, strength: float = 0.6) -> np.ndarray:
     """The clip darkened to grey with the heat laid over it: uint8 (frames, height, width, 3).
 
-    clip: uint8 (frames, height, width, 3). heat: (frames, height, width), 0..1.
+    Args:
+        clip: uint8 (frames, height, width, 3).
+        heat: (frames, height, width), 0..1.
+        strength: 0..1, how much of the clip the heat hides where it is 1.
     """
     grey = clip.mean(axis=-1, keepdims=True).repeat(3, axis=-1)
     share = strength * heat[..., None]
@@ -106,7 +126,7 @@ def overlay(clip, heat, *, strength=0.6):
     return np.clip((1 - share) * grey + share * warm, 0, 255).astype(np.uint8)
 
 
-def maps(model):
+def maps(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """{name: layer} of the layers with maps (batch, frames, height, width, channels), in order."""
     return {
         layer.name: layer
@@ -115,7 +135,7 @@ def maps(model):
     }
 
 
-def map_layer(model, name=None):
+def map_layer(model: keras.Model, name: str | None = None) -> keras.layers.Layer:
     """The layer `name`, or the last whose maps have at least 5 × 5 places.
 
     Raises: HarlibError for a model without maps over time, and for a layer that has none.
@@ -135,7 +155,7 @@ def map_layer(model, name=None):
     return found[name]
 
 
-def _grown(heat, shape):
+def _grown(heat: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Heat (frames, height, width) at the size of the clip: linear in space and in time."""
     frames, height, width = shape
     wide = np.stack([cv2.resize(one, (width, height), interpolation=cv2.INTER_LINEAR)

@@ -2,8 +2,12 @@
 
 import numpy as np
 
+from harlib.evaluation.scores import Scores
 
-def ranks(class_scores, label, logs=None):
+
+def ranks(
+    class_scores: np.ndarray, label: np.ndarray, logs: np.ndarray | None = None
+) -> np.ndarray:
     """Position of the true category in the order of the scores, 0 = first: int (..., videos).
 
     class_scores: (..., videos, classes). label: (videos,). logs: the scores' logarithms, which
@@ -21,13 +25,13 @@ def ranks(class_scores, label, logs=None):
     return ahead.sum(axis=-1)
 
 
-def right_videos(scores, k=1):
+def right_videos(scores: Scores, k: int = 1) -> np.ndarray:
     """Is the true category among the best k? bool (videos + missing,), missing ones False."""
     hit = ranks(scores.video_scores, scores.label, video_logs(scores)) < k
     return np.concatenate([hit, np.zeros(len(scores.missing_id), bool)])
 
 
-def video_logs(scores):
+def video_logs(scores: Scores) -> np.ndarray | None:
     """Logarithms of the mean over a video's views, float64 (videos, classes); None without need.
 
     Where every view's softmax is 0 in float32, so is the mean: then these still rank.
@@ -43,7 +47,7 @@ def video_logs(scores):
     return found
 
 
-def view_counts(scores, k=1):
+def view_counts(scores: Scores, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
     """(right, views) of each listed video, float (videos + missing,): its views that are right
     within the best k, and all of its views.
 
@@ -66,16 +70,16 @@ def view_counts(scores, k=1):
     )
 
 
-def _parts(count):
+def _parts(count: int) -> list[slice]:
     # 256 videos × 10 views × 600 classes in float32 are 6 MB
     return [slice(start, start + 256) for start in range(0, count, 256)]
 
 
-def all_labels(scores):
+def all_labels(scores: Scores) -> np.ndarray:
     """int (videos + missing,): the true class of every listed video."""
     return np.concatenate([scores.label, scores.missing_label])
 
 
-def all_groups(scores):
+def all_groups(scores: Scores) -> np.ndarray:
     """str (videos + missing,): the group of every listed video."""
     return np.concatenate([scores.group, scores.missing_group])

@@ -11,17 +11,23 @@ from scipy import stats
 _DRAWS = 4_000_000
 
 
-def group_sums(groups, *values):
+def group_sums(groups: np.ndarray, *values: np.ndarray) -> tuple[np.ndarray, ...]:
     """Sums of per-video values within each group.
 
-    groups: (videos,), any comparable type. values: arrays (videos,).
-    Returns: one float64 array (groups,) for each of `values`.
+    Args:
+        groups: (videos,), any comparable type.
+        values: arrays (videos,).
+
+    Returns:
+        One float64 array (groups,) for each of `values`.
     """
     _, number = np.unique(groups, return_inverse=True)
     return tuple(np.bincount(number, weights=value) for value in values)
 
 
-def resampled_means(sums, sizes, *, resamples=1000, seed=0):
+def resampled_means(
+    sums: np.ndarray, sizes: np.ndarray, *, resamples: int = 1000, seed: int = 0
+) -> np.ndarray:
     """Means after drawing groups with replacement: (resamples,), a pure function of the seed.
 
     sums, sizes: (groups,), the sum of the values and the number of videos of each group.
@@ -36,27 +42,41 @@ def resampled_means(sums, sizes, *, resamples=1000, seed=0):
     return means
 
 
-def variance_of_mean(sums, sizes, *, resamples=1000, seed=0):
+def variance_of_mean(
+    sums: np.ndarray, sizes: np.ndarray, *, resamples: int = 1000, seed: int = 0
+) -> float:
     """Bootstrap variance of the mean over groups (at least 2), arguments of `resampled_means`."""
     means = resampled_means(sums, sizes, resamples=resamples, seed=seed)
     # drawing from the sample itself understates the variance by (groups - 1) / groups
     return means.var() * len(sums) / (len(sums) - 1)
 
 
-def bootstrap_interval(right, groups=None, *, resamples=1000, seed=0, level=0.95):
+def bootstrap_interval(
+    right: np.ndarray,
+    groups: np.ndarray | None = None,
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+    level: float = 0.95,
+) -> tuple[float, float]:
     """Interval (low, high) of an accuracy, both in 0..1.
-
-    right: (videos,), 0..1 each: right or wrong, or the share of right views.
-    groups: (videos,); None = every video its own group. One group alone tells nothing about
-        others: (0.0, 1.0).
 
     The bootstrap gives the variance; Wilson's score with Student's t for the number of groups
     gives the bounds. Bare percentiles of the bootstrap are too narrow for the few videos of a
     category: of 15 videos at a true accuracy of 95 % they cover 53 % of the time, and a category
     without an error would get the interval [1, 1].
 
-    Reference: Korn and Graubard, Survey Methodology 24 (1998), the effective sample size of a
-        clustered proportion.
+    Args:
+        right: (videos,), 0..1 each: right or wrong, or the share of right views.
+        groups: (videos,); None = every video its own group. One group alone tells nothing about
+            others: (0.0, 1.0).
+
+    Returns:
+        (low, high); NaN both without a video.
+
+    Reference:
+        Korn and Graubard, Survey Methodology 24 (1998), the effective sample size of a clustered
+        proportion.
     """
     right = np.asarray(right, dtype=float)
     if not len(right):
@@ -74,7 +94,7 @@ def bootstrap_interval(right, groups=None, *, resamples=1000, seed=0, level=0.95
     return wilson(mean, effective, stats.t.ppf(0.5 + level / 2, len(sums) - 1))
 
 
-def wilson(mean, count, quantile=1.959964):
+def wilson(mean: float, count: float, quantile: float = 1.959964) -> tuple[float, float]:
     """Wilson's score interval (low, high) of a proportion `mean` seen in `count` trials."""
     square = quantile**2
     centre = (mean + square / (2 * count)) / (1 + square / count)

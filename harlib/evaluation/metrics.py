@@ -4,9 +4,12 @@ Videos that were listed but could not be read count as wrong everywhere, except 
 matrix, which has no column for them.
 """
 
+from __future__ import annotations
+
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -16,8 +19,12 @@ from harlib.evaluation import naming
 from harlib.evaluation.calibration import calibration_error
 from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs, view_counts
 from harlib.evaluation.intervals import bootstrap_interval
+from harlib.evaluation.scores import Scores
 from harlib.files import write_json
 from harlib.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import keras
 
 PROTOCOL = ("split", "clips", "crops", "frames", "stride", "size")
 MODEL = ("name", "parameters", "gmacs")
@@ -25,7 +32,7 @@ ALL_PAIRS = "all pairs"
 FIVE = 5
 
 
-def top_k(scores, k=1, *, level="video"):
+def top_k(scores: Scores, k: int = 1, *, level: str = "video") -> float:
     """Share 0..1 of videos (`level="video"`) or of single views ("clip") right within the best k.
 
     With fewer than k categories that is 1, as the definition says.
@@ -34,7 +41,7 @@ def top_k(scores, k=1, *, level="video"):
     return float(right.sum() / weight.sum())
 
 
-def mean_class(scores, *, level="video"):
+def mean_class(scores: Scores, *, level: str = "video") -> float:
     """Mean over categories of their top-1 accuracy; categories without a video are left out."""
     right, weight = _right(scores, 1, level)
     labels = all_labels(scores)
@@ -43,7 +50,7 @@ def mean_class(scores, *, level="video"):
     return float((sums[there] / sizes[there]).mean())
 
 
-def _right(scores, k, level):
+def _right(scores: Scores, k: int, level: str) -> tuple[np.ndarray, np.ndarray]:
     """What is right of each listed video, and of how much: of one video, or of its views."""
     if level == "clip":
         return view_counts(scores, k)
@@ -53,18 +60,20 @@ def _right(scores, k, level):
     return right, np.ones(len(right))
 
 
-def _top5(scores, level):
+def _top5(scores: Scores, level: str) -> float | None:
     """Top-5 accuracy; None of up to five categories, where it is 1 whatever the network says."""
     return None if len(scores.categories) <= FIVE else top_k(scores, FIVE, level=level)
 
 
-def majority(scores):
+def majority(scores: Scores) -> float:
     """Accuracy 0..1 of always naming the split's most frequent category: the least to beat."""
     labels = all_labels(scores)
     return float(np.bincount(labels).max() / len(labels))
 
 
-def per_category(scores, *, resamples=1000, seed=0):
+def per_category(
+    scores: Scores | Mapping[str, Scores], *, resamples: int = 1000, seed: int = 0
+) -> pd.DataFrame:
     """Table with one row a category: `category, support, missing, accuracy, low, high, top5`.
 
     Fractions in 0..1; low and high bound the 95 % interval of the top-1 accuracy. A category
@@ -97,13 +106,13 @@ def per_category(scores, *, resamples=1000, seed=0):
     return pd.DataFrame(rows)
 
 
-def confusion(scores):
+def confusion(scores: Scores) -> np.ndarray:
     """int (classes true, classes predicted): how many scored videos of each kind."""
     predicted = scores.video_scores.argmax(axis=1)
     return confusion_matrix(scores.label, predicted, labels=np.arange(len(scores.categories)))
 
 
-def most_confused(scores, n=10):
+def most_confused(scores: Scores, n: int = 10) -> pd.DataFrame:
     """The n most frequent confusions: `true, predicted, videos, share` (of the true category)."""
     matrix = confusion(scores)
     wrong = matrix - np.diag(np.diag(matrix))
@@ -122,15 +131,27 @@ def most_confused(scores, n=10):
     return table[table["videos"] > 0].reset_index(drop=True)
 
 
-def pair_accuracy(scores, pairs, *, resamples=1000, seed=0):
+def pair_accuracy(
+    scores: Scores | Mapping[str, Scores],
+    pairs: Sequence[tuple[str, str]],
+    *,
+    resamples: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
     """How often the true category outscores its own reverse; chance is 0.5.
 
-    pairs: (forward, backward) category names. Returns a table with one row a pair and a last row
-    "all pairs": `pair, videos, right, accuracy, low, high`. {name: Scores} gives one table with
-    the column `model` in front. Equal scores count as wrong, and so do missing videos. Without
-    pairs the table has no row.
+    Equal scores count as wrong, and so do missing videos.
 
-    Raises: ValueError when a name is no category of the scores.
+    Args:
+        pairs: (forward, backward) category names.
+
+    Returns:
+        DataFrame `pair, videos, right, accuracy, low, high`, one row a pair and a last row "all
+        pairs"; without pairs no row. {name: Scores} gives one table with the column `model` in
+        front.
+
+    Raises:
+        ValueError: a name is no category of the scores.
     """
     if isinstance(scores, Mapping):
         return _stacked(scores, pair_accuracy, pairs, resamples=resamples, seed=seed)
@@ -146,7 +167,7 @@ def pair_accuracy(scores, pairs, *, resamples=1000, seed=0):
     rows, every = [], np.zeros(len(labels), bool)
     wins = np.zeros(len(labels), bool)
 
-    def row(name, own):
+    def row(name: str, own: np.ndarray) -> dict[str, Any]:
         low, high = bootstrap_interval(wins[own], groups[own], resamples=resamples, seed=seed)
         count, right = int(own.sum()), int(wins[own].sum())
         return {
@@ -173,7 +194,7 @@ def pair_accuracy(scores, pairs, *, resamples=1000, seed=0):
     return pd.DataFrame([*rows, row(ALL_PAIRS, every)])
 
 
-def summary(scores, *, resamples=1000, seed=0):
+def summary(scores: Scores, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
     """The accuracies of metrics.json as a dict: `clip`, `video`, and what puts them in place.
 
     The clip level counts single views, each the same, also where long videos have more of them.
@@ -201,12 +222,19 @@ def summary(scores, *, resamples=1000, seed=0):
     }
 
 
-def write(run_dir, scores, protocol, model, minutes):
+def write(
+    run_dir: str | Path,
+    scores: Scores,
+    protocol: Mapping[str, Any],
+    model: Mapping[str, Any] | keras.Model,
+    minutes: float,
+) -> dict[str, Any]:
     """Writes metrics.json into `run_dir` in one step and returns what it holds.
 
-    protocol: {"split", "clips", "crops", "frames", "stride", "size"}, more keys are legal.
-    model: {"name", "parameters", "gmacs"}, more keys are legal, or a keras.Model.
-    minutes: wall time of the run.
+    Args:
+        protocol: {"split", "clips", "crops", "frames", "stride", "size"}, more keys are legal.
+        model: {"name", "parameters", "gmacs"}, more keys are legal, or a keras.Model.
+        minutes: wall time of the run.
     """
     if not isinstance(model, Mapping):
         from harlib import models  # needs Keras, which reading scores does not
@@ -227,7 +255,7 @@ def write(run_dir, scores, protocol, model, minutes):
     return metrics
 
 
-def table(run_dirs):
+def table(run_dirs: Mapping[str, str | Path] | Sequence[str | Path]) -> pd.DataFrame:
     """Table of runs from their metrics.json, one row a run, in the order given.
 
     run_dirs: {name: folder} or a list of folders, whose own names are taken. Columns: `run, model,
@@ -268,12 +296,14 @@ def table(run_dirs):
     return pd.DataFrame(rows)
 
 
-def _stacked(scores, measure, *args, **options):
+def _stacked(
+    scores: Mapping[str, Scores], measure: Callable[..., pd.DataFrame], *args: Any, **options: Any
+) -> pd.DataFrame:
     tables = {name: measure(one, *args, **options) for name, one in scores.items()}
     return pd.concat(tables, names=["model"]).reset_index("model").reset_index(drop=True)
 
 
-def _plain(value):
+def _plain(value: Any) -> Any:
     """JSON has no NaN and no NumPy: NaN becomes null."""
     if isinstance(value, Mapping):
         return {str(key): _plain(entry) for key, entry in value.items()}

@@ -1,17 +1,19 @@
 """What a run's network is, as it stands beside the run's name wherever a number does."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 
 
-def named(run, metrics):
+def named(run: str, metrics: Mapping[str, Any]) -> str:
     """``04_resnext101 (resnext3d_26, width 0.25, residual frames, 16 × 48 × 48)``."""
     return f"{run} ({network(metrics)})"
 
 
-def network(metrics):
+def network(metrics: Mapping[str, Any]) -> str:
     """The network of a run's metrics.json (as `read` gives it), its width and its input.
 
     Width and pixels are left out where a run of an earlier version does not tell them.
@@ -29,7 +31,7 @@ def network(metrics):
     return ", ".join(parts)
 
 
-def read(run_dir):
+def read(run_dir: str | Path) -> dict[str, Any]:
     """A run's metrics.json; where it does not tell the network's width and pixels, as earlier
     versions did not, its parameters do."""
     run_dir = Path(run_dir)
@@ -39,7 +41,7 @@ def read(run_dir):
     return metrics
 
 
-def options(params):
+def options(params: Mapping[str, Any]) -> dict[str, Any]:
     """`width` and `pixels` of a run's parameters, where they say something of its network."""
     found = {}
     # a backbone of keras.applications has one width

@@ -1,16 +1,24 @@
 """Clips -> a network's probabilities, batch by batch."""
 
+from __future__ import annotations
+
 import os
 from collections import deque
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harlib.data import iterate
+from harlib.data import ClipStore, iterate
 from harlib.evaluation.scores import ScoreError
 
+if TYPE_CHECKING:
+    import grain
+    import keras
 
-def network(model):
+
+def network(model: keras.Model) -> keras.Model:
     """What scores as `model` does, faster: a Keras network's folded copy, else `model` itself.
 
     The copy takes about a second to make and as much memory again as the weights.
@@ -29,7 +37,7 @@ def network(model):
     return folded
 
 
-def logged(model):
+def logged(model: keras.Model) -> keras.Model:
     """What `answers` asks: a Keras network that also gives logarithms, where that can be had."""
     if not hasattr(model, "_flatten_layers"):
         return model
@@ -38,7 +46,14 @@ def logged(model):
     return log_scores.with_logs(model) or model
 
 
-def answers(model, dataset, store, batch, start=0, threads=2):
+def answers(
+    model: keras.Model,
+    dataset: grain.MapDataset,
+    store: ClipStore,
+    batch: int,
+    start: int = 0,
+    threads: int = 2,
+) -> Iterator[tuple[np.ndarray, ...]]:
     """Yields (video int (n,), view int (n,), probabilities, logs) for the batches from `start` on.
 
     probabilities, logs: float32 (n, classes); the natural logarithms are the network's own where
@@ -62,14 +77,16 @@ def answers(model, dataset, store, batch, start=0, threads=2):
         yield video, np.asarray(element["view"]), probabilities, logs
 
 
-def computed(model, batches):
+def computed(
+    model: keras.Model, batches: Iterable[tuple[Any, np.ndarray]]
+) -> Iterator[tuple[Any, Any]]:
     """Yields (key, output) in order for batches (key, clips), `at_once(model)` being computed.
 
     Two of them need twice the memory of one.
     """
     count = at_once(model)
     with ThreadPoolExecutor(count) as pool:
-        waiting = deque()
+        waiting: deque[tuple[Any, Future]] = deque()
         for number, (key, clips) in enumerate(batches):
             if count == 1 or not number:  # the first builds the graph, in one thread
                 yield key, model.predict_on_batch(clips)
@@ -82,7 +99,7 @@ def computed(model, batches):
             yield key, output.result()
 
 
-def at_once(model):
+def at_once(model: keras.Model) -> int:
     """How many batches are computed at once: two by a Keras network with TensorFlow on a CPU.
 
     A batch alone leaves cores idle where an operation is not parallel or waits for another.
@@ -98,19 +115,19 @@ def at_once(model):
     return 1 if tf.config.list_physical_devices("GPU") else 2
 
 
-def _whole(element, batch):
+def _whole(element: dict[str, Any], batch: int) -> np.ndarray:
     """The clips of an element, the last one again and again where it has fewer than a batch."""
     clips = np.asarray(element["clips"])
     return np.concatenate([clips, np.repeat(clips[-1:], batch - len(clips), axis=0)])
 
 
-def logarithms(probabilities):
+def logarithms(probabilities: np.ndarray) -> np.ndarray:
     """Natural logarithms, float32; -inf of 0, NaN of NaN."""
     with np.errstate(divide="ignore"):
         return np.log(probabilities, dtype=np.float32)
 
 
-def _check(probabilities, store, video):
+def _check(probabilities: np.ndarray, store: ClipStore, video: np.ndarray) -> None:
     if probabilities.ndim != 2 or probabilities.shape[1] != len(store.categories):
         raise ScoreError(
             f"the model gives outputs of the shape {probabilities.shape[1:]}, "

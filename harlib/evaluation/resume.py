@@ -1,28 +1,45 @@
 """What an interrupted scoring has done, so that the next one resumes from there."""
 
+from __future__ import annotations
+
 import hashlib
 import shutil
 import time
 import zipfile
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from harlib.data import ClipStore
 from harlib.files import write_npz
 from harlib.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import keras
 
 EVERY_S = 30.0
 FIELDS = ("video", "view", "probabilities", "logs")  # of an answer
 
 
-def resumed(run_dir, key, compute, *, say=print):
+def resumed(
+    run_dir: str | Path | None,
+    key: str,
+    compute: Callable[[int], Iterable[tuple[np.ndarray, ...]]],
+    *,
+    say: Callable[[str], object] = print,
+) -> Iterator[tuple[np.ndarray, ...]]:
     """Yields the answers for all batches: those kept in `run_dir`, then the missing ones.
 
     The order, and with it every sum over the answers, is that of an undisturbed scoring. Kept
     answers of another `key` are thrown away, and `say` is told.
 
-    key: `mark` of the scoring. run_dir: None keeps nothing.
-    compute: called with the number of batches done; gives the answers for the others, tuples
-        (video int (n,), view int (n,), probabilities and logs float32 (n, classes)).
+    Args:
+        run_dir: None keeps nothing.
+        key: `mark` of the scoring; without a folder "".
+        compute: called with the number of batches done; gives the answers for the others, tuples
+            (video int (n,), view int (n,), probabilities and logs float32 (n, classes)).
     """
     folder = None if run_dir is None else RunFolder(run_dir).scoring
     done = 0
@@ -41,24 +58,24 @@ def resumed(run_dir, key, compute, *, say=print):
     try:
         for answer in compute(done):
             done += 1
-            if folder is not None:
+            if folder:
                 answers.append(answer)
                 if time.monotonic() - saved >= EVERY_S:
                     _save(folder, key, first, done, answers)
                     answers, first, saved = [], done, time.monotonic()
             yield answer
     except BaseException:  # Ctrl-C, or the reader gave up: keep the last seconds too
-        if answers:
+        if folder and answers:
             _save(folder, key, first, done, answers)
         raise
 
 
-def drop(run_dir):
+def drop(run_dir: str | Path) -> None:
     """Removes what was kept: the scores themselves are saved."""
     shutil.rmtree(RunFolder(run_dir).scoring, ignore_errors=True)
 
 
-def mark(model, store, **settings):
+def mark(model: keras.Model, store: ClipStore, **settings: Any) -> str:
     """Hex digits that change with the weights, the precision, the store and the settings."""
     digest = hashlib.sha256(repr((FIELDS, store.hash, sorted(settings.items()))).encode())
     layers = model._flatten_layers() if hasattr(model, "_flatten_layers") else ()
@@ -69,7 +86,9 @@ def mark(model, store, **settings):
     return digest.hexdigest()
 
 
-def _save(folder, key, first, end, answers):
+def _save(
+    folder: Path, key: str, first: int, end: int, answers: list[tuple[np.ndarray, ...]]
+) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "key").write_text(key)
     parts = (np.concatenate(part) for part in zip(*answers, strict=True))
@@ -78,7 +97,7 @@ def _save(folder, key, first, end, answers):
     write_npz(path, **dict(zip(FIELDS, parts, strict=True)))
 
 
-def _kept(folder, key, say):
+def _kept(folder: Path, key: str, say: Callable[[str], object]) -> list[Path]:
     """The files of kept answers in order; none, and the folder is gone, when of another key."""
     file = folder / "key"
     if not file.is_file() or file.read_text() != key:
@@ -87,11 +106,11 @@ def _kept(folder, key, say):
     return sorted(folder.glob("*.npz"))
 
 
-def _after(folder, done):
+def _after(folder: Path, done: int) -> list[Path]:
     return [path for path in folder.glob("*.npz") if int(path.stem.partition("-")[0]) >= done]
 
 
-def _read(path, done):
+def _read(path: Path, done: int) -> tuple[np.ndarray, ...] | None:
     """The answers of a file that begins with batch `done`; None of another or a damaged one."""
     if int(path.stem.partition("-")[0]) != done:
         return None

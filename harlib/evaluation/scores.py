@@ -15,12 +15,16 @@ class ScoreError(HarlibError):
     """Scores that cannot be right: views lost or counted twice, or no probabilities."""
 
 
-def _no_text():
+def _no_text() -> np.ndarray:
     return np.empty(0, dtype=str)
 
 
-def _no_labels():
+def _no_labels() -> np.ndarray:
     return np.empty(0, dtype=np.int32)
+
+
+def _no_logs() -> np.ndarray:
+    return np.empty((0, 0, 0))
 
 
 @dataclass(frozen=True)
@@ -50,13 +54,16 @@ class Scores:
     missing_id: np.ndarray = field(default_factory=_no_text)
     missing_label: np.ndarray = field(default_factory=_no_labels)
     missing_group: np.ndarray = field(default_factory=_no_text)
-    view_logs: np.ndarray | None = None
+    view_logs: np.ndarray = field(default_factory=_no_logs)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         text = ("video_id", "categories", "group", "missing_id", "missing_group")
-        kinds = dict.fromkeys(text, str) | {"label": np.int32, "missing_label": np.int32}
+        kinds: dict[str, type] = dict.fromkeys(text, str) | {
+            "label": np.int32,
+            "missing_label": np.int32,
+        }
         kinds |= dict.fromkeys(("video_scores", "view_scores", "view_logs"), np.float32)
-        if self.view_logs is None:
+        if not self.view_logs.size:
             object.__setattr__(self, "view_logs", np.empty((len(self.label), 0, 0)))
         for name, kind in kinds.items():
             array = np.asarray(getattr(self, name))
@@ -70,7 +77,7 @@ class Scores:
             object.__setattr__(self, "missing_group", self.missing_id)
         self._check()
 
-    def _check(self):
+    def _check(self) -> None:
         videos, classes = len(self.video_id), len(self.categories)
         expected = {
             "label": (videos,),
@@ -102,7 +109,7 @@ class Scores:
             video, category = keys[keys.duplicated()][0]
             raise ScoreError(f"video {video!r} of {category!r} is listed more than once")
 
-    def save(self, run_dir):
+    def save(self, run_dir: str | Path) -> None:
         """Writes `scores.npz` and `views.npz` into `run_dir`; a killed write leaves no half file.
 
         `scores.npz`: video_id, label, categories, video_scores float32 (videos, classes), group,
@@ -120,14 +127,15 @@ class Scores:
         write_npz(RunFolder(run_dir).scores, **arrays)
 
     @classmethod
-    def load(cls, run_dir):
+    def load(cls, run_dir: str | Path) -> "Scores":
         """The scores that `save` wrote; files without groups or missing videos are legal.
 
         So are views in float16, as earlier versions kept them: they rank as they did.
 
         Raises: FileNotFoundError when `run_dir` holds no scores.
         """
-        folder, arrays = RunFolder(run_dir), {}
+        folder = RunFolder(run_dir)
+        arrays: dict[str, np.ndarray] = {}
         for path in (folder.scores, folder.views):
             if not path.is_file():
                 raise FileNotFoundError(

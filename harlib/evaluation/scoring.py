@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -63,9 +64,11 @@ def score(
     position = np.full(len(store.videos), -1)
     position[rows] = np.arange(len(rows))
     total = np.zeros((len(rows), len(store.categories)))
-    seen, parts, logged_parts = [], [], []
+    places: list[np.ndarray] = []
+    parts: list[np.ndarray] = []
+    logged_parts: list[np.ndarray | None] = []
     settings = dataclasses.asdict(clip) | dataclasses.asdict(protocol) | {"batch": batch}
-    key = None if run_dir is None else resume.mark(model, store, **settings)
+    key = "" if run_dir is None else resume.mark(model, store, **settings)
     fast = logged(network(model))
     every = resume.resumed(
         run_dir, key, lambda done: answers(fast, dataset, store, batch, done, threads)
@@ -76,7 +79,7 @@ def score(
         for video, view, probabilities, logs in every:
             where = position[video]
             np.add.at(total, where, probabilities)
-            seen.append(np.stack([where, view]))
+            places.append(np.stack([where, view]))
             parts.append(probabilities)
             # most networks are never so sure, and need no second array
             lost = (probabilities < TINY) & np.isfinite(logs)
@@ -86,7 +89,7 @@ def score(
                 bar.begin(done, len(dataset))
             else:
                 bar.at(done)
-    seen = np.concatenate(seen, axis=1)
+    seen = np.concatenate(places, axis=1)
     counts = _counts(seen, videos["video_id"].to_numpy())
     scores = Scores(
         video_id=videos["video_id"].to_numpy(dtype=str),
@@ -104,7 +107,7 @@ def score(
     return scores
 
 
-def _counts(seen, video_id):
+def _counts(seen: np.ndarray, video_id: np.ndarray) -> np.ndarray:
     """How many views each video has: int (videos,). seen: videos and views of all answers.
 
     Raises: ScoreError when a view is lost or counted twice.
@@ -129,20 +132,23 @@ def _counts(seen, video_id):
     return counts
 
 
-def _all_logs(parts, logged_parts):
-    """The logarithms of all answers; None when all probabilities rank as they are."""
+def _all_logs(parts: list[np.ndarray], logged_parts: list[np.ndarray | None]) -> list[np.ndarray]:
+    """The logarithms of all answers; none when all probabilities rank as they are."""
     if all(logs is None for logs in logged_parts):
-        return None
+        return []
     return [
         logarithms(probabilities) if logs is None else logs
         for probabilities, logs in zip(parts, logged_parts, strict=True)
     ]
 
 
-def _placed(parts, seen, counts):
-    """Answers by video and view: float32 (videos, views, classes), NaN where there is no view."""
-    if parts is None:
-        return None
+def _placed(parts: list[np.ndarray], seen: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Answers by video and view: float32 (videos, views, classes), NaN where there is no view.
+
+    Without answers (videos, 0, 0).
+    """
+    if not parts:
+        return np.empty((len(counts), 0, 0), np.float32)
     placed = np.full((len(counts), counts.max(), parts[0].shape[1]), np.nan, dtype=np.float32)
     start = 0
     for part in parts:  # one by one: joined they would be held twice
@@ -152,7 +158,9 @@ def _placed(parts, seen, counts):
     return placed
 
 
-def _missing(listed, split, videos, categories):
+def _missing(
+    listed: pd.DataFrame | None, split: str, videos: pd.DataFrame, categories: Sequence[str]
+) -> dict[str, Any]:
     """The listed videos of `split` that the store lacks, as fields of Scores."""
     if listed is None:
         return {}

@@ -23,10 +23,11 @@ def sure(nats, *, logs=True, seed=0):
     logits *= nats
     exact = logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
     share = np.exp(exact).astype(np.float32)
-    given = exact if logs and (share < np.finfo(np.float32).tiny).any() else None
+    lost = (share < np.finfo(np.float32).tiny).any()
+    given = {"view_logs": exact} if logs and lost else {}
     names = [f"c{number:02d}" for number in range(CLASSES)]
     ids = [f"v{number}" for number in range(VIDEOS)]
-    return Scores(ids, label, names, share.mean(axis=1), share, view_logs=given), exact
+    return Scores(ids, label, names, share.mean(axis=1), share, **given), exact
 
 
 def wanted(exact, label, k):
