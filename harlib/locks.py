@@ -8,6 +8,7 @@ import socket
 import sys
 import time
 from pathlib import Path
+from typing import IO, Self
 
 import psutil
 
@@ -30,7 +31,7 @@ class Locked(HarlibError):
         pid: its number, 0 when it is not known; on this machine, unless `host` is another.
     """
 
-    def __init__(self, what: str, holder: dict):
+    def __init__(self, what: str, holder: dict) -> None:
         self.pid, self.host = holder.get("pid", 0), holder.get("host", "")
         who = "another process"
         if holder:
@@ -53,7 +54,7 @@ class Lock:
         Locked: another process holds it.
     """
 
-    def __init__(self, path: Path, what: str):
+    def __init__(self, path: Path, what: str) -> None:
         self.path = Path(path)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         begun = time.monotonic()
@@ -74,7 +75,7 @@ class Lock:
         handle.write(json.dumps(about))
         handle.flush()
 
-    def _taken(self):
+    def _taken(self) -> IO[str] | None:
         """The open file, locked; None when another process has it."""
         handle = open(self.path, "a+", encoding="utf-8")  # noqa: SIM115 - kept open
         try:
@@ -109,10 +110,10 @@ class Lock:
             with contextlib.suppress(PermissionError):
                 self.path.unlink(missing_ok=True)
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.release()
 
 
@@ -123,14 +124,18 @@ def sweep(path: Path) -> None:
             Lock(path, "").release()
 
 
-def _lock(handle) -> None:
-    """Raises an OSError when another process has it, or the file system has no locks."""
+def _lock(handle: IO[str]) -> None:
+    """Locks the open file for this process.
+
+    Raises:
+        OSError: another process has it, or the file system has no locks.
+    """
     if os.name == "posix":
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         return
     handle.seek(1 << 30)  # behind what is written: Windows lets nobody read what is locked
     try:
-        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)
+        msvcrt.locking(handle.fileno(), msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]  # Windows
     except PermissionError as error:  # how Windows says that another process has it
         raise BlockingIOError(*error.args) from error
 

@@ -2,7 +2,8 @@
 
 import contextlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from typing import Any, Protocol
 
 import grain
 import keras
@@ -13,7 +14,21 @@ from harlib.training.distributed import devices
 from harlib.training.recipe import Recipe
 
 
-def read(batches, start: int, stop: int, threads: int, workers: int = 0) -> Iterator[tuple]:
+class Batches(Protocol):
+    """What a training reads: at a position, clips and labels, or a dict with both."""
+
+    def __getitem__(self, position: int, /) -> Any: ...
+
+
+class Finite(Batches, Protocol):
+    """`Batches` with an end, as a validation's."""
+
+    def __len__(self) -> int: ...
+
+
+def read(
+    batches: Batches, start: int, stop: int, threads: int, workers: int = 0
+) -> Generator[tuple, None, None]:
     """Clips and labels of the positions `start` to `stop` - 1, in order.
 
     Elements are pairs, or dicts with `clips` and `label`.
@@ -40,7 +55,7 @@ def read(batches, start: int, stop: int, threads: int, workers: int = 0) -> Iter
 def validate(
     group: devices.Single,
     recipe: Recipe,
-    dataset,
+    dataset: Finite,
     classes: int,
     threads: int,
     told: Callable[[float], None] = lambda seconds: None,
@@ -49,11 +64,13 @@ def validate(
 
     told: is called with the seconds of each batch.
     """
-    loss = correct = clips = 0
+    loss, correct, clips = 0.0, 0, 0
     own = group.own(len(dataset))
     if group.processes > 1 and len(own):
-        part = isinstance(dataset, grain.MapDataset)
-        dataset = dataset[own.start :: own.step] if part else [dataset[i] for i in own]
+        if isinstance(dataset, grain.MapDataset):
+            dataset = dataset[own.start :: own.step]
+        else:
+            dataset = [dataset[i] for i in own]
     with contextlib.closing(read(dataset, 0, len(own), threads)) as source:
         began = time.monotonic()
         for batch, labels in source:

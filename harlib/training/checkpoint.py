@@ -10,6 +10,7 @@ import json
 import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -40,7 +41,7 @@ def capture(model: keras.Model) -> dict[str, np.ndarray]:
     return arrays | _generators()
 
 
-def as_numpy(variable) -> np.ndarray:
+def as_numpy(variable: keras.Variable) -> np.ndarray:
     """A Keras variable's value; of one with a copy on each device, the first device's."""
     value = variable.value
     # What MirroredStrategy makes is no tensor yet, only a holder of tensors.
@@ -86,7 +87,7 @@ class Checkpoints:
     are taken up.
     """
 
-    def __init__(self, folder: Path, fingerprint: Mapping, keep: int = 2):
+    def __init__(self, folder: Path, fingerprint: Mapping, keep: int = 2) -> None:
         if keep < 1:
             raise ValueError(
                 f"keep is the number of checkpoints that stay, from 1; received {keep}"
@@ -108,7 +109,7 @@ class Checkpoints:
         text = np.frombuffer(json.dumps(state).encode(), np.uint8)
         part = self.folder / f".part-{os.getpid()}.npz"
         with part.open("wb") as file:
-            np.savez(file, state=text, **arrays)
+            np.savez(file, state=text, **arrays)  # type: ignore[arg-type]  # not `allow_pickle`
         path = self.folder / f"step-{step:09d}-{_checksum(part)}.npz"
         files.flush(part)
         part.replace(path)
@@ -168,7 +169,7 @@ def _step(path: Path) -> int:
     return int(path.name.split("-")[1])
 
 
-def differences(then, now, name: str = "") -> list[str]:
+def differences(then: Any, now: Any, name: str = "") -> list[str]:
     """What differs between two values of JSON types, a line each: ``a.b: 1 then, 2 now``."""
     if isinstance(then, dict) and isinstance(now, dict):
         keys = [*then, *(k for k in now if k not in then)]
@@ -184,14 +185,14 @@ def differences(then, now, name: str = "") -> list[str]:
     ]
 
 
-def _short(value) -> str:
+def _short(value: Any) -> str:
     text = (
         f"{len(value)} items" if isinstance(value, dict | list) and len(value) > 8 else str(value)
     )
     return text if len(text) <= 100 else text[:97] + "..."
 
 
-def _variables(model) -> dict[str, list]:
+def _variables(model: keras.Model) -> dict[str, list]:
     optimizer = getattr(model, "optimizer", None)  # none before the model is compiled
     return {"model": model.variables, "optimizer": optimizer.variables if optimizer else []}
 
@@ -206,7 +207,7 @@ def _generators() -> dict[str, np.ndarray]:
     return {f"generator.{i}": state.numpy() for i, state in enumerate(states)}
 
 
-def _set_generators(arrays) -> None:
+def _set_generators(arrays: Mapping[str, np.ndarray]) -> None:
     """Only what was saved on PyTorch and for as many devices; elsewhere a run resumes unequal."""
     if arrays.keys() >= (now := _generators()).keys() and now:
         import torch
@@ -216,6 +217,6 @@ def _set_generators(arrays) -> None:
         torch.cuda.set_rng_state_all(states[1:])
 
 
-def _checksum(path) -> str:
+def _checksum(path: Path) -> str:
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "blake2b").hexdigest()[:16]

@@ -23,11 +23,18 @@ def first_nonfinite(model: keras.Model, arrays: Mapping[str, np.ndarray]) -> str
     return ""
 
 
-def first_layer(model: keras.Model, clips, targets) -> str:
+def first_layer(model: keras.Model, clips: np.ndarray, targets: np.ndarray) -> str:
     """The layer in which a step from finite weights first makes something that is not finite.
 
     Looks at the layers' outputs in order, then at the gradients from the loss backwards. The
-    model's weights and optimiser are spoiled by it. Returns "" when everything is finite.
+    model's weights and optimiser are spoiled by it.
+
+    Args:
+        clips: uint8 (batch, frames, height, width, 3).
+        targets: float32 (batch, classes).
+
+    Returns:
+        A sentence that names it; "" when everything is finite.
     """
     layers = [layer for layer in model.layers if not isinstance(layer, keras.layers.InputLayer)]
     probe = keras.Model(model.inputs, [layer.output for layer in layers])

@@ -2,8 +2,10 @@
 
 import dataclasses
 import math
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from types import MappingProxyType
+from typing import Any
 
 import keras
 
@@ -11,7 +13,7 @@ from harlib import models
 from harlib.training.recipe import Recipe
 
 
-def freeze(model, below=None, *, batch_norm=False):
+def freeze(model: keras.Model, below: str | None = None, *, batch_norm: bool = False) -> int:
     """Keep the layers before `below` as they are; to be called before `fit`.
 
     Args:
@@ -45,13 +47,15 @@ class FineTuning(Recipe):
     stages: str = ""
     factors: tuple[float, ...] = ()
 
-    def _make_optimizer(self, model, kernels):
+    def _make_optimizer(
+        self, model: keras.Model, kernels: list[keras.Variable]
+    ) -> keras.optimizers.Optimizer:
         optimizer = super()._make_optimizer(model, kernels)
         factors = dict(zip(self.stages.split(","), self.factors, strict=True))
         known = [stage for stage, _ in _layers(model)]
         if unknown := [stage for stage in factors if stage not in known]:
             raise ValueError(_no_stage(model, unknown[0], known))
-        optimizer.__class__ = _scaled(type(optimizer))
+        optimizer.__class__ = _scaled(optimizer.__class__)
         by_variable = {
             id(variable): factors[stage]
             for stage, layer in _layers(model)
@@ -63,7 +67,7 @@ class FineTuning(Recipe):
         return optimizer
 
 
-def slower(recipe, factors):
+def slower(recipe: Recipe, factors: Mapping[str, float]) -> FineTuning:
     """The same recipe with other learning rates in some stages.
 
     Args:
@@ -87,17 +91,21 @@ def slower(recipe, factors):
 
 
 @cache
-def _scaled(kind):
+def _scaled(kind: Any) -> Any:
     """An optimiser class that updates variables in groups of one learning rate each."""
 
     class Scaled(kind):
-        def _groups(self, variables):
-            groups = {}
+        weight_decay: float | None
+
+        def _groups(self, variables: list[keras.Variable]) -> Iterable[tuple[float, list[int]]]:
+            groups: dict[float, list[int]] = {}
             for place, variable in enumerate(variables):
                 groups.setdefault(self.factors.get(id(variable), 1.0), []).append(place)
             return groups.items()
 
-        def _backend_update_step(self, grads, trainable_variables, learning_rate):
+        def _backend_update_step(
+            self, grads: list[Any], trainable_variables: list[keras.Variable], learning_rate: Any
+        ) -> None:
             for factor, places in self._groups(trainable_variables):
                 super()._backend_update_step(
                     [grads[i] for i in places],
@@ -105,7 +113,7 @@ def _scaled(kind):
                     learning_rate * factor,
                 )
 
-        def _apply_weight_decay(self, variables):
+        def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
             decay = self.weight_decay
             for factor, places in self._groups(variables):
                 self.weight_decay = None if decay is None else decay * factor
@@ -117,7 +125,9 @@ def _scaled(kind):
     return Scaled
 
 
-def _layers(model, inside=None):
+def _layers(
+    model: keras.Model, inside: str | None = None
+) -> Iterator[tuple[str, keras.layers.Layer]]:
     """(stage, layer) in the order of computation; a nested model's layers by its own name."""
     for layer in model.layers:
         stage = models.stage(layer.name)
@@ -129,12 +139,12 @@ def _layers(model, inside=None):
             yield stage, layer
 
 
-def _position(model, layers, below):
+def _position(model: keras.Model, layers: list[tuple[str, keras.layers.Layer]], below: str) -> int:
     for position, (stage, layer) in enumerate(layers):
         if below in (stage, layer.name):
             return position
     raise ValueError(_no_stage(model, below, [stage for stage, _ in layers]))
 
 
-def _no_stage(model, name, known):
+def _no_stage(model: keras.Model, name: str, known: Iterable[str]) -> str:
     return f"{model.name} has no stage {name!r}; it has {', '.join(dict.fromkeys(known))}."

@@ -15,7 +15,7 @@ import pandas as pd
 
 from harlib.progress import Stage
 from harlib.training import precision
-from harlib.training.batches import read
+from harlib.training.batches import Batches, Finite, read
 from harlib.training.distributed import devices
 from harlib.training.divergence import TrainingDiverged
 from harlib.training.progress import table
@@ -30,13 +30,13 @@ AGREE_EVERY = 4
 
 def fit(
     model: keras.Model,
-    batches,
+    batches: Batches,
     recipe: Recipe,
     *,
     epochs: int | None = None,
     steps_per_epoch: int | None = None,
-    run_dir,
-    validation=None,
+    run_dir: str | Path,
+    validation: Finite | None = None,
     threads: int = 2,
     workers: int = 0,
     checkpoint_every_s: float = 120.0,
@@ -114,7 +114,16 @@ def _silent(line: str) -> None:
     """Says nothing."""
 
 
-def _steps(run, batches, validation, threads, workers, every, monitor, watchers) -> None:
+def _steps(
+    run: Run,
+    batches: Batches,
+    validation: Finite | None,
+    threads: int,
+    workers: int,
+    every: tuple[float, int | None],
+    monitor: str,
+    watchers: Sequence[Callable[[pd.DataFrame], None]],
+) -> None:
     """All steps from the run's own to its last, with what comes between them."""
     recipe, report = run.recipe, run.report
     checkpoint_every_s, checkpoint_every_steps = every
@@ -148,7 +157,14 @@ def _steps(run, batches, validation, threads, workers, every, monitor, watchers)
                 leave(stop, run.group, f"training: stopped after step {run.step} of {run.total}")
 
 
-def _check(model, recipe, epochs, steps_per_epoch, validation, monitor) -> None:
+def _check(
+    model: keras.Model,
+    recipe: Recipe,
+    epochs: int | None,
+    steps_per_epoch: int | None,
+    validation: Finite | None,
+    monitor: str,
+) -> None:
     for name, given in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
         if given not in (None, getattr(recipe, name)):
             raise ValueError(

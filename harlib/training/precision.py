@@ -1,6 +1,8 @@
 """The precision of arithmetic: one call sets it, one checks what a model makes of it."""
 
 import functools
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -13,7 +15,7 @@ POLICIES = ("float32", "mixed_bfloat16", "mixed_float16", "auto")
 _BF16_CAPABILITY = (8, 0)
 
 
-def use(policy):
+def use(policy: str) -> str:
     """Set Keras' global policy, before a model is built.
 
     Args:
@@ -35,14 +37,14 @@ def use(policy):
     return policy
 
 
-def has_bfloat16():
+def has_bfloat16() -> bool:
     """Whether the device computes bfloat16 in hardware (slower than float32 where not)."""
     capability = _gpu_capability()
     return machine.has_bfloat16() if capability is None else capability >= _BF16_CAPABILITY
 
 
 @functools.cache
-def missing(policy):
+def missing(policy: str) -> str:
     """A line that says what this device lacks to train in `policy`; "" where it lacks nothing.
 
     A tiny convolution, batch norm and pool are trained for the answer, once per process.
@@ -61,7 +63,7 @@ def missing(policy):
     return ""
 
 
-def slow():
+def slow() -> list[str]:
     """Lines about what makes training slow on this device and can be mended, under the policy set.
 
     Without a GPU: bfloat16 that the CPU has no instructions for, and TensorFlow without oneDNN.
@@ -79,7 +81,7 @@ def slow():
     return [line for line in lines if line]
 
 
-def check(model):
+def check(model: keras.Model) -> pd.DataFrame:
     """Confirm that what must be float32 is float32 under the model's policy.
 
     Returns:
@@ -112,7 +114,7 @@ def check(model):
     return table.value_counts(sort=False).rename("layers").reset_index()
 
 
-def _layers(model):
+def _layers(model: keras.Model) -> Iterator[keras.layers.Layer]:
     """Layers that compute, those of nested models too."""
     for layer in model.layers:
         if isinstance(layer, keras.Model):
@@ -121,11 +123,11 @@ def _layers(model):
             yield layer
 
 
-def _is_float(dtype):
+def _is_float(dtype: Any) -> bool:
     return "float" in str(dtype)
 
 
-def _gpu_capability():
+def _gpu_capability() -> tuple[int, int] | None:
     """(major, minor) of the first NVIDIA GPU the backend sees, or None."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
@@ -134,18 +136,22 @@ def _gpu_capability():
         gpus = tf.config.list_physical_devices("GPU")
         if not gpus:
             return None
-        return tuple(tf.config.experimental.get_device_details(gpus[0])["compute_capability"])
+        major, minor = tf.config.experimental.get_device_details(gpus[0])["compute_capability"]
+        return major, minor
     if backend == "jax":
         import jax
 
         capability = getattr(jax.devices()[0], "compute_capability", None)
-        return None if capability is None else tuple(map(int, str(capability).split(".")))
+        if capability is None:
+            return None
+        major, minor = str(capability).split(".")
+        return int(major), int(minor)
     import torch
 
     return torch.cuda.get_device_capability() if torch.cuda.is_available() else None
 
 
-def _train_a_little(dtype):
+def _train_a_little(dtype: str) -> None:
     """One gradient of a small network's operations in `dtype`, on the CPU by Keras' backend.
 
     Raises:
@@ -154,7 +160,7 @@ def _train_a_little(dtype):
     clips = np.ones((1, 4, 4, 4, 2), "float32")
     kernel = np.ones((3, 3, 3, 2, 2), "float32")
 
-    def loss(clips, kernel):
+    def loss(clips: Any, kernel: Any) -> Any:
         x = keras.ops.conv(keras.ops.cast(clips, dtype), keras.ops.cast(kernel, dtype))
         x = keras.ops.max_pool(keras.ops.relu(x), (2, 2, 2), (2, 2, 2))
         return keras.ops.sum(keras.ops.cast(x, "float32"))

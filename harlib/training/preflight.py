@@ -4,18 +4,19 @@ import contextlib
 import math
 import random
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 
-from harlib.data import Audit, unknown_groups
+from harlib.data import Audit, ClipStore, unknown_groups
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
 from harlib.text import duration
 from harlib.training import resources
-from harlib.training.batches import read, validate
+from harlib.training.batches import Batches, Finite, read, validate
 from harlib.training.checkpoint import capture, newest_step, restore_model
 from harlib.training.distributed import devices
 from harlib.training.progress import tree_memory
@@ -25,7 +26,7 @@ from harlib.training.recipe import Recipe
 _RATE = 1e-3
 
 
-def labels(store, train_split: str, validate_split: str = "") -> pd.DataFrame:
+def labels(store: ClipStore, train_split: str, validate_split: str = "") -> pd.DataFrame:
     """The audit of a store's labels: a row a check, `check, found, verdict`.
 
     Verdicts: "ok", "look" (may be meant) and "stop" (the result would mean nothing): categories
@@ -86,11 +87,11 @@ def _leak(shared: int, count: int) -> str:
 
 def check(
     model: keras.Model,
-    batches,
+    batches: Batches,
     recipe: Recipe,
     *,
-    run_dir,
-    validation=None,
+    run_dir: Path,
+    validation: Finite | None = None,
     threads: int = 2,
     workers: int = 0,
     keep: int = 2,
@@ -116,8 +117,7 @@ def check(
             trial.learn(next(source), steps, seconds)
         memory = tree_memory()
         on_device = resources.device_memory()
-        sizes = [sum(a.nbytes for n, a in capture(model).items() if n.startswith(part))
-                 for part in ("model", "optimizer")]  # fmt: skip
+        sizes = _sizes(model)
         load_s = _loading(batches, threads, workers, seconds=min(seconds, 3.0))
         validate_s = _validating(group, recipe, validation, classes)
     rows = [trial.first_loss(), trial.overfitted()]
@@ -143,7 +143,9 @@ def check(
 class _Trial:
     """The attempt to learn one batch by heart."""
 
-    def __init__(self, group, recipe, classes, stage):
+    def __init__(
+        self, group: devices.Single, recipe: Recipe, classes: int, stage: Stage | None
+    ) -> None:
         self.group, self.classes, self.stage = group, classes, stage
         length = recipe.steps_per_epoch, recipe.epochs
         # The average's memory is the recipe's; it changes nothing here.
@@ -152,7 +154,7 @@ class _Trial:
         self.losses: list[float] = []
         self.accuracy = 0.0
 
-    def learn(self, batch, steps, seconds):
+    def learn(self, batch: tuple[np.ndarray, np.ndarray], steps: int, seconds: float) -> None:
         clips, given = batch
         targets = self.recipe.targets(given, self.classes)
         self.clips, times = len(targets), []
@@ -199,7 +201,7 @@ class _Trial:
 
 
 @contextlib.contextmanager
-def same_random():
+def same_random() -> Iterator[None]:
     """Inside, random numbers may be drawn; afterwards the states are as before."""
     states = random.getstate(), np.random.get_state()
     try:
@@ -210,7 +212,7 @@ def same_random():
 
 
 @contextlib.contextmanager
-def _untouched(model):
+def _untouched(model: keras.Model) -> Iterator[None]:
     """Inside, the model may be trained; afterwards all of it is as before.
 
     Not a copy: it would need the memory twice, and making one draws from Python's generator.
@@ -234,7 +236,7 @@ def _untouched(model):
         restore_model(model, before)
 
 
-def _loading(batches, threads, workers, seconds) -> float:
+def _loading(batches: Batches, threads: int, workers: int, seconds: float) -> float:
     """Seconds between two batches when nobody computes; the first ones start the readers."""
     ahead = 2 * max(1, workers or threads)
     with contextlib.closing(read(batches, 1, 10**6, threads, workers)) as source:
@@ -247,7 +249,9 @@ def _loading(batches, threads, workers, seconds) -> float:
         return (time.monotonic() - start) / count
 
 
-def _validating(group, recipe, validation, classes) -> float:
+def _validating(
+    group: devices.Single, recipe: Recipe, validation: Finite | None, classes: int
+) -> float:
     """Seconds of a validation, from its first batches."""
     if validation is None:
         return 0.0
@@ -259,5 +263,14 @@ def _validating(group, recipe, validation, classes) -> float:
     return (time.monotonic() - start) / count * len(validation)
 
 
-def _table(rows) -> pd.DataFrame:
+def _sizes(model: keras.Model) -> tuple[int, int]:
+    """Bytes of the weights, and of the optimiser's state."""
+    sizes = {"model": 0, "optimizer": 0}
+    for name, array in capture(model).items():
+        for part in sizes:
+            sizes[part] += array.nbytes * name.startswith(part)
+    return sizes["model"], sizes["optimizer"]
+
+
+def _table(rows: list[tuple]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["check", "found", "verdict"])

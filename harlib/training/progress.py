@@ -20,7 +20,7 @@ class Progress:
 
     def __init__(
         self, run_dir: Path, epochs: int, steps_per_epoch: int, report: Callable, stage: Stage
-    ):
+    ) -> None:
         self.run_dir = Path(run_dir)
         self.epochs = epochs
         self.steps_per_epoch = steps_per_epoch

@@ -8,6 +8,7 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from numbers import Real
+from typing import Any
 
 import keras
 import numpy as np
@@ -55,7 +56,7 @@ class Recipe:
     accumulate: int = 1  # batches whose gradients are averaged into one update
     class_weight: tuple[float, ...] = ()  # weight of a video's loss by class index
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _check(self)
 
     def start(self) -> dict:
@@ -136,7 +137,9 @@ class Recipe:
         )
         model.optimizer.build(model.trainable_variables)
 
-    def _make_optimizer(self, model, kernels):
+    def _make_optimizer(
+        self, model: keras.Model, kernels: list[keras.Variable]
+    ) -> keras.optimizers.Optimizer:
         options = {
             "learning_rate": self.lr_at(0),
             "global_clipnorm": self.clip_norm or None,
@@ -155,7 +158,7 @@ class Recipe:
         )
         return optimizer
 
-    def targets(self, labels, classes: int) -> np.ndarray:
+    def targets(self, labels: np.ndarray, classes: int) -> np.ndarray:
         """float32 (batch, classes) from int labels (batch,) or from shares (batch, classes).
 
         Raises:
@@ -229,13 +232,13 @@ class Recipe:
         )
 
 
-def _plain(value) -> str:
+def _plain(value: Any) -> str:
     if isinstance(value, tuple) and len(value) > 4:
         return f"{len(value)} numbers from {min(value):.3g} to {max(value):.3g}"
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
-def _number(value) -> bool:
+def _number(value: object) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
 
 

@@ -1,6 +1,8 @@
 """Training recipes by name, each with its source."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -77,7 +79,7 @@ def names() -> list[str]:
     return list(_RECIPES)
 
 
-def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides) -> Recipe:
+def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides: Any) -> Recipe:
     """The recipe `name` for a run of `epochs` epochs; `overrides` replace its numbers.
 
     A recipe that has `mix` wants batches so blended: ``training_batches(..., mix=recipe.mix or
@@ -92,7 +94,7 @@ def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides) -> Recip
     for key in overrides:
         if key not in fields:
             raise ValueError(f"recipe {name} has no number {key!r}{_nearest(key, fields)}")
-    values = dict(_RECIPES[name])
+    values: dict[str, Any] = dict(_RECIPES[name])
     if name == "tran-sgd":
         quarters = {max(1, round(epochs * q / 4)) for q in (1, 2, 3)}
         values["drop_epochs"] = tuple(sorted(q for q in quarters if q < epochs))
@@ -103,7 +105,7 @@ def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides) -> Recip
     return Recipe(name=name, steps_per_epoch=steps_per_epoch, epochs=epochs, **values)
 
 
-def balanced_weights(labels, classes: int) -> tuple[float, ...]:
+def balanced_weights(labels: np.ndarray, classes: int) -> tuple[float, ...]:
     """Weights by which every category counts the same in the loss, with mean 1 over the videos.
 
     Args:
@@ -118,6 +120,6 @@ def balanced_weights(labels, classes: int) -> tuple[float, ...]:
     return tuple((len(labels) / (classes * counts)).tolist())
 
 
-def _nearest(word, known) -> str:
+def _nearest(word: str, known: Iterable[str]) -> str:
     found = near(word, known)
     return f"; nearest: {found!r}" if found else f"; known: {', '.join(known)}"

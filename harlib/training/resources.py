@@ -2,12 +2,15 @@
 
 import shutil
 import subprocess
+from pathlib import Path
 
 import keras
 import psutil
 
 
-def rows(memory, on_device, sizes, run_dir, keep) -> list[tuple]:
+def rows(
+    memory: int, on_device: tuple[int, int] | None, sizes: tuple[int, int], run_dir: Path, keep: int
+) -> list[tuple]:
     """Rows `check, found, verdict` about memory and disk; all sizes in bytes.
 
     Args:

@@ -3,6 +3,9 @@
 import contextlib
 import math
 import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,16 +15,27 @@ from harlib.progress import Stage
 from harlib.run_folder import RunFolder
 from harlib.text import duration
 from harlib.training import precision
-from harlib.training.batches import read, validate
+from harlib.training.batches import Batches, Finite, read, validate
 from harlib.training.checkpoint import Checkpoints, as_numpy, capture, restore
+from harlib.training.distributed import devices
 from harlib.training.divergence import TrainingDiverged, advice, first_layer, first_nonfinite
 from harlib.training.progress import Progress, tree_memory
+from harlib.training.recipe import Recipe
 
 
 class Run:
     """The state of one run: what a checkpoint holds, and the moves that change it."""
 
-    def __init__(self, group, recipe, run_dir, identity, keep, report, stage=None):
+    def __init__(
+        self,
+        group: devices.Single,
+        recipe: Recipe,
+        run_dir: Path,
+        identity: Mapping | None,
+        keep: int,
+        report: Callable[[str], None],
+        stage: Stage | None = None,
+    ) -> None:
         self.group, self.model = group, (model := group.model)
         self.recipe, self.run_dir, self.report = recipe, run_dir, report
         self.classes = model.output_shape[-1]
@@ -93,7 +107,7 @@ class Run:
         self.checkpoints.save(self.step, arrays, state)
         self.progress.saved(time.monotonic() - began)
 
-    def train(self, clips, labels, began: float, waited: float) -> None:
+    def train(self, clips: np.ndarray, labels: np.ndarray, began: float, waited: float) -> None:
         """One step; `began`: when its batch was asked for; `waited`: seconds until it came."""
         lr = self.recipe.lr_at(self.step, self.schedule)
         if lr != self.sums["lr"]:
@@ -127,12 +141,14 @@ class Run:
         if self.group.process == 0:
             self.progress.step(self.step, sums["loss"] / sums["clips"], seconds)
 
-    def explain(self, batches, error: TrainingDiverged) -> TrainingDiverged:
+    def explain(self, batches: Batches, error: TrainingDiverged) -> TrainingDiverged:
         """`error` with the layer where it began, found by training again from the checkpoint."""
         failed = self.step
         if self.group.processes > 1 or failed == 0:
             return error  # the other processes are waiting inside their step
-        arrays, state = self.checkpoints.load(self.report)
+        if (newest := self.checkpoints.load(self.report)) is None:
+            return error
+        arrays, state = newest
         again = failed - state["step"]
         self.report(f"diverged; training the last {again} steps again to find the layer")
         restore(self.model, arrays)
@@ -153,7 +169,7 @@ class Run:
                 break
         return TrainingDiverged(f"{error}; at step {step + 1} {found}") if found else error
 
-    def end_epoch(self, validation, monitor, threads) -> None:
+    def end_epoch(self, validation: Finite | None, monitor: str, threads: int) -> None:
         """Validate, write the row, move the schedule, keep the best."""
         sums, began = self.sums, time.monotonic()
         row = {
@@ -210,7 +226,7 @@ class Run:
         return {"clips": 0, "loss": 0.0, "correct": 0.0, "seconds": 0.0, "waited": 0.0, "lr": None}
 
     @contextlib.contextmanager
-    def _averaged(self):
+    def _averaged(self) -> Iterator[None]:
         """Inside, the model has the weights' moving average if the recipe keeps one."""
         weights = self.model.trainable_variables if self.recipe.ema else []
         own = [_copy(w) for w in weights]
@@ -221,7 +237,7 @@ class Run:
             for weight, value in zip(weights, own, strict=True):
                 weight.assign(value)
 
-    def _take_average(self):
+    def _take_average(self) -> None:
         """Put the weights' moving average, if there is one, into the model."""
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
         if self.recipe.ema:
@@ -229,7 +245,7 @@ class Run:
             for weight in self.model.trainable_variables:
                 weight.assign(_copy(weight))
 
-    def _keep_best(self, monitor, row):
+    def _keep_best(self, monitor: str, row: dict[str, Any]) -> None:
         gain = [row["val_accuracy"], -row["val_loss"]]  # of equal accuracies, the lower loss
         gain = gain if monitor == "val_accuracy" else gain[1:]
         if self.best is None or gain > self.best:
@@ -238,11 +254,11 @@ class Run:
                 _save(self.model, RunFolder(self.run_dir).best_model)
 
 
-def _copy(weight) -> np.ndarray:
+def _copy(weight: keras.Variable) -> np.ndarray:
     return np.array(as_numpy(weight))
 
 
-def _save(model, path) -> None:
+def _save(model: keras.Model, path: Path) -> None:
     # The same layers in a model that was never compiled: no optimiser, a third of Adam's size.
     bare = keras.Model(model.inputs, model.outputs, name=model.name)
     with appearing(path, suffix=path.suffix) as part:  # by which Keras chooses the format

@@ -6,6 +6,7 @@ A watcher is called after every epoch with the history so far (the table that `f
 import base64
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import pandas as pd
@@ -21,7 +22,7 @@ class TensorBoard:
         ValueError: on another backend than TensorFlow, whose writer this is.
     """
 
-    def __init__(self, folder):
+    def __init__(self, folder: Path) -> None:
         if keras.backend.backend() != "tensorflow":
             raise ValueError(
                 "TensorBoard's logs need the TensorFlow backend, this is "
@@ -29,7 +30,7 @@ class TensorBoard:
             )
         self.folder = Path(folder)
         self._written: int | None = None
-        self._writer = None
+        self._writer: Any = None
 
     def __call__(self, history: pd.DataFrame) -> None:
         import tensorflow as tf
@@ -58,7 +59,7 @@ class LiveCurves:
     next cell draws the whole run.
     """
 
-    def __init__(self, draw: Callable[[pd.DataFrame], bytes], epochs: int):
+    def __init__(self, draw: Callable[[pd.DataFrame], bytes], epochs: int) -> None:
         self.draw, self.epochs = draw, epochs
         self._handle = None
 

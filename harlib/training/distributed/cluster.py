@@ -7,7 +7,7 @@ found in what Slurm, Kubernetes or Open MPI tell their processes.
 import contextlib
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from harlib import HarlibError
@@ -29,7 +29,7 @@ class Cluster:
     processes: int
     process: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         host, _, port = self.coordinator.rpartition(":")
         if not host or not port.isdigit() or not 0 < int(port) < 65_535:
             raise ClusterError(f"the coordinator is HOST:PORT; received {self.coordinator!r}")
@@ -76,7 +76,7 @@ def find(environ: Mapping[str, str] | None = None) -> Cluster:
     return Cluster(found["coordinator"], int(found["processes"]), int(found["process"]))
 
 
-def _slurm(environ) -> dict[str, str]:
+def _slurm(environ: Mapping[str, str]) -> dict[str, str]:
     """Of a task that srun started."""
     if "SLURM_PROCID" not in environ:
         return {}
@@ -86,13 +86,13 @@ def _slurm(environ) -> dict[str, str]:
     return place | ({"coordinator": first_node(nodes)} if nodes else {})
 
 
-def _kubernetes(environ) -> dict[str, str]:
+def _kubernetes(environ: Mapping[str, str]) -> dict[str, str]:
     """Of a pod of a Job with `completionMode: Indexed`."""
     index = environ.get("JOB_COMPLETION_INDEX")
     return {} if index is None else {"process": index}
 
 
-def _open_mpi(environ) -> dict[str, str]:
+def _open_mpi(environ: Mapping[str, str]) -> dict[str, str]:
     """Of a process that mpirun started."""
     if "OMPI_COMM_WORLD_RANK" not in environ:
         return {}
@@ -111,23 +111,26 @@ def _open_mpi(environ) -> dict[str, str]:
 
 def first_node(nodes: str) -> str:
     """The first host of Slurm's compact list: ``gpu[03-05,9],login`` is ``gpu03``."""
-    name, bracket, rest = re.match(r"([^,\[]*)(\[?)(.*)", nodes).groups()
-    return name + re.match(r"[0-9]*", rest).group() + _suffix(rest) if bracket else name
+    hosts, bracket, rest = nodes.partition("[")
+    if not bracket or "," in hosts:
+        return hosts.partition(",")[0]
+    digits = rest[: len(rest) - len(rest.lstrip("0123456789"))]
+    return hosts + digits + _suffix(rest)
 
 
-def _suffix(rest) -> str:
+def _suffix(rest: str) -> str:
     """What follows the bracket within the first name: ``03-05]-ib,login`` -> ``-ib``."""
-    return re.match(r"[^,]*", rest.partition("]")[2]).group()
+    return rest.partition("]")[2].partition(",")[0]
 
 
-def _port(environ) -> int:
+def _port(environ: Mapping[str, str]) -> int:
     """The same for all processes of a job, another one for another job on the same machines."""
     job = environ.get("SLURM_JOB_ID", "0")
     return PORT + 2 * (int(job) % 1000) if job.isdigit() else PORT
 
 
 @contextlib.contextmanager
-def join(place: Cluster, wait_s: float = 300.0):
+def join(place: Cluster, wait_s: float = 300.0) -> Iterator[Peers]:
     """Be one of the processes: inside, JAX sees the devices of all of them.
 
     To be entered before anything computes. When a process dies, the others say its name and end

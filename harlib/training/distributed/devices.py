@@ -6,6 +6,8 @@ processes, on one machine or many: JAX, after `training.cluster.join`. The batch
 """
 
 import contextlib
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -45,7 +47,7 @@ def prepare(count: int) -> None:
 
 
 @contextlib.contextmanager
-def scope(count: int):
+def scope(count: int) -> Iterator[None]:
     """Build a model in it, and `fit` trains that model on `count` devices of this machine.
 
     GPUs where there are any, else the CPU's logical devices. 1 changes nothing.
@@ -71,7 +73,7 @@ def scope(count: int):
 
 
 @contextlib.contextmanager
-def all_processes():
+def all_processes() -> Iterator[None]:
     """Build a model in it, and `fit` trains that model on every device of every process (JAX)."""
     with _data_parallel(keras.distribution.list_devices()).scope():
         yield
@@ -94,13 +96,13 @@ def meet(where: str) -> None:
         multihost_utils.sync_global_devices(where)
 
 
-def _first(names, count) -> list[str]:
+def _first(names: list[str], count: int) -> list[str]:
     if count > len(names):
         raise ValueError(f"devices={count}, but there are {len(names)}: {', '.join(names)}")
     return names[:count]
 
 
-def _data_parallel(names):
+def _data_parallel(names: list[str]) -> keras.distribution.DataParallel:
     return keras.distribution.DataParallel(devices=names, auto_shard_dataset=False)
 
 
@@ -127,10 +129,10 @@ class Single:
     replicas = processes = 1
     process = 0
 
-    def __init__(self, model: keras.Model):
+    def __init__(self, model: keras.Model) -> None:
         self.model = model
 
-    def scope(self):
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
         """What has to surround every use of the model."""
         return contextlib.nullcontext()
 
@@ -153,11 +155,11 @@ class Single:
             "clips; the learning rate is the recipe's own, not scaled with them"
         )
 
-    def train(self, clips, targets, weights) -> dict:
+    def train(self, clips: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> dict:
         """One step on this process' part of a batch; loss and metrics of the whole batch."""
         return self.model.train_on_batch(clips, targets, sample_weight=weights, return_dict=True)
 
-    def predict(self, clips) -> np.ndarray:
+    def predict(self, clips: np.ndarray) -> np.ndarray:
         """Scores of `clips`, which need not be many enough for every device."""
         return self.model.predict_on_batch(clips)
 
@@ -165,7 +167,7 @@ class Single:
         """Which of `count` pieces of work, all alike, are this process'."""
         return range(self.process, count, self.processes)
 
-    def total(self, values) -> np.ndarray:
+    def total(self, values: np.ndarray | Sequence[float]) -> np.ndarray:
         """The sums of the processes' `values` (float64), the same in all of them."""
         return np.asarray(values, np.float64)
 
@@ -176,22 +178,22 @@ class Single:
 class Mirrored(Single):
     """TensorFlow's copies of a model on the devices of this machine."""
 
-    def __init__(self, model):
+    def __init__(self, model: keras.Model) -> None:
         super().__init__(model)
         self.strategy = model.distribute_strategy
         self.replicas = self.strategy.num_replicas_in_sync
-        self._forward = None
+        self._forward: Any = None
 
-    def scope(self):
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
         return self.strategy.scope()
 
-    def train(self, clips, targets, weights) -> dict:
+    def train(self, clips: np.ndarray, targets: np.ndarray, weights: np.ndarray | None) -> dict:
         # Keras builds its metrics from the shapes of a batch, which a batch in parts does not tell.
         self.model._symbolic_build(data_batch=(clips, targets, weights))
         parts = [None if a is None else self._parts(a) for a in (clips, targets, weights)]
         return self.model.train_on_batch(*parts[:2], sample_weight=parts[2], return_dict=True)
 
-    def predict(self, clips) -> np.ndarray:
+    def predict(self, clips: np.ndarray) -> np.ndarray:
         import tensorflow as tf
 
         if self._forward is None:  # Keras' own predict would give each device the whole batch
@@ -201,7 +203,7 @@ class Mirrored(Single):
         scores = self.strategy.experimental_local_results(self._forward(self._parts(padded)))
         return np.concatenate([part.numpy() for part in scores])[:count]
 
-    def _parts(self, array):
+    def _parts(self, array: np.ndarray) -> Any:
         import tensorflow as tf
 
         parts = np.split(np.asarray(array), self.replicas)
@@ -213,7 +215,7 @@ class Mirrored(Single):
 class Parallel(Single):
     """JAX devices, of one process or of several."""
 
-    def __init__(self, model, holders):
+    def __init__(self, model: keras.Model, holders: set[Any]) -> None:
         import jax
 
         super().__init__(model)
@@ -226,11 +228,12 @@ class Parallel(Single):
                 f"the model lives on devices of {len({d.process_index for d in ordered})} of "
                 f"{self.processes} processes: build it in devices.all_processes()"
             )
-        self._forward = self._zeros = None
+        self._forward: Any = None
+        self._zeros: Any = None
         if self.processes > 1:
             model.reset_metrics = self._reset_metrics
 
-    def scope(self):
+    def scope(self) -> contextlib.AbstractContextManager[Any]:
         return self._distribution.scope()
 
     def _reset_metrics(self) -> None:
@@ -247,7 +250,7 @@ class Parallel(Single):
         for variable, zero in zip(self.model.metrics_variables, self._zeros(), strict=True):
             variable.assign(zero)
 
-    def predict(self, clips) -> np.ndarray:
+    def predict(self, clips: np.ndarray) -> np.ndarray:
         if self.processes == 1:
             padded, count = _padded(clips, self.replicas)
             return np.asarray(self.model.predict_on_batch(padded))[:count]
@@ -267,7 +270,7 @@ class Parallel(Single):
         with _without_distribution():
             return np.asarray(self._forward(*own, clips))
 
-    def total(self, values) -> np.ndarray:
+    def total(self, values: np.ndarray | Sequence[float]) -> np.ndarray:
         values = np.asarray(values, np.float64)
         if self.processes == 1:
             return values
@@ -282,7 +285,7 @@ class Parallel(Single):
 
 
 @contextlib.contextmanager
-def _without_distribution():
+def _without_distribution() -> Iterator[None]:
     before = keras.distribution.distribution()
     keras.distribution.set_distribution(None)
     try:
@@ -291,7 +294,7 @@ def _without_distribution():
         keras.distribution.set_distribution(before)
 
 
-def _padded(clips, multiple) -> tuple[np.ndarray, int]:
+def _padded(clips: np.ndarray, multiple: int) -> tuple[np.ndarray, int]:
     """`clips` with its last one repeated to a multiple, and how many there were."""
     count = len(clips)
     return np.concatenate([clips, np.repeat(clips[-1:], -count % multiple, 0)]), count

@@ -32,7 +32,9 @@ class Peers:
         TimeoutError: not all processes came within `wait_s` seconds; the message names them.
     """
 
-    def __init__(self, host: str, port: int, processes: int, process: int, wait_s: float = 300.0):
+    def __init__(
+        self, host: str, port: int, processes: int, process: int, wait_s: float = 300.0
+    ) -> None:
         self.process = process
         self.names = {process: f"process {process} ({socket.gethostname()}, pid {os.getpid()})"}
         self._over = threading.Event()
@@ -55,7 +57,7 @@ class Peers:
             threading.Thread(target=self._listen, args=(number, link), daemon=True).start()
         threading.Thread(target=self._beat, args=(parent,), daemon=True).start()
 
-    def _accept(self, host, port, processes, deadline):
+    def _accept(self, host: str, port: int, processes: int, deadline: float) -> None:
         with socket.create_server((host, port)) as server:
             while len(self._links) < processes - 1:
                 server.settimeout(max(0.1, deadline - time.monotonic()))
@@ -68,16 +70,17 @@ class Peers:
                 link.settimeout(_GREETING_S)
                 try:
                     name = _line(link)
-                    number = int(_GREETING.fullmatch(name).group(1))
+                    greeting = _GREETING.fullmatch(name)
+                    number = int(greeting[1]) if greeting else 0
                     if not 0 < number < processes or number in self._links:
                         raise ValueError(name)
                     link.sendall(f"{self.names[0]}\n".encode())
-                except (OSError, ValueError, AttributeError):  # none of ours
+                except (OSError, ValueError):  # none of ours
                     link.close()
                     continue
                 self._links[number], self.names[number] = link, name
 
-    def _beat(self, parent):
+    def _beat(self, parent: int) -> None:
         while not self._over.wait(BEAT_S):
             # A launcher that was killed cannot stop its processes: they end themselves.
             if os.environ.get("HARLIB_LAUNCHER") == str(parent) and os.getppid() != parent:
@@ -85,11 +88,11 @@ class Peers:
             for link in self._links.values():
                 self._send(link, b".")
 
-    def _send(self, link, message):
+    def _send(self, link: socket.socket, message: bytes) -> None:
         with contextlib.suppress(OSError), self._lock:  # a broken link is the listener's to tell
             link.sendall(message)
 
-    def _listen(self, number, link):
+    def _listen(self, number: int, link: socket.socket) -> None:
         """Beats are dots; a line tells that the peer leaves as planned, or that another died."""
         text = b""
         while not self._over.is_set():
@@ -111,14 +114,14 @@ class Peers:
                 if self.process:  # process 0 is the last to leave
                     self._over.set()
 
-    def _lost(self, number, how):
+    def _lost(self, number: int, how: str) -> None:
         message = f"{self.names[number]} {how}"
         for other, link in self._links.items():
             if other != number:
                 self._send(link, message.replace(".", "·").encode() + b"\n")
         self._end(message)
 
-    def _end(self, message):
+    def _end(self, message: str) -> None:
         # Not an exception: the main thread may be inside a step that never ends.
         line = f"{message}; training stops here and resumes from its last checkpoint when started"
         print(f"{self.names[self.process]}: {line} again", file=sys.stderr, flush=True)
@@ -158,7 +161,7 @@ class Peers:
         os._exit(code if isinstance(code, int) else 1)
 
 
-def _connect(host, port, deadline, who) -> socket.socket:
+def _connect(host: str, port: int, deadline: float, who: str) -> socket.socket:
     while True:
         try:
             return socket.create_connection((host, port), timeout=10)
@@ -169,7 +172,7 @@ def _connect(host, port, deadline, who) -> socket.socket:
             time.sleep(0.2)
 
 
-def _line(link) -> str:
+def _line(link: socket.socket) -> str:
     text = b""
     while not text.endswith(b"\n"):
         got = link.recv(1)
