@@ -1,7 +1,11 @@
 """A network drawn from its own description: a block a stage, from the clip to the scores."""
 
+import itertools
 import re
+from typing import Any
 
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch
 
 from harlib.figures.style import PALETTE, QUIET, describe, new_axes, short, styled
@@ -14,12 +18,14 @@ _QUIET_LAYERS = ("dropout", "flatten", "shortcut", "_pad")
 
 
 @styled
-def network(table, *, title=None, ax=None):
+def network(table: pd.DataFrame, *, title: str | None = None, ax: Axes | None = None) -> Axes:
     """The stages of a network from left to right: layers, output shape, parameters.
 
-    table: `models.describe(model)`: `stage, layer, kernel, output, parameters`, a row a layer.
     Repeated blocks (`stage3_block7_…`) are drawn once, with their number. The bar under a block is
     its share of all parameters.
+
+    Args:
+        table: `models.describe(model)`: `stage, layer, kernel, output, parameters`, a row a layer.
     """
     blocks = _blocks(table)
     total = max(int(table["parameters"].sum()), 1)
@@ -44,7 +50,7 @@ def network(table, *, title=None, ax=None):
     return describe(ax, f"The network of {quantity(total)} parameters, block by block: {said}.")
 
 
-def _draw(ax, block, left, top, total):
+def _draw(ax: Axes, block: dict[str, Any], left: float, top: float, total: int) -> None:
     share = block["parameters"] / total
     face = {"input": "#F3F4F6", "head": "#FDF1DC"}.get(block["kind"], "#E3F0F8")
     ax.add_patch(
@@ -109,7 +115,7 @@ def _draw(ax, block, left, top, total):
     ax.text(middle, top - 0.87, text, ha="center", va="center", fontsize=8.5, color="#333333")
 
 
-def _blocks(table):
+def _blocks(table: pd.DataFrame) -> list[dict[str, Any]]:
     """Dicts `name, kind, note, lines, output, parameters`, one a block of the drawing."""
     stage = _stages(table)
     blocks = []
@@ -134,7 +140,7 @@ def _blocks(table):
     return blocks
 
 
-def _stages(table):
+def _stages(table: pd.DataFrame) -> list[str]:
     """The stage of each row; a borrowed backbone, all "head", is cut by the size of its maps."""
     stage = []
     for name, output in zip(table["stage"], table["output"], strict=True):
@@ -143,7 +149,7 @@ def _stages(table):
     return stage
 
 
-def _lines(rows, kind, in_block):
+def _lines(rows: pd.DataFrame, kind: str, in_block: bool) -> list[str]:
     lines = []
     for layer, kernel in zip(rows["layer"], rows["kernel"], strict=True):
         if any(word in layer for word in _QUIET_LAYERS):
@@ -171,19 +177,14 @@ def _lines(rows, kind, in_block):
     return _folded(lines)
 
 
-def _folded(lines):
+def _folded(lines: list[str]) -> list[str]:
     """Equal neighbours become one line with their number; a long list is cut and counted."""
-    folded = []
-    for line in lines:
-        if folded and folded[-1][0] == line:
-            folded[-1][1] += 1
-        else:
-            folded.append([line, 1])
-    text = [line if count == 1 else f"{line}  ×{count}" for line, count in folded]
+    runs = [(line, len(list(equal))) for line, equal in itertools.groupby(lines)]
+    text = [line if count == 1 else f"{line}  ×{count}" for line, count in runs]
     if len(text) > _LINES:
         text = [f"{len(lines)} layers", *text[: _LINES - 3], "…", text[-1]]
     return text
 
 
-def _signs(text):
+def _signs(text: object) -> str:
     return re.sub(r"(?<=\d)x(?=\d)", "×", str(text)).replace("?", "any ")

@@ -1,18 +1,25 @@
 """The few axes that bars and dots share."""
 
+from collections.abc import Iterable, Sequence
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 
 from harlib.figures.style import short
 
 
-def whiskers(ax, rows, low, high, color):
+def whiskers(ax: Axes, rows: Any, low: Any, high: Any, color: str) -> None:
     """Intervals from low to high, lying on rows."""
     low, high = np.asarray(low, float), np.asarray(high, float)
     ax.hlines(rows, low, high, color=color, lw=1.6)
     ax.plot(np.stack([low, high]), np.stack([rows, rows]), "|", color=color, ms=6)
 
 
-def named(ax, rows, names, escaped=False):
+def named(
+    ax: Axes, rows: Sequence[float] | np.ndarray, names: Iterable[str], escaped: bool = False
+) -> None:
     """Rows from the top down with names at the left; `escaped`: the names are ready to draw."""
     ax.set_yticks(rows, [name if escaped else short(name) for name in names])
     ax.set_ylim(len(rows) - 0.4, -0.6)
@@ -20,7 +27,7 @@ def named(ax, rows, names, escaped=False):
     ax.tick_params(axis="y", length=0)
 
 
-def share_axis(ax, label, right=1.02):
+def share_axis(ax: Axes, label: str, right: float = 1.02) -> None:
     """A horizontal axis of fractions 0..1, read as per cent."""
     ax.set_xlim(0, right)
     ax.set_xticks(np.linspace(0, 1, 6))
@@ -28,7 +35,7 @@ def share_axis(ax, label, right=1.02):
     ax.set_xlabel(label)
 
 
-def legend_below(ax, columns=4):
+def legend_below(ax: Axes, columns: int = 4) -> None:
     """A legend under a figure of our own; inside the axes where they share a figure."""
     handles, labels = ax.get_legend_handles_labels()
     if handles and ax.get_legend() is None and len(ax.figure.axes) == 1:
@@ -38,7 +45,7 @@ def legend_below(ax, columns=4):
         ax.legend(handles, labels, loc="lower right")
 
 
-def in_percent(*axes):
+def in_percent(*axes: Axis) -> None:
     """Fractions 0..1 on an axis read as per cent."""
     for axis in axes:
         axis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")

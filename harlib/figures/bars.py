@@ -1,9 +1,11 @@
 """Bars: the accuracy of runs, differences, and how much is in the data."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from harlib.figures.axes import in_percent, legend_below, named, share_axis, whiskers
@@ -23,11 +25,12 @@ from harlib.text import percent, quantity
 
 
 @styled
-def accuracy_bars(table, *, ax=None):
+def accuracy_bars(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Top-1 accuracy of runs: bars with 95 % intervals for videos, a diamond for single clips.
 
-    table: `metrics.table(run_dirs)`, at least `run, video_top1, low, high`; `clip_top1` and
-    `majority` (the line of always naming the most frequent category) are drawn when there.
+    Args:
+        table: `metrics.table(run_dirs)`, at least `run, video_top1, low, high`; `clip_top1` and
+            `majority` (the line of always naming the most frequent category) are drawn when there.
     """
     ax = ax or new_axes(8.2, 1.5 + 0.5 * len(table))
     rows = np.arange(len(table))
@@ -83,11 +86,12 @@ def accuracy_bars(table, *, ax=None):
 
 
 @styled
-def accuracy_compute(table, *, x="gmacs", ax=None):
+def accuracy_compute(table: pd.DataFrame, *, x: str = "gmacs", ax: Axes | None = None) -> Axes:
     """Video top-1 with intervals against what it costs, on a logarithmic axis.
 
-    table: `metrics.table(run_dirs)`. x: "gmacs" (of one video: GMACs of a clip × views),
-    "minutes" or "parameters".
+    Args:
+        table: `metrics.table(run_dirs)`.
+        x: "gmacs" (of one video: GMACs of a clip × views), "minutes" or "parameters".
     """
     units = {
         "gmacs": "GMACs a video (one clip × views)",
@@ -132,10 +136,14 @@ def accuracy_compute(table, *, x="gmacs", ax=None):
 
 
 @styled
-def category_difference(table, *, names=("a", "b"), n=12, ax=None):
+def category_difference(
+    table: pd.DataFrame, *, names: tuple[str, str] = ("a", "b"), n: int = 12, ax: Axes | None = None
+) -> Axes:
     """Where one model beats another: the n categories with the largest difference on each side.
 
-    table: `comparison.category_difference(a, b)`; names: what to call a and b.
+    Args:
+        table: `comparison.category_difference(a, b)`.
+        names: what to call a and b.
     """
     if len(table) > 2 * n:
         table = pd.concat([table.iloc[:n], table.iloc[-n:]])
@@ -161,11 +169,13 @@ def category_difference(table, *, names=("a", "b"), n=12, ax=None):
 
 
 @styled
-def category_counts(table, *, ax=None):
+def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """How many videos each category has in each split.
 
-    table: one row a video with `category, split` (`Catalog.frame`, `ClipStore.videos`). Above 60
-    categories the sorted counts without names.
+    Above 60 categories the sorted counts without names.
+
+    Args:
+        table: one row a video with `category, split` (`Catalog.frame`, `ClipStore.videos`).
     """
     counts = pd.crosstab(table["category"], table["split"])
     counts = counts[[name for name in ("train", "val", "test") if name in counts]]
@@ -177,7 +187,7 @@ def category_counts(table, *, ax=None):
     for number, split in enumerate(counts):
         values = counts[split].to_numpy()
         label = f"{split} ({values.sum():,} videos)"
-        options = {"color": PALETTE[number], "label": label}
+        options: dict[str, Any] = {"color": PALETTE[number], "label": label}
         if many:
             ax.bar(places, values, bottom=start, width=1.0, **options)
         else:
@@ -205,10 +215,11 @@ def category_counts(table, *, ax=None):
 
 
 @styled
-def store_sizes(table, *, ax=None):
+def store_sizes(table: Mapping[str, float] | pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Sizes on disk side by side, the smallest marked with how many times smaller it is.
 
-    table: {name: bytes}, or a table with `name, bytes`.
+    Args:
+        table: {name: bytes}, or a table with `name, bytes`.
     """
     sizes = (
         dict(table)

@@ -3,6 +3,7 @@
 import base64
 import html
 import io
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
@@ -13,11 +14,14 @@ LIMIT = 1_500_000  # bytes of one strip: a page of five stays well below 8 MB
 QUALITIES = (70, 45, 25, 10)
 
 
-def animation(clip, *, fps, height=112, quality=70):
+def animation(clip: np.ndarray, *, fps: float, height: int = 112, quality: int = 70) -> bytes:
     """A clip as an endless animated WebP, as bytes.
 
-    clip: uint8 (frames, height, width, 3) RGB. fps: frames per second at which it plays.
-    height: pixels of the picture. quality: 1..100 of the lossy compression.
+    Args:
+        clip: uint8 (frames, height, width, 3) RGB.
+        fps: frames per second at which it plays.
+        height: pixels of the picture.
+        quality: 1..100 of the lossy compression.
     """
     if clip.ndim != 4 or clip.shape[-1] != 3 or clip.dtype != np.uint8 or not len(clip):
         raise ValueError(
@@ -34,14 +38,26 @@ def animation(clip, *, fps, height=112, quality=70):
     return buffer.getvalue()
 
 
-def strip(clips, titles, *, fps, name, height=112, limit=LIMIT):
+def strip(
+    clips: Sequence[np.ndarray],
+    titles: Sequence[str],
+    *,
+    fps: float | Sequence[float],
+    name: str,
+    height: int = 112,
+    limit: int = LIMIT,
+) -> str:
     """HTML of several videos side by side in a closed fold: they move once a reader opens it.
 
-    titles: one a clip, shown below it and used as its alt text. fps: one number, or one a clip.
-    name: what the fold is called. limit: bytes of all pictures; a lower quality is taken until
-    they fit.
+    Args:
+        clips: uint8 arrays (frames, height, width, 3) RGB.
+        titles: one a clip, shown below it and used as its alt text.
+        fps: one number, or one a clip.
+        name: what the fold is called.
+        limit: bytes of all pictures; a lower quality is taken until they fit.
 
-    Raises: ValueError when even the lowest quality is larger.
+    Raises:
+        ValueError: even the lowest quality is larger.
     """
     clips, titles = list(clips), [str(title) for title in titles]
     if not clips or len(clips) != len(titles):
@@ -72,6 +88,14 @@ def strip(clips, titles, *, fps, name, height=112, limit=LIMIT):
     )
 
 
-def show_strip(clips, titles, *, fps, name, height=112, limit=LIMIT):
+def show_strip(
+    clips: Sequence[np.ndarray],
+    titles: Sequence[str],
+    *,
+    fps: float | Sequence[float],
+    name: str,
+    height: int = 112,
+    limit: int = LIMIT,
+) -> None:
     """Displays a `strip` in the notebook."""
     display(HTML(strip(clips, titles, fps=fps, name=name, height=height, limit=limit)))

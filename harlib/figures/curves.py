@@ -1,8 +1,11 @@
 """Curves: learning, the learning rate's schedule, calibration."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from harlib.figures.axes import in_percent, legend_below
@@ -20,7 +23,7 @@ from harlib.figures.style import (
 from harlib.text import percent
 
 
-def best_epoch(history):
+def best_epoch(history: pd.DataFrame) -> pd.Series | None:
     """The row of the best epoch: highest val_accuracy, else lowest val_loss, else None."""
     for column, sign in (("val_accuracy", 1), ("val_loss", -1)):
         if column in history and history[column].notna().any():
@@ -29,11 +32,18 @@ def best_epoch(history):
 
 
 @styled
-def learning_curves(history, *, ax=None):
+def learning_curves(
+    history: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: np.ndarray | None = None
+) -> np.ndarray:
     """Loss and accuracy of training and validation by epoch, with the best epoch marked.
 
-    history: table with `epoch, loss, accuracy` and, where there was validation, `val_loss,
-    val_accuracy`; or {run: table}, one colour a run. ax: two axes. Returns both axes.
+    Args:
+        history: table with `epoch, loss, accuracy` and, where there was validation, `val_loss,
+            val_accuracy`; or {run: table}, one colour a run.
+        ax: two axes.
+
+    Returns:
+        Both axes.
     """
     axes = np.asarray(new_axes(9.6, 3.9, 1, 2) if ax is None else ax)
     several = isinstance(history, Mapping)
@@ -65,7 +75,15 @@ def learning_curves(history, *, ax=None):
     return describe(axes, "Learning curves. " + " ".join(said))
 
 
-def _curve(panel, table, column, color, name, several, best):
+def _curve(
+    panel: Axes,
+    table: pd.DataFrame,
+    column: str,
+    color: str,
+    name: str,
+    several: bool,
+    best: pd.Series | None,
+) -> None:
     prefix = f"{short(name)}: " if several else ""
     marker = "o" if len(table) < 3 else None
     panel.plot(
@@ -99,7 +117,7 @@ def _curve(panel, table, column, color, name, several, best):
         )
 
 
-def _learning_text(name, table, best):
+def _learning_text(name: str, table: pd.DataFrame, best: pd.Series | None) -> str:
     lead = f"{name}: " if name else ""
     last = table.iloc[-1]
     text = (
@@ -115,11 +133,19 @@ def _learning_text(name, table, best):
 
 
 @styled
-def schedule(recipe, *, steps=None, steps_per_epoch=None, ax=None):
+def schedule(
+    recipe: Any,
+    *,
+    steps: int | None = None,
+    steps_per_epoch: int | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """The learning rate over training, as planned (a plateau rule may lower it sooner).
 
-    recipe: has `lr_at(step)`, or is such a function. steps, steps_per_epoch: taken from the recipe
-    (`epochs * steps_per_epoch`) when not given.
+    Args:
+        recipe: has `lr_at(step)`, or is such a function.
+        steps: of the training; by default the recipe's (`epochs * steps_per_epoch`).
+        steps_per_epoch: by default the recipe's.
     """
     rate = getattr(recipe, "lr_at", recipe)
     steps_per_epoch = steps_per_epoch or getattr(recipe, "steps_per_epoch", None)
@@ -161,11 +187,17 @@ def schedule(recipe, *, steps=None, steps_per_epoch=None, ax=None):
 
 
 @styled
-def reliability(table, *, error=None, ax=None):
+def reliability(
+    table: pd.DataFrame | Mapping[str, pd.DataFrame],
+    *,
+    error: float | Mapping[str, float] | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """How often a model is right when it says how sure it is; on the diagonal it knows.
 
-    table: `calibration.reliability(scores)`, or {model: table}. error: the calibration error, or
-    {model: error}, for the legend.
+    Args:
+        table: `calibration.reliability(scores)`, or {model: table}.
+        error: the calibration error, or {model: error}, for the legend.
     """
     tables = dict(table) if isinstance(table, Mapping) else {"": table}
     errors = error if isinstance(error, Mapping) else {"": error}

@@ -1,9 +1,11 @@
 """Dots with intervals: accuracy by category and by reversed pair, of one model or several."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 
 from harlib.evaluation.metrics import ALL_PAIRS
 from harlib.figures.axes import in_percent, legend_below, named, share_axis, whiskers
@@ -22,12 +24,18 @@ from harlib.text import percent
 
 
 @styled
-def per_category(table, *, ax=None):
+def per_category(table: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: Any = None) -> Any:
     """Accuracy of each category with its 95 % interval, best first.
 
-    table: `metrics.per_category(scores)` (`category, support, accuracy, low, high`), with a
-    column `model`, or {model: table}, for several. Above 60 categories: the sorted curve, and
-    beside it the best and the worst; returns both axes then (ax: two axes).
+    Above 60 categories: the sorted curve, and beside it the best and the worst.
+
+    Args:
+        table: `metrics.per_category(scores)` (`category, support, accuracy, low, high`), with a
+            column `model`, or {model: table}, for several.
+        ax: axes; above 60 categories two of them.
+
+    Returns:
+        The axes; above 60 categories both.
     """
     tables = _by_model(table)
     first = next(iter(tables.values()))
@@ -56,10 +64,11 @@ def per_category(table, *, ax=None):
 
 
 @styled
-def pairs(table, *, ax=None):
+def pairs(table: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: Axes | None = None) -> Axes:
     """How often a category outscores its own reverse, pair by pair; chance is 50 %.
 
-    table: `metrics.pair_accuracy(scores, pairs)`, with a column `model`, or {model: table}.
+    Args:
+        table: `metrics.pair_accuracy(scores, pairs)`, with a column `model`, or {model: table}.
     """
     tables = _by_model(table)
     order = list(dict.fromkeys(name for one in tables.values() for name in one["pair"]))
@@ -82,13 +91,13 @@ def pairs(table, *, ax=None):
     )
 
 
-def _pair_label(name):
+def _pair_label(name: str) -> str:
     """One line where it fits, else one a category."""
     halves = [short(half, 40) for half in str(name).split(" / ")]
     return (" / " if sum(map(len, halves)) < 40 else " /\n").join(halves)
 
 
-def _no_pairs(ax):
+def _no_pairs(ax: Axes | None) -> Axes:
     text = "These categories hold no two actions that are each other's reverse."
     ax = ax or new_axes(8.6, 0.9)
     ax.axis("off")
@@ -96,7 +105,7 @@ def _no_pairs(ax):
     return describe(ax, text)
 
 
-def _by_model(table):
+def _by_model(table: pd.DataFrame | Mapping[str, pd.DataFrame]) -> dict[str, pd.DataFrame]:
     if isinstance(table, Mapping):
         return dict(table)
     if "model" in table:
@@ -104,7 +113,13 @@ def _by_model(table):
     return {"": table}
 
 
-def _dots(ax, tables, key, order, labels=None):
+def _dots(
+    ax: Axes,
+    tables: Mapping[str, pd.DataFrame],
+    key: str,
+    order: Sequence[str],
+    labels: Mapping[str, str] | None = None,
+) -> None:
     rows = np.arange(len(order))
     for number, (name, one) in enumerate(tables.items()):
         color = PALETTE[number % len(PALETTE)]
@@ -123,7 +138,7 @@ def _dots(ax, tables, key, order, labels=None):
     share_axis(ax, "top-1 accuracy (95 % interval)")
 
 
-def _ranked(ax, tables):
+def _ranked(ax: Axes, tables: Mapping[str, pd.DataFrame]) -> None:
     for number, (name, one) in enumerate(tables.items()):
         own = one.dropna(subset=["accuracy"]).sort_values("accuracy", ascending=False)
         rank, color = np.arange(1, len(own) + 1), PALETTE[number % len(PALETTE)]

@@ -1,6 +1,10 @@
 """Confusion matrices that stay readable from 3 to 600 categories."""
 
+from collections.abc import Sequence
+
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from scipy.cluster import hierarchy
 
@@ -11,11 +15,23 @@ NUMBERS = 30  # up to this number of categories the cells carry their numbers
 
 
 @styled
-def confusion(matrix, categories, *, clustered=None, title=None, ax=None):
+def confusion(
+    matrix: np.ndarray,
+    categories: Sequence[str],
+    *,
+    clustered: bool | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """Rows: the true category; columns: the predicted one; shade: share of the row's videos.
 
-    matrix: int (classes true, classes predicted). Right answers are blue, wrong ones orange.
-    clustered: order categories so that confused ones are neighbours; None = above 12 categories.
+    Right answers are blue, wrong ones orange.
+
+    Args:
+        matrix: int (classes true, classes predicted).
+        categories: names by class index.
+        clustered: order categories so that confused ones are neighbours; None = above 12
+            categories.
     """
     matrix = np.asarray(matrix)
     classes = len(matrix)
@@ -26,7 +42,7 @@ def confusion(matrix, categories, *, clustered=None, title=None, ax=None):
         )
     clustered = classes > 12 if clustered is None else clustered
     order = cluster_order(matrix) if clustered else np.arange(classes)
-    names = [short(categories[index], 26) for index in order]
+    names = [short(categories[int(index)], 26) for index in order]
     share = matrix[np.ix_(order, order)] / np.maximum(matrix.sum(axis=1)[order], 1)[:, None]
     if ax is None:
         side = min(max(3.6 + 0.3 * classes, 5.0), 10.5) if classes <= LISTED else 8.0
@@ -41,7 +57,7 @@ def confusion(matrix, categories, *, clustered=None, title=None, ax=None):
     return describe(ax, _text(matrix, categories))
 
 
-def _cells(ax, share, names):
+def _cells(ax: Axes, share: np.ndarray, names: Sequence[str]) -> None:
     classes = len(names)
     right = np.eye(classes, dtype=bool)
     ax.grid(False)
@@ -84,7 +100,7 @@ def _cells(ax, share, names):
         )
 
 
-def _raster(ax, share):
+def _raster(ax: Axes, share: np.ndarray) -> None:
     ax.grid(False)
     # the power lifts confusions of a few per cent out of the white
     image = ax.imshow(share, cmap="Blues", norm=PowerNorm(0.4, 0, 1), interpolation="nearest")
@@ -95,7 +111,7 @@ def _raster(ax, share):
     ax.set_xlabel(f"predicted category ({len(share)}, same order)")
 
 
-def _text(matrix, categories):
+def _text(matrix: np.ndarray, categories: Sequence[str]) -> str:
     total, right = matrix.sum(), np.trace(matrix)
     wrong = matrix - np.diag(np.diag(matrix))
     text = (
@@ -111,7 +127,7 @@ def _text(matrix, categories):
     return text
 
 
-def cluster_order(matrix):
+def cluster_order(matrix: np.ndarray) -> np.ndarray:
     """Class indices ordered so that categories that are confused stand side by side: (classes,)."""
     classes = len(matrix)
     if classes < 3:
@@ -125,8 +141,12 @@ def cluster_order(matrix):
 
 
 @styled
-def top_confusions(table, *, ax=None):
-    """The most frequent confusions as bars. table: `metrics.most_confused(scores)`."""
+def top_confusions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+    """The most frequent confusions as bars.
+
+    Args:
+        table: `metrics.most_confused(scores)`.
+    """
     ax = ax or new_axes(8.6, 0.9 + 0.34 * max(len(table), 1))
     labels = [
         f"{short(true, 27)}  →  {short(predicted, 27)}"
@@ -153,7 +173,7 @@ def top_confusions(table, *, ax=None):
         xlabel="videos (share of the true category)",
     )
     ax.margins(x=0.18)
-    ax.xaxis.get_major_locator().set_params(integer=True)
+    ax.locator_params(axis="x", integer=True)
     if not len(table):
         return describe(ax, "No video was confused with another category.")
     first = table.iloc[0]

@@ -1,7 +1,10 @@
 """Contact sheets: rows of a clip's frames, evenly spaced over its time."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
+from matplotlib.axes import Axes
 
 from harlib.figures.style import QUIET, describe, new_axes, short, styled
 
@@ -11,17 +14,30 @@ _WIDTH = 880  # pixels of a row at most: on a page, a wider figure would shrink 
 
 @styled
 def contact_sheet(
-    clips, titles=None, *, frames=8, height=96, colors=None, fps=None, title=None, ax=None
-):
+    clips: Sequence[np.ndarray],
+    titles: Sequence[str] | None = None,
+    *,
+    frames: int = 8,
+    height: int = 96,
+    colors: Sequence[str] | None = None,
+    fps: float | None = None,
+    title: str | None = None,
+    ax: Axes | None = None,
+) -> Axes:
     """A row a clip: `frames` evenly spaced frames, first and last among them, titles at the left.
 
-    clips: uint8 arrays (frames, height, width, 3) RGB; their sizes and lengths may differ.
-    titles: one a clip. height: pixels of a tile, less where a row would be wider than a page;
-    tiles are as wide as the widest clip needs.
-    colors: one a clip, of its title (such as right and wrong answers). fps: of the clips, to print
-    the time they span. title: of the whole sheet.
+    Tiles are as wide as the widest clip needs.
 
-    Raises: ValueError for no clips, a clip of another shape or kind, or too few titles.
+    Args:
+        clips: uint8 arrays (frames, height, width, 3) RGB; their sizes and lengths may differ.
+        titles: one a clip.
+        height: pixels of a tile, less where a row would be wider than a page.
+        colors: one a clip, of its title (such as right and wrong answers).
+        fps: frames per second of the clips, to print the time they span.
+        title: of the whole sheet.
+
+    Raises:
+        ValueError: no clips, a clip of another shape or kind, or too few titles.
     """
     clips = list(clips)
     titles = [""] * len(clips) if titles is None else list(titles)
@@ -49,7 +65,8 @@ def contact_sheet(
         # one pixel of the sheet is one of the PNG at 110 dots an inch; the titles take the rest
         ax = new_axes(sheet.shape[1] / 110 + 2.2, sheet.shape[0] / 110 + 0.35)
     ax.imshow(sheet, interpolation="antialiased")
-    ax.figure.photographs = True  # keep their colours in the PNG
+    # keep their colours in the PNG
+    ax.figure.photographs = True  # type: ignore[union-attr]  # our mark
     ax.grid(False)
     ax.set_title(_lines(title or "", 80))
     ax.spines[:].set_visible(False)
@@ -67,7 +84,7 @@ def contact_sheet(
     )
 
 
-def _fit(frame, height, width):
+def _fit(frame: np.ndarray, height: int, width: int) -> np.ndarray:
     """uint8 (height, width, 3): the frame scaled to fit, white beside it."""
     factor = min(height / frame.shape[0], width / frame.shape[1])
     size = (max(1, round(frame.shape[1] * factor)), max(1, round(frame.shape[0] * factor)))
@@ -79,6 +96,6 @@ def _fit(frame, height, width):
     return tile
 
 
-def _lines(title, most):
+def _lines(title: object, most: int) -> str:
     """Keeps a title's own line breaks; each line is cut to `most` characters."""
     return "\n".join(short(line, most) for line in str(title).split("\n"))

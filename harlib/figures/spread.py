@@ -1,6 +1,8 @@
 """How far the seeds of a training lie apart."""
 
 import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
 
 from harlib.figures.axes import named, share_axis
 from harlib.figures.style import PALETTE, describe, new_axes, styled
@@ -8,10 +10,11 @@ from harlib.text import percent
 
 
 @styled
-def seed_spread(table, *, ax=None):
+def seed_spread(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """One dot a training, a bar at each variant's mean, a line over its range.
 
-    table: `variant, seed, video_top1` a training, fractions in 0..1; the first variant on top.
+    Args:
+        table: `variant, seed, video_top1` a training, fractions in 0..1; the first variant on top.
     """
     order = list(dict.fromkeys(table["variant"]))
     ax = ax or new_axes(8.2, 1.3 + 0.42 * len(order))

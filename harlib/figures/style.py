@@ -6,9 +6,12 @@ Figures are made without pyplot, so that none stays open and no notebook shows o
 import base64
 import functools
 import io
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib as mpl
 import numpy as np
+from cycler import cycler
 from IPython.display import display
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -39,7 +42,7 @@ _INSTALLED = {font.name for font in fontManager.ttflist}
 FONTS = [name for name in _FONTS if name in _INSTALLED]
 _BOX = "□"  # stands for a character that none of the fonts has
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "figure.facecolor": "white",  # opaque: readable on a dark page
     "savefig.facecolor": "white",
     "font.family": FONTS,
@@ -67,59 +70,69 @@ STYLE = {
     "legend.fontsize": 9.5,
     "lines.linewidth": 2.0,
     "image.cmap": "Blues",
-    "axes.prop_cycle": mpl.cycler(color=PALETTE),
+    "axes.prop_cycle": cycler(color=PALETTE),
 }
 
 
-def style():
+def style() -> None:
     """Gives a notebook's own matplotlib figures the look of these; ours have it without."""
     mpl.rcParams.update(STYLE)
 
 
-def styled(figure_function):
+Parameters = ParamSpec("Parameters")
+Drawn = TypeVar("Drawn")
+
+
+def styled(figure_function: Callable[Parameters, Drawn]) -> Callable[Parameters, Drawn]:
     """Decorator: the function draws in this style whatever the caller's settings are."""
 
     @functools.wraps(figure_function)
-    def drawn(*args, **options):
+    def drawn(*args: Parameters.args, **options: Parameters.kwargs) -> Drawn:
         with mpl.rc_context(STYLE):
             return figure_function(*args, **options)
 
     return drawn
 
 
-def new_axes(width, height, rows=1, columns=1, **options):
+def new_axes(width: float, height: float, rows: int = 1, columns: int = 1, **options: Any) -> Any:
     """Axes on a new figure of width × height inches; an array of axes for several."""
     figure = Figure(figsize=(width, height), layout="constrained", dpi=DPI)
     FigureCanvasAgg(figure)
     return figure.subplots(rows, columns, **options)
 
 
-def figure_of(drawn):
-    """The figure of what a figure function returned: a figure, axes, or an array of axes."""
+def figure_of(drawn: Any) -> Figure:
+    """The figure of what a figure function returned: a figure, axes, or an array of axes.
+
+    Raises:
+        TypeError: it is none of these.
+    """
     if isinstance(drawn, Figure):
         return drawn
     if isinstance(drawn, Axes):
-        return drawn.figure
+        return drawn.figure  # type: ignore[return-value]  # no function here makes subfigures
     if isinstance(drawn, np.ndarray) and drawn.size:
         return drawn.flat[0].figure
     raise TypeError(f"expected a figure, axes or an array of axes, received {type(drawn).__name__}")
 
 
-def describe(drawn, text):
+def describe(drawn: Drawn, text: str) -> Drawn:
     """Sets the alt text of a figure and returns what it was given."""
-    figure_of(drawn).alt_text = " ".join(str(text).split())
+    figure_of(drawn).alt_text = " ".join(str(text).split())  # type: ignore[attr-defined]  # our mark
     return drawn
 
 
-def alt(drawn):
+def alt(drawn: Any) -> str:
     """The alt text of a figure; every function of `figures` sets one."""
     return getattr(figure_of(drawn), "alt_text", "")
 
 
-def png(drawn, *, dpi=DPI, colors=None):
+def png(drawn: Any, *, dpi: int = DPI, colors: int | None = None) -> bytes:
     """PNG bytes of a figure; the same figure gives the same bytes.
 
-    colors: reduce to this many colours. Line art with 128 looks the same at a third of the size.
+    Args:
+        colors: reduce to this many colours. Line art with 128 looks the same at a third of the
+            size.
     """
     figure = figure_of(drawn)
     buffer = io.BytesIO()
@@ -140,13 +153,15 @@ def png(drawn, *, dpi=DPI, colors=None):
     return buffer.getvalue()
 
 
-def show(drawn, alt_text=None, *, dpi=DPI):
+def show(drawn: Any, alt_text: str | None = None, *, dpi: int = DPI) -> None:
     """Displays a figure in the notebook as a PNG with its alt text.
 
-    alt_text: replaces the figure's own. It lands in the output's metadata under
-    `["image/png"]["alt"]`, where the report finds it.
+    Args:
+        alt_text: replaces the figure's own. It lands in the output's metadata under
+            `["image/png"]["alt"]`, where the report finds it.
 
-    Raises: ValueError when the figure has no alt text and none is given.
+    Raises:
+        ValueError: the figure has no alt text and none is given.
     """
     text = " ".join(alt_text.split()) if alt_text else alt(drawn)
     if not text:
@@ -155,7 +170,7 @@ def show(drawn, alt_text=None, *, dpi=DPI):
     display(data, raw=True, metadata={"image/png": {"alt": text}})
 
 
-def short(name, length=32):
+def short(name: object, length: int = 32) -> str:
     """A name for an axis: at most `length` characters, on one line, its dollars no formula.
 
     A character that no installed font of `FONTS` has becomes a box, □: the figure's alt text and
@@ -171,13 +186,13 @@ def short(name, length=32):
     return name.replace("$", r"\$")
 
 
-def short_run(name):
+def short_run(name: object) -> str:
     """A run's name for an axis: its network, which `naming.named` puts behind it, below it."""
     run, bracket, network = str(name).partition(" (")
     return short(run) + (f"\n({short(network, 60)}" if bracket else "")
 
 
 @functools.cache
-def _drawn_characters():
+def _drawn_characters() -> frozenset[int]:
     """Code points that at least one of `FONTS` can draw."""
     return frozenset().union(*(get_font(findfont(name)).get_charmap() for name in FONTS))
