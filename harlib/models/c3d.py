@@ -11,18 +11,18 @@ STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
 
 
 def c3d(
-    classes,
+    classes: int,
     *,
-    frames=16,
-    size=112,
-    classifier_activation="softmax",
-    width=1.0,
-    dense=4096,
-    dropout=0.5,
-    batch_norm=False,
-    preprocessing="scaled",
-    name="c3d",
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 112,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    dense: int = 4096,
+    dropout: float = 0.5,
+    batch_norm: bool = False,
+    preprocessing: str = "scaled",
+    name: str = "c3d",
+) -> keras.Model:
     """C3D on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     Args:
@@ -55,7 +55,9 @@ def c3d(
     return keras.Model(clips, scores, name=name)
 
 
-def _convolution(x, filters, batch_norm, stage, number):
+def _convolution(
+    x: keras.KerasTensor, filters: int, batch_norm: bool, stage: str, number: int
+) -> keras.KerasTensor:
     x = Conv3D(
         filters,
         3,
@@ -68,7 +70,9 @@ def _convolution(x, filters, batch_norm, stage, number):
     return kl.ReLU(name=f"{stage}_relu{number}")(x)
 
 
-def _pool(x, window, round_down, name):
+def _pool(
+    x: keras.KerasTensor, window: tuple[int, int, int], round_down: bool, name: str
+) -> keras.KerasTensor:
     # "same" pads only at the end here (window = stride), which is Caffe's rounding up.
     padding = "same"
     if round_down:

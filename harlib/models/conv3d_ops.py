@@ -1,6 +1,8 @@
 """3D convolution with symmetric zero padding, whose gradients can be trusted and are fast."""
 
 import functools
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -8,12 +10,16 @@ from keras import ops
 
 from harlib import machine
 
+Tensor = Any  # an array of Keras' backend, or a KerasTensor
+
 # Without AVX-512, oneDNN's gradient of a kernel with at least this many channels, in and out, is
 # slower than matrix products, up to 3.5 times (`benchmarks/history.md`).
 MANY_CHANNELS = 64
 
 
-def padded_size(size, kernel_size, strides):
+def padded_size(
+    size: Sequence[int | None], kernel_size: Sequence[int], strides: Sequence[int]
+) -> tuple[Any, ...]:
     """Output sizes of a convolution with `k // 2` zeros on both sides; None stays None."""
     return tuple(
         None if n is None else (n + 2 * (k // 2) - k) // s + 1
@@ -21,14 +27,14 @@ def padded_size(size, kernel_size, strides):
     )
 
 
-def pad(inputs, kernel_size):
+def pad(inputs: Tensor, kernel_size: Sequence[int]) -> Tensor:
     """Zeros, `k // 2` on both sides of every axis between batch and channels."""
     if all(k == 1 for k in kernel_size):
         return inputs
     return ops.pad(inputs, [(0, 0), *((k // 2, k // 2) for k in kernel_size), (0, 0)])
 
 
-def convolve(inputs, kernel, strides):
+def convolve(inputs: Tensor, kernel: Tensor, strides: Sequence[int]) -> Tensor:
     """Convolution of `inputs` `(batch, frames, height, width, in)` with `k // 2` zeros.
 
     `kernel` is `(kd, kh, kw, in, out)`; the result `(batch, *padded_size, out)`.
@@ -43,7 +49,12 @@ def convolve(inputs, kernel, strides):
     return ops.conv(pad(inputs, size), kernel, strides=tuple(strides), padding="valid")
 
 
-def multiply(inputs, kernel, strides, finish=lambda rows: rows):
+def multiply(
+    inputs: Tensor,
+    kernel: Tensor,
+    strides: Sequence[int],
+    finish: Callable[[Tensor], Tensor] = lambda rows: rows,
+) -> Tensor:
     """1x1x1 convolution as a matrix product; `kernel` is `(1, 1, 1, in, out)`.
 
     `finish`, such as bias and ReLU, is of the product's rows `(positions, out)`, where TensorFlow
@@ -58,11 +69,11 @@ def multiply(inputs, kernel, strides, finish=lambda rows: rows):
 
 
 @functools.cache
-def _tensorflow_same():
+def _tensorflow_same() -> Callable[[Tensor, Tensor], Tensor]:
     import tensorflow as tf
 
     @tf.custom_gradient
-    def same(x, kernel):
+    def same(x: Tensor, kernel: Tensor) -> tuple[Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]:
         """Stride 1, "SAME" but for the kernel's gradient.
 
         With "SAME", TensorFlow 2.21 on a CPU fills a bfloat16 kernel gradient with garbage where
@@ -71,7 +82,7 @@ def _tensorflow_same():
         """
         zeros = [(0, 0), *((k // 2, k // 2) for k in kernel.shape[:3]), (0, 0)]
 
-        def gradients(upstream):
+        def gradients(upstream: Tensor) -> tuple[Tensor, Tensor]:
             to_x = tf.raw_ops.Conv3DBackpropInputV2(
                 input_sizes=tf.shape(x),
                 filter=kernel,
@@ -96,7 +107,7 @@ def _tensorflow_same():
     return same
 
 
-def _by_products(kernel):
+def _by_products(kernel: Tensor) -> bool:
     """Whether `_kernel_gradient` is the faster way: by shape and machine, never by a trial."""
     import tensorflow as tf
 
@@ -108,7 +119,7 @@ def _by_products(kernel):
     )
 
 
-def _kernel_gradient(padded, upstream, shape):
+def _kernel_gradient(padded: Tensor, upstream: Tensor, shape: Sequence[int]) -> Tensor:
     """The gradient of a kernel of `shape` `(kd, kh, kw, in, out)`: one matrix product per place.
 
     `padded` is the input with its zeros, stride 1.
@@ -118,7 +129,7 @@ def _kernel_gradient(padded, upstream, shape):
     *size, channels, filters = shape
     frames, height, width = (tf.shape(upstream)[axis] for axis in (1, 2, 3))
     rows = tf.reshape(upstream, (-1, filters))
-    products = []
+    products: list[Tensor] = []
     for d, h, w in np.ndindex(*size):
         # one after the other: each needs a copy of the input
         with tf.control_dependencies(products[-1:]):

@@ -6,8 +6,10 @@ README.json, which says what a clip must be, and an example that prints the labe
 """
 
 import json
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,6 +25,7 @@ from harlib.models import (
     keras_file,
     log_scores,
 )
+from harlib.models.export_check import Answer
 from harlib.models.layers import Categories, Conv3D
 from harlib.run_folder import RunFolder
 
@@ -31,7 +34,16 @@ FORMATS = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.
 _OPSET = 17
 
 
-def export(model, path, to, categories, *, folded=False, overwrite=False, about=None):
+def export(
+    model: keras.Model,
+    path: str | Path,
+    to: str,
+    categories: Sequence[str],
+    *,
+    folded: bool = False,
+    overwrite: bool = False,
+    about: Mapping[str, Any] | None = None,
+) -> float:
     """Write `model` as a float32 network to `path`, load it again and compare its logits.
 
     What an earlier export wrote to `path` is replaced by one that computes right; anything else
@@ -69,7 +81,7 @@ def export(model, path, to, categories, *, folded=False, overwrite=False, about=
             f"{len(categories)} categories do not name {model.output_shape[-1]} classes."
         )
     path = Path(path)
-    facts = _facts(model, categories) | (about or {})
+    facts = _facts(model, categories) | dict(about or {})
     export_readme.check(path, to, facts, overwrite=overwrite)
     if to == "keras" and path.suffix != ".keras":
         raise ValueError(f"{path}: a file of the format keras ends in .keras.")
@@ -99,7 +111,7 @@ def export(model, path, to, categories, *, folded=False, overwrite=False, about=
     return difference
 
 
-def _facts(model, categories):
+def _facts(model: keras.Model, categories: list[str]) -> dict[str, Any]:
     """What README.json says of a network of which nothing but itself is known."""
     _, frames, height, width, _ = model.input_shape
     return {
@@ -119,7 +131,15 @@ def _facts(model, categories):
     }
 
 
-def export_run(run_dir, to, *, checkpoint="last", folded=False, path=None, overwrite=False):
+def export_run(
+    run_dir: str | Path,
+    to: str,
+    *,
+    checkpoint: str = "last",
+    folded: bool = False,
+    path: str | Path | None = None,
+    overwrite: bool = False,
+) -> tuple[Path, float]:
     """Export the network of a trained and scored run, by default into `run_dir/export`.
 
     Args:
@@ -161,23 +181,25 @@ def export_run(run_dir, to, *, checkpoint="last", folded=False, path=None, overw
     )
 
 
-def _write_keras(network, path):
+def _write_keras(network: keras.Model, path: Path) -> None:
     network.save(path)
 
 
-def _run_keras(path, clips):
+def _run_keras(path: Path, clips: np.ndarray) -> tuple[Answer, list[str]]:
     network = keras.saving.load_model(path, compile=False)
     got = _both((log_scores.with_logits(network) or network).predict_on_batch(clips))
     return got, network.get_layer("scores").categories
 
 
-def _both(output):
+def _both(output: Any) -> Answer:
     """(scores, logits) of a network's output; without logits None in their place."""
-    several = isinstance(output, (list, tuple))
-    return tuple(map(np.asarray, output)) if several else (np.asarray(output), None)
+    if isinstance(output, (list, tuple)):
+        scores, logits = map(np.asarray, output)
+        return scores, logits
+    return np.asarray(output), None
 
 
-def onnx_model(network, batch=None):
+def onnx_model(network: keras.Model, batch: int | None = None) -> Any:
     """The ONNX graph of `network`, a copy made for it: its convolutions trace as such from now on.
 
     Every 3D convolution, grouped or not, is one `Conv`, which is the form that the engines made
@@ -193,7 +215,9 @@ def onnx_model(network, batch=None):
     _, tf2onnx, _ = _onnx_packages()
     for layer in network._flatten_layers():
         if isinstance(layer, Conv3D):
-            layer.convolution_op = partial(_one_convolution, layer)
+            layer.convolution_op = partial(  # type: ignore[method-assign]  # of this copy alone
+                _one_convolution, layer
+            )
     serve, signature = _serving(network, batch)
     content, _ = tf2onnx.convert.from_function(
         tf.function(serve, input_signature=signature, autograph=False), signature, opset=_OPSET
@@ -202,7 +226,7 @@ def onnx_model(network, batch=None):
     return content
 
 
-def _set_groups(content):
+def _set_groups(content: Any) -> None:
     """tf2onnx writes no groups in three dimensions: a kernel of fewer channels than its input."""
     onnx, *_ = _onnx_packages()
     known = onnx.shape_inference.infer_shapes(content, data_prop=True).graph
@@ -222,7 +246,7 @@ def _set_groups(content):
                 group.i = channels[source] // channels[kernel]
 
 
-def _one_convolution(layer, inputs, kernel):
+def _one_convolution(layer: Conv3D, inputs: Any, kernel: Any) -> Any:
     """`layer`'s convolution as one operation, which TensorFlow may trace but not compute."""
     import tensorflow as tf
 
@@ -235,7 +259,9 @@ def _one_convolution(layer, inputs, kernel):
     )
 
 
-def _serving(network, batch=None):
+def _serving(
+    network: keras.Model, batch: int | None = None
+) -> tuple[Callable[[Any], dict[str, Any]], list[Any]]:
     """The function an exported file runs, and its input."""
     import tensorflow as tf
 
@@ -243,7 +269,7 @@ def _serving(network, batch=None):
     return lambda clips: {"scores": network(clips, training=False)}, [clips]
 
 
-def _write_saved_model(network, path):
+def _write_saved_model(network: keras.Model, path: Path) -> None:
     import tensorflow as tf
 
     serve, signature = _serving(network)
@@ -259,7 +285,7 @@ def _write_saved_model(network, path):
     archive.write_out(path, verbose=False)
 
 
-def _run_saved_model(path, clips):
+def _run_saved_model(path: Path, clips: np.ndarray) -> tuple[Answer, list[str]]:
     import tensorflow as tf
 
     loaded = tf.saved_model.load(str(path))
@@ -269,7 +295,7 @@ def _run_saved_model(path, clips):
     return (output["scores"].numpy(), logits), names
 
 
-def _write_onnx(network, path):
+def _write_onnx(network: keras.Model, path: Path) -> None:
     onnx, *_ = _onnx_packages()
     content = onnx_model(network)
     categories = network.get_layer("scores").categories
@@ -277,7 +303,7 @@ def _write_onnx(network, path):
     onnx.save(content, path)
 
 
-def _run_onnx(path, clips):
+def _run_onnx(path: Path, clips: np.ndarray) -> tuple[Answer, list[str]]:
     onnx, _, runtime = _onnx_packages()
     cpu = {"providers": ["CPUExecutionProvider"]}
     session = runtime.InferenceSession(path, **cpu)
@@ -293,7 +319,7 @@ def _run_onnx(path, clips):
     return (scores, logits), names
 
 
-def _onnx_packages():
+def _onnx_packages() -> tuple[Any, Any, Any]:
     try:
         import onnx
         import onnxruntime

@@ -5,6 +5,8 @@ Probabilities cannot tell: of a network whose logits reach 10,000, float32's rou
 behind a probability of 1. So logits are compared, as a share of the largest.
 """
 
+from collections.abc import Sequence
+
 import keras
 import numpy as np
 
@@ -18,8 +20,16 @@ _ROUNDINGS = 32
 # ... as long as that is rounding: a network that moves by a hundredth more could hide anything.
 _MOST = 0.01
 
+Answer = tuple[np.ndarray, np.ndarray | None]  # scores (clips, classes) and logits
 
-def check(got, names, model, clips, categories):
+
+def check(
+    got: Answer,
+    names: Sequence[str],
+    model: keras.Model,
+    clips: np.ndarray,
+    categories: Sequence[str],
+) -> float:
     """The largest difference of a file's logits to the network's, as a share of the largest.
 
     Args:
@@ -46,17 +56,17 @@ def check(got, names, model, clips, categories):
                 f"the exported file's logits differ from the network's by {difference:.2g} of the "
                 f"largest, where rounding explains {max(rounding, 1e-7):.1g}; it was removed."
             )
-    if asked is not None:
+    if asked is not None and logits is not None:
         _check_scores(scores, logits)
     return difference
 
 
-def probe(model):
+def probe(model: keras.Model) -> np.ndarray:
     """Two clips of noise for the network."""
     return np.random.default_rng(0).integers(0, 256, (2, *model.input_shape[1:]), "uint8")
 
 
-def _check_scores(scores, logits):
+def _check_scores(scores: np.ndarray, logits: np.ndarray) -> None:
     """That the file's scores are the softmax of its own logits, by frame averaged."""
     exact = logits.astype(float)
     exact = np.exp(exact - exact.max(axis=1, keepdims=True))
@@ -72,18 +82,18 @@ def _check_scores(scores, logits):
         )
 
 
-def _logits(model, clips):
+def _logits(model: keras.Model, clips: np.ndarray) -> np.ndarray:
     output = model.predict_on_batch(clips)
     return np.asarray(output[1] if isinstance(output, (list, tuple)) else output)
 
 
-def _apart(got, wanted):
+def _apart(got: np.ndarray | None, wanted: np.ndarray) -> float:
     if got is None or got.shape != wanted.shape:
         return np.inf
     return float(np.abs(got - wanted).max() / max(1, np.abs(wanted).max()))
 
 
-def _rounding(model, clips, wanted):
+def _rounding(model: keras.Model, clips: np.ndarray, wanted: np.ndarray) -> float:
     """How far the logits move when every weight moves within float32's last digit."""
     rng, moved = np.random.default_rng(0), []
     for _ in range(3):

@@ -5,6 +5,9 @@ import hashlib
 import json
 import os
 import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -52,20 +55,20 @@ NEEDS = {
 }
 
 
-def aside(path):
+def aside(path: Path) -> Path:
     """Where an export to `path` is written until it is whole: a folder beside it that tells which
     process it belongs to."""
     process = psutil.Process()
     return path.with_name(f".{path.name}.export-{process.pid}-{int(process.create_time())}")
 
 
-def left(path):
+def left(path: Path) -> list[Path]:
     """Folders of earlier exports to `path` whose process ended before they did."""
     found = path.parent.glob(f".{glob.escape(path.name)}.export-*-*")
     return [folder for folder in found if folder.is_dir() and not _alive(folder.name)]
 
 
-def check(path, to, facts, *, overwrite=False):
+def check(path: Path, to: str, facts: Mapping[str, Any], *, overwrite: bool = False) -> None:
     """Whether an export of a network with these `facts` may be written to `path`.
 
     What an earlier export left there, unchanged, is replaced. Anything else stays; with `overwrite`
@@ -106,7 +109,7 @@ def check(path, to, facts, *, overwrite=False):
         )
 
 
-def write(folder, name, to, facts, details):
+def write(folder: Path, name: str, to: str, facts: dict[str, Any], details: dict[str, Any]) -> None:
     """Write README.json and the example for the export `name`, which lies in `folder`."""
     imports, run = _RUN[to]
     example = example_name(to)
@@ -119,7 +122,7 @@ def write(folder, name, to, facts, details):
     (folder / README).write_text(_json(facts | {"files": files}))
 
 
-def place(folder, path, to):
+def place(folder: Path, path: Path, to: str) -> None:
     """Move a whole export from `folder` to `path`, with what lies beside it.
 
     README.json comes last. Until it is there, `left` still holds it, so that a killed export's
@@ -138,17 +141,18 @@ def place(folder, path, to):
         os.replace(folder / name, path.parent / name)
 
 
-def remove(folders):
+def remove(folders: Iterable[Path]) -> None:
     """Remove what exports wrote aside."""
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def example_name(to):
+def example_name(to: str) -> str:
+    """The file name of the example for a format."""
     return f"example_{to}.py"
 
 
-def _alive(name):
+def _alive(name: str) -> bool:
     pid, _, start = name.rpartition(".export-")[2].partition("-")
     try:
         return abs(int(psutil.Process(int(pid)).create_time()) - int(start)) <= 1
@@ -156,7 +160,7 @@ def _alive(name):
         return False
 
 
-def _is_saved_model(path, entries):
+def _is_saved_model(path: Path, entries: Iterable[str]) -> bool:
     """Whether a folder holds a SavedModel of `export` and nothing that was put there since."""
     graph = path / "saved_model.pb"
     if not (set(entries) <= _SAVED_MODEL and graph.is_file()):
@@ -165,15 +169,15 @@ def _is_saved_model(path, entries):
     return all(word in content for word in (b"clips", b"scores", b"categories"))
 
 
-def _models(about):
+def _models(about: Mapping[str, Any]) -> list[str]:
     return [name for name, entry in about["files"].items() if entry.get("format") != "example"]
 
 
-def _facts(about):
+def _facts(about: Mapping[str, Any]) -> dict[str, Any]:
     return {key: about.get(key) for key in FACTS}
 
 
-def _read(file):
+def _read(file: Path) -> dict[str, Any] | None:
     """README.json of an export; None of anything else."""
     try:
         about = json.loads(file.read_text())
@@ -183,12 +187,12 @@ def _read(file):
         return None
 
 
-def _hashes(file):
+def _hashes(file: Path) -> set[str]:
     about = _read(file) or {"files": {}}
     return {entry.get("sha256") for entry in about["files"].values()} - {None}
 
 
-def _hash(path):
+def _hash(path: Path) -> str:
     """SHA-256 of a file, or of the names and contents of a folder's files; "" of anything else."""
     digest = hashlib.sha256()
     if path.is_symlink() or not (path.is_file() or path.is_dir()):
@@ -201,5 +205,5 @@ def _hash(path):
     return digest.hexdigest()
 
 
-def _json(content):
+def _json(content: Any) -> str:
     return json.dumps(content, indent=1, ensure_ascii=False) + "\n"

@@ -1,6 +1,8 @@
 """Copies of a network for inference: batch norm folded into convolutions, in another precision."""
 
 from collections import Counter
+from collections.abc import Iterator
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,7 +12,7 @@ from harlib.models.layers import Conv3D
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.DepthwiseConv2D)
 
 
-def fold(model, *, constant=False):
+def fold(model: keras.Model, *, constant: bool = False) -> keras.Model:
     """A copy of `model` whose convolutions do the work of the batch norms behind them.
 
     Scores are those of `model(clips, training=False)` to 1e-4 in float32; the copy has its own
@@ -28,7 +30,7 @@ def fold(model, *, constant=False):
     return new
 
 
-def can_fold(model):
+def can_fold(model: keras.Model) -> bool:
     """Whether `fold(model, constant=True)` can copy `model` and gains by it.
 
     Sequential networks and subclasses of keras.Model, outside or inside, hide their graph.
@@ -39,14 +41,14 @@ def can_fold(model):
     return open_ and (any(isinstance(layer, Conv3D) for layer in layers) or any(_folding(model)))
 
 
-def set_constant(model):
+def set_constant(model: keras.Model) -> None:
     """Have the graphs of `model` that are traced from now on hold its kernels as constants."""
     for layer in model._flatten_layers():
         if isinstance(layer, Conv3D):
             layer.constant = True
 
 
-def copy(model, *, dtype=None, folded=False):
+def copy(model: keras.Model, *, dtype: str | None = None, folded: bool = False) -> keras.Model:
     """A network of the same layers with copies of the weights.
 
     Args:
@@ -60,7 +62,7 @@ def copy(model, *, dtype=None, folded=False):
     rectified = {id(convolution) for convolution in relus.values()}
     dropped = {layer.name for layer in (*norms, *relus)}
 
-    def clone(layer):
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
         config = layer.get_config()
         if dtype is not None:
             config["dtype"] = dtype
@@ -70,7 +72,7 @@ def copy(model, *, dtype=None, folded=False):
             config["activation"] = "relu"
         return type(layer).from_config(config)
 
-    def call(layer, *args, **kwargs):
+    def call(layer: keras.layers.Layer, *args: Any, **kwargs: Any) -> Any:
         return args[0] if layer.name in dropped else layer(*args, **kwargs)
 
     new = keras.models.clone_model(model, clone_function=clone, call_function=call, recursive=True)
@@ -79,7 +81,9 @@ def copy(model, *, dtype=None, folded=False):
     return new
 
 
-def _copy_weights(old, new, norm_of):
+def _copy_weights(
+    old: keras.Model, new: keras.Model, norm_of: dict[int, keras.layers.Layer]
+) -> None:
     there = {layer.name: layer for layer in new.layers}
     for layer in old.layers:
         if isinstance(layer, keras.Model):
@@ -90,7 +94,7 @@ def _copy_weights(old, new, norm_of):
             there[layer.name].set_weights(layer.get_weights())
 
 
-def _folding(model):
+def _folding(model: keras.Model) -> Iterator[tuple[keras.layers.Layer, keras.layers.Layer]]:
     """(batch norm, convolution) of every pair that is one, nested models' too."""
     nodes, readers, calls = _graph(model)
     for node in nodes:
@@ -110,7 +114,9 @@ def _folding(model):
             yield layer, source
 
 
-def _rectifying(model, norms):
+def _rectifying(
+    model: keras.Model, norms: dict[keras.layers.Layer, keras.layers.Layer]
+) -> Iterator[tuple[keras.layers.Layer, keras.layers.Layer]]:
     """(ReLU, 1x1x1 convolution) where one of `norms`, and nothing else, is between the two."""
     nodes, readers, calls = _graph(model)
     for node in nodes:
@@ -128,7 +134,7 @@ def _rectifying(model, norms):
             yield layer, convolution
 
 
-def _graph(model):
+def _graph(model: keras.Model) -> tuple[list[Any], Counter[int], Counter[int]]:
     """Nodes, how often nodes and outputs read a tensor, how often nodes call a layer (by id)."""
     nodes = [node for depth in model._nodes_by_depth.values() for node in depth]
     read = [tensor for node in nodes for tensor in node.input_tensors]
@@ -136,7 +142,7 @@ def _graph(model):
     return nodes, Counter(map(id, (*read, *model.outputs))), calls
 
 
-def _folded(convolution, norm):
+def _folded(convolution: keras.layers.Layer, norm: keras.layers.Layer) -> list[np.ndarray]:
     """Kernel and bias that do what convolution and batch norm do at inference."""
     gain, offset = _affine(norm)
     kernel = np.asarray(convolution.kernel, "float64")
@@ -149,7 +155,7 @@ def _folded(convolution, norm):
     return [kernel.astype("float32"), offset.astype("float32")]
 
 
-def _affine(norm):
+def _affine(norm: keras.layers.Layer) -> tuple[np.ndarray, np.ndarray]:
     """The gain and offset of a channel, float64, that a batch norm is at inference."""
     mean, variance = (np.asarray(w, "float64") for w in (norm.moving_mean, norm.moving_variance))
     gain = 1 / np.sqrt(variance + norm.epsilon)

@@ -3,7 +3,9 @@
 import inspect
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -24,17 +26,17 @@ SMALL_STAGES = (16, 32, 64, 128)
 
 
 def frame_cnn(
-    classes,
+    classes: int,
     *,
-    frames=16,
-    size=299,
-    classifier_activation="softmax",
-    backbone="inception_resnet_v2",
-    weights=None,
-    width=1.0,
-    dropout=0.2,
-    name="frame_cnn",
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 299,
+    classifier_activation: str | None = "softmax",
+    backbone: str = "inception_resnet_v2",
+    weights: str | Path | None = None,
+    width: float = 1.0,
+    dropout: float = 0.2,
+    name: str = "frame_cnn",
+) -> keras.Model:
     """2D CNN on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     Each frame is classified alone; with softmax the probabilities are averaged, without
@@ -72,7 +74,7 @@ def frame_cnn(
     return keras.Model(clips, scores, name=name)
 
 
-def small_backbone(shape, width=1.0):
+def small_backbone(shape: tuple[int, int, int], width: float = 1.0) -> keras.Model:
     """Frames `(batch, height, width, 3)` to features `(batch, 128 * width)`."""
     x = inputs = keras.Input(shape, name="frames")
     for stage, filters in enumerate(SMALL_STAGES, 1):
@@ -92,9 +94,9 @@ def small_backbone(shape, width=1.0):
     return keras.Model(inputs, kl.GlobalAveragePooling2D(name="pool")(x), name="backbone")
 
 
-def applications():
-    """Lower-case name -> function, of every backbone in `keras.applications`."""
-    found = {}
+def applications() -> dict[str, tuple[Callable[..., keras.Model], Callable[..., np.ndarray]]]:
+    """Lower-case name -> (function, its preprocessing), of every backbone of Keras."""
+    found: dict[str, tuple[Callable[..., keras.Model], Callable[..., np.ndarray]]] = {}
     for module_name, module in inspect.getmembers(keras.applications, inspect.ismodule):
         for function_name, function in inspect.getmembers(module, inspect.isfunction):
             if function_name[0].isupper():
@@ -105,7 +107,9 @@ def applications():
     return found
 
 
-def _application(backbone, shape, weights):
+def _application(
+    backbone: str, shape: tuple[int, int, int], weights: str | Path | None
+) -> tuple[keras.Model, Preprocess]:
     known = applications()
     if backbone not in known:
         raise ValueError(
@@ -127,7 +131,7 @@ def _application(backbone, shape, weights):
     return features, _like(preprocess_input)
 
 
-def _fetched(function, **arguments):
+def _fetched(function: Callable[..., keras.Model], **arguments: Any) -> keras.Model:
     """`function(**arguments)`; where its weights cannot be fetched, the error says what to do."""
     try:
         return function(**arguments)
@@ -144,7 +148,7 @@ def _fetched(function, **arguments):
         ) from error
 
 
-def _like(preprocess_input):
+def _like(preprocess_input: Callable[[np.ndarray], np.ndarray]) -> Preprocess:
     """The `Preprocess` layer that does what an application's own affine function does."""
     offset = preprocess_input(np.zeros((1, 1, 3), "float32"))[0, 0]
     unit = preprocess_input(np.eye(3, dtype="float32")[:, None])[:, 0] - offset
@@ -153,7 +157,7 @@ def _like(preprocess_input):
     return Preprocess(-offset / scale, 1 / scale, reverse, name="preprocess")
 
 
-def _load(features, weights):
+def _load(features: keras.Model, weights: str | Path | None) -> None:
     if weights == "imagenet":
         raise ValueError("backbone='small' has no imagenet weights; give None or a file's path.")
     if weights is not None:

@@ -15,14 +15,15 @@ result `(batch, frames', height', width', groups * out)`.
 """
 
 import functools
+from collections.abc import Sequence
 
 import keras
 import numpy as np
 from keras import ops
 
 from harlib import machine
+from harlib.models.conv3d_ops import Tensor, pad, padded_size
 from harlib.models.conv3d_ops import convolve as convolve_dense
-from harlib.models.conv3d_ops import pad, padded_size
 
 METHODS = ("auto", "time", "packs", "native")
 # More channels than this in a group's folded frames waste more arithmetic than packs do; twice as
@@ -38,7 +39,14 @@ FEW_CHANNELS = 8
 MANY_PIXELS = 14 * 14
 
 
-def choose(frames, channels, kernel_size, *, pixels=None, dtype="float32"):
+def choose(
+    frames: int | None,
+    channels: int,
+    kernel_size: Sequence[int],
+    *,
+    pixels: int | None = None,
+    dtype: str = "float32",
+) -> str:
     """The fastest method for `frames` frames of `pixels` (None if unknown), `channels` per group.
 
     A rule, not a race at run time: a resumed run must compute as the first did. For TensorFlow on
@@ -59,7 +67,7 @@ def choose(frames, channels, kernel_size, *, pixels=None, dtype="float32"):
 
 
 @functools.cache
-def has_gradient(dtype):
+def has_gradient(dtype: str) -> bool:
     """Whether TensorFlow trains a grouped 2D convolution in `dtype` on this CPU; tried once."""
     import tensorflow as tf
 
@@ -75,31 +83,51 @@ def has_gradient(dtype):
     return True
 
 
-def convolve(inputs, kernel, strides, groups, method):
+def convolve(
+    inputs: Tensor, kernel: Tensor, strides: Sequence[int], groups: int, method: str
+) -> Tensor:
     """Grouped convolution of `inputs` by `method` ("time", "packs" or "native")."""
     laid = lay(kernel, inputs.shape[1], strides, groups, method)
     return convolve_laid(inputs, laid, tuple(kernel.shape), strides, groups, method)
 
 
-def lay(kernel, frames, strides, groups, method, pack_channels=None):
+def lay(
+    kernel: Tensor,
+    frames: int,
+    strides: Sequence[int],
+    groups: int,
+    method: str,
+    pack_channels: int | None = None,
+) -> Tensor:
     """The kernel as `method` multiplies with it, to be given to `convolve_laid`."""
     if method == "time":
         return _over_time(kernel, frames, strides[0], groups)
     return _packed(kernel, groups, pack_channels) if method == "packs" else kernel
 
 
-def convolve_laid(inputs, laid, shape, strides, groups, method):
+def convolve_laid(
+    inputs: Tensor,
+    laid: Tensor,
+    shape: Sequence[int],
+    strides: Sequence[int],
+    groups: int,
+    method: str,
+) -> Tensor:
     """Grouped convolution with a kernel from `lay` whose plain shape is `shape`."""
     ways = {"time": by_time, "packs": by_packs, "native": natively}
     return ways[method](inputs, laid, shape, strides, groups)
 
 
-def natively(inputs, laid, shape, strides, groups):
+def natively(
+    inputs: Tensor, laid: Tensor, shape: Sequence[int], strides: Sequence[int], groups: int
+) -> Tensor:
     """The backend's own grouped convolution (it reads `groups` off the kernel's shape)."""
     return ops.conv(pad(inputs, shape[:3]), laid, strides=strides, padding="valid")
 
 
-def by_packs(inputs, laid, shape, strides, groups):
+def by_packs(
+    inputs: Tensor, laid: Tensor, shape: Sequence[int], strides: Sequence[int], groups: int
+) -> Tensor:
     """Dense convolutions over packs of whole groups."""
     packs = laid.shape[-2]
     results = [
@@ -109,7 +137,7 @@ def by_packs(inputs, laid, shape, strides, groups):
     return ops.concatenate(results, axis=-1)
 
 
-def pack_size(groups, channels, pack_channels=None):
+def pack_size(groups: int, channels: int, pack_channels: int | None = None) -> int:
     """Groups of `channels` in a pack of at most `pack_channels`; one group where it has more.
 
     None for as many as are fastest on this CPU.
@@ -123,7 +151,7 @@ def pack_size(groups, channels, pack_channels=None):
     )
 
 
-def _packed(kernel, groups, pack_channels):
+def _packed(kernel: Tensor, groups: int, pack_channels: int | None) -> Tensor:
     """`(kd, kh, kw, pack * in, packs, pack * out)`: block-diagonal in each pack."""
     *size, channels, filters = kernel.shape
     out = filters // groups
@@ -135,7 +163,9 @@ def _packed(kernel, groups, pack_channels):
     return ops.reshape(blocks * identity, (*size, pack * channels, packs, pack * out))
 
 
-def by_time(inputs, laid, shape, strides, groups):
+def by_time(
+    inputs: Tensor, laid: Tensor, shape: Sequence[int], strides: Sequence[int], groups: int
+) -> Tensor:
     """One grouped 2D convolution over frames folded into channels (TensorFlow only)."""
     import tensorflow as tf
 
@@ -160,7 +190,7 @@ def by_time(inputs, laid, shape, strides, groups):
     )
 
 
-def _over_time(kernel, frames, stride, groups):
+def _over_time(kernel: Tensor, frames: int, stride: int, groups: int) -> Tensor:
     """`(kh, kw, frames * in, groups * frames_out * out)`: Toeplitz over the frames."""
     import tensorflow as tf
 
@@ -175,13 +205,13 @@ def _over_time(kernel, frames, stride, groups):
     return tf.reshape(folded, (kh, kw, frames * channels, groups * frames_out * out))
 
 
-def toeplitz(kd, frames, frames_out, stride):
+def toeplitz(kd: int, frames: int, frames_out: int, stride: int) -> np.ndarray:
     """`(frames * frames_out, kd)`: 1 where the kernel's slice leads frame i to output o."""
     step = np.arange(frames)[:, None] - stride * np.arange(frames_out)[None] + kd // 2
     return (step.reshape(-1, 1) == np.arange(kd)).astype("float32")
 
 
-def _tensorflow_on_gpu():
+def _tensorflow_on_gpu() -> bool:
     import tensorflow as tf
 
     return bool(tf.config.list_logical_devices("GPU"))

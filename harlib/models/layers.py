@@ -1,12 +1,15 @@
 """The few layers the networks need and Keras lacks; all run on every Keras backend."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from harlib.models import conv3d_ops, grouped_conv3d
+from harlib.models.conv3d_ops import Tensor
 
 _register = keras.saving.register_keras_serializable(package="harlib")
 
@@ -22,13 +25,19 @@ class Preprocess(keras.layers.Layer):
     the order of the result.
     """
 
-    def __init__(self, mean=HARA_MEAN, std=1.0, reverse=False, **kwargs):
+    def __init__(
+        self,
+        mean: float | Sequence[float] | np.ndarray = HARA_MEAN,
+        std: float | Sequence[float] | np.ndarray = 1.0,
+        reverse: bool = False,
+        **kwargs: Any,
+    ) -> None:
         super().__init__(**kwargs)
         self.mean = [float(m) for m in np.broadcast_to(mean, 3)]
         self.std = [float(s) for s in np.broadcast_to(std, 3)]
         self.reverse = bool(reverse)
 
-    def call(self, clips):
+    def call(self, clips: Tensor) -> Tensor:
         x = ops.cast(clips, "float32")
         if self.reverse:
             x = ops.flip(x, axis=-1)
@@ -37,10 +46,10 @@ class Preprocess(keras.layers.Layer):
         )
         return ops.cast(x, self.compute_dtype)
 
-    def compute_output_spec(self, clips):
+    def compute_output_spec(self, clips: keras.KerasTensor) -> keras.KerasTensor:
         return keras.KerasTensor(clips.shape, dtype=self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"mean": self.mean, "std": self.std, "reverse": self.reverse}
 
 
@@ -58,7 +67,7 @@ class ResidualFrames(keras.layers.Layer):
     for Better Action Recognition", 2020 (there without standardisation).
     """
 
-    def call(self, clips):
+    def call(self, clips: Tensor) -> Tensor:
         x = ops.cast(clips, "float32")
         x = x[:, 1:] - x[:, :-1]
         axes = tuple(range(1, len(x.shape)))
@@ -66,14 +75,14 @@ class ResidualFrames(keras.layers.Layer):
         x = (x - mean) / (std + 2)
         return ops.cast(ops.concatenate([x, x[:, -1:]], axis=1), self.compute_dtype)
 
-    def compute_output_spec(self, clips):
+    def compute_output_spec(self, clips: keras.KerasTensor) -> keras.KerasTensor:
         if clips.shape[1] < 2:
             raise ValueError("a clip of 1 frame has no residual frames; give 2 frames or more.")
         return keras.KerasTensor(clips.shape, dtype=self.compute_dtype)
 
 
 # what a network's weights expect of a pixel: mean, std, reverse of `Preprocess`
-PREPROCESSING = {
+PREPROCESSING: dict[str, Callable[..., keras.layers.Layer]] = {
     "hara": partial(Preprocess, HARA_MEAN),
     "scaled": partial(Preprocess, HARA_MEAN, 64.0),  # about unit variance, without batch norm
     # torchvision's video networks: pixels over 255, less Kinetics' means, over its deviations
@@ -84,7 +93,7 @@ PREPROCESSING = {
 }
 
 
-def preprocess(name):
+def preprocess(name: str) -> keras.layers.Layer:
     """The layer "preprocess" of a network.
 
     Args:
@@ -110,7 +119,14 @@ class Conv3D(keras.layers.Conv3D):
     `n' = (n + 2 * (k // 2) - k) // stride + 1`; kernel `(kd, kh, kw, in / groups, filters)`.
     """
 
-    def __init__(self, filters, kernel_size, strides=1, use_bias=False, **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int, int],
+        strides: int | tuple[int, int, int] = 1,
+        use_bias: bool = False,
+        **kwargs: Any,
+    ) -> None:
         for fixed, value in (("padding", "valid"), ("data_format", "channels_last")):
             if kwargs.pop(fixed, value) != value:
                 raise ValueError(f"{fixed} of Conv3D is fixed to {value!r}; leave it out.")
@@ -127,27 +143,27 @@ class Conv3D(keras.layers.Conv3D):
     # Set by `folding.fold`: a graph holds the kernel as a constant, not a variable.
     constant = False
 
-    def call(self, inputs):
+    def call(self, inputs: Tensor) -> Tensor:
         if not self.constant or self.kernel_size != (1, 1, 1) or self.groups > 1:
             return super().call(inputs)
         return conv3d_ops.multiply(
             inputs, as_constant(lambda: self.kernel), self.strides, self._finish
         )
 
-    def _finish(self, rows):
+    def _finish(self, rows: Tensor) -> Tensor:
         import tensorflow as tf
 
         if self.use_bias:
             rows = tf.nn.bias_add(rows, as_constant(lambda: self.bias))
         return self.activation(rows)
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         if self.constant:
             kernel = as_constant(lambda: kernel)
         way = conv3d_ops.multiply if self.kernel_size == (1, 1, 1) else conv3d_ops.convolve
         return way(inputs, kernel, self.strides)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         size = conv3d_ops.padded_size(input_shape[1:-1], self.kernel_size, self.strides)
         return (input_shape[0], *size, self.filters)
 
@@ -163,7 +179,15 @@ class GroupedConv3D(Conv3D):
     CVPR 2017, section 3.3.
     """
 
-    def __init__(self, filters, kernel_size, strides=1, groups=1, method="auto", **kwargs):
+    def __init__(
+        self,
+        filters: int,
+        kernel_size: int | tuple[int, int, int],
+        strides: int | tuple[int, int, int] = 1,
+        groups: int = 1,
+        method: str = "auto",
+        **kwargs: Any,
+    ) -> None:
         super().__init__(filters, kernel_size, strides, groups=groups, **kwargs)
         if method not in grouped_conv3d.METHODS:
             raise ValueError(
@@ -171,7 +195,7 @@ class GroupedConv3D(Conv3D):
             )
         self.method = method
 
-    def convolution_op(self, inputs, kernel):
+    def convolution_op(self, inputs: Tensor, kernel: Tensor) -> Tensor:
         method = self.method
         if method == "auto":
             _, frames, height, width, _ = inputs.shape
@@ -193,7 +217,7 @@ class GroupedConv3D(Conv3D):
         )
         return grouped_conv3d.convolve_laid(inputs, laid, shape, self.strides, self.groups, method)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"method": self.method}
 
 
@@ -205,10 +229,12 @@ class BatchNorm(keras.layers.BatchNormalization):
     so frames are viewed as part of the batch. Defaults are the published networks'.
     """
 
-    def __init__(self, momentum=0.9, epsilon=1e-5, **kwargs):
+    def __init__(self, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs: Any) -> None:
         super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
 
-    def call(self, inputs, training=None, mask=None):
+    def call(
+        self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
+    ) -> Tensor:
         if keras.backend.backend() != "tensorflow" or len(inputs.shape) not in (4, 5):
             return ops.cast(super().call(inputs, training=training, mask=mask), inputs.dtype)
         import tensorflow as tf
@@ -255,10 +281,10 @@ class BatchNorm(keras.layers.BatchNormalization):
 class FoldFrames(keras.layers.Layer):
     """`(batch, frames, height, width, channels)` to `(batch * frames, height, ...)`."""
 
-    def call(self, clips):
+    def call(self, clips: Tensor) -> Tensor:
         return ops.reshape(clips, (-1, *clips.shape[2:]))
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (None, *input_shape[2:])
 
 
@@ -266,17 +292,17 @@ class FoldFrames(keras.layers.Layer):
 class MeanOverFrames(keras.layers.Layer):
     """Scores of frames, `(batch * frames, classes)`, to their means, `(batch, classes)`."""
 
-    def __init__(self, frames, **kwargs):
+    def __init__(self, frames: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.frames = frames
 
-    def call(self, scores):
+    def call(self, scores: Tensor) -> Tensor:
         return ops.mean(ops.reshape(scores, (-1, self.frames, scores.shape[-1])), axis=1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (None, input_shape[-1])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"frames": self.frames}
 
 
@@ -284,26 +310,27 @@ class MeanOverFrames(keras.layers.Layer):
 class Categories(keras.layers.Layer):
     """Scores `(batch, classes)`, unchanged; holds the `categories`' names, by class index."""
 
-    def __init__(self, categories, **kwargs):
+    def __init__(self, categories: Sequence[str], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         # A plain attribute would become a tracked list, which does not compare and serialise so.
         self._names = tuple(categories)
 
     @property
-    def categories(self):
+    def categories(self) -> list[str]:
+        """The categories' names, by class index."""
         return list(self._names)
 
-    def call(self, scores):
+    def call(self, scores: Tensor) -> Tensor:
         return scores
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return input_shape
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"categories": self.categories}
 
 
-def as_constant(make):
+def as_constant(make: Callable[[], Tensor]) -> Tensor:
     """The value of `make()`, computed now, as a constant of the TensorFlow graph being traced."""
     import tensorflow as tf
 
@@ -312,7 +339,9 @@ def as_constant(make):
     return tf.constant(value)
 
 
-def classifier(classes, activation="softmax", **kwargs):
+def classifier(
+    classes: int, activation: str | None = "softmax", **kwargs: Any
+) -> keras.layers.Dense:
     """The layer "classifier": dense, in float32 under every policy, as softmax needs."""
     return keras.layers.Dense(
         classes, activation=activation, dtype="float32", name="classifier", **kwargs

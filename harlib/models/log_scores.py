@@ -8,7 +8,7 @@ from keras import ops
 from harlib.models.layers import Categories, MeanOverFrames
 
 
-def with_logs(model):
+def with_logs(model: keras.Model) -> keras.Model | None:
     """`model` with two outputs: its scores, and their natural logarithms, float32 both.
 
     The logarithms come from the logits, so that a class 1,000 nats behind has -1000, where its
@@ -29,18 +29,20 @@ def with_logs(model):
     return _with(model, logs)
 
 
-def with_logits(model):
+def with_logits(model: keras.Model) -> keras.Model | None:
     """As `with_logs`, with what the softmax is of: float32 `(batch, classes)`, of a frame CNN
     `(batch * frames, classes)`."""
     logits = _logits(model)
     return None if logits is None else _with(model, logits)
 
 
-def _logits(model):
+def _logits(model: keras.Model) -> keras.KerasTensor | None:
     """What the classifier gives before its softmax; its weights are copied, all others shared."""
     if type(model).__name__ != "Functional" or len(model.outputs) != 1:
         return None
     classifier = next((layer for layer in model.layers if layer.name == "classifier"), None)
+    if classifier is None:
+        return None
     if getattr(classifier, "activation", None) is not keras.activations.softmax:
         return None
     if not all(isinstance(layer, (MeanOverFrames, Categories)) for layer in _behind(model)):
@@ -51,11 +53,11 @@ def _logits(model):
     return logits
 
 
-def _behind(model):
+def _behind(model: keras.Model) -> list[keras.layers.Layer]:
     return model.layers[[layer.name for layer in model.layers].index("classifier") + 1 :]
 
 
-def _with(model, tensor):
+def _with(model: keras.Model, tensor: keras.KerasTensor) -> keras.Model:
     new = keras.Model(model.inputs, [model.outputs[0], tensor], name=model.name)
     # as in training: XLA makes these networks slower on TensorFlow
     new.compile(jit_compile=keras.backend.backend() == "jax")

@@ -1,13 +1,15 @@
 """Networks by name."""
 
+from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 import keras
 
 from harlib.models import c3d, frame_cnn, resnet3d, resnext3d
 from harlib.models.layers import FoldFrames, MeanOverFrames, classifier
 
-_BUILDERS = {
+_BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "frame_cnn": frame_cnn.frame_cnn,
     "c3d": c3d.c3d,
     "c3d_bn": partial(c3d.c3d, batch_norm=True, name="c3d_bn"),
@@ -19,12 +21,20 @@ _BUILDERS = {
 }
 
 
-def names():
+def names() -> tuple[str, ...]:
     """Names that `build` knows."""
     return tuple(_BUILDERS)
 
 
-def build(name, classes, *, frames=16, size=112, classifier_activation="softmax", **options):
+def build(
+    name: str,
+    classes: int,
+    *,
+    frames: int = 16,
+    size: int | tuple[int, int] = 112,
+    classifier_activation: str | None = "softmax",
+    **options: Any,
+) -> keras.Model:
     """A network on uint8 clips `(batch, frames, height, width, 3)`, RGB.
 
     Args:
@@ -54,7 +64,9 @@ def build(name, classes, *, frames=16, size=112, classifier_activation="softmax"
         raise ValueError(f"model {name!r} with options {sorted(options)}: {error}.") from error
 
 
-def replace_classifier(model, classes, *, frames=None):
+def replace_classifier(
+    model: keras.Model, classes: int, *, frames: int | None = None
+) -> keras.Model:
     """The same network, sharing its weights, with a new classifier of `classes` classes.
 
     Args:

@@ -1,5 +1,6 @@
 """3D ResNet-18 and R(2+1)D-18: basic blocks, between the frame CNN and the deep 3D networks."""
 
+from collections.abc import Callable
 from functools import partial
 
 import keras
@@ -16,17 +17,17 @@ STEM_MIDDLE = 45
 
 
 def r3d_18(
-    classes,
+    classes: int,
     *,
-    frames=16,
-    size=112,
-    classifier_activation="softmax",
-    width=1.0,
-    stem="hara",
-    dropout=0.0,
-    preprocessing=None,
-    name="r3d_18",
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 112,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    stem: str = "hara",
+    dropout: float = 0.0,
+    preprocessing: str | None = None,
+    name: str = "r3d_18",
+) -> keras.Model:
     """3D ResNet-18 on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     Args:
@@ -60,16 +61,16 @@ def r3d_18(
 
 
 def r2plus1d_18(
-    classes,
+    classes: int,
     *,
-    frames=16,
-    size=112,
-    classifier_activation="softmax",
-    width=1.0,
-    dropout=0.0,
-    preprocessing="torchvision",
-    name="r2plus1d_18",
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 112,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    dropout: float = 0.0,
+    preprocessing: str = "torchvision",
+    name: str = "r2plus1d_18",
+) -> keras.Model:
     """R(2+1)D-18: each 3x3x3 convolution is a 1x3x3 and a 3x1x1 one. Arguments as `r3d_18`.
 
     The filters in between are chosen once a block, as in torchvision, such that its first pair
@@ -87,13 +88,24 @@ def r2plus1d_18(
     return _network(clips, x, _factored, width, dropout, classes, classifier_activation, name)
 
 
-def _input(frames, size, preprocessing):
+def _input(
+    frames: int, size: int | tuple[int, int], preprocessing: str
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     height, width = (size, size) if isinstance(size, int) else size
     clips = keras.Input((frames, height, width, 3), dtype="uint8", name="clips")
     return clips, preprocess(preprocessing)(clips)
 
 
-def _network(clips, x, convolve, width, dropout, classes, activation, name):
+def _network(
+    clips: keras.KerasTensor,
+    x: keras.KerasTensor,
+    convolve: Callable[..., keras.KerasTensor],
+    width: float,
+    dropout: float,
+    classes: int,
+    activation: str | None,
+    name: str,
+) -> keras.Model:
     """The four stages and the classifier behind the stem's output `x`."""
     for stage, blocks in enumerate(BLOCKS, 1):
         filters = scaled(32 * 2**stage, width)
@@ -106,7 +118,13 @@ def _network(clips, x, convolve, width, dropout, classes, activation, name):
     return keras.Model(clips, classifier(classes, activation)(x), name=name)
 
 
-def _basic(x, convolve, filters, stride, name):
+def _basic(
+    x: keras.KerasTensor,
+    convolve: Callable[..., keras.KerasTensor],
+    filters: int,
+    stride: int,
+    name: str,
+) -> keras.KerasTensor:
     shortcut = x
     convolve = partial(convolve, middle=middle_filters(x.shape[-1], filters))
     x = convolve(x, filters, stride, name, 1)
@@ -120,16 +138,20 @@ def _basic(x, convolve, filters, stride, name):
     return kl.ReLU(name=f"{name}_relu2")(x)
 
 
-def middle_filters(channels, filters):
+def middle_filters(channels: int, filters: int) -> int:
     """Filters between a 1x3x3 and a 3x1x1 convolution with the weights of one 3x3x3."""
     return 27 * channels * filters // (9 * channels + 3 * filters)
 
 
-def _full(x, filters, stride, name, number, middle):
+def _full(
+    x: keras.KerasTensor, filters: int, stride: int, name: str, number: int, middle: int
+) -> keras.KerasTensor:
     return conv_norm(x, Conv3D, filters, 3, stride, f"{name}_conv{number}", f"{name}_bn{number}")
 
 
-def _factored(x, filters, stride, name, number, middle):
+def _factored(
+    x: keras.KerasTensor, filters: int, stride: int, name: str, number: int, middle: int
+) -> keras.KerasTensor:
     space, time = f"{name}_space{number}", f"{name}_time{number}"
     x = conv_norm(x, Conv3D, middle, (1, 3, 3), (1, stride, stride), space, f"{space}_bn")
     x = kl.ReLU(name=f"{space}_relu")(x)

@@ -11,19 +11,19 @@ BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
 
 
 def resnext3d(
-    depth,
-    classes,
+    depth: int,
+    classes: int,
     *,
-    frames=16,
-    size=112,
-    classifier_activation="softmax",
-    width=1.0,
-    cardinality=32,
-    stem=64,
-    dropout=0.0,
-    preprocessing="hara",
-    name=None,
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 112,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    cardinality: int = 32,
+    stem: int = 64,
+    dropout: float = 0.0,
+    preprocessing: str = "hara",
+    name: str | None = None,
+) -> keras.Model:
     """3D ResNeXt on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     Args:
@@ -66,7 +66,9 @@ def resnext3d(
     return keras.Model(clips, scores, name=name or f"resnext3d_{depth}")
 
 
-def _bottleneck(x, middle, stride, cardinality, name):
+def _bottleneck(
+    x: keras.KerasTensor, middle: int, stride: int, cardinality: int, name: str
+) -> keras.KerasTensor:
     shortcut = x
     x = conv_norm(x, Conv3D, middle, 1, 1, f"{name}_conv1", f"{name}_bn1")
     x = kl.ReLU(name=f"{name}_relu1")(x)
@@ -83,5 +85,5 @@ def _bottleneck(x, middle, stride, cardinality, name):
     return kl.ReLU(name=f"{name}_relu3")(x)
 
 
-def _divisor(number, at_most):
+def _divisor(number: int, at_most: int) -> int:
     return max(n for n in range(1, at_most + 1) if number % n == 0)

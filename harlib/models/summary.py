@@ -1,6 +1,7 @@
 """What can be said of a built network: parameters, multiply-adds, a table of its layers."""
 
 import math
+from collections.abc import Iterable, Iterator
 
 import keras
 import pandas as pd
@@ -13,7 +14,7 @@ _NOT_LEARNED = {
 }  # fmt: skip
 
 
-def parameters(model):
+def parameters(model: keras.Model) -> int:
     """Number of parameters, of frozen layers too: what gradients teach where nothing is frozen.
 
     Statistics, as a batch norm's moving mean, and states of random generators are none.
@@ -21,17 +22,17 @@ def parameters(model):
     return sum(math.prod(w.shape) for w in model.weights if w.name not in _NOT_LEARNED)
 
 
-def trainable(model):
+def trainable(model: keras.Model) -> int:
     """Number of the parameters that are trained: all but those of frozen layers."""
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
-def gmacs(model):
+def gmacs(model: keras.Model) -> float:
     """Billions of multiply-adds of one clip's forward pass, of convolutions and dense layers."""
     return sum(_macs(layer) * times for layer, times in _walk(model)) / 1e9
 
 
-def describe(model):
+def describe(model: keras.Model) -> pd.DataFrame:
     """The network as a table, one row a layer that computes or reshapes.
 
     Returns:
@@ -54,14 +55,14 @@ def describe(model):
     return pd.DataFrame(rows, columns=["stage", "layer", "kernel", "output", "parameters"])
 
 
-def stage(name):
+def stage(name: str) -> str:
     """The stage of a layer by its name: "input", "stem", "stage1" and on, "head"."""
     if name in ("preprocess", "fold"):
         return "input"
     return name.split("_")[0] if name.startswith(("stem", "stage")) else "head"
 
 
-def _walk(model, times=1):
+def _walk(model: keras.Model, times: int = 1) -> Iterator[tuple[keras.layers.Layer, int]]:
     """Every layer, nested ones too, and how often a clip passes it (a frame CNN's: per frame)."""
     for layer in model.layers:
         if isinstance(layer, FoldFrames):
@@ -74,14 +75,14 @@ def _walk(model, times=1):
             yield layer, times
 
 
-def _macs(layer):
+def _macs(layer: keras.layers.Layer) -> int:
     kernels = [w for w in layer.weights if "kernel" in w.name and len(w.shape) > 1]
     # A convolution's kernel is applied at every output position, a dense one's once.
     positions = math.prod(layer.output.shape[1:-1]) if kernels else 1
     return sum(math.prod(kernel.shape) for kernel in kernels) * positions
 
 
-def _kernel(layer):
+def _kernel(layer: keras.layers.Layer) -> str:
     size = getattr(layer, "kernel_size", None) or getattr(layer, "pool_size", None)
     if size is None:
         return f"{layer.units}" if isinstance(layer, keras.layers.Dense) else ""
@@ -96,5 +97,5 @@ def _kernel(layer):
     return text
 
 
-def _times(numbers):
+def _times(numbers: Iterable[int | None]) -> str:
     return "x".join("?" if n is None else str(n) for n in numbers)

@@ -5,7 +5,7 @@ from importlib import resources
 import pandas as pd
 
 
-def table():
+def table() -> pd.DataFrame:
     """One row a network, in the order of `models.names()`; read, not computed.
 
     Returns:
@@ -18,7 +18,7 @@ def table():
         return pd.read_csv(file, keep_default_na=False)
 
 
-def text():
+def text() -> str:
     """The table for a terminal: two lines a network."""
     lines = []
     for row in table().itertuples():
