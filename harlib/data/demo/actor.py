@@ -1,12 +1,14 @@
 """How people look: an actor's body, skin, hair and clothes, drawn over a skeleton."""
 
 import colorsys
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from harlib.data.demo.render import Shape, ball, limb
-from harlib.data.demo.skeleton import Body
+from harlib.data.demo.render import Color, Shape, ball, limb
+from harlib.data.demo.skeleton import Body, Skeleton
 
 _SKIN = (
     (255, 219, 190),
@@ -36,7 +38,8 @@ class Actor:
     cap: tuple | None
 
     @classmethod
-    def random(cls, rng):
+    def random(cls, rng: np.random.Generator) -> "Actor":
+        """A person of random build and clothes, a pure function of the generator's state."""
         top = _cloth(rng)
         bottom = next(
             c
@@ -58,14 +61,21 @@ class Actor:
         )
 
 
-def _cloth(rng, dark=False):
+def _cloth(rng: np.random.Generator, dark: bool = False) -> Color:
     """A colour of cloth, RGB in 0..255."""
     value = rng.uniform(0.2, 0.6) if dark else rng.uniform(0.4, 0.95)
     color = colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0.2, 0.85), value)
     return tuple(255.0 * c for c in color)
 
 
-def _ring(center, left, forward, width, depth, points=10):
+def _ring(
+    center: np.ndarray,
+    left: np.ndarray,
+    forward: np.ndarray,
+    width: Any,
+    depth: Any,
+    points: int = 10,
+) -> np.ndarray:
     angle = np.arange(points) * (2 * np.pi / points)
     around = (
         np.cos(angle)[:, None] * width * left[:, None]
@@ -74,14 +84,14 @@ def _ring(center, left, forward, width, depth, points=10):
     return center[:, None] + around
 
 
-def _trunk(rings, color, radius, **options):
+def _trunk(rings: Sequence[tuple], color: Color, radius: float, **options: Any) -> Shape:
     """A body of elliptic rings [(center, left, forward, width, depth)], shaded round."""
     full = np.concatenate([_ring(*ring) for ring in rings], 1)
     core = np.concatenate([_ring(c, lv, f, 0.5 * w, 0.5 * d) for c, lv, f, w, d in rings], 1)
     return Shape(full, radius, color, core=core, **options)
 
 
-def dress(actor, joints, place):
+def dress(actor: Actor, joints: Skeleton, place: Callable) -> list[Shape]:
     """Shapes of the actor in the pose `joints`; `place` maps body axes to the world's."""
     b, s = actor.body, joints.spine
     g, skin, top, bottom = actor.body.girth, actor.skin, actor.top, actor.bottom
@@ -160,18 +170,20 @@ def dress(actor, joints, place):
     return shapes + _head(actor, head, up, gaze)
 
 
-def _joint(center, radius, first, second, bias):
+def _joint(
+    center: np.ndarray, radius: float, first: Color, second: Color, bias: float
+) -> list[Shape]:
     """Covers the rim between two limbs of one colour."""
     color = tuple(0.92 * c for c in first)
     return [ball(center, 0.8 * radius, color, shaded=False, bias=bias)] if first == second else []
 
 
-def _head(actor, head, up, gaze):
+def _head(actor: Actor, head: np.ndarray, up: np.ndarray, gaze: np.ndarray) -> list[Shape]:
     """Head, hair and a hint of a face; `gaze` is the direction of the nose."""
     radius, skin, hair = actor.body.head, actor.skin, actor.hair
     side = np.cross(gaze, up)
 
-    def at(ahead, above, aside=0.0):
+    def at(ahead: float, above: float, aside: float = 0.0) -> np.ndarray:
         return head + radius * (ahead * gaze + above * up + aside * side)
 
     shapes = [

@@ -6,7 +6,9 @@ cannot tell them apart: only the order of frames can.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -62,7 +64,7 @@ class AnotherDataset(HarlibError):
     """The folder holds videos that were drawn with other settings."""
 
 
-def tape(split, number, seed=0):
+def tape(split: str, number: int, seed: int = 0) -> dict[str, tuple[int, int]]:
     """{category: (start, end)} in whole seconds: an actor's recordings, as cut from one tape."""
     ends = np.cumsum(
         [0] + [plan(_ACTIONS[category][0], seed, split, number)[0] for category in CATEGORIES]
@@ -70,11 +72,15 @@ def tape(split, number, seed=0):
     return {category: (int(ends[k]), int(ends[k + 1])) for k, category in enumerate(CATEGORIES)}
 
 
-def draw(category, *, number=0, split="train", seed=0, difficulty=1):
+def draw(
+    category: str, *, number: int = 0, split: str = "train", seed: int = 0, difficulty: int = 1
+) -> tuple[np.ndarray, int]:
     """Recording `number` of a category: frames uint8 (frames, height, width, 3), RGB, and fps.
 
-    The number is also the actor's, so each actor performs every category once. Raises ValueError
-    for a category that is not in CATEGORIES.
+    The number is also the actor's, so each actor performs every category once.
+
+    Raises:
+        ValueError: a category that is not in CATEGORIES.
     """
     check([category], difficulty, 1, 0, 0)
     generator, backwards = _ACTIONS[category]
@@ -82,7 +88,7 @@ def draw(category, *, number=0, split="train", seed=0, difficulty=1):
     return (frames[::-1] if backwards else frames), fps
 
 
-def draw_still(action, *, number=0, seed=0, difficulty=1):
+def draw_still(action: str, *, number: int = 0, seed: int = 0, difficulty: int = 1) -> np.ndarray:
     """Still `number` of an action in STILLS: uint8 (height, width, 3), RGB; its own actor."""
     frames, _ = record(
         STILLS[action], seed=seed, split="stills", number=number, difficulty=difficulty, still=True
@@ -91,28 +97,35 @@ def draw_still(action, *, number=0, seed=0, difficulty=1):
 
 
 def write_dataset(
-    root,
+    root: str | Path,
     *,
-    train=60,
-    val=15,
-    stills=40,
-    difficulty=1,
-    seed=0,
-    categories=None,
-    workers=None,
-    progress=True,
-):
+    train: int = 60,
+    val: int = 15,
+    stills: int = 40,
+    difficulty: int = 1,
+    seed: int = 0,
+    categories: Sequence[str] | None = None,
+    workers: int | None = None,
+    progress: bool = True,
+) -> Path:
     """Writes the videos, their CSV and the stills under `root`; returns the path of the CSV.
 
-    `train`, `val` videos a category, `stills` images an action (three quarters for training; 0
-    writes none); `difficulty` 1 calm, 2 and 3 with clutter, camera shake and occlusion; `workers`
-    processes (default: all cores), on which the frames do not depend. `progress`: True shows a bar,
-    a `harlib.progress.Stage` is told. What an interrupted call with the same arguments wrote is
-    kept, a complete dataset is returned at once.
+    What an interrupted call with the same arguments wrote is kept, a complete dataset is returned
+    at once.
 
     Layout: `videos.csv` (label, youtube_id, time_start, time_end, split; the id is the actor's,
     times in seconds), `videos/<split>/<label>/<id>_<SSSSSS>_<EEEEEE>.mp4`, and `stills/` as in
-    Stanford-40. Raises ValueError when `root` holds a dataset made with other arguments.
+    Stanford-40.
+
+    Args:
+        train, val: videos a category.
+        stills: images an action (three quarters for training; 0 writes none).
+        difficulty: 1 calm, 2 and 3 with clutter, camera shake and occlusion.
+        workers: processes (default: all cores), on which the frames do not depend.
+        progress: True shows a bar, a `harlib.progress.Stage` is told.
+
+    Raises:
+        ValueError: `root` holds a dataset made with other arguments, or there is nothing to draw.
     """
     root, categories = Path(root), sorted(set(categories or CATEGORIES))
     check(categories, difficulty, train, val, stills)
@@ -173,7 +186,7 @@ def write_dataset(
     return table
 
 
-def check(categories, difficulty, train, val, stills):
+def check(categories: Sequence[str], difficulty: int, train: int, val: int, stills: int) -> None:
     """Raises ValueError for what cannot be drawn."""
     strange = sorted(set(categories) - set(CATEGORIES))
     if strange:
@@ -189,7 +202,9 @@ def check(categories, difficulty, train, val, stills):
         )
 
 
-def _film_file(path, category, split, number, seed, difficulty):
+def _film_file(
+    path: Path, category: str, split: str, number: int, seed: int, difficulty: int
+) -> None:
     """Draws and encodes one recording, unless its file is there."""
     if path.exists():
         return
@@ -198,7 +213,7 @@ def _film_file(path, category, split, number, seed, difficulty):
     encode(path, frames, fps, keyframe=2 * fps)
 
 
-def _still_tasks(root, count, seed, difficulty):
+def _still_tasks(root: Path, count: int, seed: int, difficulty: int) -> list[Any]:
     """Writes Stanford-40's lists; the tasks that draw the images."""
     tasks, images, lists = [], root / "JPEGImages", root / "ImageSplits"
     first = (3 * count + 3) // 4
@@ -217,7 +232,7 @@ def _still_tasks(root, count, seed, difficulty):
     return tasks
 
 
-def _still_file(path, action, number, seed, difficulty):
+def _still_file(path: Path, action: str, number: int, seed: int, difficulty: int) -> None:
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)

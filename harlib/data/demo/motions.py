@@ -7,10 +7,21 @@ look at `seconds`, so that any subset of times shows the same performance.
 """
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
-from harlib.data.demo.skeleton import SIDES, Skeleton, arm_direction, skeleton, spine, unit, vector
+from harlib.data.demo.skeleton import (
+    SIDES,
+    Body,
+    Skeleton,
+    Spine,
+    arm_direction,
+    skeleton,
+    spine,
+    unit,
+    vector,
+)
 
 
 @dataclass
@@ -26,7 +37,7 @@ class Motion:
     props: dict = field(default_factory=dict)
 
 
-def _progress(seconds, duration, rng):
+def _progress(seconds: np.ndarray, duration: float, rng: np.random.Generator) -> np.ndarray:
     """0 at the start to 1 at the end; its ease is its own reverse, both rests are alike."""
     rest = rng.uniform(0.0, 0.05, 2) * duration
     smooth = rng.uniform(0.1, 0.7)
@@ -34,34 +45,36 @@ def _progress(seconds, duration, rng):
     return (1 - smooth) * x + smooth * x * x * (3 - 2 * x)
 
 
-def _sway(seconds, rng, size):
+def _sway(seconds: np.ndarray, rng: np.random.Generator, size: float) -> np.ndarray:
     """A small slow movement (frames,), the same in distribution when played backwards."""
     rate, phase = rng.uniform(0.2, 0.6, 2), rng.uniform(0, 2 * np.pi, 2)
     return size * np.sin(2 * np.pi * rate * seconds[:, None] + phase).mean(1)
 
 
-def _blend(start, end, share):
+def _blend(start: Any, end: Any, share: np.ndarray) -> np.ndarray:
     return start + (end - start) * share.reshape(-1, *[1] * (np.ndim(start) - 1))
 
 
-def _hump(x):
+def _hump(x: np.ndarray) -> np.ndarray:
     """0 at 0 and 1, 1 in the middle, smooth, symmetric."""
     return np.sin(np.pi * x) ** 2
 
 
-def _hang(body, trunk, forward=0.08, outward=0.18, share=0.97):
+def _hang(
+    body: Body, trunk: Spine, forward: float = 0.08, outward: float = 0.18, share: float = 0.97
+) -> np.ndarray:
     """Hands of hanging arms (frames, 2, 3)."""
     down = np.array([[forward, outward, -1.0], [forward, -outward, -1.0]])
     return trunk.shoulders + share * body.arm * unit(down)
 
 
-def _stance(body, frames, width, stagger=0.0):
+def _stance(body: Body, frames: int, width: float, stagger: float = 0.0) -> np.ndarray:
     """Ankles of standing feet (frames, 2, 3)."""
     feet = vector(stagger * SIDES, (body.hip + width) * SIDES, body.ankle)
     return np.broadcast_to(feet, (frames, 2, 3)).copy()
 
 
-def sit(body, seconds, duration, rng):
+def sit(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Generator) -> Motion:
     """From standing before a chair to sitting on it."""
     s = _progress(seconds, duration, rng)
     depth, bow = rng.uniform(0.88, 1.0), rng.uniform(0.35, 0.75)
@@ -84,7 +97,7 @@ def sit(body, seconds, duration, rng):
     return Motion(joints, (30, 100), {"chair": chair})
 
 
-def lift(body, seconds, duration, rng):
+def lift(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Generator) -> Motion:
     """From standing before an object to standing with it in both hands."""
     s = _progress(seconds, duration, rng)
     low = float(rng.choice([0.0, 0.0, 0.16, 0.26]))
@@ -123,7 +136,9 @@ def lift(body, seconds, duration, rng):
     return Motion(joints, (25, 100), {"thing": dict(at=thing, size=size, kind=kind, low=low)})
 
 
-def raise_arms(body, seconds, duration, rng):
+def raise_arms(
+    body: Body, seconds: np.ndarray, duration: float, rng: np.random.Generator
+) -> Motion:
     """From hanging arms to both arms stretched overhead."""
     s = _progress(seconds, duration, rng)
     outward, top = rng.uniform(0.1, 0.5 * np.pi), rng.uniform(2.6, 3.05)
@@ -138,7 +153,7 @@ def raise_arms(body, seconds, duration, rng):
     return Motion(joints, (-70, 70))
 
 
-def pull_door(body, seconds, duration, rng):
+def pull_door(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Generator) -> Motion:
     """From before a closed door, hand on its handle, to beside the open door."""
     s = _progress(seconds, duration, rng)
     side, leaf = float(rng.choice([-1, 1])), rng.uniform(0.42, 0.5)
@@ -179,7 +194,7 @@ def pull_door(body, seconds, duration, rng):
     return Motion(joints, (172, 205) if side > 0 else (155, 188), {"door": door})
 
 
-def wave(body, seconds, duration, rng):
+def wave(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Generator) -> Motion:
     """One raised forearm swinging from side to side."""
     side, rate, phase = rng.integers(2), rng.uniform(1.2, 2.1), rng.uniform(0, 2 * np.pi)
     raised, swing = rng.uniform(1.5, 2.3), rng.uniform(0.5, 0.85)
@@ -199,7 +214,7 @@ def wave(body, seconds, duration, rng):
     return Motion(joints, (-60, 60))
 
 
-def walk(body, seconds, duration, rng):
+def walk(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Generator) -> Motion:
     """Walking on a treadmill, or a few steps through the room."""
     rate, phase = rng.uniform(0.75, 1.15), rng.uniform(0, 1)
     stride, lift_ = rng.uniform(0.2, 0.3) * body.hip_height / 0.52, rng.uniform(0.05, 0.1)
@@ -237,7 +252,7 @@ def walk(body, seconds, duration, rng):
     return Motion(joints, (35, 100), {"treadmill": dict(height=rise)} if treadmill else {})
 
 
-def jump_jack(body, seconds, duration, rng):
+def jump_jack(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Generator) -> Motion:
     """Jumping jacks: feet apart and arms up, and back."""
     rate, phase = rng.uniform(0.8, 1.3), rng.uniform(0, 1)
     wide, top, hop = rng.uniform(0.1, 0.19), rng.uniform(2.4, 3.0), rng.uniform(0.02, 0.06)
@@ -262,7 +277,7 @@ def jump_jack(body, seconds, duration, rng):
     return Motion(skeleton(body, trunk, hands, feet, heel=(6 * air)[:, None]), (-50, 50))
 
 
-def kick(body, seconds, duration, rng):
+def kick(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Generator) -> Motion:
     """Kicking a ball that rolls back, again and again."""
     rate, phase = rng.uniform(0.65, 1.0), rng.uniform(0, 1)
     foot, away = rng.integers(2), rng.uniform(0.35, 0.55)

@@ -1,8 +1,12 @@
 """The things actions need: a chair, an object to pick up, a door, a treadmill, a ball."""
 
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
 import numpy as np
 
-from harlib.data.demo.render import Shape, ball, box, limb, shade
+from harlib.data.demo.render import Color, Shape, ball, box, limb, shade
+from harlib.data.demo.scene import Room
 from harlib.data.demo.skeleton import vector
 
 _PAINTS = (
@@ -17,19 +21,33 @@ _PAINTS = (
 )
 
 
-def _paint(rng, avoid=()):
+class Placing(Protocol):
+    """Maps the body's axes to the world's: points (..., 3) when called, directions by `turn`."""
+
+    def __call__(self, points: Any) -> np.ndarray: ...
+
+    def turn(self, direction: Any) -> np.ndarray: ...
+
+
+def _paint(rng: np.random.Generator, avoid: Sequence[Color] = ()) -> Color:
     """A strong colour, far from those of `avoid` (RGB in 0..255)."""
     options = [shade(_PAINTS[k], rng.uniform(0.85, 1.1)) for k in rng.permutation(len(_PAINTS))[:4]]
     return max(options, key=lambda c: min([np.abs(np.subtract(c, a)).sum() for a in avoid] or [0]))
 
 
-def build(props, place, rng, avoid):
+def build(
+    props: dict[str, dict[str, Any]],
+    place: Placing,
+    rng: np.random.Generator,
+    avoid: Sequence[Color],
+) -> tuple[list[Shape], list[Shape]]:
     """(shapes that stand still, shapes that move) of a motion's props.
 
     `place` maps the body's axes to the world's, `avoid` holds colours to stay clear of.
     """
     axes = dict(right=place.turn((0.0, -1.0, 0.0)), back=place.turn((1.0, 0.0, 0.0)))
-    still, moving = [], []
+    still: list[Shape] = []
+    moving: list[Shape] = []
     if "chair" in props:
         still = _chair(place, axes, _paint(rng, avoid), **props["chair"])
     if "treadmill" in props:
@@ -43,15 +61,17 @@ def build(props, place, rng, avoid):
     return still, moving
 
 
-def _blocks(place, axes):
-    def block(center, size, color, **options):
+def _blocks(place: Placing, axes: dict[str, np.ndarray]) -> Callable[..., list[Shape]]:
+    def block(center: Any, size: Any, color: Color, **options: Any) -> list[Shape]:
         """`size` is across, along and up, in the body's axes."""
-        return box(place(np.float64(center)[None]), size, color, **axes, **options)
+        return box(place(np.asarray(center, np.float64)[None]), size, color, **axes, **options)
 
     return block
 
 
-def _chair(place, axes, color, at, seat, style):
+def _chair(
+    place: Placing, axes: dict[str, np.ndarray], color: Color, at: Any, seat: Any, style: int
+) -> list[Shape]:
     """A chair whose seat is centred at `at`; style: 0 wooden, 1 stool, 2 armchair, 3 office."""
     block, (x, y) = _blocks(place, axes), at
     wide, deep = 0.3, 0.29
@@ -89,7 +109,9 @@ def _chair(place, axes, color, at, seat, style):
     return parts
 
 
-def _treadmill(place, axes, rng):
+def _treadmill(
+    place: Placing, axes: dict[str, np.ndarray], rng: np.random.Generator
+) -> list[Shape]:
     block = _blocks(place, axes)
     frame = shade((70, 74, 82), rng.uniform(0.7, 1.6))
     parts = block((0.0, 0.0, 0.03), (0.34, 0.8, 0.055), shade(frame, 0.8), shadow=True)
@@ -99,7 +121,15 @@ def _treadmill(place, axes, rng):
     return parts + block((0.36, 0.0, 0.55), (0.36, 0.05, 0.09), shade(frame, 1.2))
 
 
-def _thing(place, axes, color, at, size, kind, low):
+def _thing(
+    place: Placing,
+    axes: dict[str, np.ndarray],
+    color: Color,
+    at: Any,
+    size: Any,
+    kind: int,
+    low: Any,
+) -> tuple[list[Shape], list[Shape]]:
     block = _blocks(place, axes)
     x, y = at[0, :2] if low == 0 else at[0, :2] + [0.02, 0.0]
     still = [] if low == 0 else block((x, y, low - 0.02), (0.32, 0.24, 0.04), (176, 132, 88))
@@ -137,14 +167,18 @@ def _thing(place, axes, color, at, size, kind, low):
     return still, faces + strap
 
 
-def _door(place, color, hinge, angle, side, leaf, knob):
+def _door(
+    place: Placing, color: Color, hinge: Any, angle: np.ndarray, side: float, leaf: Any, knob: Any
+) -> list[Shape]:
     """The moving leaf; `doorway` paints the opening behind it."""
     high = 0.98
     out = vector(-np.sin(angle), -side * np.cos(angle), 0.0)
     through = vector(np.cos(angle), -side * np.sin(angle), 0.0)
     foot = vector(*hinge, 0.0)
 
-    def panel(start, end, low, top, thick, paint_, bias):
+    def panel(
+        start: Any, end: Any, low: Any, top: Any, thick: Any, paint_: Color, bias: float
+    ) -> Shape:
         near = foot + out * start * leaf
         far = foot + out * end * leaf
         rise = np.array([0.0, 0.0, 1.0])
@@ -170,7 +204,7 @@ def _door(place, color, hinge, angle, side, leaf, knob):
     return leafs
 
 
-def doorway(room, place, door, rng):
+def doorway(room: Room, place: Placing, door: dict[str, Any], rng: np.random.Generator) -> None:
     """Paints the frame of `door` and what lies behind it on the room's background."""
     ends = place(
         np.stack(
@@ -188,7 +222,9 @@ def doorway(room, place, door, rng):
     room.quad(room.canvas, along, (0.0, 0.12), shade(room.floor, 0.55))
 
 
-def _ball(place, color, at, size, spin):
+def _ball(
+    place: Placing, color: Color, at: np.ndarray, size: float, spin: np.ndarray
+) -> list[Shape]:
     center = place(at)
     roll = place.turn((1.0, 0.0, 0.0))[None] * np.cos(spin)[:, None]
     roll = roll + np.array([0.0, 0.0, 1.0]) * np.sin(spin)[:, None]

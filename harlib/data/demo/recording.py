@@ -4,11 +4,12 @@ A pure function of (seed, split, motion, number): nothing else decides what is d
 """
 
 import zlib
+from collections.abc import Callable
 
 import cv2
 import numpy as np
 
-from harlib.data.demo import props
+from harlib.data.demo import motions, props
 from harlib.data.demo.actor import Actor, dress
 from harlib.data.demo.render import paint
 from harlib.data.demo.scene import MARGIN, Room, frame_camera, occluders
@@ -23,28 +24,31 @@ _SECONDS_SHARE = (0.34, 0.36, 0.16, 0.09, 0.05)
 class Place:
     """Where a body stands: turns its axes into the world's and moves them to `origin`."""
 
-    def __init__(self, heading, origin):
+    def __init__(self, heading: float, origin: np.ndarray) -> None:
         sine, cosine = np.sin(heading), np.cos(heading)
         self.axes = np.array([[sine, -cosine, 0.0], [cosine, sine, 0.0], [0.0, 0.0, 1.0]])
         self.origin = np.asarray(origin)
 
-    def __call__(self, points):
+    def __call__(self, points: np.ndarray) -> np.ndarray:
         return points @ self.axes + self.origin
 
-    def turn(self, direction):
+    def turn(self, direction: np.ndarray) -> np.ndarray:
+        """Directions (..., 3) of the body in the world."""
         return np.asarray(direction) @ self.axes
 
 
-def _rng(*key):
+def _rng(*key: object) -> np.random.Generator:
     return np.random.default_rng([zlib.crc32(str(part).encode()) for part in key])
 
 
-def actor(split, number, seed=0):
+def actor(split: str, number: int, seed: int = 0) -> Actor:
     """The person who performs recording `number` of every category of a split."""
     return Actor.random(_rng(seed, split, "actor", number))
 
 
-def plan(generator, seed, split, number):
+def plan(
+    generator: Callable, seed: int, split: str, number: int
+) -> tuple[float, int, tuple[int, int], np.random.Generator]:
     """(seconds, frames per second, (height, width), generator of what is not yet drawn)."""
     rng = _rng(seed, split, generator.__name__, number)
     duration = int(rng.choice(_SECONDS, p=_SECONDS_SHARE))
@@ -54,7 +58,9 @@ def plan(generator, seed, split, number):
     return duration, fps, (height, width), rng
 
 
-def record(generator, *, seed, split, number, difficulty, still=False):
+def record(
+    generator: Callable, *, seed: int, split: str, number: int, difficulty: int, still: bool = False
+) -> tuple[np.ndarray, int]:
     """One recording: (frames uint8 (frames, height, width, 3), fps); a still has one frame."""
     performer = actor(split, number, seed)
     duration, fps, size, rng = plan(generator, seed, split, number)
@@ -66,7 +72,14 @@ def record(generator, *, seed, split, number, difficulty, still=False):
     return _film(performer, motion, seconds, size, difficulty, rng), fps
 
 
-def _film(actor, motion, seconds, size, difficulty, rng):
+def _film(
+    actor: Actor,
+    motion: motions.Motion,
+    seconds: np.ndarray,
+    size: tuple[int, int],
+    difficulty: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
     """Frames uint8 (frames, height, width, 3) of an actor's motion in a room of its own."""
     low, high = motion.facing
     heading = np.deg2rad(rng.uniform(low, high))
@@ -116,7 +129,9 @@ def _film(actor, motion, seconds, size, difficulty, rng):
     return frames
 
 
-def _shake(seconds, size, difficulty, rng):
+def _shake(
+    seconds: np.ndarray, size: tuple[int, int], difficulty: int, rng: np.random.Generator
+) -> np.ndarray:
     """The picture's displacement (frames, 2) in pixels by a held camera; often a tripod's: 0."""
     tripod = rng.uniform() < (0.6, 0.2, 0.0)[difficulty - 1]
     most = (0.007, 0.02, 0.035)[difficulty - 1] * size[0]
@@ -125,14 +140,14 @@ def _shake(seconds, size, difficulty, rng):
     return reach * np.sin(2 * np.pi * rate * seconds[:, None, None] + phase).mean(1)
 
 
-def _background(canvas, size, moved):
+def _background(canvas: np.ndarray, size: tuple[int, int], moved: np.ndarray) -> np.ndarray:
     height, width = size
     if not moved.any():
         inner = canvas[MARGIN : MARGIN + height, MARGIN : MARGIN + width]
         return np.repeat(inner[None], len(moved), 0)
     frames = np.empty((len(moved), height, width, 3), np.uint8)
     for frame, (x, y) in zip(frames, moved, strict=True):
-        shift = np.float32([[1, 0, MARGIN - x], [0, 1, MARGIN - y]])
+        shift = np.array([[1, 0, MARGIN - x], [0, 1, MARGIN - y]], np.float32)
         cv2.warpAffine(
             canvas, shift, (width, height), dst=frame, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
         )

@@ -1,6 +1,8 @@
 """Bodies and things as shaded shapes in space, seen by a camera, painted with anti-aliasing."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
@@ -31,6 +33,9 @@ _FACES = {
 }
 
 
+Color = tuple[float, ...]  # RGB in 0..255
+
+
 @dataclass
 class Shape:
     """The convex hull of balls: a ball, a limb, a trunk or, with radius 0, a flat face.
@@ -41,8 +46,8 @@ class Shape:
     """
 
     points: np.ndarray
-    radii: object
-    color: tuple
+    radii: Any
+    color: Color
     core: np.ndarray | None = None
     bias: float = 0.0
     shaded: bool = True
@@ -62,7 +67,7 @@ class Camera:
     scale: float
     center: tuple
 
-    def project(self, points):
+    def project(self, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """World points (..., 3) to pixels (..., 2), pixels per unit (...) and depth (...)."""
         depth = np.maximum(points[..., 1] + self.distance, 0.05)
         scale = self.scale * self.distance / depth
@@ -71,11 +76,19 @@ class Camera:
         return np.stack([x, y], -1), scale, depth
 
 
-def shade(color, factor):
+def shade(color: Color, factor: float) -> Color:
+    """The colour times `factor`, within 0..255."""
     return tuple(float(min(255.0, max(0.0, c * factor))) for c in color)
 
 
-def limb(first, second, radius_first, radius_second, color, **options):
+def limb(
+    first: np.ndarray,
+    second: np.ndarray,
+    radius_first: Any,
+    radius_second: Any,
+    color: Color,
+    **options: Any,
+) -> Shape:
     """A tapered limb between two joints (frames, 3)."""
     return Shape(
         np.stack(np.broadcast_arrays(first, second), 1),
@@ -85,17 +98,25 @@ def limb(first, second, radius_first, radius_second, color, **options):
     )
 
 
-def ball(center, radius, color, **options):
+def ball(center: np.ndarray, radius: float, color: Color, **options: Any) -> Shape:
     """A ball around `center` (frames, 3)."""
     return Shape(center[:, None], (radius,), color, **options)
 
 
-def box(center, size, color, *, right=(1, 0, 0), back=(0, 1, 0), **options):
+def box(
+    center: np.ndarray,
+    size: Sequence[float],
+    color: Color,
+    *,
+    right: Any = (1, 0, 0),
+    back: Any = (0, 1, 0),
+    **options: Any,
+) -> list[Shape]:
     """The six faces of an upright box: `center` (frames, 3), `size` along right, back and up.
 
     `right` and `back` are unit directions, (3,) or (frames, 3).
     """
-    right, back = (np.broadcast_to(np.float64(a), center.shape) for a in (right, back))
+    right, back = (np.broadcast_to(np.asarray(a, np.float64), center.shape) for a in (right, back))
     edges = np.stack(
         [right * size[0], back * size[1], np.broadcast_to((0.0, 0.0, size[2]), center.shape)], 1
     )
@@ -106,7 +127,7 @@ def box(center, size, color, *, right=(1, 0, 0), back=(0, 1, 0), **options):
     ]
 
 
-def _hulls(pixels, radii, corners):
+def _hulls(pixels: np.ndarray, radii: np.ndarray, corners: int) -> np.ndarray:
     """Polygons (frames, points, 2) in 1/16 pixels around balls at `pixels` (frames, balls, 2)."""
     angle = np.arange(corners) * (2 * np.pi / corners)
     circle = np.stack([np.cos(angle), np.sin(angle)], -1)
@@ -114,7 +135,9 @@ def _hulls(pixels, radii, corners):
     return np.rint(points.reshape(len(pixels), -1, 2) * (1 << _SHIFT)).astype(np.int32)
 
 
-def _layers(shape, camera, light):
+def _layers(
+    shape: Shape, camera: Camera, light: np.ndarray
+) -> tuple[list[tuple[np.ndarray, Color]], np.ndarray]:
     """[(polygons (frames, points, 2), colour)] from the dark rim to the lit middle."""
     pixels, scale, depth = camera.project(shape.points)
     radii = np.broadcast_to(np.asarray(shape.radii, float), shape.points.shape[1:2]) * scale
@@ -131,7 +154,16 @@ def _layers(shape, camera, light):
     return layers, depth.mean(1)
 
 
-def paint(frames, camera, shapes, *, light=(-0.6, -0.8), sun=(0.2, -0.1), shadow=0.3, moved=None):
+def paint(
+    frames: np.ndarray,
+    camera: Camera,
+    shapes: Iterable[Shape],
+    *,
+    light: tuple[float, float] = (-0.6, -0.8),
+    sun: Sequence[float] | np.ndarray = (0.2, -0.1),
+    shadow: float = 0.3,
+    moved: np.ndarray | None = None,
+) -> None:
     """Draws shapes on `frames` uint8 (frames, height, width, 3) in place, far ones first.
 
     `light` is the direction in the picture from which light comes; `sun` how far (x, y) a shadow
@@ -145,7 +177,7 @@ def paint(frames, camera, shapes, *, light=(-0.6, -0.8), sun=(0.2, -0.1), shadow
         else np.rint(np.asarray(moved)[:, None] * (1 << _SHIFT)).astype(np.int32)
     )
 
-    def steady(polygons):
+    def steady(polygons: np.ndarray) -> np.ndarray:
         # OpenCV wants each polygon in one piece of memory
         return np.ascontiguousarray(np.broadcast_to(polygons, (count, *polygons.shape[1:])) + moved)
 
@@ -179,5 +211,5 @@ def paint(frames, camera, shapes, *, light=(-0.6, -0.8), sun=(0.2, -0.1), shadow
                     _fill(frame, polygons[index], color)
 
 
-def _fill(frame, points, color):
+def _fill(frame: np.ndarray, points: np.ndarray, color: Color) -> None:
     cv2.fillConvexPoly(frame, cv2.convexHull(points), color, cv2.LINE_AA, _SHIFT)

@@ -1,16 +1,18 @@
 """Where people act: the camera's framing, rooms and gardens, props, clutter and occluders."""
 
 import colorsys
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
 
-from harlib.data.demo.render import Camera, Shape, ball, box, limb, paint, shade
+from harlib.data.demo.render import Camera, Color, Shape, ball, box, limb, paint, shade
 
 MARGIN = 14  # pixels of background around the picture, which the camera's shake moves through
 
 
-def frame_camera(points, size, rng):
+def frame_camera(points: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> Camera:
     """A camera that shows world `points` (n, 3) large and whole in a picture of `size`.
 
     Everything lies in the central square of the picture, so that no centre crop loses it.
@@ -29,12 +31,19 @@ def frame_camera(points, size, rng):
     return Camera(distance, eye, scale, tuple(center))
 
 
-def _tone(rng, low, high, vivid=0.25):
+def _tone(rng: np.random.Generator, low: float, high: float, vivid: float = 0.25) -> Color:
     color = colorsys.hsv_to_rgb(rng.uniform(), rng.uniform(0.03, vivid), rng.uniform(low, high))
     return tuple(255.0 * c for c in color)
 
 
-def _contrast(rng, avoid, low, high, vivid, tries=6):
+def _contrast(
+    rng: np.random.Generator,
+    avoid: Sequence[Color],
+    low: float,
+    high: float,
+    vivid: float,
+    tries: int = 6,
+) -> Color:
     """Of a few random colours, the one farthest from the nearest colour of `avoid`."""
     colors = [_tone(rng, low, high, vivid) for _ in range(tries)]
     return max(colors, key=lambda c: min(np.abs(np.subtract(c, a)).sum() for a in avoid))
@@ -46,7 +55,18 @@ class Room:
     `yaw` turns the wall about the vertical (radians); `away` is its distance behind the origin.
     """
 
-    def __init__(self, camera, size, rng, *, avoid, away, yaw, outdoor, difficulty):
+    def __init__(
+        self,
+        camera: Camera,
+        size: tuple[int, int],
+        rng: np.random.Generator,
+        *,
+        avoid: Sequence[Color],
+        away: float,
+        yaw: float,
+        outdoor: bool,
+        difficulty: int,
+    ) -> None:
         self.camera, self.away, self.yaw = camera, away, yaw
         self.size = (size[0] + 2 * MARGIN, size[1] + 2 * MARGIN)
         self.across = np.array([np.cos(yaw), np.sin(yaw), 0.0])
@@ -57,30 +77,31 @@ class Room:
         self.floor = wood if rng.uniform() < 0.5 else _contrast(rng, avoid, 0.4, 0.8, 0.2)
         self.canvas = self._paint(rng, difficulty)
 
-    def on_wall(self, along, up):
+    def on_wall(self, along: Any, up: Any) -> np.ndarray:
         """World points on the wall: `along` it from before the actor, and `up`."""
         along, up = np.broadcast_arrays(np.float64(along), np.float64(up))
         point = along[..., None] * self.across + np.array([0.0, self.away, 0.0])
         return point + up[..., None] * np.array([0.0, 0.0, 1.0])
 
-    def pixels(self, points):
+    def pixels(self, points: np.ndarray) -> np.ndarray:
+        """World points (..., 3) to int32 pixels (..., 2) in sixteenths, as OpenCV draws them."""
         uv = self.camera.project(points)[0] + MARGIN
         return np.rint(np.clip(uv, -3000, 3000) * 16).astype(np.int32)
 
-    def quad(self, canvas, along, up, color):
+    def quad(self, canvas: np.ndarray, along: Any, up: Any, color: Color) -> None:
         """A rectangle on the wall."""
         points = self.on_wall(
             [along[0], along[1], along[1], along[0]], [up[0], up[0], up[1], up[1]]
         )
         cv2.fillConvexPoly(canvas, self.pixels(points), color, cv2.LINE_AA, 4)
 
-    def _line(self, canvas, first, second, color):
+    def _line(self, canvas: np.ndarray, first: Any, second: Any, color: Color) -> None:
         first, second = self.pixels(np.stack([first, second]))
         cv2.line(canvas, tuple(map(int, first)), tuple(map(int, second)), color, 1, cv2.LINE_AA, 4)
 
-    def _paint(self, rng, difficulty):
+    def _paint(self, rng: np.random.Generator, difficulty: int) -> np.ndarray:
         height, width = self.size
-        canvas = np.empty((height, width, 3), np.uint8)
+        canvas: Any = np.empty((height, width, 3), np.uint8)
         if self.outdoor:
             self._garden(canvas, rng)
         else:
@@ -93,7 +114,7 @@ class Room:
         grain = cv2.resize(grain, (width, height)) * (1.5 + difficulty)
         return np.clip(canvas + (glow + grain)[..., None], 0, 255).astype(np.uint8)
 
-    def _ground(self, canvas, color):
+    def _ground(self, canvas: np.ndarray, color: Color) -> None:
         edge = self.on_wall([-3.2, 3.2], 0.0)
         corners = self.pixels(edge)
         bottom = 16 * (self.size[0] + 50)
@@ -102,7 +123,7 @@ class Room:
         )
         cv2.fillConvexPoly(canvas, polygon, color, cv2.LINE_AA, 4)
 
-    def _interior(self, canvas, rng):
+    def _interior(self, canvas: np.ndarray, rng: np.random.Generator) -> None:
         canvas[:] = self.wall
         pattern = rng.choice(["plain", "plain", "plain", "stripes", "panel", "brick"])
         if pattern == "stripes":
@@ -142,7 +163,7 @@ class Room:
                 )
                 cv2.fillConvexPoly(canvas, self.pixels(points), shade(rug, light), cv2.LINE_AA, 4)
 
-    def _garden(self, canvas, rng):
+    def _garden(self, canvas: np.ndarray, rng: np.random.Generator) -> None:
         rows = np.linspace(1.0, 0.0, self.size[0])[:, None, None]
         sky = np.array((150, 190, 235)) * rng.uniform(0.8, 1.05)
         canvas[:] = np.clip(sky * rows + (1 - rows) * (240, 240, 235), 0, 255)
@@ -161,7 +182,7 @@ class Room:
         grass = np.array((118, 150, 82)) * rng.uniform(0.75, 1.15)
         self._ground(canvas, tuple(grass if rng.uniform() < 0.7 else (178, 172, 160)))
 
-    def _pictures(self, canvas, rng, count):
+    def _pictures(self, canvas: np.ndarray, rng: np.random.Generator, count: int) -> None:
         """Windows and pictures on the wall."""
         for _ in range(count):
             width, height = rng.uniform(0.2, 0.5), rng.uniform(0.2, 0.45)
@@ -182,7 +203,7 @@ class Room:
                     _tone(rng, 0.3, 0.8, 0.5),
                 )
 
-    def furnish(self, rng, difficulty):
+    def furnish(self, rng: np.random.Generator, difficulty: int) -> None:
         """Furniture along the wall, painted on the background."""
         pieces = int(rng.integers(difficulty > 1, 2 if difficulty == 1 else 1 + difficulty))
         things = []
@@ -192,7 +213,7 @@ class Room:
             things += _tree(self, rng)
         self.place(things)
 
-    def place(self, shapes, shadow=0.2):
+    def place(self, shapes: list[Shape], shadow: float = 0.2) -> None:
         """Paints shapes that stand still on the background."""
         center = (self.camera.center[0] + MARGIN, self.camera.center[1] + MARGIN)
         camera = Camera(self.camera.distance, self.camera.height, self.camera.scale, center)
@@ -200,13 +221,13 @@ class Room:
             paint(self.canvas[None], camera, shapes, shadow=shadow)
 
 
-def _furniture(room, rng):
+def _furniture(room: Room, rng: np.random.Generator) -> list[Shape]:
     along = float(rng.choice([-1, 1]) * rng.uniform(0.55, 1.25))
     toward = np.array([room.across[1], -room.across[0], 0.0])
     at, axes = room.on_wall(along, 0.0), dict(right=room.across, back=-toward)
     color = _tone(rng, 0.35, 0.85, 0.45)
 
-    def block(right, out, up, size, paint_):
+    def block(right: Any, out: Any, up: Any, size: Any, paint_: Color) -> list[Shape]:
         center = at + right * room.across + out * toward + np.array([0.0, 0.0, up])
         return box(center[None], size, paint_, **axes)
 
@@ -246,7 +267,7 @@ def _furniture(room, rng):
     return parts
 
 
-def _tree(room, rng):
+def _tree(room: Room, rng: np.random.Generator) -> list[Shape]:
     at = room.on_wall(float(rng.choice([-1, 1]) * rng.uniform(0.5, 1.3)), 0.0)[None] - [0, 0.1, 0]
     rise, green = np.array([0.0, 0.0, 1.0]), shade((70, 120, 60), rng.uniform(0.8, 1.25))
     parts = [limb(at, at + 0.8 * rise, 0.06, 0.04, (105, 80, 60))]
@@ -256,7 +277,9 @@ def _tree(room, rng):
     return parts
 
 
-def occluders(camera, size, rng, difficulty):
+def occluders(
+    camera: Camera, size: tuple[int, int], rng: np.random.Generator, difficulty: int
+) -> list[Shape]:
     """Things close to the camera that hide a part of the actor, at the picture's rim."""
     if rng.uniform() > (0.12, 0.5, 0.85)[difficulty - 1]:
         return []
@@ -265,7 +288,7 @@ def occluders(camera, size, rng, difficulty):
     reach = camera.scale * camera.distance / (camera.distance + near)
     color = _tone(rng, 0.25, 0.7, 0.5)
 
-    def world(x, y):
+    def world(x: float, y: float) -> np.ndarray:
         return np.array(
             [[(x - camera.center[0]) / reach, near, camera.height - (y - camera.center[1]) / reach]]
         )

@@ -5,6 +5,7 @@ left, z up, with the ground at z = 0; every array has time as its first axis (`f
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -27,15 +28,18 @@ class Body:
     girth: float
 
     @property
-    def hip_height(self):
+    def hip_height(self) -> float:
+        """Of the hips above the ground, legs straight."""
         return self.thigh + self.shin + self.ankle
 
     @property
-    def arm(self):
+    def arm(self) -> float:
+        """Of a straight arm, from shoulder to wrist."""
         return self.upper_arm + self.forearm
 
     @classmethod
-    def random(cls, rng):
+    def random(cls, rng: np.random.Generator) -> "Body":
+        """A body of random build, in units of about a person's height."""
         size = rng.uniform(0.9, 1.06)
         leg, arm, width = size * rng.uniform(0.94, 1.06, 3)
         return cls(
@@ -79,23 +83,33 @@ class Skeleton:
     ankles: np.ndarray
     toes: np.ndarray
 
-    def joints(self):
+    def joints(self) -> np.ndarray:
         """Every joint, (frames, joints, 3)."""
         single = np.stack([self.spine.pelvis, self.spine.neck, self.spine.head], 1)
         pairs = [self.spine.shoulders, self.spine.hips, self.elbows, self.hands]
         return np.concatenate([single, *pairs, self.knees, self.ankles, self.toes], 1)
 
 
-def vector(*components):
+def vector(*components: Any) -> np.ndarray:
     """Components (scalars or (frames,)) to (frames, 3), or (3,) when all are scalars."""
     return np.stack(np.broadcast_arrays(*map(np.float64, components)), -1)
 
 
-def unit(vectors):
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Vectors (..., 3) at length 1."""
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def spine(body, pelvis, *, lean=0.0, side=0.0, twist=0.0, nod=0.0, turn=0.0):
+def spine(
+    body: Body,
+    pelvis: np.ndarray,
+    *,
+    lean: Any = 0.0,
+    side: Any = 0.0,
+    twist: Any = 0.0,
+    nod: Any = 0.0,
+    turn: Any = 0.0,
+) -> Spine:
     """The trunk above `pelvis` (frames, 3).
 
     Angles in radians, scalars or (frames,): `lean` forward, `side` to the left, `twist` of the
@@ -127,7 +141,9 @@ def spine(body, pelvis, *, lean=0.0, side=0.0, twist=0.0, nod=0.0, turn=0.0):
     )
 
 
-def bend(root, target, first, second, pole):
+def bend(
+    root: np.ndarray, target: np.ndarray, first: float, second: float, pole: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """Two-bone inverse kinematics: (joint, end), the joint bent towards the direction `pole`.
 
     A target out of reach is approached as far as the bones allow. All (..., 3).
@@ -143,7 +159,7 @@ def bend(root, target, first, second, pole):
     return root + along * foot + across * height, root + along * length
 
 
-def arm_direction(trunk, raised, outward):
+def arm_direction(trunk: Spine, raised: Any, outward: Any) -> np.ndarray:
     """Unit directions (frames, 2, 3) of straight arms.
 
     `raised` in radians from hanging (0) to overhead (pi), `outward` from forward (0) to sideways
@@ -159,16 +175,16 @@ def arm_direction(trunk, raised, outward):
 
 
 def skeleton(
-    body,
-    trunk,
-    hands,
-    ankles,
+    body: Body,
+    trunk: Spine,
+    hands: np.ndarray,
+    ankles: np.ndarray,
     *,
-    elbow=(-0.5, 0.55, -0.5),
-    knee=(1.0, 0.12, 0.1),
-    toe_out=0.15,
-    heel=0.0,
-):
+    elbow: Any = (-0.5, 0.55, -0.5),
+    knee: Any = (1.0, 0.12, 0.1),
+    toe_out: Any = 0.15,
+    heel: Any = 0.0,
+) -> Skeleton:
     """Joints of a body with this trunk.
 
     `hands` and `ankles` (frames, 2, 3) are where wrists and ankles shall be; `elbow` and `knee`
@@ -184,7 +200,7 @@ def skeleton(
     return Skeleton(trunk, elbows, hands, knees, ankles, ankles + 0.105 * foot)
 
 
-def trunk_vector(trunk, vectors):
+def trunk_vector(trunk: Spine, vectors: Any) -> np.ndarray:
     """Vectors (2, 3) given in the chest's axes, one a side, to the body's axes (frames, 2, 3)."""
     axes = np.stack([trunk.forward, trunk.left, trunk.up], 1)
     return np.einsum("sa,fac->fsc", vectors, axes)
