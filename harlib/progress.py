@@ -11,7 +11,7 @@ import statistics
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, Protocol
 
 from tqdm import tqdm
 
@@ -30,7 +30,7 @@ class Pace:
     after it that took five times as long as is usual (JAX may compile twice).
     """
 
-    def __init__(self, latest: int = 200):
+    def __init__(self, latest: int = 200) -> None:
         self.begun = False
         self._warm = False
         self._seconds: deque[float] = deque(maxlen=latest)
@@ -67,7 +67,7 @@ class Stage:
         run_dir: os.PathLike | str | None,
         name: str,
         clock: Callable[[], float] = time.monotonic,
-    ):
+    ) -> None:
         self.path, self.name = None if run_dir is None else RunFolder(run_dir).progress, name
         self._clock = clock
         self._written: float | None = None
@@ -123,9 +123,22 @@ class Stage:
 class StoppedAt(KeyboardInterrupt):
     """Ctrl-C, with where it stopped the work; what was done is kept."""
 
-    def __init__(self, where: str):
+    def __init__(self, where: str) -> None:
         super().__init__(f"{where}; run again to resume there")
         self.where = where
+
+
+class Told(Protocol):
+    """Who is told how far a piece of work is: a `Stage`, or a bar."""
+
+    done: int
+    total: int
+
+    def begin(self, done: int, total: int, *, together: int = 1) -> None:
+        """As `Stage.begin`."""
+
+    def at(self, done: int) -> None:
+        """As `Stage.at`."""
 
 
 class _Bar:
@@ -133,7 +146,7 @@ class _Bar:
 
     done = total = 0
 
-    def __init__(self, bar: tqdm):
+    def __init__(self, bar: tqdm) -> None:
         self._bar = bar
 
     def begin(self, done: int, total: int, *, together: int = 1) -> None:
@@ -149,15 +162,14 @@ class _Bar:
 
 
 @contextlib.contextmanager
-def shown(
-    progress: bool | Stage, name: str, unit: str, *, kept: bool = True
-) -> Iterator[Stage | _Bar]:
+def shown(progress: bool | Stage, name: str, unit: str, *, kept: bool = True) -> Iterator[Told]:
     """What to tell (`begin`, `at`) how far a piece of work is: the stage, or a bar where True.
 
     Raises:
         StoppedAt: Ctrl-C, where what is done is `kept`.
     """
     with contextlib.ExitStack() as stack:
+        told: Told
         if isinstance(progress, Stage):
             told = progress
         else:

@@ -6,7 +6,7 @@ A *group* is what must not be on two sides of a split (a YouTube id, a UCF101 gr
 import csv
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ class Catalog:
             category, or a group lies on two sides of a split.
     """
 
-    def __init__(self, frame: pd.DataFrame, name: str, left_out: Iterable[str] = ()):
+    def __init__(self, frame: pd.DataFrame, name: str, left_out: Iterable[str] = ()) -> None:
         missing = [column for column in COLUMNS if column not in frame]
         if missing:
             raise CatalogError(f"catalog {name}: columns {missing} are missing; it needs {COLUMNS}")
@@ -123,7 +123,11 @@ class Catalog:
         splits = ", ".join(f"{split} {counts[split]:,}" for split in SPLITS if split in counts)
         return f"Catalog({self.name}: {len(self.categories)} categories, {splits}, {self.hash})"
 
-    def select(self, categories=None, splits: Iterable[str] | None = None) -> "Catalog":
+    def select(
+        self,
+        categories: str | os.PathLike | Iterable[str] | None = None,
+        splits: Iterable[str] | None = None,
+    ) -> "Catalog":
         """The part with these categories (names, or a file with one a line) and these splits."""
         frame = self.frame
         if categories is not None:
@@ -148,7 +152,7 @@ class Catalog:
         """Write the table; paths below the CSV's folder are written relative to it."""
         base = Path(path).resolve().parent
 
-        def relative(file):
+        def relative(file: str) -> str:
             # not Path.resolve, which a link to itself ends
             inside = file and Path(os.path.realpath(file)).is_relative_to(base)
             return os.path.relpath(file, base) if inside else file
@@ -158,12 +162,12 @@ class Catalog:
         quoting = csv.QUOTE_ALL if table["path"].str.contains("\r").any() else csv.QUOTE_MINIMAL
         table.to_csv(path, index=False, errors="surrogateescape", quoting=quoting)
 
-    def _with_files(self, change) -> pd.DataFrame:
+    def _with_files(self, change: Callable[[str], str]) -> pd.DataFrame:
         """The table with every file's path changed; a shard's members keep their names."""
         table = self.frame.copy()
         changed = {}  # a few hundred shards hold all videos of a large data set
 
-        def new(path):
+        def new(path: str) -> str:
             file, member = tar_shards.split(path) or (path, None)
             if file not in changed:
                 changed[file] = change(file)
@@ -190,7 +194,7 @@ class Catalog:
 
     @classmethod
     def from_folder(
-        cls, root, *, val: float = 0.2, seed: int = 0, group: str | None = None
+        cls, root: str | os.PathLike, *, val: float = 0.2, seed: int = 0, group: str | None = None
     ) -> "Catalog":
         """Videos at `split/category/*` or `category/*`; where there are none, stills.
 
@@ -203,7 +207,12 @@ class Catalog:
         return cls(frame, names.printable(Path(root).resolve().name), left_out)
 
     @classmethod
-    def from_kinetics_csv(cls, csv, videos, categories=None) -> "Catalog":
+    def from_kinetics_csv(
+        cls,
+        csv: str | os.PathLike | Iterable[str | os.PathLike],
+        videos: str | os.PathLike,
+        categories: str | os.PathLike | Iterable[str] | None = None,
+    ) -> "Catalog":
         """Kinetics' lists (400, 600, 700; a path or several; any column order).
 
         Files below `videos` are `ID_SSSSSS_EEEEEE.*` (trimmed) or `ID.*` (whole: `start_s` and
@@ -215,7 +224,9 @@ class Catalog:
         return catalog if categories is None else catalog.select(categories)
 
     @classmethod
-    def from_ucf101(cls, videos, lists, split: int = 1) -> "Catalog":
+    def from_ucf101(
+        cls, videos: str | os.PathLike, lists: str | os.PathLike, split: int = 1
+    ) -> "Catalog":
         """UCF101's official lists `trainlist0N.txt` and `testlist0N.txt`, with `classInd.txt`.
 
         A listed video whose file is missing stays in the catalog. The group is the category's
@@ -225,7 +236,9 @@ class Catalog:
         return cls(frame, f"ucf101-split{split}", left_out)
 
     @classmethod
-    def from_hmdb51(cls, videos, lists, split: int = 1) -> "Catalog":
+    def from_hmdb51(
+        cls, videos: str | os.PathLike, lists: str | os.PathLike, split: int = 1
+    ) -> "Catalog":
         """HMDB51's official lists `<action>_test_split<N>.txt`; clips marked 0 are left out.
 
         A category's underscores become blanks. The group is the action and the source that a
@@ -235,7 +248,7 @@ class Catalog:
         return cls(frame, f"hmdb51-split{split}", left_out)
 
     @classmethod
-    def from_stanford40(cls, root) -> "Catalog":
+    def from_stanford40(cls, root: str | os.PathLike) -> "Catalog":
         """Stanford-40's stills: `JPEGImages/` and the lists in `ImageSplits/`.
 
         A category's underscores become blanks, as Kinetics writes its names.

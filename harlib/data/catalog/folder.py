@@ -74,7 +74,7 @@ class Found:
         return names.first([self.relative(path) for path in paths], count)
 
 
-def look(root: Path, suffixes=VIDEO_SUFFIXES) -> Found:
+def look(root: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> Found:
     """All files with these endings below a folder; members of tar shards too (`shards`).
 
     Raises:
@@ -84,7 +84,8 @@ def look(root: Path, suffixes=VIDEO_SUFFIXES) -> Found:
     if not root.is_dir():
         raise CatalogError(f"{root}: no such folder of videos")
     found = Found(root)
-    seen, packed, errors = set(), [], []
+    seen, packed = set(), []
+    errors: list[OSError] = []
     for folder, folders, files in os.walk(root.absolute(), followlinks=True, onerror=errors.append):
         real = os.path.realpath(folder)
         if real in seen:  # a link that leads back would be walked for ever
@@ -126,7 +127,7 @@ def look(root: Path, suffixes=VIDEO_SUFFIXES) -> Found:
     return found
 
 
-def _add(found: Found, path: str, suffixes) -> None:
+def _add(found: Found, path: str, suffixes: frozenset[str]) -> None:
     name = os.path.basename(path)
     wanted = _ending(name) in suffixes
     if name.startswith(".") or names.is_system_file(name):

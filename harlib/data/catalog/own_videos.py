@@ -146,7 +146,7 @@ def _empty(found: Found, places: list[Place], depth: int) -> list[str]:
 
 def _renamed(called: dict[str, str]) -> list[str]:
     """A sentence for each category that is not called as its folder, or has several."""
-    folders = {}
+    folders: dict[str, list[str]] = {}
     for name, category in called.items():
         folders.setdefault(category, []).append(name)
     return [

@@ -4,6 +4,7 @@ import io
 import os
 import re
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +70,7 @@ def read_lines(path: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
-def read_categories(categories) -> list[str]:
+def read_categories(categories: str | os.PathLike | Iterable[str]) -> list[str]:
     """Names, or those in a file with one a line."""
     if isinstance(categories, str | os.PathLike):
         return read_lines(Path(categories))
@@ -130,7 +131,7 @@ def _best(paths: list[str], category: str, split: str) -> str:
     if len(paths) < 2:
         return paths[0] if paths else ""
 
-    def agreement(path):
+    def agreement(path: str) -> tuple[bool, int]:
         folders = [SPLIT_NAMES.get(part, part.replace("_", " ")) for part in Path(path).parts]
         agrees = (category.replace("_", " ") in folders) + (split in folders)
         return any(part.startswith("replacement") for part in folders), agrees
@@ -148,17 +149,17 @@ def ucf101(videos: Path, lists: Path, split: int) -> tuple[pd.DataFrame, list[st
     listed = []
     for side in ("train", "test"):
         path = lists / f"{side}list{split:02d}.txt"
-        for number, line in enumerate(read_lines(path), 1):
+        for count, line in enumerate(read_lines(path), 1):
             video, _, label = line.partition(" ")
             category, _, file = video.rpartition("/")
             stem = os.path.splitext(file)[0]
             group = UCF101_NAME.fullmatch(stem)
             if not category or group is None:
                 raise CatalogError(
-                    f"{path}, line {number}: {video!r} is no category/v_X_gNN_cNN.avi"
+                    f"{path}, line {count}: {video!r} is no category/v_X_gNN_cNN.avi"
                 )
             if category not in names.values() or (label and names.get(label) != category):
-                raise CatalogError(f"{path}, line {number}: {line!r} disagrees with classInd.txt")
+                raise CatalogError(f"{path}, line {count}: {line!r} disagrees with classInd.txt")
             file = _best(files.get(stem, []), category, side)
             listed.append((stem, file, category, side, group[1]))
     return _with_left_out(listed, found)

@@ -4,6 +4,8 @@ A clip is uint8 (frames, height, width, 3), RGB. Functions with an `out` write t
 so that a batch is filled without another copy.
 """
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 
@@ -14,7 +16,18 @@ MIXES = ("mixup", "cutmix")
 LUMA = np.array([0.299, 0.587, 0.114])  # ITU-R BT.601, R G B
 
 
-def augment(clip, rng, *, size, crop="hara", flip=True, color=0.0, grey=0.0, reverse=0.0, out=None):
+def augment(
+    clip: np.ndarray,
+    rng: np.random.Generator,
+    *,
+    size: int | Sequence[int],
+    crop: str = "hara",
+    flip: bool = True,
+    color: float = 0.0,
+    grey: float = 0.0,
+    reverse: float = 0.0,
+    out: np.ndarray | None = None,
+) -> np.ndarray:
     """The training augmentation of one clip.
 
     Args:
@@ -55,9 +68,12 @@ def augment(clip, rng, *, size, crop="hara", flip=True, color=0.0, grey=0.0, rev
     return out
 
 
-def cut(clip, box, size, out=None):
-    """The box of every frame, resized to `size` where it has another size (bilinear; by pixel area
-    where it shrinks to less than half, which bilinear would alias).
+def cut(
+    clip: np.ndarray, box: sampling.Box, size: int | Sequence[int], out: np.ndarray | None = None
+) -> np.ndarray:
+    """The box of every frame, resized to `size` where it has another size.
+
+    Bilinear; by pixel area where it shrinks to less than half, which bilinear would alias.
 
     Returns:
         uint8 (frames, size height, size width, 3).
@@ -84,7 +100,7 @@ def cut(clip, box, size, out=None):
     return out
 
 
-def mirror(clip, out=None):
+def mirror(clip: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     """The clip with left and right exchanged; `out` may be the clip itself."""
     if out is None:
         out = np.empty(clip.shape, np.uint8)
@@ -92,7 +108,9 @@ def mirror(clip, out=None):
     return out
 
 
-def color_jitter(clip, rng, strength, out=None):
+def color_jitter(
+    clip: np.ndarray, rng: np.random.Generator, strength: float, out: np.ndarray | None = None
+) -> np.ndarray:
     """Brightness, contrast and saturation, each times a factor from 1 - strength to 1 + strength.
 
     Contrast turns about the clip's mean grey, saturation about each pixel's grey. The three are one
@@ -112,7 +130,17 @@ def color_jitter(clip, rng, strength, out=None):
     return out
 
 
-def mix(clips, labels, classes, rng, *, kind, share=1.0, alpha=None, part=None):
+def mix(
+    clips: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    rng: np.random.Generator,
+    *,
+    kind: str,
+    share: float = 1.0,
+    alpha: float | None = None,
+    part: tuple[int, int] | None = None,
+) -> tuple[np.ndarray, np.ndarray]:
     """Blend every clip of a batch with the one before it, and their labels in the same proportion.
 
     The one before the first is the last. The own share of a clip is drawn from Beta(alpha, alpha),
@@ -162,17 +190,17 @@ def mix(clips, labels, classes, rng, *, kind, share=1.0, alpha=None, part=None):
             mixed[i] = clips[place]
             mixed[i, :, top:bottom, left:right] = clips[partner, :, top:bottom, left:right]
             own[i] = 1 - (bottom - top) * (right - left) / (height * width)
-    own = own.astype(np.float32)[:, None]
-    return mixed, own * one_hot[places] + (1 - own) * one_hot[partners]
+    weight = own.astype(np.float32)[:, None]
+    return mixed, weight * one_hot[places] + (1 - weight) * one_hot[partners]
 
 
-def _span(length, share, center):
+def _span(length: int, share: float, center: float) -> tuple[int, int]:
     """First and last + 1 of `share` of `length` around `center` (0..1), cut at the border."""
     center, half = center * length, share * length / 2
     return max(0, round(center - half)), min(length, round(center + half))
 
 
-def _tall(clip):
+def _tall(clip: np.ndarray) -> np.ndarray:
     """The clip as one image, frames below each other: one OpenCV call treats all frames."""
     if not clip.flags.c_contiguous:
         raise ValueError(f"the clip must be C-contiguous, received strides {clip.strides}")

@@ -9,6 +9,8 @@ neighbouring seeds would see the same orders.
 import functools
 import math
 import sys
+from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import grain
@@ -94,7 +96,7 @@ def evaluation_batches(
 class _Clips:
     """What both sources share: the videos of a split, and one clip of one of them."""
 
-    def __init__(self, store: ClipStore, clip: ClipSpec, split: str, batch: int):
+    def __init__(self, store: ClipStore, clip: ClipSpec, split: str, batch: int) -> None:
         self.store = store
         self.rows = _rows(store, split)
         self.batch = counted("batch", batch)
@@ -109,14 +111,24 @@ class _Clips:
         else:
             self.strides = videos["fps"].to_numpy(float) / clip.fps
 
-    def empty(self, count):
+    def empty(self, count: int) -> np.ndarray:
         return buffers.empty((count, self.frames, *self.size, 3))
 
 
 class _Training(_Clips):
     def __init__(
-        self, store, clip, augmentation, *, batch, split, seed, balanced, shuffle_labels, part
-    ):
+        self,
+        store: ClipStore,
+        clip: ClipSpec,
+        augmentation: Augmentation,
+        *,
+        batch: int,
+        split: str,
+        seed: int,
+        balanced: bool,
+        shuffle_labels: bool,
+        part: tuple[int, int],
+    ) -> None:
         super().__init__(store, clip, split, batch)
         if augmentation.mix and batch == 1:
             raise ValueError(f"{augmentation.mix} blends two clips of a batch, received batch=1")
@@ -138,16 +150,17 @@ class _Training(_Clips):
         if shuffle_labels:
             self.labels = _rng(seed, _LABELS).permutation(self.labels)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return sys.maxsize  # Grain's way of saying endless
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> Any:
         _single_threaded_opencv()
-        places, part = self.own, None
+        places: Sequence[int] = self.own
+        part = None
         blended = self.augmentation.mix
         if blended and len(places) < self.batch:  # blending also needs the clip before the part
-            part = places.start, self.batch
-            places = ((places.start - 1) % self.batch, *places)
+            part = self.own.start, self.batch
+            places = ((self.own.start - 1) % self.batch, *self.own)
         clips, labels = self.empty(len(places)), np.empty(len(places), np.int32)
         for j, place in enumerate(places):
             position = i * self.batch + place
@@ -162,11 +175,11 @@ class _Training(_Clips):
             return mix(clips, labels, self.classes, rng, kind=blended, share=share, part=part)
         return clips, labels
 
-    def video_at(self, position):
+    def video_at(self, position: int) -> int:
         epoch, place = divmod(position, len(self.rows))
         return self.by_category[_order(self.seed, epoch, self.counts)[place]]
 
-    def frame_numbers(self, k, rng):
+    def frame_numbers(self, k: int, rng: np.random.Generator) -> np.ndarray:
         if self.sampling == "segments":
             return sampling.random_segments(self.lengths[k], self.frames, rng)
         return sampling.random_clip(
@@ -175,7 +188,7 @@ class _Training(_Clips):
 
 
 class _Evaluation(_Clips):
-    def __init__(self, store, clip, protocol, *, batch):
+    def __init__(self, store: ClipStore, clip: ClipSpec, protocol: Protocol, *, batch: int) -> None:
         super().__init__(store, clip, protocol.split, batch)
         clips, crops = protocol.clips, protocol.crops
         if clips == "windows" and clip.sampling != "clip":
@@ -187,10 +200,10 @@ class _Evaluation(_Clips):
             views = np.full(len(self.rows), clips * crops)
         self.firsts = np.append(0, np.cumsum(views))  # each video's first view; then all views
 
-    def __len__(self):
+    def __len__(self) -> int:
         return math.ceil(self.firsts[-1] / self.batch)
 
-    def __getitem__(self, i):
+    def __getitem__(self, i: int) -> dict[str, np.ndarray]:
         _single_threaded_opencv()
         numbers = np.arange(i * self.batch, min((i + 1) * self.batch, self.firsts[-1]))
         videos = np.searchsorted(self.firsts, numbers, side="right") - 1
@@ -201,7 +214,9 @@ class _Evaluation(_Clips):
             with naming(self.store, self.rows[k]):
                 if read != (k, number):  # the crops of one clip follow each other: read it once
                     clip = self.store.read(self.rows[k], self.frame_numbers(k)[number])
-                    boxes = sampling.crops(*clip.shape[1:3], self.size, self.crops, self.scale)
+                    boxes = sampling.crops(
+                        clip.shape[1], clip.shape[2], self.size, self.crops, self.scale
+                    )
                     read = (k, number)
                 cut(clip, boxes[crop], self.size, out=clips[j])
         return dict(
@@ -211,15 +226,15 @@ class _Evaluation(_Clips):
             label=self.labels[videos],
         )
 
-    def frame_numbers(self, k):
+    def frame_numbers(self, k: int) -> np.ndarray:
+        if self.clips == "windows":  # of clips alone
+            return sampling.windows(self.lengths[k], self.frames, self.strides[k])
         if self.sampling == "segments":
             return sampling.uniform_segments(self.lengths[k], self.frames, self.clips)
-        if self.clips == "windows":
-            return sampling.windows(self.lengths[k], self.frames, self.strides[k])
         return sampling.uniform_clips(self.lengths[k], self.frames, self.strides[k], self.clips)
 
 
-def _rows(store, split):
+def _rows(store: ClipStore, split: str) -> np.ndarray:
     rows = np.asarray(store.rows(split))
     if not len(rows):
         splits = ", ".join(sorted(store.videos["split"].unique())) or "none"
@@ -227,16 +242,16 @@ def _rows(store, split):
     return rows
 
 
-def _rng(seed, purpose, number=0):
+def _rng(seed: int, purpose: int, number: int = 0) -> np.random.Generator:
     return np.random.default_rng((seed, purpose, number))
 
 
 @functools.lru_cache(maxsize=4)  # a batch straddles two epochs; threads may be one batch apart
-def _order(seed, epoch, counts):
+def _order(seed: int, epoch: int, counts: tuple[int, ...]) -> np.ndarray:
     return sampling.balanced_order(counts, _rng(seed, _ORDER, epoch))
 
 
-def _single_threaded_opencv():
+def _single_threaded_opencv() -> None:
     # Readers are the parallelism; OpenCV's own threads would fight them for the cores.
     if cv2.getNumThreads() > 1:
         cv2.setNumThreads(0)

@@ -1,13 +1,15 @@
 """What a clip must be for a trained network, told by the files of its run."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from harlib.data.loading import sampling
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 
 
-def clip_input(run_dir):
+def clip_input(run_dir: str | Path) -> dict[str, Any]:
     """How a run's network was shown its clips when it was scored, in JSON types.
 
     Returns:
@@ -39,7 +41,7 @@ def clip_input(run_dir):
     return found | {"fps": stored["fps"], "stretch": stretch, "short_side": short_side}
 
 
-def said(about):
+def said(about: Mapping[str, Any]) -> str:
     """`clip_input` in a sentence."""
     rate = "a rate that is not known any more"
     if "fps" in about:
@@ -55,7 +57,7 @@ def said(about):
     )
 
 
-def stored(store_dir):
+def stored(store_dir: str | Path) -> dict[str, Any] | None:
     """`{"fps", "size"}` with which a clip store was made; None when it is gone."""
     file = Path(store_dir) / "store.json"
     if not file.is_file():
@@ -64,7 +66,7 @@ def stored(store_dir):
     return {"fps": settings["fps"], "size": settings["size"]}
 
 
-def _stored(run_dir):
+def _stored(run_dir: Path) -> dict[str, Any] | None:
     """Of a run of an earlier version, whose metrics.json does not tell: from its clip store."""
     file = RunFolder(run_dir).params
     if not file.is_file():

@@ -2,11 +2,14 @@
 
 import contextlib
 import os
+from collections.abc import Generator, Iterator
+from typing import Any
 
 import grain
 
 from harlib import HarlibError
 from harlib.data.loading.workers import Workers
+from harlib.data.store.clip_store import ClipStore
 
 
 class ReadError(HarlibError, RuntimeError):
@@ -14,7 +17,7 @@ class ReadError(HarlibError, RuntimeError):
 
 
 @contextlib.contextmanager
-def naming(store, row):
+def naming(store: ClipStore, row: int) -> Iterator[None]:
     """Names the video in every error of its block."""
     try:
         yield
@@ -26,7 +29,15 @@ def naming(store, row):
         ) from error
 
 
-def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None):
+def iterate(
+    dataset: grain.MapDataset,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    threads: int = 2,
+    workers: int = 0,
+    prefetch: int | None = None,
+) -> Generator[Any, None, None]:
     """Iterate over `dataset[start:stop]`, reading ahead; what comes never depends on how.
 
     Close the iterator, or drop it, to stop the readers.
@@ -59,7 +70,7 @@ def iterate(dataset, *, start=0, stop=None, threads=2, workers=0, prefetch=None)
     return _from_threads(part.to_iter_dataset(options))
 
 
-def _from_threads(dataset):
+def _from_threads(dataset: grain.IterDataset) -> Generator[Any, None, None]:
     iterator = iter(dataset)
     try:
         yield from iterator
@@ -67,7 +78,9 @@ def _from_threads(dataset):
         iterator.close()
 
 
-def _from_processes(dataset, workers, ahead):
+def _from_processes(
+    dataset: grain.MapDataset, workers: int, ahead: int
+) -> Generator[Any, None, None]:
     # Not Grain's mp_prefetch: 0.2.18 keeps each worker's last elements in shared memory, prints
     # errors when the interpreter ends before the iterator does, and maps new memory for every one.
     readers = Workers(dataset, min(workers, len(dataset)), ahead)

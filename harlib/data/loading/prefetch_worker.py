@@ -11,7 +11,7 @@ import struct
 import traceback
 from dataclasses import dataclass
 from multiprocessing import reduction
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -42,7 +42,16 @@ class Dict:
     items: tuple
 
 
-def work(dataset, baton, ahead, turns, records, link, dropped, parent):
+def work(
+    dataset: Any,
+    baton: Any,
+    ahead: int,
+    turns: Any,
+    records: Any,
+    link: Any,
+    dropped: Any,
+    parent: int,
+) -> None:
     """Read elements, `ahead` and one for each byte from `turns`, until the parent ends it."""
     processes.follow(parent)
     buffers.share()
@@ -64,7 +73,9 @@ def work(dataset, baton, ahead, turns, records, link, dropped, parent):
             if number >= len(dataset):
                 break
             sender.forget()
-            large, small, rest = [], [], []
+            large: list[tuple[np.ndarray, tuple[int, int]]] = []
+            small: list[bytes] = []
+            rest: list = []
             try:
                 form = _apart(dataset[number], large, small, rest)
                 message = sender.message(form, rest)
@@ -80,21 +91,22 @@ def work(dataset, baton, ahead, turns, records, link, dropped, parent):
 class _Sender:
     """What a process knows of what it sent."""
 
-    def __init__(self, records, link, dropped, parent):
+    def __init__(self, records: Any, link: Any, dropped: Any, parent: int) -> None:
         self._records, self._link, self._parent = records.fileno(), link, parent
-        self._kept = {}  # slot -> array that the parent may still show
+        self._kept: dict[int, np.ndarray] = {}  # slot -> array that the parent may still show
         self._dropped = dropped
-        self._free = []  # slots that were used before
-        self._form, self._sent = None, set()  # what the parent knows: form, file descriptors
+        self._free: list[int] = []  # slots that were used before
+        self._form: Any = None  # what the parent knows: form, file descriptors
+        self._sent: set[int] = set()
 
-    def forget(self):
+    def forget(self) -> None:
         """Let go of the arrays of which the parent has no view left."""
         for slot in [slot for slot in self._kept if self._dropped[slot]]:
             self._dropped[slot] = 0
             del self._kept[slot]
             self._free.append(slot)
 
-    def message(self, form, rest):
+    def message(self, form: Any, rest: list) -> bytes:
         """What of an element's form and rest the parent does not know."""
         if form == self._form and not rest:
             return b""
@@ -102,7 +114,7 @@ class _Sender:
         self._form = form
         return message
 
-    def send(self, number, large, message, small):
+    def send(self, number: int, large: list, message: bytes, small: list) -> None:
         """An element as `_apart` took it apart."""
         places, new = b"", []
         for array, (file, begin) in large:
@@ -116,14 +128,14 @@ class _Sender:
         for file in new:
             reduction.send_handle(self._link, file, self._parent)
 
-    def write(self, number, places, message, small):
+    def write(self, number: int, places: bytes, message: bytes, small: bytes) -> None:
         size = HEAD.size + len(places) + len(message) + len(small)
         record = HEAD.pack(size, number, len(places), len(message)) + places + message + small
         while record:
             record = record[os.write(self._records, record) :]
 
 
-def _apart(element, large, small, rest):
+def _apart(element: Any, large: list, small: list, rest: list) -> Any:
     """The form of an element of tuples, lists and dicts: `Array` for its arrays, None for the
     rest. Appends each large array, in shared memory, with its place there; bytes of small ones."""
     kind = type(element)
@@ -142,16 +154,18 @@ def _apart(element, large, small, rest):
     return None
 
 
-def _shared(array):
+def _shared(array: np.ndarray) -> tuple[np.ndarray, tuple[int, int]]:
     """The array, or a copy of it, in shared memory, and its place there."""
     if array.flags.c_contiguous and (place := buffers.place(array)):
         return array, place
     copy = buffers.empty((array.nbytes,))
     np.ndarray(array.shape, array.dtype, copy)[...] = array
-    return copy, buffers.place(copy)
+    place = buffers.place(copy)
+    assert place is not None  # `buffers.share` was called
+    return copy, place
 
 
-def _portable(error):
+def _portable(error: BaseException) -> BaseException:
     """The error as the parent may have it, with where it arose."""
     note = "in a reading process:\n" + traceback.format_exc()
     try:

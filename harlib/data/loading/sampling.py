@@ -5,6 +5,7 @@ video; it may be a fraction, so that `video_fps / wanted_fps` resamples a video 
 A video shorter than the clip is looped from its start, as in Hara et al.'s training code.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -25,12 +26,12 @@ class Box(NamedTuple):
 # ---------------------------------------------------------------------------------------- videos
 
 
-def balanced_order(counts, rng):
-    """One epoch's order of the videos 0..sum(counts) - 1, sorted by category, with `counts` videos
-    in each: as many places as videos, every category equally often.
+def balanced_order(counts: Sequence[int] | np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """One epoch's order of the videos 0..sum(counts) - 1: every category equally often.
 
-    A small category's videos come repeatedly, a large one shows a random part. With one category
-    the order is a permutation.
+    The videos are numbered by category, `counts` in each; the order has as many places as videos. A
+    small category's videos come repeatedly, a large one shows a random part. With one category the
+    order is a permutation.
 
     Returns:
         int64 array (sum(counts),) of video numbers.
@@ -49,7 +50,9 @@ def balanced_order(counts, rng):
 # ---------------------------------------------------------------------------------------- frames
 
 
-def random_clip(length, frames, stride, rng, *, jitter=0.0):
+def random_clip(
+    length: int, frames: int, stride: float, rng: np.random.Generator, *, jitter: float = 0.0
+) -> np.ndarray:
     """One clip at a uniformly random start.
 
     With `jitter` j > 0 the stride is drawn log-uniformly from stride / (1 + j) to stride * (1 + j):
@@ -70,13 +73,17 @@ def random_clip(length, frames, stride, rng, *, jitter=0.0):
     return (start + offsets) % length
 
 
-def uniform_clips(length, frames, stride, clips):
+def uniform_clips(length: int, frames: int, stride: float, clips: int) -> np.ndarray:
     """Clips with equally spaced starts, the first and the last at the video's two ends.
 
-    A single clip is the middle one.
+    A single clip is the middle one. A video shorter than the clip is looped.
 
     Returns:
         int64 array (clips, frames) of frame numbers.
+
+    >>> uniform_clips(length=10, frames=3, stride=2, clips=2)
+    array([[0, 2, 4],
+           [5, 7, 9]])
     """
     _positive("clips", clips)
     offsets = _offsets(length, frames, stride)
@@ -88,7 +95,7 @@ def uniform_clips(length, frames, stride, clips):
     return (starts[:, None] + offsets) % length
 
 
-def windows(length, frames, stride=1):
+def windows(length: int, frames: int, stride: float = 1) -> np.ndarray:
     """Every non-overlapping window of the video; the incomplete last one loops its own frames.
 
     Returns:
@@ -97,23 +104,30 @@ def windows(length, frames, stride=1):
     Reference:
         Hara et al., "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?",
         CVPR 2018: the test protocol of section 3.2.
+
+    >>> windows(length=10, frames=4)
+    array([[0, 1, 2, 3],
+           [4, 5, 6, 7],
+           [8, 9, 8, 9]])
     """
     offsets = _offsets(length, frames, stride)
-    starts = np.arange(count_windows(length, frames, stride)) * _window_step(frames, stride)
+    starts = np.arange(int(count_windows(length, frames, stride))) * _window_step(frames, stride)
     inside = np.minimum(frames, np.searchsorted(offsets, length - starts))
     return starts[:, None] + offsets[np.arange(frames) % inside[:, None]]
 
 
-def count_windows(length, frames, stride=1):
+def count_windows(
+    length: int | np.ndarray, frames: int, stride: float | np.ndarray = 1
+) -> np.ndarray:
     """How many `windows` there are; arrays are treated element by element."""
     return -(-np.asarray(length) // _window_step(frames, stride))
 
 
-def _window_step(frames, stride):
+def _window_step(frames: int, stride: float | np.ndarray) -> np.ndarray:
     return np.maximum(1, np.round(frames * np.asarray(stride))).astype(np.int64)
 
 
-def random_segments(length, segments, rng):
+def random_segments(length: int, segments: int, rng: np.random.Generator) -> np.ndarray:
     """One random frame from each of `segments` equal parts of the video.
 
     Returns:
@@ -125,32 +139,37 @@ def random_segments(length, segments, rng):
     return _segments(length, segments, rng.random(segments))
 
 
-def uniform_segments(length, segments, clips=1):
-    """The test-time counterpart of `random_segments`: view k takes the k-th of `clips` equally
-    spaced places in every part; a single view takes the middles.
+def uniform_segments(length: int, segments: int, clips: int = 1) -> np.ndarray:
+    """The test-time counterpart of `random_segments`.
+
+    View k takes the k-th of `clips` equally spaced places in every part; a single view takes the
+    middles.
 
     Returns:
         int64 array (clips, segments) of frame numbers.
+
+    >>> uniform_segments(length=12, segments=3)
+    array([[ 2,  6, 10]])
     """
     _positive("clips", clips)
     return _segments(length, segments, (np.arange(clips)[:, None] + 0.5) / clips)
 
 
-def _segments(length, segments, place):
+def _segments(length: int, segments: int, place: np.ndarray) -> np.ndarray:
     _positive("length", length)
     _positive("segments", segments)
     numbers = (np.arange(segments) + place) * (length / segments)
     return np.minimum(numbers.astype(np.int64), length - 1)
 
 
-def _offsets(length, frames, stride):
+def _offsets(length: int, frames: int, stride: float) -> np.ndarray:
     _positive("length", length)
     _positive("frames", frames)
     _positive("stride", stride)
     return (np.arange(frames) * stride).astype(np.int64)
 
 
-def _positive(name, value):
+def _positive(name: str, value: float) -> None:
     if not value > 0:
         raise ValueError(f"{name} must be more than 0, received {value}")
 
@@ -158,16 +177,26 @@ def _positive(name, value):
 # ----------------------------------------------------------------------------------------- boxes
 
 
-def as_size(size):
-    """`size` as (height, width): an int means a square."""
-    height, width = (size, size) if np.ndim(size) == 0 else size
+def as_size(size: int | Sequence[int]) -> tuple[int, int]:
+    """`size` as (height, width): an int means a square.
+
+    >>> as_size(112), as_size((128, 171))
+    ((112, 112), (128, 171))
+    """
+    height, width = (size, size) if isinstance(size, int | float | np.number) else size
     if not (height >= 1 and width >= 1):
         raise ValueError(f"size must be 1 pixel or more each way, received {size}")
     return int(height), int(width)
 
 
-def fitting(height, width, size, scale=1.0):
-    """(height, width) of the largest box of `size`'s shape inside the frame, times `scale`."""
+def fitting(
+    height: int, width: int, size: int | Sequence[int], scale: float = 1.0
+) -> tuple[int, int]:
+    """(height, width) of the largest box of `size`'s shape inside the frame, times `scale`.
+
+    >>> fitting(height=240, width=320, size=112), fitting(240, 320, (128, 171), scale=0.5)
+    ((240, 240), (120, 160))
+    """
     if not 0 < scale <= 1:
         raise ValueError(f"scale must be more than 0 and at most 1, received {scale}")
     wanted_height, wanted_width = as_size(size)
@@ -175,7 +204,9 @@ def fitting(height, width, size, scale=1.0):
     return max(1, round(wanted_height * ratio)), max(1, round(wanted_width * ratio))
 
 
-def place(height, width, box_height, box_width, position="center"):
+def place(
+    height: int, width: int, box_height: int, box_width: int, position: str = "center"
+) -> Box:
     """The box of the given size at one of `POSITIONS` of the frame."""
     if position not in POSITIONS:
         raise ValueError(f"position must be one of {', '.join(POSITIONS)}, received {position!r}")
@@ -187,7 +218,9 @@ def place(height, width, box_height, box_width, position="center"):
     )
 
 
-def crops(height, width, size, n=1, scale=None):
+def crops(
+    height: int, width: int, size: int | Sequence[int], n: int = 1, scale: float | None = None
+) -> list[Box]:
     """The `n` crops of a frame that are scored at test time.
 
     Args:
@@ -200,6 +233,12 @@ def crops(height, width, size, n=1, scale=None):
 
     Returns:
         List of n `Box`.
+
+    Raises:
+        ValueError: another number of crops.
+
+    >>> [box.left for box in crops(height=128, width=171, size=112, n=3)]
+    [0, 21, 43]
     """
     if n not in (1, 3, 5):
         raise ValueError(f"crops must be 1, 3 or 5, received {n}")
@@ -216,7 +255,13 @@ def crops(height, width, size, n=1, scale=None):
     return [Box(top, right // 2, *box) for top in (0, down // 2, down)]
 
 
-def corner_box(height, width, size, rng, scales=HARA_SCALES):
+def corner_box(
+    height: int,
+    width: int,
+    size: int | Sequence[int],
+    rng: np.random.Generator,
+    scales: Sequence[float] = HARA_SCALES,
+) -> Box:
     """A box at the centre or a corner, its scale one of `scales`: Hara's multi-scale corner crop.
 
     Reference:
@@ -228,7 +273,14 @@ def corner_box(height, width, size, rng, scales=HARA_SCALES):
     return place(height, width, *fitting(height, width, size, scale), position)
 
 
-def resized_box(height, width, size, rng, area=(0.25, 1.0), stretch=4 / 3):
+def resized_box(
+    height: int,
+    width: int,
+    size: int | Sequence[int],
+    rng: np.random.Generator,
+    area: tuple[float, float] = (0.25, 1.0),
+    stretch: float = 4 / 3,
+) -> Box:
     """A box of random area and shape anywhere in the frame: Inception's random-resized crop.
 
     Args:
@@ -248,16 +300,20 @@ def resized_box(height, width, size, rng, area=(0.25, 1.0), stretch=4 / 3):
     return place(height, width, *fitting(height, width, size))
 
 
-def random_box(height, width, size, rng):
-    """A box of exactly `size` pixels anywhere in the frame (Tran's 112 of 128 x 171), so that
-    nothing is resized; in a smaller frame the largest box of that shape."""
+def random_box(height: int, width: int, size: int | Sequence[int], rng: np.random.Generator) -> Box:
+    """A box of exactly `size` pixels anywhere in the frame (Tran's 112 of 128 x 171).
+
+    Nothing is resized by it; in a smaller frame it is the largest box of that shape.
+    """
     box_height, box_width = as_size(size)
     if box_height > height or box_width > width:
         box_height, box_width = fitting(height, width, size)
     return _anywhere(height, width, box_height, box_width, rng)
 
 
-def _anywhere(height, width, box_height, box_width, rng):
+def _anywhere(
+    height: int, width: int, box_height: int, box_width: int, rng: np.random.Generator
+) -> Box:
     top = int(rng.random() * (height - box_height + 1))
     left = int(rng.random() * (width - box_width + 1))
     return Box(top, left, box_height, box_width)

@@ -13,7 +13,9 @@ import select
 import signal
 import sys
 import weakref
+from collections.abc import Iterator
 from multiprocessing import get_context, reduction, resource_tracker
+from typing import Any
 
 import numpy as np
 import psutil
@@ -38,14 +40,16 @@ class Workers:
         ahead: elements that are read before they are taken, an equal part by each process.
     """
 
-    def __init__(self, dataset, count, ahead):
-        self._started = started = []
-        self._woken = set()
+    def __init__(self, dataset: Any, count: int, ahead: int) -> None:
+        self._started: list[Any] = []
+        started = self._started
+        self._woken: set[int] = set()
         # also when the interpreter ends first
         self.close = weakref.finalize(self, _end, started, os.getpid())
-        self._elements = {}  # number -> what is read and not yet taken
+        self._elements: dict[int, tuple] = {}  # number -> what is read and not yet taken
         self._taken = 0
-        self._workers, self._poll = {}, select.poll()
+        self._workers: dict[int, _Worker] = {}
+        self._poll = select.poll()
         resource_tracker.ensure_running()  # its start would unblock the signal
         # Processes inherit what is blocked: Ctrl-C reaches the whole group, but the parent decides
         # when its workers stop.
@@ -59,7 +63,7 @@ class Workers:
             self.close()
             raise
 
-    def _start(self, dataset, count, ahead, started):
+    def _start(self, dataset: Any, count: int, ahead: int, started: list) -> None:
         spawn = get_context("spawn")
         baton = spawn.Pipe(duplex=False)  # holds the number of the element that nobody reads yet
         os.write(baton[1].fileno(), NUMBER.pack(0))
@@ -79,9 +83,12 @@ class Workers:
         for end in baton:
             end.close()
 
-    def take(self):
-        """The next element. Raises what reading it raised, RuntimeError for a process that was
-        killed, or stands stopped for good."""
+    def take(self) -> Any:
+        """The next element.
+
+        Raises what reading it raised, or RuntimeError for a process that was killed, or stands
+        stopped for good.
+        """
         try:
             while self._taken not in self._elements:
                 ready = self._poll.poll(1000 * STILL_S)
@@ -101,7 +108,7 @@ class Workers:
                 del element  # which holds this frame
         return worker.show(*element)
 
-    def _wake(self):
+    def _wake(self) -> None:
         """Have stopped processes continue, which would be waited for without end."""
         for pid in [process.pid for process in self._started]:
             try:
@@ -124,7 +131,7 @@ class Workers:
             )
             os.kill(pid, signal.SIGCONT)
 
-    def _why(self):
+    def _why(self) -> str:
         """What ended a process, as far as its exit tells."""
         for process in self._started:
             process.join(1)
@@ -136,7 +143,7 @@ class Workers:
         return "a reading process was killed, perhaps for memory: fewer workers need less"
 
 
-def _end(started, parent):
+def _end(started: list, parent: int) -> None:
     if os.getpid() != parent:  # a forked process has the program's memory, not its children
         return
     for process in started:
@@ -148,15 +155,17 @@ def _end(started, parent):
 class _Worker:
     """What the program knows of a process."""
 
-    def __init__(self, go, ready, link, dropped):
+    def __init__(self, go: Any, ready: Any, link: Any, dropped: Any) -> None:
         self._go, self._ready, self._link = go, ready, link
         self._dropped = dropped  # slot -> 1 when no view is left
         self._unread = bytearray()
         self._form = None  # of the last element
-        self._maps = {}  # file descriptor in the process -> its memory
-        self._views = {}  # slot -> weak reference to the view that the program has
+        self._maps: dict[int, mmap.mmap] = {}  # file descriptor in the process -> its memory
+        self._views: dict[
+            int, weakref.ref
+        ] = {}  # slot -> weak reference to the view that the program has
 
-    def receive(self, elements):
+    def receive(self, elements: dict[int, tuple]) -> None:
         """Add what the process has ready, by number: self, and arguments of `show` or an error."""
         received = os.read(self._ready.fileno(), 1 << 16)
         if not received:
@@ -183,15 +192,15 @@ class _Worker:
                     os.close(shared)
             elements[number] = self, (self._form, places, io.BytesIO(record[end:]), rest)
 
-    def go_on(self):
+    def go_on(self) -> None:
         """Let it read another element."""
         os.write(self._go.fileno(), b"+")
 
-    def show(self, form, places, small, rest):
+    def show(self, form: Any, places: list, small: io.BytesIO, rest: tuple) -> Any:
         """The element: its form filled with large arrays, small ones, and the rest."""
         return self._fill(form, iter(places), small, iter(rest))
 
-    def _fill(self, form, places, small, rest):
+    def _fill(self, form: Any, places: Iterator, small: io.BytesIO, rest: Iterator) -> Any:
         kind = type(form)
         if kind is Array:
             if form.size > SMALL:
@@ -206,7 +215,7 @@ class _Worker:
             return kind([self._fill(part, places, small, rest) for part in form])
         return next(rest)
 
-    def _view(self, form, slot, file, begin):
+    def _view(self, form: Array, slot: int, file: Any, begin: int) -> np.ndarray:
         view = np.ndarray(form.shape, form.dtype, self._maps[file], begin)
         if len(self._views) >= HELD:
             copy = np.ndarray(form.shape, form.dtype, buffers.empty((form.size,)))
@@ -217,7 +226,7 @@ class _Worker:
         # no globals, which are gone when the interpreter ends
         views, dropped, getpid, program = self._views, self._dropped, os.getpid, os.getpid()
 
-        def drop(_):
+        def drop(_: object) -> None:
             del views[slot]
             if getpid() == program:  # a process forked from it drops copies of the view
                 dropped[slot] = 1

@@ -13,7 +13,7 @@ import mmap
 import os
 import re
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import h5py
 import numpy as np
@@ -78,11 +78,11 @@ class _Sink(io.FileIO):
     """A file that HDF5 writes to, which hears of no error: closing a file on a full disk, it ends
     the process (1.14). `check` raises the first one."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path) -> None:
         super().__init__(path, "w+")
-        self._error = None
+        self._error: OSError | None = None
 
-    def write(self, data) -> int:
+    def write(self, data: Any) -> int:
         data = memoryview(data).cast("B")
         written = 0
         try:
@@ -92,15 +92,15 @@ class _Sink(io.FileIO):
             self._error = error
         return len(data)
 
-    def _write(self, data) -> int:
+    def _write(self, data: Any) -> int:
         return super().write(data)
 
-    def truncate(self, size=None) -> int:
+    def truncate(self, size: int | None = None) -> int:
         try:
             return super().truncate(size)
         except OSError as error:
             self._error = self._error or error
-            return size
+            return size or 0
 
     def flush(self) -> None:
         """Nothing is kept back."""
@@ -110,9 +110,9 @@ class _Sink(io.FileIO):
             raise self._error
 
 
-def _spans(videos) -> list[list]:
+def _spans(videos: Any) -> list[list]:
     """[begin, end, source] of the videos' chunks, neighbours in one file joined."""
-    spans = []
+    spans: list[list] = []
     for source, begin, record in videos:
         end = begin + int(record["lengths"].sum(dtype=np.int64))
         if spans and spans[-1][1:] == [begin, source]:
@@ -186,7 +186,7 @@ def _check(file: h5py.File) -> None:
         link = file.get(name, getlink=True)
         data = file[name] if isinstance(link, h5py.HardLink) else None
         plain = isinstance(data, h5py.Dataset) and data.dtype == kind and data.ndim == 1
-        if not plain or data.chunks or data.is_virtual or data.external:
+        if data is None or not plain or data.chunks or data.is_virtual or data.external:
             raise StoreError(f"{file.filename}: {name} is not a plain contiguous dataset")
 
 
@@ -233,7 +233,7 @@ def mapped(path: Path, place: dict) -> Mapped:
     return Mapped(payload, np.frombuffer(memory, np.int64, frames, first), memory, path)
 
 
-def hasher():
+def hasher() -> "hashlib.blake2b":
     """For a video's checksum: fed with its chunks, then with their sizes as int64."""
     return hashlib.blake2b(digest_size=8)
 
@@ -241,6 +241,6 @@ def hasher():
 def checksum(payload: np.ndarray, offsets: np.ndarray) -> str:
     """16 hex digits of the video between these offsets, int64 (frames + 1,)."""
     digest = hasher()
-    digest.update(payload[max(offsets[0], 0) : max(offsets[-1], 0)])
+    digest.update(payload[max(offsets[0], 0) : max(offsets[-1], 0)].data)
     digest.update(np.diff(offsets).tobytes())
     return digest.hexdigest()

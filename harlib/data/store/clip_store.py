@@ -13,9 +13,11 @@ import os
 import re
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from multiprocessing.context import get_spawning_popen
 from multiprocessing.heap import BufferWrapper
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,7 +65,7 @@ class ClipStore:
         StoreError: there is no complete store at `root`.
     """
 
-    def __init__(self, root: str | os.PathLike):
+    def __init__(self, root: str | os.PathLike) -> None:
         self.root = Path(root)
         about = read_about(self.root)
         index = read_index(self.root, about, checksums=True)
@@ -81,13 +83,13 @@ class ClipStore:
         self._sizes = index[["frames", "height", "width"]].to_numpy()
         self.videos: pd.DataFrame = index
         self._decode = CODECS[self.codec].decode
-        self._maps = OrderedDict()
+        self._maps: OrderedDict[int, Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def __reduce__(self):
+    def __reduce__(self) -> tuple[Any, ...]:
         return ClipStore, (self.root,), self.__getstate__()
 
-    def __getstate__(self):
+    def __getstate__(self) -> Any:
         if get_spawning_popen() is None:
             return None  # into a file, or to another machine
         if self._shared is None:
@@ -96,7 +98,7 @@ class ClipStore:
             self._compared[:] = before
         return self._shared
 
-    def __setstate__(self, shared):
+    def __setstate__(self, shared: Any) -> None:
         self._shared = shared
         self._compared = np.frombuffer(shared.create_memoryview(), np.uint8, len(self))
 
@@ -117,7 +119,7 @@ class ClipStore:
             raise StoreError(f"{self.root} has no videos in split {split!r}; it has: {known}")
         return rows
 
-    def read(self, index: int, frames) -> np.ndarray:
+    def read(self, index: int, frames: np.ndarray | Sequence[int]) -> np.ndarray:
         """The video's frames of these numbers, uint8 (len(frames), height, width, 3).
 
         Equally spaced frames of a raw store are a read-only view of the file: copy to change them.
@@ -149,7 +151,7 @@ class ClipStore:
                 f"{self._name(index)}: {error}; `har verify` lists every damaged video"
             ) from error
 
-    def _name(self, index) -> str:
+    def _name(self, index: int) -> str:
         video = self.videos.iloc[index]
         return f"video {video['video_id']} ({video['category']}, {video['split']})"
 
@@ -189,9 +191,9 @@ def read_about(root: Path) -> dict:
     if about["settings"]["codec"] not in CODECS:
         raise StoreError(f"{root} has codec {about['settings']['codec']!r}; known: {[*CODECS]}")
     for file in about["files"]:
-        inside = re.fullmatch(r"[\w-]+/[\w.-]+\.h5", file["path"])
+        ours = re.fullmatch(r"[\w-]+/[\w.-]+\.h5", file["path"])
         spans = (file["payload"], 1), (file["offsets"], 8)
-        if not inside or any(
+        if not ours or any(
             start < 0 or count < 0 or start + count * size > file["bytes"]
             for (start, count), size in spans
         ):

@@ -5,6 +5,8 @@ A codec turns frames into one chunk of bytes a frame, and any frames' chunks bac
 """
 
 from collections.abc import Iterable, Iterator
+from fractions import Fraction
+from typing import Protocol
 
 import av
 import cv2
@@ -21,6 +23,29 @@ class CodecError(HarlibError):
     """Bytes that are not what this codec wrote."""
 
 
+class Codec(Protocol):
+    """How a store keeps a video: each frame is a chunk of bytes."""
+
+    @staticmethod
+    def encode(frames: Iterable[np.ndarray], quality: int) -> Iterator[bytes]:
+        """The chunk of each frame, uint8 (height, width, 3) RGB; quality 1..100 of a lossy one."""
+
+    @staticmethod
+    def decode(
+        payload: np.ndarray, offsets: np.ndarray, frames: np.ndarray, height: int, width: int
+    ) -> np.ndarray:
+        """The frames of these numbers: uint8 (len(frames), height, width, 3).
+
+        Args:
+            payload: uint8 (bytes,), the file's chunks.
+            offsets: int64 (frames of the video + 1,), where the video's chunks begin and end.
+            frames: int64, in any order and repeated at will.
+
+        Raises:
+            CodecError: the bytes are not what `encode` made.
+        """
+
+
 class Raw:
     """Pixels as they are: the fastest to read, the largest on disk."""
 
@@ -30,7 +55,9 @@ class Raw:
             yield frame.tobytes()
 
     @staticmethod
-    def decode(payload, offsets, frames, height, width) -> np.ndarray:
+    def decode(
+        payload: np.ndarray, offsets: np.ndarray, frames: np.ndarray, height: int, width: int
+    ) -> np.ndarray:
         begin, end = int(offsets[0]), int(offsets[-1])
         video = payload[begin:end]
         if video.size != (len(offsets) - 1) * height * width * 3:
@@ -52,9 +79,11 @@ class Jpeg:
             yield cv2.imencode(".jpg", cv2.cvtColor(frame, cv2.COLOR_RGB2BGR), options)[1].tobytes()
 
     @staticmethod
-    def decode(payload, offsets, frames, height, width) -> np.ndarray:
+    def decode(
+        payload: np.ndarray, offsets: np.ndarray, frames: np.ndarray, height: int, width: int
+    ) -> np.ndarray:
         clip = buffers.empty((len(frames), height, width, 3))
-        done = {}
+        done: dict[int, int] = {}
         for place, number in enumerate(frames.tolist()):
             if number in done:  # a short video is looped: decode each of its frames once
                 clip[place] = clip[done[number]]
@@ -81,7 +110,7 @@ class H264:
                 if height % 2 or width % 2:
                     raise CodecError(f"H.264 needs even sides, not {height} x {width}")
                 encoder.pix_fmt = "yuv420p"
-                encoder.framerate = 25  # only the rate control of the encoder looks at it
+                encoder.framerate = Fraction(25)  # only the rate control of the encoder looks at it
                 encoder.time_base = 1 / encoder.framerate
                 encoder.thread_count = 1  # so that the bytes do not depend on the cores
                 encoder.options = {
@@ -97,9 +126,11 @@ class H264:
                 yield bytes(packet)
 
     @staticmethod
-    def decode(payload, offsets, frames, height, width) -> np.ndarray:
+    def decode(
+        payload: np.ndarray, offsets: np.ndarray, frames: np.ndarray, height: int, width: int
+    ) -> np.ndarray:
         clip = buffers.empty((len(frames), height, width, 3))
-        places = {}
+        places: dict[int, list[int]] = {}
         for place, number in enumerate(frames.tolist()):
             places.setdefault(number, []).append(place)
         runs = {}  # keyframe -> the last frame wanted before the next keyframe
@@ -123,7 +154,9 @@ class H264:
         return clip
 
 
-def _decode_runs(payload, offsets, runs: dict[int, int]):
+def _decode_runs(
+    payload: np.ndarray, offsets: np.ndarray, runs: dict[int, int]
+) -> Iterator[tuple[int, av.VideoFrame]]:
     """(number, frame) of the frames from each keyframe to the end of its run."""
     number = None
     for key, last in runs.items():
@@ -139,4 +172,4 @@ def _decode_runs(payload, offsets, runs: dict[int, int]):
                 yield number, frame
 
 
-CODECS = {"raw": Raw, "jpeg": Jpeg, "h264": H264}
+CODECS: dict[str, type[Codec]] = {"raw": Raw, "jpeg": Jpeg, "h264": H264}

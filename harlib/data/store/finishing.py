@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pandas as pd
 
+from harlib.data.catalog.catalog import Catalog
 from harlib.data.store import category_file, clip_store
 from harlib.data.store.audit import COLUMNS, Audit
 from harlib.data.store.pack import PrepareError
 from harlib.files import write_text
 
 
-def finish(catalog, root: Path, settings: dict, key: str, groups: list) -> Audit:
+def finish(catalog: Catalog, root: Path, settings: dict, key: str, groups: list) -> Audit:
     """Write audit.csv, index.csv and, last, store.json; every category file is there."""
-    files, tables = [], []
+    files: list[dict] = []
+    tables = []
     for group in groups:
         table = category_file.records(group.file).rename(columns={"file": "name"})
         table["category"], table["split"] = group.category, group.split

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, BinaryIO
 
 import cv2
 import numpy as np
@@ -41,12 +42,12 @@ class Settings:
     fps: float | None = None
     quality: int = 90
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.size, list | tuple):  # frozen, but not yet
             object.__setattr__(self, "size", tuple(int(side) for side in self.size))
         if self.codec not in CODECS:
             raise PrepareError(f"unknown codec {self.codec!r}; known: {', '.join(CODECS)}")
-        sides = self.size if isinstance(self.size, tuple) else (self.size,) * 2
+        sides: tuple = self.size if isinstance(self.size, tuple) else (self.size,) * 2
         if self.size is not None and (
             len(sides) != 2 or not all(isinstance(s, int) and 8 <= s <= 4096 for s in sides)
         ):
@@ -62,7 +63,12 @@ class Settings:
             raise PrepareError(f"fps is {self.fps}: it must be above 0 and at most 1000, or None")
 
 
-def write_part(path: Path, rows: list[dict], settings: Settings, key: str, apart=False) -> None:
+Content = bytes | tar_shards.ShardError | None  # of a shard's member; None of a plain file
+
+
+def write_part(
+    path: Path, rows: list[dict], settings: Settings, key: str, apart: bool = False
+) -> None:
     """Decode and pack a catalog's rows, whose `row` is their number there, into a part file.
 
     Rows of one shard are packed in the shard's order. With `apart` every video is decoded in a
@@ -75,7 +81,7 @@ def write_part(path: Path, rows: list[dict], settings: Settings, key: str, apart
             records.append({"row": row["row"], **pack(row, content, settings, payload)})
 
 
-def _contents(rows: list[dict]) -> Iterator[tuple[dict, bytes | tar_shards.ShardError | None]]:
+def _contents(rows: list[dict]) -> Iterator[tuple[dict, Content]]:
     """(row, the video's bytes or why there are none); None for a video in a file of its own."""
     inside = tar_shards.split(rows[0]["path"])
     if inside is None or not os.path.isfile(inside[0]):
@@ -83,12 +89,14 @@ def _contents(rows: list[dict]) -> Iterator[tuple[dict, bytes | tar_shards.Shard
         return
     wanted = defaultdict(list)  # several rows may be parts of one long video
     for row in rows:
-        wanted[tar_shards.split(row["path"])[1]].append(row)
+        address = tar_shards.split(row["path"])
+        assert address is not None  # as the first row
+        wanted[address[1]].append(row)
     for member, content in tar_shards.stream(inside[0], set(wanted)):
         yield from ((row, content) for row in wanted[member])
 
 
-def _pack_apart(row: dict, content, settings: Settings, payload) -> dict:
+def _pack_apart(row: dict, content: Content, settings: Settings, payload: BinaryIO) -> dict:
     """`_pack` in a child process, which writes to the same file.
 
     Windows forks no processes: there a decoder that crashes ends the preparation.
@@ -129,8 +137,11 @@ def _pack_apart(row: dict, content, settings: Settings, payload) -> dict:
     return _record(row) | crashed
 
 
-def _send_packed(parent, sender, row, content, settings, payload) -> None:
+def _send_packed(
+    parent: int, sender: Any, row: dict, content: Content, settings: Settings, payload: BinaryIO
+) -> None:
     processes.follow(parent)
+    record: dict | Exception
     try:
         record = _pack(row, content, settings, payload)
         payload.flush()
@@ -160,7 +171,7 @@ class _Refused(Exception):
     """A video that is no part of the store: `args` are its status and the reason."""
 
 
-def _pack(row: dict, content, settings: Settings, payload) -> dict:
+def _pack(row: dict, content: Content, settings: Settings, payload: BinaryIO) -> dict:
     """Append one video's chunks to `payload`; returns its record.
 
     Whatever reading the video raises becomes the record's reason; what writing raises does not.
@@ -199,7 +210,7 @@ def _pack(row: dict, content, settings: Settings, payload) -> dict:
     }
 
 
-def _source(row: dict, content) -> str:
+def _source(row: dict, content: Content) -> str:
     """The digest of the video's file or member. Raises _Refused where there is none to read."""
     if isinstance(content, tar_shards.ShardError):
         raise _Refused("unreadable", str(content))
@@ -207,8 +218,10 @@ def _source(row: dict, content) -> str:
         return source_files.digest(row["path"] if content is None else content)
 
 
-def _chunks(row: dict, content, settings: Settings):
+def _chunks(row: dict, content: Content, settings: Settings) -> tuple[VideoReader, Iterator[bytes]]:
     """(the video's reader, its packed frames as they are read). Both raise _Refused."""
+    if isinstance(content, tar_shards.ShardError):
+        raise _Refused("unreadable", str(content))
     with _reasons():
         start, end = row["start_s"], row["end_s"]
         for second in (start, end):
@@ -223,7 +236,7 @@ def _chunks(row: dict, content, settings: Settings):
             data=content,
         )
 
-    def packed():
+    def packed() -> Iterator[bytes]:
         with _reasons(), reader:
             yield from CODECS[settings.codec].encode(iter(reader), settings.quality)
 
@@ -231,7 +244,7 @@ def _chunks(row: dict, content, settings: Settings):
 
 
 @contextmanager
-def _reasons():
+def _reasons() -> Iterator[None]:
     """Makes a _Refused of whatever the block raises."""
     try:
         yield

@@ -6,8 +6,10 @@ their records. A part belongs to one preparation, named by its key.
 
 import json
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 
@@ -15,13 +17,13 @@ from harlib.files import appearing, write_text
 
 
 @contextmanager
-def writing(path: Path, key: str):
+def writing(path: Path, key: str) -> Iterator[tuple[BinaryIO, list[dict]]]:
     """(payload to append chunks to, list to append records to): a part that appears complete.
 
     A record has `row`, the video's number in the catalog, `lengths`, the sizes of its chunks, and
     what `category_file` keeps of it.
     """
-    records = []
+    records: list[dict] = []
     with appearing(path.with_suffix(".bin")) as aside, open(aside, "w+b") as payload:
         yield payload, records
         payload.close()  # before it is synced and renamed
@@ -32,10 +34,12 @@ def writing(path: Path, key: str):
 class Parts:
     """The complete parts of a preparation: which of the catalog's rows they hold, and where."""
 
-    def __init__(self, folder: Path, key: str):
+    def __init__(self, folder: Path, key: str) -> None:
         self._key = key
-        self._places = {}  # row -> (part, its first byte there, its record)
-        self._left = Counter()  # part -> rows that are still wanted
+        self._places: dict[
+            int, tuple[Path, int, dict]
+        ] = {}  # row -> (part, its first byte there, its record)
+        self._left: Counter[Path] = Counter()  # part -> rows that are still wanted
         for path in sorted(folder.glob("*.json")):
             self.add(path.with_suffix(""))
 
@@ -62,19 +66,19 @@ class Parts:
         """The digest of each video's content, by row."""
         return {row: record["source"] for row, (_, _, record) in self._places.items()}
 
-    def videos(self, rows) -> list[tuple[Path, int, dict]]:
+    def videos(self, rows: Iterable[int]) -> list[tuple[Path, int, dict]]:
         """(file with the chunks, place of the first byte, record) of every row."""
         return [
             (path.with_suffix(".bin"), begin, record)
             for path, begin, record in (self._places[row] for row in rows)
         ]
 
-    def drop(self, rows) -> None:
+    def drop(self, rows: Iterable[int]) -> None:
         """These rows' parts are no longer wanted, whatever else they hold."""
         paths = {self._places[row][0] for row in rows}
         self.discard([row for row, (path, *_) in self._places.items() if path in paths])
 
-    def discard(self, rows) -> None:
+    def discard(self, rows: Iterable[int]) -> None:
         """These rows are no longer wanted: a part goes with its last one."""
         for row in rows:
             path = self._places.pop(row)[0]

@@ -10,11 +10,12 @@ import errno
 import functools
 import os
 from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import joblib
 
@@ -29,7 +30,7 @@ from harlib.data.store.parts import Parts, key_of
 from harlib.data.store.verify import verify
 from harlib.data.video import tar_shards
 from harlib.locks import Lock, Locked
-from harlib.progress import Stage, shown
+from harlib.progress import Stage, Told, shown
 
 __all__ = ["Audit", "PrepareError", "prepare", "verify"]
 
@@ -103,7 +104,7 @@ class _Work(NamedTuple):
     touched: set[int]
 
 
-def place(catalog: Catalog, root: Path, **settings) -> Path:
+def place(catalog: Catalog, root: Path, **settings: Any) -> Path:
     """The folder for a store: `root`, or one beside it where `root` holds something else.
 
     That one is named by the videos and settings, so that it is found again. What a store of
@@ -123,7 +124,9 @@ def place(catalog: Catalog, root: Path, **settings) -> Path:
     return root.with_name(f"{root.name}-{key[:8]}") if other else root
 
 
-def _pack(work: _Work, bar, workers, scheduler, apart=False) -> None:
+def _pack(
+    work: _Work, bar: Told, workers: int | None, scheduler: str | None, apart: bool = False
+) -> None:
     """Write every category file that is not there; parts that are complete are used."""
     catalog, key = work.catalog, work.key
     todo = [
@@ -162,12 +165,15 @@ def _pack(work: _Work, bar, workers, scheduler, apart=False) -> None:
                     _assemble(todo[number], parts, key)
 
 
-def _tasks(catalog, folder: Path, todo: list[Group], parts: Parts) -> list[tuple[Path, list[int]]]:
+def _tasks(
+    catalog: Catalog, folder: Path, todo: list[Group], parts: Parts
+) -> list[tuple[Path, list[int]]]:
     """(part file, rows) to pack: the videos of a shard together, others by category."""
     paths = catalog.frame["path"].tolist()
-    by_shard, tasks = defaultdict(list), []
+    by_shard: dict[str, list[int]] = defaultdict(list)
+    tasks = []
     for group in todo:
-        plain = []
+        plain: list[int] = []
         for row in group.rows:
             if row not in parts:
                 inside = tar_shards.split(paths[row])
@@ -190,7 +196,9 @@ def _assemble(group: Group, parts: Parts, key: str) -> None:
 
 
 @contextmanager
-def _workers(workers: int | None, scheduler: str | None):
+def _workers(
+    workers: int | None, scheduler: str | None
+) -> Iterator[Callable[[Iterable[Any]], Iterator[Any]]]:
     """What runs joblib's delayed calls; results come in order, as soon as they are there."""
     if scheduler is None:
         count = workers or joblib.cpu_count()
@@ -205,9 +213,11 @@ def _workers(workers: int | None, scheduler: str | None):
         yield functools.partial(_on_cluster, client)
 
 
-def _on_cluster(client, jobs):
-    """Results of joblib's delayed calls, as its Dask backend gives them; that one (joblib 1.6)
-    waits for ever for a task that its workers died of."""
+def _on_cluster(client: Any, jobs: Iterable[Any]) -> Iterator[Any]:
+    """Results of joblib's delayed calls, as its Dask backend gives them.
+
+    That one (joblib 1.6) waits for ever for a task that its workers died of.
+    """
     from dask.distributed import KilledWorker
 
     # all at once: were they handed over as results come in, a slow one would hold up the others
@@ -220,7 +230,7 @@ def _on_cluster(client, jobs):
 
 
 @contextmanager
-def _locked(root: Path):
+def _locked(root: Path) -> Iterator[None]:
     """One preparation of a folder at a time; half files of one that fails are removed."""
     try:
         lock = Lock(root / ".lock", f"{root} is being prepared")
@@ -243,7 +253,7 @@ def _sweep(root: Path) -> None:
 
 
 @contextmanager
-def _disk_errors(root: Path):
+def _disk_errors(root: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:

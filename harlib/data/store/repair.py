@@ -3,6 +3,7 @@
 import os
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -16,7 +17,7 @@ from harlib.data.store.prepare import prepare
 from harlib.data.store.verify import file_damage
 
 
-def repair(catalog: Catalog, root: str | os.PathLike, **options) -> Audit:
+def repair(catalog: Catalog, root: str | os.PathLike, **options: Any) -> Audit:
     """Make a damaged store whole again from the videos it was made of.
 
     Only the damaged videos are decoded; the others' bytes are kept. Damage around the videos'
@@ -80,6 +81,6 @@ def _salvage(group: Group, root: Path, place: dict, bad: set[str], key: str) -> 
     with parts.writing(part, key) as (file, kept):
         for number in good:
             own = offsets[firsts[number] : firsts[number + 1] + 1]
-            file.write(payload[own[0] : own[-1]])
+            file.write(payload[own[0] : own[-1]].data)
             lengths = np.diff(own).tolist()
             kept.append({"row": group.rows[number], **records[number], "lengths": lengths})

@@ -64,7 +64,7 @@ def stamps(paths: list[str]) -> list[list[int]]:
     """Size in bytes and times of each video's file (of a member: its shard); [-1] without one."""
     known = {}
 
-    def stamp(path):
+    def stamp(path: str) -> list:
         file = (tar_shards.split(path) or [path])[0]
         if file not in known:
             known[file] = [-1]

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import av
 
@@ -34,7 +35,7 @@ DEFAULT, ATTACHED_PICTURE = 0x0001, 0x0400  # and of a stream: the one to show, 
 class VideoError(HarlibError):
     """A video that cannot be decoded (or encoded): `.path` and, in words, `.reason`."""
 
-    def __init__(self, path: str | os.PathLike, reason: str):
+    def __init__(self, path: str | os.PathLike, reason: str) -> None:
         super().__init__(str(path), reason)
         self.path, self.reason = self.args
 
@@ -51,9 +52,9 @@ class Container:
     is the file's content where it lies in no file of its own. Raises VideoError.
     """
 
-    def __init__(self, path: Path, data: bytes | None = None):
+    def __init__(self, path: Path, data: bytes | None = None) -> None:
         self.path = path
-        self._container = None
+        self._container: Any = None  # of libav; None while it is closed
         self._data = data
         if data is None and not path.is_file():
             raise VideoError(path, "no such file")
@@ -139,7 +140,7 @@ class Container:
 
     def _open_file(self) -> None:
         # an absolute path cannot be taken for a URL or another protocol
-        source = os.path.abspath(self.path)
+        source: Any = os.path.abspath(self.path)
         if self._data is not None:
             source = io.BytesIO(self._data)
             source.name = self.path.name  # its ending tells libav what content alone may not
@@ -174,7 +175,7 @@ class Container:
         self.rate = float(rate)
         stream.codec_context.thread_count = 1  # videos are decoded in parallel, not frames
 
-    def _check_size(self, holder) -> None:
+    def _check_size(self, holder: Any) -> None:
         if holder.width * holder.height > MAX_PIXELS:
             raise VideoError(self.path, f"absurd frame size {holder.width} x {holder.height}")
 
@@ -191,7 +192,8 @@ class Container:
 
     def _begin_at(self, packet: int) -> None:
         """Where in the file the next reading begins: at this packet of those that libav gives."""
-        self._first_packet, self._repeated = packet, None
+        self._first_packet = packet
+        self._repeated: int | None = None
         self._packet_clock = PacketClock(
             self.rate, self._stream.time_base, anywhere=self._is(STAMPS_BEGIN_AGAIN)
         )
@@ -288,7 +290,7 @@ class Container:
             self.damage += 1  # the file breaks off here: keep what came
 
 
-def _score(stream) -> int:
+def _score(stream: Any) -> int:
     """What FFmpeg chooses one of several video streams by."""
     if stream.codec_context is None:
         return -1

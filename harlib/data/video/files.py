@@ -25,6 +25,7 @@ def probe(path: str | os.PathLike) -> VideoInfo:
     with VideoReader(path, max_frames=1) as reader:
         for _ in reader:
             pass
+        assert reader.info is not None  # of the frame that came
         return reader.info
 
 

@@ -29,7 +29,7 @@ class Orientation:
         A matrix that is empty or singular asks for nothing. Reference: FFmpeg 8,
         `libavutil/display.c` and `insert_filter` in `fftools/ffmpeg_filter.c`.
         """
-        side = frame.side_data.get(Type.DISPLAYMATRIX)
+        side = frame.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]  # PyAV's stub
         if side is None:
             return cls()
         a, b, _, c, d = np.frombuffer(side, np.int32)[:5].astype(float)

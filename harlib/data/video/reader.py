@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import av
 import cv2
@@ -70,7 +71,8 @@ def fit_size(
         return int(high), int(wide)
     shown = height, width * pixel_aspect
     scale = size / min(shown)
-    return tuple(max(2, 2 * round(side * scale / 2)) for side in shown)
+    high, wide = (max(2, 2 * round(side * scale / 2)) for side in shown)
+    return high, wide
 
 
 class VideoReader:
@@ -95,7 +97,7 @@ class VideoReader:
         end_s: float | None = None,
         max_frames: int | None = None,
         data: bytes | None = None,
-    ):
+    ) -> None:
         if fps is not None and not 0 < fps <= 1000:
             raise ValueError(f"fps is {fps}: it must be above 0 and at most 1000")
         self.path = Path(path)
@@ -117,18 +119,30 @@ class VideoReader:
         self._data = data if self._is_still else None
         self._container = None if self._is_still else Container(self.path, data)
 
-    def __enter__(self):
+    @property
+    def _file(self) -> Container:
+        """The open file; a still has none."""
+        assert self._container is not None
+        return self._container
+
+    @property
+    def _known(self) -> VideoInfo:
+        """`info`, once a frame has come."""
+        assert self.info is not None
+        return self.info
+
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         if self._container is not None:
             self._container.close()
 
     @property
     def shape(self) -> tuple[int, int]:
         """(height, width) of every frame; known from the first frame on."""
-        recorded = self.info.height, self.info.width
-        height, width = fit_size(*recorded, self.size, self.info.pixel_aspect)
+        recorded = self._known.height, self._known.width
+        height, width = fit_size(*recorded, self.size, self._known.pixel_aspect)
         if max(height, width) > MAX_SIDE:
             raise VideoError(
                 self.path,
@@ -140,12 +154,12 @@ class VideoReader:
     @property
     def promised_s(self) -> float:
         """The length the file claims, without what its time stamps leapt ahead up to here."""
-        leapt = 0.0 if self._is_still else self._container.jumps_s
-        return max(0.0, self.info.duration_s - leapt)
+        leapt = 0.0 if self._is_still else self._file.jumps_s
+        return max(0.0, self._known.duration_s - leapt)
 
     @property
     def damage(self) -> int:
-        return 0 if self._is_still else self._container.damage
+        return 0 if self._is_still else self._file.damage
 
     def __iter__(self) -> Iterator[np.ndarray]:
         if self._is_still:
@@ -153,7 +167,10 @@ class VideoReader:
             yield self._still()
             return
         timed = self._timed()
-        for frame in (frame for _, frame in timed) if self.fps is None else self._resampled(timed):
+        every = (
+            (frame for _, frame in timed) if self.fps is None else self._resampled(timed, self.fps)
+        )
+        for frame in every:
             if self.yielded >= self.max_frames:
                 break
             self.yielded += 1
@@ -197,7 +214,7 @@ class VideoReader:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                width, height = Image.open(io.BytesIO(data)).size
+                width, height = Image.open(io.BytesIO(data.data)).size
         except Image.DecompressionBombError:
             reason = f"absurd image of more than {MAX_PIXELS:,} pixels"
             raise VideoError(self.path, reason) from None
@@ -209,7 +226,7 @@ class VideoReader:
     def _timed(self) -> Iterator[tuple[float, np.ndarray]]:
         """(seconds since the video's first frame, frame) of the wanted part."""
         scaler = VideoReformatter()
-        for seconds, frame in self._container.frames(self.start_s):
+        for seconds, frame in self._file.frames(self.start_s):
             if seconds >= self.end_s - 1e-4:
                 break
             if self.info is None:
@@ -219,15 +236,18 @@ class VideoReader:
             self.span_s = seconds - self._first + 1 / self.info.fps
             yield seconds, self._upright(frame, scaler)
         if self.info is not None:
-            stays_s = self._container.repeated_s - self._first + 1 / self.info.fps
+            stays_s = self._file.repeated_s - self._first + 1 / self.info.fps
             self.span_s = max(self.span_s, min(stays_s, self.end_s - self._first))
 
-    def _resampled(self, timed) -> Iterator[np.ndarray]:
+    def _resampled(
+        self, timed: Iterator[tuple[float, np.ndarray]], fps: float
+    ) -> Iterator[np.ndarray]:
         """The frame nearest in time for start, start + 1/fps, …
 
         A frame that empty packets repeat is as near as the last of them.
         """
-        origin = shown = None  # time of the first frame, (time, frame) now on screen
+        origin = 0.0  # time of the first frame
+        shown: tuple[float, np.ndarray] | None = None  # (time, frame) now on screen
         count = 0
         for time, frame in timed:
             if shown is None:
@@ -238,22 +258,22 @@ class VideoReader:
                     self.path, f"the timestamps jump from {shown[0]:.1f} s to {time:.1f} s"
                 )
             else:
-                repeated = self._container.repeated_s
+                repeated = self._file.repeated_s
                 last = repeated if shown[0] < repeated < time else shown[0]
                 # half-way between two frames it is still the earlier one
-                while origin + count / self.fps <= (last + time) / 2 + 1e-6:
+                while origin + count / fps <= (last + time) / 2 + 1e-6:
                     count += 1
                     yield shown[1]
             shown = time, frame
         if shown is not None:
             # every k / fps before the end; what is left over may be a rounded timestamp
-            total = max(1, math.ceil((self._first + self.span_s - origin) * self.fps - 0.05))
+            total = max(1, math.ceil((self._first + self.span_s - origin) * fps - 0.05))
             for _ in range(count, total):
                 yield shown[1]
 
-    def _describe(self, frame) -> VideoInfo:
+    def _describe(self, frame: av.VideoFrame) -> VideoInfo:
         self._orientation = how = Orientation.of(frame)
-        file = self._container
+        file = self._file
         height, width, aspect = frame.height, frame.width, file.pixel_aspect
         if isinstance(self.size, int | np.integer) and not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
             raise VideoError(
@@ -268,7 +288,7 @@ class VideoReader:
             *(how.degrees, how.mirrored, float(aspect)),
         )
 
-    def _upright(self, frame, scaler) -> np.ndarray:
+    def _upright(self, frame: av.VideoFrame, scaler: VideoReformatter) -> np.ndarray:
         how = self._orientation
         high, wide = self.shape[::-1] if how.lies else self.shape
         # libav scales the YUV planes while it converts: 2.5 times cheaper than after, for 1080p
@@ -285,5 +305,5 @@ class VideoReader:
         if how.is_upright:
             return image
         # as wide as high when scaled by its short side, as recorded when not, or stretched
-        aspect = self.info.pixel_aspect * frame.width / frame.height * high / wide
+        aspect = self._known.pixel_aspect * frame.width / frame.height * high / wide
         return how.upright(image, aspect)

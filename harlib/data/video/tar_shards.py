@@ -11,6 +11,7 @@ import tarfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Literal, Self
 
 from harlib import HarlibError
 
@@ -95,8 +96,15 @@ def stream(shard: str | os.PathLike, wanted: set[str]) -> Iterator[tuple[str, by
 
 
 def read(path: str | os.PathLike) -> bytes:
-    """A member's content by its address; slow for many of one shard, see `stream`."""
-    shard, member = split(path)
+    """A member's content by its address; slow for many of one shard, see `stream`.
+
+    Raises:
+        ShardError: there is no such member, or it cannot be read.
+    """
+    inside = split(path)
+    if inside is None:
+        raise ShardError(f"{os.fspath(path)} is no address of a shard's member")
+    shard, member = inside
     ((_, content),) = stream(shard, {member})
     if isinstance(content, ShardError):
         raise content
@@ -107,27 +115,27 @@ class _Member(tarfile.TarInfo):
     """A header; tarfile takes a damaged one for the end of the archive, here it is an error."""
 
     @classmethod
-    def fromtarfile(cls, tar):
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
         try:
             return super().fromtarfile(tar)
-        except tarfile.InvalidHeaderError as error:
+        except tarfile.InvalidHeaderError as error:  # type: ignore[attr-defined]  # undocumented
             raise tarfile.ReadError(f"a damaged header: {error}") from error
 
 
-def _walk(shard) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
+def _walk(shard: str | os.PathLike) -> Iterator[tuple[tarfile.TarInfo, tarfile.TarFile]]:
     count = 0
     try:
         size = os.path.getsize(shard)
         if not os.path.isfile(shard):
             raise tarfile.ReadError("it is no regular file")
-        mode = "r:" if is_plain(shard) else "r|gz"
+        mode: Literal["r:", "r|gz"] = "r:" if is_plain(shard) else "r|gz"
         with tarfile.open(shard, mode, bufsize=1 << 20, tarinfo=_Member) as tar:
             while (member := tar.next()) is not None:
                 if member.offset_data + member.size > MAX_RATIO * size + (1 << 26):
                     raise tarfile.ReadError(f"{member.name!r} claims {member.size:,} bytes")
                 yield member, tar
                 count += 1
-                tar.members.clear()  # tarfile keeps every member it has seen
+                tar.members.clear()  # type: ignore[attr-defined]  # tarfile keeps all it has seen
     except _BROKEN as error:
         raise ShardError(f"the shard breaks off after {count} members ({_said(error)})") from error
 
@@ -154,7 +162,9 @@ def _refusal(member: tarfile.TarInfo) -> str:
 
 def _content(member: tarfile.TarInfo, tar: tarfile.TarFile) -> bytes:
     try:
-        content = tar.extractfile(member).read()
+        file = tar.extractfile(member)
+        assert file is not None  # a plain file, see _refusal
+        content = file.read()
     except _BROKEN as error:
         raise ShardError(f"the shard breaks off inside this member ({_said(error)})") from error
     if len(content) != member.size:

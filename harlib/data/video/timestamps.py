@@ -19,7 +19,7 @@ class PacketClock:
     were taken out.
     """
 
-    def __init__(self, rate: float, tick: Fraction, anywhere: bool):
+    def __init__(self, rate: float, tick: Fraction, anywhere: bool) -> None:
         self.jumps_s = 0.0
         self._tick, self._step = tick, round(1 / rate / tick)
         self._back = BACK_S / tick
@@ -27,7 +27,9 @@ class PacketClock:
         self._delay = max(1.0, MAX_DELAY / rate) / tick
         self._shift = 0
         # ticks: when the last packet is decoded, the next one may be decoded, and may be shown
-        self._last = self._next = self._shown = None
+        self._last: int | None = None
+        self._next = 0
+        self._shown: int | None = None
 
     def mend(self, packet: av.Packet) -> None:
         """Sets the stamps of the file's next packet right."""
@@ -63,7 +65,7 @@ class FrameClock:
     times up; "count" where it holds none.
     """
 
-    def __init__(self, rate: float, tick: Fraction, by: str):
+    def __init__(self, rate: float, tick: Fraction, by: str) -> None:
         self._step, self._by = 1 / rate, by
         self._ticks, self._a_second = tick.numerator, tick.denominator  # ints: three times faster
         self._pts_faults = self._dts_faults = 0
@@ -78,7 +80,7 @@ class FrameClock:
             self._seconds = stamp * self._ticks / self._a_second
         return self._seconds
 
-    def _stamp(self, frame) -> int | None:
+    def _stamp(self, frame: av.VideoFrame) -> int | None:
         if self._by == "count":
             return None
         pts, dts = frame.pts, frame.dts
