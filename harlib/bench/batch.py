@@ -1,5 +1,9 @@
 """The largest training batch that fits into memory, and its clips/s, by policy and model."""
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import psutil
 
 from harlib import files
@@ -11,18 +15,18 @@ _UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 def run(
-    models=("resnext3d_101", "c3d"),
+    models: Sequence[str] = ("resnext3d_101", "c3d"),
     *,
-    policies=POLICIES,
-    memory=None,
-    most=256,
-    frames=16,
-    size=112,
-    steps=3,
-    limit_s=600.0,
-    json_file=None,
-    say=print,
-):
+    policies: Sequence[str] = POLICIES,
+    memory: int | None = None,
+    most: int = 256,
+    frames: int = 16,
+    size: int = 112,
+    steps: int = 3,
+    limit_s: float = 600.0,
+    json_file: Path | None = None,
+    say: Callable[[str], object] = print,
+) -> list[dict[str, Any]]:
     """Rows of the largest batch that trains, one a model and policy.
 
     Every try is a child process of two steps and more. Batches are doubled from 1 until one does
@@ -47,7 +51,7 @@ def run(
             spec = {"model": model, "mode": "train", "engine": "harlib", "policy": policy,
                     "frames": frames, "size": size}  # fmt: skip
 
-            def attempt(batch, spec=spec):
+            def attempt(batch: int, spec: dict = spec) -> dict[str, Any]:
                 with Child(spec | {"batch": batch}, limit_s=limit_s, memory_bytes=memory) as child:
                     turn = child.turn(steps, limit_s)
                     return {
@@ -65,7 +69,9 @@ def run(
     return rows
 
 
-def _largest(attempt, most, say):
+def _largest(
+    attempt: Callable[[int], dict], most: int, say: Callable[[str], object]
+) -> tuple[dict | None, str]:
     """The last answer of `attempt(batch)` that came, and why larger ones did not."""
     found, fits, fails, limit = None, 0, None, f"stopped at batch {most}"
     while fits < most if fails is None else fails - fits > max(1, fits // 8):
@@ -80,7 +86,7 @@ def _largest(attempt, most, say):
     return found, limit
 
 
-def line(row):
+def line(row: dict[str, Any]) -> str:
     """A row in words."""
     start = f"{row['model']} {row['policy']}: batch {row['batch']}"
     if not row["batch"]:
@@ -91,7 +97,7 @@ def line(row):
     )
 
 
-def parse_memory(text):
+def parse_memory(text: str | None) -> int | None:
     """Bytes of "8GB", "500 MB" or a plain number; None of None.
 
     Raises:
@@ -99,7 +105,7 @@ def parse_memory(text):
     """
     if text is None:
         return None
-    number, unit = text.strip().upper(), 1
+    number, unit = text.strip().upper(), 1.0
     for name, factor in _UNITS.items():
         if number.endswith(name):
             number, unit = number.removesuffix(name).strip(), factor

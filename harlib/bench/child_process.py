@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 import time
+from typing import Any, Self
 
 import psutil
 
@@ -36,10 +37,12 @@ class Child:
 
     command = (sys.executable, "-m", "harlib.bench.engines")
 
-    def __init__(self, spec, *, limit_s, memory_bytes=None):
+    def __init__(
+        self, spec: dict[str, Any], *, limit_s: float, memory_bytes: int | None = None
+    ) -> None:
         self.limit_s, self.memory_bytes = limit_s, memory_bytes
         self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (closed by `close`)
-        self._process = subprocess.Popen(
+        self._process = process = subprocess.Popen(
             [*self.command, json.dumps(spec)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -47,7 +50,9 @@ class Child:
             text=True,
             env=_ENVIRONMENT | os.environ,
         )
-        self._lines = queue.Queue()
+        assert process.stdin and process.stdout
+        self._stdin, self._stdout = process.stdin, process.stdout
+        self._lines: queue.Queue[str | None] = queue.Queue()
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         try:
@@ -56,35 +61,35 @@ class Child:
             self.close()
             raise
 
-    def turn(self, steps, seconds):
+    def turn(self, steps: int, seconds: float) -> dict[str, Any]:
         """At most `steps` steps, at least one, of about `seconds`; dict `steps, seconds, ...`."""
         try:
-            self._process.stdin.write(f"{steps} {seconds}\n")
-            self._process.stdin.flush()
+            self._stdin.write(f"{steps} {seconds}\n")
+            self._stdin.flush()
         except BrokenPipeError as error:
             raise ChildError(f"ended: {self._last_words()}") from error
         return self._answer()
 
-    def close(self):
+    def close(self) -> None:
         """End the child and wait for its end."""
         self._process.kill()
         self._process.wait()
         self._reader.join()
-        for stream in (self._process.stdin, self._process.stdout, self._errors):
+        for stream in (self._stdin, self._stdout, self._errors):
             stream.close()
 
-    def __enter__(self):
+    def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: object) -> None:
         self.close()
 
-    def _read(self):
-        for line in self._process.stdout:
+    def _read(self) -> None:
+        for line in self._stdout:
             self._lines.put(line)
         self._lines.put(None)
 
-    def _answer(self):
+    def _answer(self) -> dict[str, Any]:
         deadline = time.monotonic() + self.limit_s
         watched = psutil.Process(self._process.pid)
         while True:
@@ -99,7 +104,7 @@ class Child:
         self._check_memory(answer["memory_bytes"])
         return answer
 
-    def _check(self, watched, deadline):
+    def _check(self, watched: psutil.Process, deadline: float) -> None:
         if time.monotonic() > deadline:
             raise ChildError(f"over {self.limit_s:.0f} s")
         try:
@@ -108,11 +113,11 @@ class Child:
             return  # its end is read next
         self._check_memory(held)
 
-    def _check_memory(self, held):
+    def _check_memory(self, held: int) -> None:
         if self.memory_bytes and held > self.memory_bytes:
             raise ChildError(f"took {held / 1e9:.2f} GB")
 
-    def _last_words(self):
+    def _last_words(self) -> str:
         """The last line of what the child wrote to its error stream."""
         code = self._process.wait()
         self._errors.seek(0)

@@ -13,7 +13,7 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
 @click.group()
-def bench():
+def bench() -> None:
     """Measure this machine: harlib beside its peers, ratios within one run."""
     if os.name != "posix":
         raise HarlibError(f"har bench measures on Linux and macOS; this is {platform.system()}")
@@ -30,7 +30,13 @@ _json = click.option(
 @click.option("--as-kinetics", is_flag=True, help="First write --videos as Kinetics' files are.")
 @click.option("--figure", type=click.Path(path_type=Path, dir_okay=False), help="Write a PNG.")
 @click.option("--seconds", default=5.0, show_default=True, help="Time a measurement.")
-def bench_data(json_file, videos, as_kinetics, figure, seconds):
+def bench_data(
+    json_file: Path | None,
+    videos: Path | None,
+    as_kinetics: bool,
+    figure: Path | None,
+    seconds: float,
+) -> None:
     """Clips/s a core and bytes a video: every codec, on-the-fly decoding, the study's layout.
 
     All files are read from the page cache: the disk's speed is not measured.
@@ -77,7 +83,18 @@ _bench_limit = click.option(
 @_bench_size
 @click.option("--steps", default=4, show_default=True, help="Steps a turn, at most.")
 @_bench_limit
-def bench_train(json_file, models, policies, engines, modes, batch, frames, size, steps, limit):
+def bench_train(
+    json_file: Path | None,
+    models: str,
+    policies: str,
+    engines: str,
+    modes: str,
+    batch: int,
+    frames: int,
+    size: int,
+    steps: int,
+    limit: float,
+) -> None:
     """Clips/s of training and inference: harlib and its peers; in turns, as children."""
     from harlib.bench import train
 
@@ -107,7 +124,17 @@ def bench_train(json_file, models, policies, engines, modes, batch, frames, size
 @_bench_size
 @click.option("--steps", default=3, show_default=True, help="Measured steps a try.")
 @_bench_limit
-def bench_batch(json_file, models, policies, memory, most, frames, size, steps, limit):
+def bench_batch(
+    json_file: Path | None,
+    models: str,
+    policies: str,
+    memory: str | None,
+    most: int,
+    frames: int,
+    size: int,
+    steps: int,
+    limit: float,
+) -> None:
     """The largest batch that trains, and its clips/s, by model and policy; tries are children."""
     from harlib.bench import batch
 
@@ -128,7 +155,7 @@ def bench_batch(json_file, models, policies, memory, most, frames, size, steps, 
 @bench.command("grouped")
 @_json
 @click.option("--turns", default=3, show_default=True, help="Of which the fastest counts.")
-def bench_grouped(json_file, turns):
+def bench_grouped(json_file: Path | None, turns: int) -> None:
     """CPU time of every way to compute the ResNeXts' grouped convolutions (TensorFlow, CPU)."""
     from harlib.bench import grouped
 

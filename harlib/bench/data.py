@@ -7,11 +7,14 @@ and need a quiet machine, see `harlib.bench.scaling`. All files are read from th
 disk's speed is not measured.
 """
 
+import functools
 import os
 import platform
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -49,7 +52,13 @@ STUDY_EPOCH_H = 3.0  # the study's GPU trained one epoch of Kinetics-600 in this
 
 
 def run(
-    videos=None, *, as_kinetics=None, json_file=None, figure=None, seconds=5.0, say=print
+    videos: str | Path | None = None,
+    *,
+    as_kinetics: bool | None = None,
+    json_file: Path | None = None,
+    figure: str | Path | None = None,
+    seconds: float = 5.0,
+    say: Callable[[str], object] = print,
 ) -> list[dict]:
     """Measure on the videos of a folder, or on embedded ones.
 
@@ -67,8 +76,8 @@ def run(
         "kinetics-600"; the other keys as in the table.
     """
     cv2.setNumThreads(1)
-    with tempfile.TemporaryDirectory(prefix="har-bench-") as folder:
-        folder = Path(folder)
+    with tempfile.TemporaryDirectory(prefix="har-bench-") as made:
+        folder = Path(made)
         if videos is None:
             say("drawing embedded videos")
             actions.write_dataset(folder / "drawn", train=2, val=1, stills=0, progress=False)
@@ -85,16 +94,16 @@ def run(
             stores[codec] = store = ClipStore(folder / codec)
             for row in range(len(store)):
                 store.read(row, [0])  # only the first reading of a run compares checksums
-        paths = _paths(catalog, stores["raw"])
-        rows = _reading(stores, paths, folder, seconds, say)
+        in_store = _paths(catalog, stores["raw"])
+        rows = _reading(stores, in_store, folder, seconds, say)
         batches = {(codec, n): _batches(stores[codec], n) for codec, n in scaling.BATCHES}
         rows += scaling.rows(batches, folder / "study.h5", seconds, FRAMES, SIZE, say)
         say("decoding and encoding whole videos")
-        spent, pixels, notes = decoding.preparing_cpu(paths, SHORT_SIDE)
-        rows += _preparing(spent, notes, paths)
+        spent, pixels, notes = decoding.preparing_cpu(in_store, SHORT_SIDE)
+        rows += _preparing(spent, notes, in_store)
         rows += _kinetics(stores["raw"], rows, spent, pixels)
     like = ", as Kinetics' files" if as_kinetics else ""
-    device = {"videos": f"{len(paths)} videos{like}", "device": _device()}
+    device = {"videos": f"{len(in_store)} videos{like}", "device": _device()}
     rows = [{"bench": "data", **row, **device} for row in rows]
     if json_file:
         write_json(json_file, rows)
@@ -134,7 +143,13 @@ def _paths(catalog: Catalog, store: ClipStore) -> list[str]:
     return [files[video] for video in store.videos["video_id"]]
 
 
-def _reading(stores, paths, folder: Path, seconds, say) -> list[dict]:
+def _reading(
+    stores: dict[str, ClipStore],
+    paths: Sequence[str],
+    folder: Path,
+    seconds: float,
+    say: Callable[[str], object],
+) -> list[dict]:
     """Clips/s of CPU time of one reader, and bytes a video, of every codec and peer.
 
     A peer that cannot read a file has a `note` instead of figures.
@@ -146,13 +161,13 @@ def _reading(stores, paths, folder: Path, seconds, say) -> list[dict]:
     for codec, store in stores.items():
         say(f"reading {codec}")
         dataset = _batches(store)
-        speed = _rate(lambda number, data=dataset: data[number][0], seconds)
+        speed = _rate(functools.partial(_clips, dataset), seconds)
         rows.append(_read("harlib", codec, speed, store.bytes / len(store)))
     size = sum(os.path.getsize(path) for path in paths) / len(paths)
     for name, reader in decoding.peers().items():
         say(f"decoding on the fly: {name}")
 
-        def read(number, reader=reader):
+        def read(number: int, reader: Callable = reader) -> np.ndarray:
             rng = np.random.default_rng(number)
             row = rng.choice(long)
             length, height, width, fps = videos.loc[row, ["frames", "height", "width", "fps"]]
@@ -172,7 +187,7 @@ def _reading(stores, paths, folder: Path, seconds, say) -> list[dict]:
     path = folder / "study.h5"
     raw_hdf5.write(stores["raw"], path)
 
-    def read_hdf5(number):
+    def read_hdf5(number: int) -> np.ndarray:
         rng = np.random.default_rng(number)
         with raw_hdf5.h5py.File(path) as file:
             chosen = rng.choice(long, BATCH)
@@ -188,19 +203,23 @@ def _reading(stores, paths, folder: Path, seconds, say) -> list[dict]:
     return rows + failed
 
 
-def _read(engine, codec, speed, size) -> dict:
+def _read(engine: str, codec: str, speed: float, size: float) -> dict:
     return {
         **{"task": "read", "engine": engine, "codec": codec, "clips_per_s": round(speed, 2)},
         "bytes_per_video": round(size),
     }
 
 
-def _batches(store, batch=BATCH):
+def _batches(store: ClipStore, batch: int = BATCH) -> Any:
     augmentation = Augmentation(crop="random", flip=False)
     return training_batches(store, ClipSpec(FRAMES, size=SIZE), augmentation, batch=batch)
 
 
-def _rate(read, seconds) -> float:
+def _clips(dataset: Any, number: int) -> np.ndarray:
+    return dataset[number][0]
+
+
+def _rate(read: Callable[[int], np.ndarray], seconds: float) -> float:
     """Clips a second of this process's CPU time; `read(number)` gives a batch."""
     read(0)
     clips, number, begin = 0, 0, time.process_time()
@@ -210,12 +229,12 @@ def _rate(read, seconds) -> float:
     return clips / spent
 
 
-def _preparing(spent: dict, notes: dict, paths) -> list[dict]:
+def _preparing(spent: dict, notes: dict, paths: Sequence[str]) -> list[dict]:
     """CPU seconds a video: decoding and scaling beside libav alone, then encoding."""
     floor = min((spent[name] for name in ("libav", "ffmpeg") if name in spent), default=None)
     rows = []
     for name in ("harlib", "libav", "ffmpeg"):
-        row = {"task": "prepare", "engine": name, "step": "decode and scale"}
+        row: dict[str, Any] = {"task": "prepare", "engine": name, "step": "decode and scale"}
         if name in spent:
             row["cpu_s_per_video"] = round(spent[name] / len(paths), 4)
             row["times_the_fastest_libav"] = round(spent[name] / floor, 3) if floor else None
@@ -228,7 +247,7 @@ def _preparing(spent: dict, notes: dict, paths) -> list[dict]:
     return rows
 
 
-def _kinetics(raw: ClipStore, rows, spent, source_pixels) -> list[dict]:
+def _kinetics(raw: ClipStore, rows: list[dict], spent: dict, source_pixels: float) -> list[dict]:
     """What Kinetics-600 costs by codec, were its pixels like these videos'.
 
     `clips_per_s_needed` feeds the study's GPU (an epoch in three hours), `cores_needed` by this

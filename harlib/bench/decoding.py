@@ -10,6 +10,8 @@ import os
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 import av
 import cv2
@@ -19,7 +21,8 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from harlib.data import CODECS, VideoReader
 
 
-def opencv(path, first, count, fps, size):
+def opencv(path: str, first: int, count: int, fps: float, size: tuple[int, int]) -> np.ndarray:
+    """OpenCV's frames `first` to `first + count`, scaled after: uint8 (count, height, width, 3)."""
     capture = cv2.VideoCapture(path, cv2.CAP_FFMPEG, [cv2.CAP_PROP_N_THREADS, 1])
     if first:
         capture.set(cv2.CAP_PROP_POS_FRAMES, first)
@@ -34,16 +37,17 @@ def opencv(path, first, count, fps, size):
     return clip
 
 
-def pyav(path, first, count, fps, size):
+def pyav(path: str, first: int, count: int, fps: float, size: tuple[int, int]) -> np.ndarray:
+    """PyAV's, scaled by libav: uint8 (count, height, width, 3)."""
     clip, scaler = [], VideoReformatter()
     with av.open(path) as container:
-        stream = container.streams.video[0]
+        stream: Any = container.streams.video[0]
         stream.codec_context.thread_count = 1
         start = (stream.start_time or 0) * stream.time_base
         if first:
             container.seek(int((first / fps + start) / stream.time_base), stream=stream)
         for frame in container.decode(stream):
-            clock = frame.dts if frame.pts is None else frame.pts
+            clock: Any = frame.dts if frame.pts is None else frame.pts
             if (clock * stream.time_base - start) * fps > first - 0.5:
                 clip.append(_small(scaler, frame, size))
                 if len(clip) == count:
@@ -51,17 +55,19 @@ def pyav(path, first, count, fps, size):
     raise RuntimeError(f"PyAV reads no frames {first} + {count} of {path}")
 
 
-def decord(path, first, count, fps, size):
+def decord(path: str, first: int, count: int, fps: float, size: tuple[int, int]) -> np.ndarray:
+    """decord's, scaled by it: uint8 (count, height, width, 3)."""
     import decord as library
 
     reader = library.VideoReader(path, width=size[1], height=size[0], num_threads=1)
     return reader.get_batch(range(first, first + count)).asnumpy()
 
 
-def _small(scaler, frame, size) -> np.ndarray:
+def _small(scaler: VideoReformatter, frame: av.VideoFrame, size: tuple[int, int]) -> np.ndarray:
     # one thread, as for decoding: the automatic number costs more CPU time
     area = Interpolation.AREA
-    image = scaler.reformat(frame, *size[::-1], "rgb24", interpolation=area, threads=1)
+    height, width = size
+    image = scaler.reformat(frame, width, height, "rgb24", interpolation=area, threads=1)
     return image.to_ndarray()
 
 
@@ -78,12 +84,15 @@ def note(error: Exception) -> str:
     return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no reason given'}"
 
 
-def preparing_cpu(paths, size) -> tuple[dict[str, float], int, dict[str, str]]:
-    """CPU seconds of decoding and scaling whole videos, and of encoding them by codec; the number
-    of pixels that were decoded; and of a peer that cannot read one of the files why.
+def preparing_cpu(paths: Sequence[str], size: int) -> tuple[dict[str, float], int, dict[str, str]]:
+    """CPU seconds of decoding and scaling whole videos, and of encoding them by codec.
 
     "harlib" is what `har prepare` decodes with; "libav" only decodes and scales with the same
     library; "ffmpeg" is the program, where there is one, less what starting it costs.
+
+    Returns:
+        The seconds by name; the number of pixels that were decoded; and of a peer that cannot read
+        one of the files why.
     """
     spent = {"harlib": 0.0, "libav": 0.0} | {codec: 0.0 for codec in CODECS}
     pixels, shapes, notes = 0, [], {}
@@ -93,6 +102,7 @@ def preparing_cpu(paths, size) -> tuple[dict[str, float], int, dict[str, str]]:
                 pass
             shape = reader.shape
         shapes.append(shape)
+        assert reader.info is not None  # of the frames that came
         pixels += reader.decoded * reader.info.height * reader.info.width
         if "libav" not in notes:
             try:
@@ -115,7 +125,7 @@ def preparing_cpu(paths, size) -> tuple[dict[str, float], int, dict[str, str]]:
     return spent, pixels, notes
 
 
-def _libav(path, shape) -> None:
+def _libav(path: str, shape: tuple[int, int]) -> None:
     with av.open(path) as container:
         container.streams.video[0].codec_context.thread_count = 1
         scaler = VideoReformatter()
@@ -124,16 +134,16 @@ def _libav(path, shape) -> None:
 
 
 @contextlib.contextmanager
-def _cpu(spent, name):
+def _cpu(spent: dict[str, float], name: str) -> Iterator[None]:
     begin = time.process_time()
     yield
     spent[name] += time.process_time() - begin
 
 
-def _ffmpeg_cpu(path, shape) -> float:
+def _ffmpeg_cpu(path: str, shape: tuple[int, int]) -> float:
     import resource  # not on Windows, where `har bench` is refused
 
-    def run(*until):
+    def run(*until: str) -> float:
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
         scale = f"scale={shape[1]}:{shape[0]}:flags=area"
         subprocess.run(

@@ -16,8 +16,10 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -30,8 +32,12 @@ _PEAK_SIZE = 4096
 _TRIED_STEPS = 3
 _STATUS = Path("/proc/self/status")
 
+Spec = dict[str, Any]  # what is measured: model, batch, frames, size, policy, mode
+Step = Callable[[], Any]  # one training step, or the scoring of one batch
+Engine = tuple[Step, dict[str, Any]]  # and what is known of it
 
-def main():
+
+def main() -> None:
     """Measure as the module says, until the input ends."""
     spec = json.loads(sys.argv[1])
     # What a framework prints must not mix with the answers.
@@ -64,7 +70,7 @@ def main():
         )
 
 
-def _seconds(step):
+def _seconds(step: Step) -> float:
     """Of a step, once everything is made."""
     step()
     began = time.perf_counter()
@@ -73,13 +79,13 @@ def _seconds(step):
     return (time.perf_counter() - began) / _TRIED_STEPS
 
 
-def _pair(score):
+def _pair(score: Step) -> Step:
     """What scores two batches at once, each in a thread of its own."""
     pool = ThreadPoolExecutor(2)
     return lambda: [*pool.map(lambda _: score(), range(2))]
 
 
-def peak():
+def peak() -> int:
     """Most memory this process has held since it began or `forget_peak`, in bytes."""
     if _STATUS.exists():  # ru_maxrss would begin with what the parent held
         lines = _STATUS.read_text().splitlines()
@@ -89,13 +95,13 @@ def peak():
     return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def forget_peak():
+def forget_peak() -> None:
     """Let `peak` begin anew where the system can."""
     with contextlib.suppress(OSError):
         _STATUS.with_name("clear_refs").write_text("5")
 
 
-def harlib(spec):
+def harlib(spec: Spec) -> Engine:
     """A step of the network as harlib trains and scores it (`fit` and `score` call the same)."""
     import keras
 
@@ -115,7 +121,7 @@ def harlib(spec):
     return step, facts
 
 
-def keras_stock(spec):
+def keras_stock(spec: Spec) -> Engine:
     """The same network of Keras' own layers: grouped Conv3D and BatchNormalization."""
     import keras
 
@@ -125,7 +131,7 @@ def keras_stock(spec):
 
     precision.use(spec["policy"])
 
-    def stock(layer):
+    def stock(layer: Any) -> Any:
         config = layer.get_config()
         if isinstance(layer, Conv3D):
             config.pop("method", None)
@@ -140,7 +146,7 @@ def keras_stock(spec):
     return _keras_step(model, spec), facts
 
 
-def _keras_step(model, spec):
+def _keras_step(model: Any, spec: Spec) -> Step:
     import keras
 
     clips, labels = batch(spec)
@@ -155,11 +161,12 @@ def _keras_step(model, spec):
     return lambda: model.train_on_batch(clips, labels)
 
 
-def torch(spec):
+def torch(spec: Spec) -> Engine:
     """The PyTorch reference in its faster memory format; on CUDA with everything that helps."""
     import torch
 
     source = importlib.util.spec_from_file_location("torch_reference", spec["reference"])
+    assert source is not None and source.loader is not None  # of a file
     reference = importlib.util.module_from_spec(source)
     source.loader.exec_module(reference)
     cuda = torch.cuda.is_available()
@@ -172,7 +179,7 @@ def torch(spec):
     half = torch.autocast(where.type, torch.bfloat16, enabled=spec["policy"] != "float32")
     loss = torch.nn.CrossEntropyLoss()
 
-    def make(memory_format):
+    def make(memory_format: Any) -> Step:
         network = reference.build(spec["model"], CLASSES, spec["frames"], spec["size"])
         if network is None:
             raise SystemExit(f"no PyTorch reference of {spec['model']}")
@@ -181,28 +188,28 @@ def torch(spec):
         run = torch.compile(network) if cuda else network
         optimizer = torch.optim.SGD(network.parameters(), 1e-3, momentum=0.9)
 
-        def forward():
+        def forward() -> Any:
             x = (clips.to(where).float() - mean).permute(0, 4, 1, 2, 3)
             with half:
                 return run(x.contiguous(memory_format=memory_format))
 
-        def train():
+        def train() -> None:
             optimizer.zero_grad(set_to_none=True)
             loss(forward().float(), labels).backward()
             optimizer.step()
 
-        def infer():
+        def infer() -> Any:
             with torch.inference_mode():
                 return forward().float().softmax(1).cpu()
 
-        def step():
+        def step() -> None:
             train() if spec["mode"] == "train" else infer()
             if cuda:
                 torch.cuda.synchronize()
 
         return step
 
-    def seconds(memory_format):
+    def seconds(memory_format: Any) -> float:
         step = make(memory_format)
         step()
         began = time.perf_counter()
@@ -210,7 +217,7 @@ def torch(spec):
             step()
         return time.perf_counter() - began
 
-    def forget():
+    def forget() -> None:
         torch.compiler.reset()
         gc.collect()
         if cuda:
@@ -221,7 +228,7 @@ def torch(spec):
     for memory_format in (torch.contiguous_format, torch.channels_last_3d):
         times[memory_format] = seconds(memory_format)
         forget()
-    chosen = min(times, key=times.get)
+    chosen = min(times, key=times.__getitem__)
     name = torch.cuda.get_device_name() if cuda else device()
     facts = {"device": name, "backend": "torch", "format": str(chosen).removeprefix("torch.")}
     # from here on memory and first step are those of the chosen format alone
@@ -232,7 +239,7 @@ def torch(spec):
     return step, facts
 
 
-def onnxruntime(spec):
+def onnxruntime(spec: Spec) -> Engine:
     """The folded network in ONNX Runtime, on the CPU."""
     onnxruntime = _package("onnxruntime")
     network, facts = _exported(spec)
@@ -241,13 +248,13 @@ def onnxruntime(spec):
     session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     clips, _ = batch(spec)
 
-    def score():
+    def score() -> np.ndarray:
         return session.run(["scores"], {"clips": clips})[0]
 
     return score, facts | {"backend": "onnxruntime", "pair": _pair(score)}
 
 
-def openvino(spec):
+def openvino(spec: Spec) -> Engine:
     """The folded network in OpenVINO, on the CPU."""
     openvino = _package("openvino")
     core, half = openvino.Core(), spec["policy"] != "float32"
@@ -266,7 +273,7 @@ def openvino(spec):
     streams = core.compile_model(network, "CPU", options | {"NUM_STREAMS": 2})
     requests = [streams.create_infer_request() for _ in range(2)]
 
-    def pair():
+    def pair() -> None:
         for request in requests:
             request.start_async([clips])
         for request in requests:
@@ -275,14 +282,14 @@ def openvino(spec):
     return lambda: alone([clips])["scores"], facts | {"backend": "openvino", "pair": pair}
 
 
-def _package(name):
+def _package(name: str) -> Any:
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise SystemExit(f"{error.name} is not installed: pip install 'harlib[bench]'") from None
 
 
-def _exported(spec):
+def _exported(spec: Spec) -> tuple[bytes, dict[str, Any]]:
     """The folded network as ONNX, and facts of it.
 
     It is made in a process of its own: this one's memory is to be the engine's alone.
@@ -308,7 +315,7 @@ def _exported(spec):
     return network, json.loads(done.stdout) | {"began": time.perf_counter()}
 
 
-def export(spec):
+def export(spec: Spec) -> Engine:
     """No engine: writes the folded network to `file`, for those that read ONNX."""
     from harlib import models
     from harlib.models import export, fold_batch_norm
@@ -322,33 +329,33 @@ def export(spec):
     return lambda: None, {"gmacs": models.gmacs(model), "device": device()}
 
 
-def arithmetic(spec):
+def arithmetic(spec: Spec) -> Engine:
     """A large matrix product: what the device computes when nothing else is in the way."""
     import keras
 
     dtype = spec["policy"].removeprefix("mixed_")
     random = keras.random.uniform((_PEAK_SIZE, _PEAK_SIZE), dtype=dtype)
 
-    def step():
+    def step() -> None:
         product = keras.ops.matmul(random, random)
         keras.ops.convert_to_numpy(keras.ops.cast(product[0, 0], "float32"))
 
     return step, {"gmacs": _PEAK_SIZE**3 / 1e9, "device": device()}
 
 
-def batch(spec):
+def batch(spec: Spec) -> tuple[np.ndarray, np.ndarray]:
     """uint8 clips `(batch, frames, size, size, 3)` and int32 labels `(batch,)`."""
     rng = np.random.default_rng(0)
     shape = (spec["batch"], spec["frames"], spec["size"], spec["size"], 3)
     return rng.integers(0, 256, shape, "uint8"), rng.integers(0, CLASSES, shape[0], "int32")
 
 
-def device():
+def device() -> str:
     """The name of the GPU that Keras' backend uses, or of the CPU with its cores."""
     return gpu() or f"{machine.cpu()}, {os.cpu_count()} cores"
 
 
-def gpu():
+def gpu() -> str:
     """The name of the GPU that Keras' backend uses, or ""."""
     import keras
 

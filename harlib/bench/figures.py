@@ -1,14 +1,20 @@
 """Figures of the measured rows."""
 
+from collections.abc import Callable, Sequence
+
+from matplotlib.axes import Axes
+
 from harlib.figures import PALETTE, QUIET, describe, new_axes, styled
 from harlib.text import quantity
 
 
 @styled
-def bytes_and_speed(rows, *, ax=None):
+def bytes_and_speed(rows: Sequence[dict], *, ax: Axes | None = None) -> Axes:
     """Bytes a video against clips/s a core, a mark for every way to read; up and left is better.
 
-    rows: those of `harlib.bench.data.run` with the task "read"; one without figures is left out.
+    Args:
+        rows: those of `harlib.bench.data.run` with the task "read"; one without figures is left
+            out.
     """
     ax = ax or new_axes(8.2, 5.0)
     read = [row for row in rows if row.get("task") == "read" and "clips_per_s" in row]
@@ -45,10 +51,11 @@ def bytes_and_speed(rows, *, ax=None):
 
 
 @styled
-def speeds(rows, *, ax=None):
+def speeds(rows: Sequence[dict], *, ax: Axes | None = None) -> Axes:
     """Clips/s of every engine and precision, a group of bars a network and kind of work.
 
-    rows: those of `harlib.bench.train.run`; rows without a figure are left out.
+    Args:
+        rows: those of `harlib.bench.train.run`; rows without a figure are left out.
     """
     rows = [row for row in rows if "clips_per_s" in row]
     return _bars(
@@ -62,16 +69,24 @@ def speeds(rows, *, ax=None):
 
 
 @styled
-def batches(rows, *, ax=None):
+def batches(rows: Sequence[dict], *, ax: Axes | None = None) -> Axes:
     """The largest batch that trains, by network and precision.
 
-    rows: those of `harlib.bench.batch.run`.
+    Args:
+        rows: those of `harlib.bench.batch.run`.
     """
     labels = ("The largest batch that trains", "clips a batch")
     return _bars(rows, lambda row: row["model"], lambda row: row["policy"], "batch", labels, ax)
 
 
-def _bars(rows, group_of, series_of, key, labels, ax):
+def _bars(
+    rows: Sequence[dict],
+    group_of: Callable[[dict], str],
+    series_of: Callable[[dict], str],
+    key: str,
+    labels: Sequence[str],
+    ax: Axes | None,
+) -> Axes:
     groups = list(dict.fromkeys(map(group_of, rows)))
     series = list(dict.fromkeys(map(series_of, rows)))
     ax = ax or new_axes(8.2, 0.9 + 0.3 * len(series) * len(groups) + 0.5 * len(groups))
@@ -98,7 +113,9 @@ def _bars(rows, group_of, series_of, key, labels, ax):
     return describe(ax, f"{labels[0]}, {labels[1]}: {said or 'nothing could be measured'}.")
 
 
-def _label(ax, text, place, *, left=False, drop=7):
+def _label(
+    ax: Axes, text: str, place: tuple[float, float], *, left: bool = False, drop: float = 7
+) -> None:
     side, align = (-9, "right") if left else (9, "left")
     ax.annotate(
         text, place, xytext=(side, drop), textcoords="offset points", ha=align, fontsize=9.5

@@ -2,6 +2,9 @@
 
 import contextlib
 import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -30,7 +33,14 @@ WAYS = {
 _MOST_TIME_CHANNELS = 256
 
 
-def run(networks=NETWORKS, *, dtypes=None, turns=3, json_file=None, say=print):
+def run(
+    networks: Sequence[tuple[str, dict, int]] = NETWORKS,
+    *,
+    dtypes: Sequence[str] | None = None,
+    turns: int = 3,
+    json_file: Path | None = None,
+    say: Callable[[str], object] = print,
+) -> list[dict[str, Any]]:
     """Rows of CPU time, one a way, dtype and shape of a grouped convolution.
 
     The ways of a shape take turns, and the fastest turn counts: a machine that is in use makes
@@ -80,10 +90,10 @@ def run(networks=NETWORKS, *, dtypes=None, turns=3, json_file=None, say=print):
     return rows
 
 
-def shapes(name, options, batch):
+def shapes(name: str, options: dict, batch: int) -> list[dict[str, Any]]:
     """Each different grouped convolution of a network, as a dict of a row's numbers."""
     model = models.build(name, 400, **options)
-    found = {}
+    found: dict[str, dict[str, Any]] = {}
     for layer in model.layers:
         if isinstance(layer, GroupedConv3D):
             _, frames, height, width, channels = layer.input.shape
@@ -102,7 +112,7 @@ def shapes(name, options, batch):
     return list(found.values())
 
 
-def line(rows):
+def line(rows: list[dict[str, Any]]) -> str:
     """The ways of one shape and dtype, in words."""
     row = rows[0]
     size = "x".join(str(row[name]) for name in ("frames", "height", "width", "channels"))
@@ -110,7 +120,7 @@ def line(rows):
     return f"{row['dtype']} {row['batch']} x {size}, stride {row['strides'][0]}: {ways} ms"
 
 
-def _measure(shape, dtype, turns):
+def _measure(shape: dict[str, Any], dtype: str, turns: int) -> dict[str, float]:
     """Seconds of CPU time by way, of those that this CPU can train; equal packs count once."""
     steps = {}
     packs = set()
@@ -127,7 +137,7 @@ def _measure(shape, dtype, turns):
                 continue
             packs.add(size)
         steps[way] = _step(shape, dtype, method, most)
-    best = {}
+    best: dict[str, float] = {}
     for turn in range(turns + 1):
         for way, step in steps.items():
             began = time.process_time()
@@ -137,7 +147,7 @@ def _measure(shape, dtype, turns):
     return best
 
 
-def _step(shape, dtype, method, most):
+def _step(shape: dict[str, Any], dtype: str, method: str, most: int | None) -> Callable[[], Any]:
     """A function that computes the forward pass and both gradients once."""
     import tensorflow as tf
 
@@ -149,7 +159,7 @@ def _step(shape, dtype, method, most):
     variable = tf.Variable(rng.standard_normal(kernel).astype("float32"))
 
     @tf.function(autograph=False)
-    def step():
+    def step() -> Any:
         with tf.GradientTape() as tape:
             tape.watch(x)
             plain = tf.cast(variable, dtype)

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -21,7 +22,7 @@ def write(store: ClipStore, path: Path) -> None:
             file[str(row)] = store.read(row, np.arange(frames))
 
 
-def clip(file: h5py.File, row: int, rng, frames: int, size: int) -> np.ndarray:
+def clip(file: h5py.File, row: int, rng: np.random.Generator, frames: int, size: int) -> np.ndarray:
     """A random clip and crop of one video, uint8 (frames, size, size, 3)."""
     video = file[str(row)]
     length, height, width = video.shape[:3]
@@ -35,15 +36,15 @@ def measure(path: str, frames: int, size: int, batch: int, seconds: float, worke
     import keras
 
     class Clips(keras.utils.PyDataset):
-        def __init__(self, **options):
+        def __init__(self, **options: Any) -> None:
             super().__init__(**options)
             with h5py.File(path) as file:
                 self.rows = [row for row in file if len(file[row]) >= frames]
 
-        def __len__(self):
+        def __len__(self) -> int:
             return 1 << 20
 
-        def __getitem__(self, number):
+        def __getitem__(self, number: int) -> tuple[np.ndarray]:
             rng = np.random.default_rng(number)
             # opened by each reader: a handle does not survive the fork
             with h5py.File(path) as file:
@@ -53,9 +54,10 @@ def measure(path: str, frames: int, size: int, batch: int, seconds: float, worke
     class Count(keras.callbacks.Callback):
         """Times the batches; the first ones wait for the workers to start."""
 
-        done, begin = 0, None
+        done = 0
+        begin: float | None = None
 
-        def on_predict_batch_end(self, number, logs=None):
+        def on_predict_batch_end(self, number: int, logs: dict | None = None) -> None:
             self.done += self.begin is not None
             if number == 4:
                 self.begin = time.perf_counter()
@@ -69,6 +71,7 @@ def measure(path: str, frames: int, size: int, batch: int, seconds: float, worke
         model.predict(data, verbose=0, callbacks=[Count()])
     except _Enough as enough:
         return {"clips_per_s": enough.args[0]}
+    raise RuntimeError("the batches ended before the time was over")
 
 
 class _Enough(Exception):
@@ -76,8 +79,9 @@ class _Enough(Exception):
 
 
 if __name__ == "__main__":
-    path, *counts, seconds, workers = sys.argv[1:]
-    print(json.dumps(measure(path, *map(int, counts), float(seconds), int(workers))))
+    path, frames, size, batch, seconds, workers = sys.argv[1:]
+    counts = int(frames), int(size), int(batch)
+    print(json.dumps(measure(path, *counts, float(seconds), int(workers))))
     sys.stdout.flush()
     # its worker processes wait for a queue that nobody reads any more
     import multiprocessing

@@ -14,8 +14,10 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -30,7 +32,14 @@ BATCHES = (("raw", 32), ("raw", 128), ("jpeg", 32), ("h264", 32))
 STUDY_BATCH = 32
 
 
-def rows(datasets: dict, study_file: Path, seconds, frames, size, say) -> list[dict]:
+def rows(
+    datasets: dict,
+    study_file: Path,
+    seconds: float,
+    frames: int,
+    size: int,
+    say: Callable[[str], object],
+) -> list[dict]:
     """A row a way, one core first, of every dataset, by (codec, batch), and of the study's file."""
     result = []
     for (codec, batch), dataset in datasets.items():
@@ -43,7 +52,7 @@ def rows(datasets: dict, study_file: Path, seconds, frames, size, say) -> list[d
     return result + _compared("study-layout", "raw", STUDY_BATCH, speeds)
 
 
-def _compared(engine, codec, batch, speeds: dict) -> list[dict]:
+def _compared(engine: str, codec: str, batch: int, speeds: dict) -> list[dict]:
     rows = []
     for (readers, cores), measured in speeds.items():
         row = {"task": "scaling", "engine": engine, "codec": codec, "batch": batch}
@@ -54,7 +63,7 @@ def _compared(engine, codec, batch, speeds: dict) -> list[dict]:
     return rows
 
 
-def _turns(dataset, seconds) -> dict:
+def _turns(dataset: Any, seconds: float) -> dict:
     """Clips/s and busy cores of every way."""
     clips, wall, busy = ({way: 0.0 for way in WAYS} for _ in range(3))
     with contextlib.ExitStack() as stack:
@@ -79,7 +88,7 @@ def _turns(dataset, seconds) -> dict:
     }
 
 
-def _reader(dataset, way, cores):
+def _reader(dataset: Any, way: str, cores: int) -> "_Program | _Programs":
     if way == "programs":
         return _Programs(dataset, cores)
     return _Program(dataset, {"threads": 0} | ({way: cores} if cores > 1 else {}))
@@ -88,17 +97,17 @@ def _reader(dataset, way, cores):
 class _Program:
     """Takes batches as fast as they come."""
 
-    def __init__(self, dataset, options):
+    def __init__(self, dataset: Any, options: dict) -> None:
         self._batches = iterate(dataset, **options)
         self.close = self._batches.close
 
-    def turn(self, seconds) -> tuple[int, float, float]:
+    def turn(self, seconds: float) -> tuple[int, float, float]:
         """Clips, seconds, and CPU seconds of this process and its children."""
         for _ in range(4):  # what was read ahead while others were measured
             next(self._batches)
         own = [psutil.Process(), *psutil.Process().children()]
 
-        def used():
+        def used() -> float:
             return sum(sum(process.cpu_times()[:2]) for process in own)
 
         clips, before, begin = 0, used(), time.perf_counter()
@@ -110,7 +119,7 @@ class _Program:
 class _Programs:
     """So many of them, each in a process and on a core of its own, with other batches."""
 
-    def __init__(self, dataset, count):
+    def __init__(self, dataset: Any, count: int) -> None:
         spawn, self._links, self._started = get_context("spawn"), [], []
         cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
         for number in range(count):
@@ -120,19 +129,19 @@ class _Programs:
             self._started[-1].start()
             self._links.append(link)
 
-    def turn(self, seconds) -> tuple[int, float, float]:
+    def turn(self, seconds: float) -> tuple[int, float, float]:
         for link in self._links:
             link.send(seconds)
         clips, spent, used = zip(*[link.recv() for link in self._links], strict=True)
         return sum(clips), max(spent), sum(used)
 
-    def close(self):
+    def close(self) -> None:
         for process in self._started:
             process.kill()
             process.join()
 
 
-def _answer(dataset, link, parent, core):
+def _answer(dataset: Any, link: Any, parent: int, core: set[int]) -> None:
     """One of `_Programs`: a turn for every number of seconds that comes."""
     processes.follow(parent)
     if core:
@@ -143,7 +152,7 @@ def _answer(dataset, link, parent, core):
 
 
 @contextlib.contextmanager
-def _cores(count):
+def _cores(count: int) -> Iterator[None]:
     """What starts inside runs on `count` cores; where a system cannot say so, on any."""
     if not hasattr(os, "sched_setaffinity"):
         yield
@@ -156,7 +165,7 @@ def _cores(count):
         os.sched_setaffinity(0, every)
 
 
-def _study(path: Path, seconds, cores, frames, size) -> dict:
+def _study(path: Path, seconds: float, cores: int, frames: int, size: int) -> dict:
     """In a program of its own with a time limit: Keras's forked workers are known to hang."""
     command = [sys.executable, "-m", "harlib.bench.raw_hdf5", str(path)]
     arguments = [frames, size, STUDY_BATCH, seconds, cores if cores > 1 else 0]

@@ -2,6 +2,9 @@
 
 import contextlib
 import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 from harlib import files, machine, shipped
 from harlib.bench.child_process import Child, ChildError
@@ -22,20 +25,20 @@ _PASSES = {"train": 3, "infer": 1}
 
 
 def run(
-    models=("resnext3d_101", "c3d"),
+    models: Sequence[str] = ("resnext3d_101", "c3d"),
     *,
-    engines=ENGINES,
-    policies=POLICIES,
-    modes=("train", "infer"),
-    batch=4,
-    frames=16,
-    size=112,
-    steps=4,
-    seconds=30.0,
-    limit_s=600.0,
-    json_file=None,
-    say=print,
-):
+    engines: Sequence[str] = ENGINES,
+    policies: Sequence[str] = POLICIES,
+    modes: Sequence[str] = ("train", "infer"),
+    batch: int = 4,
+    frames: int = 16,
+    size: int = 112,
+    steps: int = 4,
+    seconds: float = 30.0,
+    limit_s: float = 600.0,
+    json_file: Path | None = None,
+    say: Callable[[str], object] = print,
+) -> list[dict[str, Any]]:
     """Rows of clips/s, one an engine, policy, mode and model.
 
     Every engine is a child process; those of one model and mode take turns of at most `steps`
@@ -84,9 +87,17 @@ def run(
     return rows
 
 
-def _alternate(specs, steps, seconds, limit_s, rates, say):
+def _alternate(
+    specs: list[dict],
+    steps: int,
+    seconds: float,
+    limit_s: float,
+    rates: dict,
+    say: Callable[[str], object],
+) -> list[dict[str, Any]]:
     """The rows of `specs`, whose children take turns."""
-    rows, children, turns = [dict(spec) for spec in specs], {}, {}
+    rows, children = [dict(spec) for spec in specs], {}
+    turns: dict[int, list[dict]] = {}
     with contextlib.ExitStack() as stack:
         for i, spec in enumerate(specs):
             try:
@@ -118,14 +129,14 @@ def _alternate(specs, steps, seconds, limit_s, rates, say):
     return rows
 
 
-def _reference(spec):
+def _reference(spec: dict) -> str | None:
     """The PyTorch networks' file, which lies beside the package in the repository."""
     if spec["engine"] == "torch" and not _REFERENCE.is_file():
         raise ChildError(f"benchmarks/{_REFERENCE.name} is not beside the package")
     return str(_REFERENCE)
 
 
-def _rate(policy, limit_s, say):
+def _rate(policy: str, limit_s: float, say: Callable[[str], object]) -> float | None:
     """Billions of multiply-adds a second of a large matrix product; None where it fails."""
     try:
         with Child({"engine": "arithmetic", "policy": policy}, limit_s=limit_s) as child:
@@ -136,7 +147,7 @@ def _rate(policy, limit_s, say):
         return None
 
 
-def table(rows):
+def table(rows: Sequence[dict]) -> str:
     """The rows as text, and harlib's clips/s over those of each other engine in the same case."""
     lines = [
         f"{'model':<14} {'mode':<6} {'engine':<12} {'policy':<15} {'clips/s':>8} {'of limit':>9} "
