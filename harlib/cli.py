@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -38,11 +39,11 @@ class _Har(click.Group):
     missing packages. Anything else is a fault of the program, and shows where.
     """
 
-    def parse_args(self, ctx, args):
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.obj = list(args)
         return super().parse_args(ctx, args)
 
-    def invoke(self, ctx):
+    def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except KeyboardInterrupt as stop:
@@ -74,6 +75,7 @@ def _paths(words: list[str]) -> list[Path]:
 def _raised_here(error: Exception) -> bool:
     """Whether a `raise` of harlib made the error, not a library's code or a slip of ours."""
     trace = error.__traceback__
+    assert trace is not None
     while trace.tb_next:
         trace = trace.tb_next
     code = trace.tb_frame.f_code
@@ -84,9 +86,10 @@ def _raised_here(error: Exception) -> bool:
 @click.group(cls=_Har, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_OWN)
 @click.version_option(package_name="harlib")
 @click.option("--debug", is_flag=True, help="Show the traceback of every error.")
-def main(debug):
+def main(debug: bool) -> None:
     """Human action recognition in videos: from files to reports."""
-    faulthandler.enable(sys.__stderr__)  # a process that a signal ends says where it was
+    if sys.__stderr__ is not None:
+        faulthandler.enable(sys.__stderr__)  # a process that a signal ends says where it was
 
 
 _set = click.option(
@@ -99,7 +102,7 @@ _set = click.option(
 @_set
 @click.option("--only", multiple=True, metavar="RUN", help="Run only this run (repeatable).")
 @click.option("--forecast/--no-forecast", default=True, help="First measure how long it will take.")
-def study(study, overrides, only, forecast):
+def study(study: str, overrides: tuple[str, ...], only: tuple[str, ...], forecast: bool) -> None:
     """Run a study: the notebooks of params/STUDY in order, and its reports.
 
     Runs that are complete with the same parameters are kept.
@@ -119,7 +122,7 @@ def study(study, overrides, only, forecast):
 @click.argument("folder", type=_FOLDER)
 @click.option("--study", "studies", multiple=True, default=("demo",), show_default=True,
               help="Whose parameter files to lay out (repeatable).")  # fmt: skip
-def init(folder, studies):
+def init(folder: Path, studies: tuple[str, ...]) -> None:
     """Lay out a working folder: the notebooks, and the parameter files of studies to start from."""
     from harlib import shipped
 
@@ -135,7 +138,7 @@ def init(folder, studies):
 @click.option("--stills", default=40, show_default=True, help="Still images a category.")
 @click.option("--difficulty", type=click.IntRange(1, 3), default=1, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def demo_data(folder, train, val, stills, difficulty, seed):
+def demo_data(folder: Path, train: int, val: int, stills: int, difficulty: int, seed: int) -> None:
     """Draw the embedded action videos into FOLDER, with a Kinetics-format CSV."""
     from harlib.data.demo.dataset import write_dataset
 
@@ -159,8 +162,19 @@ def demo_data(folder, train, val, stills, difficulty, seed):
 @click.option("--group", metavar="REGEX", help="Its first (…) in a file's name is the group.")
 @click.argument("csv", type=click.Path(path_type=Path, dir_okay=False))
 def catalog(
-    csv, folder, kinetics, ucf101, hmdb51, stanford40, videos, split, categories, val, seed, group
-):
+    csv: Path,
+    folder: Path | None,
+    kinetics: tuple[Path, ...],
+    ucf101: Path | None,
+    hmdb51: Path | None,
+    stanford40: Path | None,
+    videos: Path | None,
+    split: int,
+    categories: Path | None,
+    val: float,
+    seed: int,
+    group: str | None,
+) -> None:
     """List videos with category, split and group into CSV; print the data set's hash.
 
     Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked. What is left
@@ -177,13 +191,13 @@ def catalog(
         raise click.UsageError("these lists need --videos, the folder of the videos")
     if folder:
         listed = Catalog.from_folder(folder, val=val, seed=seed, group=group)
-    elif kinetics:
+    elif kinetics and videos:
         listed = Catalog.from_kinetics_csv(list(kinetics), videos)
-    elif ucf101:
+    elif ucf101 and videos:
         listed = Catalog.from_ucf101(videos, ucf101, split=split)
-    elif hmdb51:
+    elif hmdb51 and videos:
         listed = Catalog.from_hmdb51(videos, hmdb51, split=split)
-    else:
+    elif stanford40:
         listed = Catalog.from_stanford40(stanford40)
     if categories:
         listed = listed.select(categories)
@@ -210,7 +224,18 @@ def catalog(
 @click.option("--workers", type=int, help="Processes; without it one a core.")
 @click.option("--scheduler", metavar="TCP://…", help="A Dask scheduler; its workers share STORE.")
 @click.option("--repair", is_flag=True, help="Rewrite only what har verify finds damaged.")
-def prepare(csv, store, codec, size, stretch, fps, quality, workers, scheduler, repair):
+def prepare(
+    csv: Path,
+    store: Path,
+    codec: str,
+    size: int,
+    stretch: tuple[int, int] | None,
+    fps: float | None,
+    quality: int,
+    workers: int | None,
+    scheduler: str | None,
+    repair: bool,
+) -> None:
     """Make the clip store STORE from the catalog CSV; run again, it finishes what was begun."""
     from harlib.data import Catalog
     from harlib.data.store import prepare as preparing
@@ -233,7 +258,7 @@ def prepare(csv, store, codec, size, stretch, fps, quality, workers, scheduler, 
 
 @main.command()
 @click.argument("store", type=_FOLDER)
-def verify(store):
+def verify(store: Path) -> None:
     """Check every byte of a clip store; exit 1 when something is damaged."""
     from harlib.data.store import prepare as preparing
 
@@ -251,7 +276,9 @@ def verify(store):
 @click.option("--frames", type=int, help="Frames per clip to count with.")
 @click.option("--size", type=int, help="Pixels per side to count with.")
 @click.argument("names", nargs=-1)
-def models(classes, frames, size, names):
+def models(
+    classes: int | None, frames: int | None, size: int | None, names: tuple[str, ...]
+) -> None:
     """List the networks as published: input, parameters, multiply-adds of a clip, paper, accuracy.
 
     With NAMES or an option, builds them (seconds) and counts instead; 400 classes and 16 frames
@@ -279,30 +306,38 @@ def models(classes, frames, size, names):
 @click.option("--coordinator", metavar="HOST:PORT", help="Be one of them: where process 0 listens.")
 @click.option("--process", type=int, default=0, help="Its number, from 0; with --coordinator.")
 @click.option("--cluster", is_flag=True, help="Be one of them: ask Slurm, Kubernetes, Open MPI.")
-def train(params, overrides, processes, coordinator, process, cluster):
-    """Train and score the model of the files PARAMS (later ones win), or of a run by its name
-    (as mine/03_c3d), without a notebook.
+def train(
+    params: tuple[str, ...],
+    overrides: tuple[str, ...],
+    processes: int,
+    coordinator: str | None,
+    process: int,
+    cluster: bool,
+) -> None:
+    """Train and score the model of the files PARAMS (later ones win), without a notebook.
 
-    --processes alone starts them all on this machine; on many, see docs/cluster.md.
+    PARAMS is one or several files, or a run by its name (as mine/03_c3d). --processes alone starts
+    them all on this machine; on many, see docs/cluster.md.
     """
     from harlib.study.runs.named import parameter_files
     from harlib.study.runs.study_files import load_run, parse_overrides
 
-    params = parameter_files(params)
-    run = load_run(params, parse_overrides(overrides)).params
+    files = parameter_files(params)
+    run = load_run(files, parse_overrides(overrides)).params
     if cluster or coordinator:
         from harlib.study import run_processes
         from harlib.training.distributed.cluster import Cluster, find
 
         said = run_processes.run(
-            run, find() if cluster else Cluster(coordinator, processes, process)
+            run,
+            find() if cluster or not coordinator else Cluster(coordinator, processes, process),
         )
         if said is not None:
             click.echo(said)
     elif processes > 1:
         from harlib.study import run_processes
 
-        arguments = [*map(str, params), *(x for pair in overrides for x in ("--set", pair))]
+        arguments = [*map(str, files), *(x for pair in overrides for x in ("--set", pair))]
         if status := run_processes.launch(arguments, processes, say=click.echo):
             if status == _INTERRUPTED:
                 raise KeyboardInterrupt
@@ -316,11 +351,11 @@ def train(params, overrides, processes, coordinator, process, cluster):
 @main.command()
 @click.argument("params", nargs=-1, required=True)
 @_set
-def preflight(params, overrides):
-    """Check labels, network, loader, memory, disk and end of the training that PARAMS describe:
-    files, or a run by its name (as mine/03_c3d).
+def preflight(params: tuple[str, ...], overrides: tuple[str, ...]) -> None:
+    """Check labels, network, loader, memory, disk and end of the training that PARAMS describe.
 
-    Exit 1 when the training would be of no use.
+    PARAMS is one or several files, or a run by its name (as mine/03_c3d). Exit 1 when the training
+    would be of no use.
     """
     from harlib.study.runs.named import parameter_files
     from harlib.study.runs.study_files import load_run, parse_overrides
@@ -335,7 +370,7 @@ def preflight(params, overrides):
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), help="Which weights.")
 @click.option("--clips", metavar="N|windows", help="Clips a video; windows: all, side by side.")
 @click.option("--crops", type=int, help="Crops a clip.")
-def evaluate(run, **changes):
+def evaluate(run: str, **changes: Any) -> None:
     """Score the trained RUN again, without training: its name (as mine/03_c3d) or its folder.
 
     Options that are not given are the run's own. Scores by others go to a folder of their own
@@ -353,7 +388,7 @@ def evaluate(run, **changes):
 @main.command()
 @click.argument("study")
 @click.option("--out", type=_FOLDER, help="Folder for the pages; without it reports/STUDY.")
-def report(study, out):
+def report(study: str, out: Path | None) -> None:
     """Write the pages of STUDY again from what its runs left: its name, or a folder as runs/STUDY.
 
     Of a single run (mine/03_c3d, or its folder) the one page; of a folder outside runs/STUDY it
@@ -378,7 +413,9 @@ def report(study, out):
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last")
 @click.option("--output", type=click.Path(path_type=Path), help="Without it RUN/export/...")
 @click.option("--overwrite", is_flag=True, help="Replace a file, or a SavedModel, at --output.")
-def export_run(run, to, fold, checkpoint, output, overwrite):
+def export_run(
+    run: str, to: str, fold: bool, checkpoint: str, output: Path | None, overwrite: bool
+) -> None:
     """Export the trained RUN: uint8 frames in, named scores out; loaded and compared at once.
 
     README.json beside it says what a clip must be, example_*.py prints the label of a video. A

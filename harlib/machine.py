@@ -139,6 +139,8 @@ def _cpuinfo() -> list[str]:
 
 
 def _numpy_finds(feature: str) -> bool:
-    from numpy._core._multiarray_umath import __cpu_features__
+    from numpy._core._multiarray_umath import (  # type: ignore[import-not-found]  # no stub
+        __cpu_features__,
+    )
 
     return __cpu_features__.get(feature, True)

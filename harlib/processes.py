@@ -4,14 +4,16 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import joblib
 from joblib.externals.loky import get_reusable_executor
 
 
 @contextmanager
-def parallel(count: int, **options):
+def parallel(count: int, **options: Any) -> Iterator[Any]:
     """A joblib.Parallel on `count` processes, which are gone at the end of the block."""
     workers = joblib.parallel_config("loky", initializer=follow, initargs=(os.getpid(),))
     try:
@@ -34,7 +36,7 @@ def follow(parent: int) -> None:
     threading.Thread(target=_follow, args=(parent,), daemon=True).start()
 
 
-def _follow(parent):
+def _follow(parent: int) -> None:
     while os.getppid() == parent:
         time.sleep(1)
     os._exit(1)

@@ -48,7 +48,7 @@ def line(error: OSError, paths: Iterable[Path] = ()) -> str:
     return f"{where or 'the system'}: {why}; {remedy}"
 
 
-def _places(error, paths) -> list[Path]:
+def _places(error: OSError, paths: Iterable[Path]) -> list[Path]:
     """Of a full disk, the paths on it."""
     paths = [Path(path) for path in paths]
     if error.errno not in _FULL:
@@ -62,7 +62,7 @@ def _there(path: Path) -> Path:
     return next(place for place in (path, *path.absolute().parents) if place.exists())
 
 
-def _text(place) -> str:
+def _text(place: object) -> str:
     text = os.fsdecode(place) if isinstance(place, str | bytes | os.PathLike) else str(place)
     text = text if len(text) <= 200 else f"{text[:197]}..."
     return text if text.isprintable() else repr(text)

@@ -88,7 +88,11 @@ def tell(
         machine = environment.describe()
         measured = (measure or _measure)(todo) | {"cores": machine["cores"]}
         spent = time.monotonic() - begun
-        parts = {run.name: _seconds(run, reads[run.name], measured) for run in todo}
+        parts = {
+            run.name: _seconds(run, videos, measured)
+            for run in todo
+            if (videos := reads[run.name]) is not None
+        }
         say(text(parts, machine, spent))
     except Unknown as why:
         say(f"How long this will take is unknown: {why}")
@@ -209,7 +213,7 @@ def training(
     total = _GRAPHS * network["graph_s"]
     if p.preflight != "off":
         total += min(_CHECK_S, _CHECK_STEPS * p.batch * step) + _READ_S
-    if reads.stills and not done:
+    if isinstance(p, FrameCNN) and reads.stills and not done:
         held_out = reads.stills.get("val", reads.stills.get("test", 0))
         # A still is one frame of a clip.
         total += epochs(p.stills_epochs, reads.stills["train"], held_out) / p.frames

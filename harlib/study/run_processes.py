@@ -1,5 +1,7 @@
 """A model run in several processes: one of them, or all of them on this machine."""
 
+from __future__ import annotations
+
 import contextlib
 import os
 import signal
@@ -8,24 +10,32 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Sequence
+from types import FrameType
+from typing import TYPE_CHECKING, NoReturn
 
 from harlib.data import ClipStore
-from harlib.study.params.notebooks import FrameCNN, Trained
+from harlib.study.params.notebooks import Common, FrameCNN, Trained
 from harlib.study.runs import session
 from harlib.study.steps import begin, model_run
 from harlib.study.wording import tables
+
+if TYPE_CHECKING:
+    from harlib.training.distributed.cluster import Cluster
 
 # The others have ended by themselves before; see training.peers.
 _END_S = 60.0
 
 
-def run(p: Trained, place) -> tables.Sentence | None:
+def run(p: Common, place: Cluster) -> tables.Sentence | None:
     """One process of a model run (`har train --cluster`): all train, process 0 scores.
 
-    `place`: a `training.cluster.Cluster`. All processes see the same folders. Returns the result in
-    process 0, None in the others.
+    All processes see the same folders.
 
-    Raises: ValueError for parameters of another notebook, or of several devices a process.
+    Returns:
+        The result in process 0, None in the others.
+
+    Raises:
+        ValueError: parameters of another notebook, or of several devices a process.
     """
     if not isinstance(p, Trained):
         raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
@@ -93,11 +103,11 @@ def launch(arguments: Sequence[str], processes: int, say: Callable[[str], None] 
     return next((process.returncode for process in started if process.returncode), 0)
 
 
-def _terminated(number, frame):
+def _terminated(number: int, frame: FrameType | None) -> NoReturn:
     raise SystemExit(128 + number)
 
 
-def _until_one_fails(started) -> None:
+def _until_one_fails(started: Sequence[subprocess.Popen]) -> None:
     while True:
         ends = [process.poll() for process in started]
         if any(ends) or None not in ends:
@@ -105,7 +115,7 @@ def _until_one_fails(started) -> None:
         time.sleep(0.2)
 
 
-def _end(started) -> None:
+def _end(started: Sequence[subprocess.Popen]) -> None:
     """Waits for the processes, and kills what has not ended in time."""
     deadline = time.monotonic() + _END_S
     for process in started:

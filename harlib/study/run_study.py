@@ -42,7 +42,7 @@ class _ThisPython(AsyncKernelManager):
         argv.append("--log-level=ERROR")
         return KernelSpec(argv=argv, language="python", display_name="Python 3")
 
-    async def _async_pre_start_kernel(self, **options):
+    async def _async_pre_start_kernel(self, **options: Any) -> tuple[list[str], dict[str, Any]]:
         command, options = await super()._async_pre_start_kernel(**options)
         return command, options | {"stderr": self.kernel_log, "pass_fds": (self.lock_file,)}
 
@@ -54,7 +54,7 @@ def run_study(
     only: tuple[str, ...] = (),
     tell_time: bool = True,
     say: Callable[[str], None] = lambda line: print(line, flush=True),
-) -> tuple[Path, list[str]]:
+) -> tuple[Path | None, list[str]]:
     """Runs a study (or its runs in ``only``); returns its index page and the failed runs' names.
 
     A run is skipped when it is complete with the same parameters, or when a run it builds
@@ -76,7 +76,8 @@ def run_study(
             session.unlock(run.params)
         raise
     told = not tell_time or forecast.tell(runs, say)
-    begun, failed, page = time.monotonic(), [], None
+    begun, page = time.monotonic(), None
+    failed: list[str] = []
     for number, run in enumerate(runs, 1):
         label = f"[{number}/{len(runs)}] {run.name}"
         broken = [name for name in failed if name.startswith(NOTEBOOKS[run.notebook].needs)]

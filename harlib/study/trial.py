@@ -18,6 +18,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import psutil
@@ -42,12 +43,16 @@ def main(asked: dict) -> dict:
     """What was asked for, measured."""
     start_s = time.time() - psutil.Process().create_time()
     runs = {name: validate(run["notebook"], run["values"]) for name, run in asked.items()}
-    videos, networks, known = {}, {}, {}
+    videos: dict[str, dict[str, float]] = {}
+    networks: dict[str, list[dict[str, float]]] = {}
+    known: dict[str, dict[str, float]] = {}
     with contextlib.ExitStack() as stack:
         stores = {}
         for name in {run["drawn"] for run in asked.values()} - {None}:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
-            stores[name], videos[name] = _videos(runs[name], Path(folder))
+            p = runs[name]
+            assert isinstance(p, DataPrep)
+            stores[name], videos[name] = _videos(p, Path(folder))
         for name, p in runs.items():
             networks[name] = []
             for own in forecast.trainings(p):
@@ -68,14 +73,23 @@ def _network_of(p: Trained) -> str:
 def _videos(p: DataPrep, root: Path) -> tuple[ClipStore, dict[str, float]]:
     """A store of a few drawn videos, and the seconds of one: drawing, preparing; of a still."""
     every = sorted(p.categories or dataset.CATEGORIES)
-    options = {"difficulty": p.difficulty, "seed": p.seed, "categories": every[:_CATEGORIES]}
+    options: dict[str, Any] = {
+        "difficulty": p.difficulty,
+        "seed": p.seed,
+        "categories": every[:_CATEGORIES],
+    }
     begun = time.monotonic()
     table = dataset.write_dataset(
         root / "source", train=1, val=1, stills=0, workers=1, progress=False, **options
     )
     drawn = time.monotonic()
     listed = Catalog.from_kinetics_csv(table, root / "source" / "videos")
-    settings = {"codec": p.codec, "size": p.store_size, "fps": p.fps, "quality": p.quality}
+    settings: dict[str, Any] = {
+        "codec": p.codec,
+        "size": p.store_size,
+        "fps": p.fps,
+        "quality": p.quality,
+    }
     preparing.prepare(listed, root / "store", workers=1, progress=False, **settings)
     packed = time.monotonic()
     for action in list(dataset.STILLS)[:_CATEGORIES]:
@@ -119,7 +133,8 @@ def _network(p: Trained, store: ClipStore) -> dict[str, float]:
 
 def _timed(work: Callable[[], object]) -> tuple[float, float]:
     """Seconds that the first call takes longer than the quickest of some others, and of that."""
-    times, ended = [], math.inf
+    times: list[float] = []
+    ended = math.inf
     while len(times) < 3 or len(times) < 9 and time.monotonic() < ended:
         begun = time.monotonic()
         work()

@@ -1,6 +1,7 @@
 """A wrong parameter as one line: where it was set, the key, and what would be right."""
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from harlib.study.params.base import Common
 from harlib.text import near, quoted
@@ -12,7 +13,9 @@ def nearest(key: str, valid: Iterable[str]) -> str:
     return f"; nearest valid name: {found!r}" if found else ""
 
 
-def line(item: dict, model: type[Common], notebook: str, origins: Mapping[str, str]) -> str:
+def line(
+    item: Mapping[str, Any], model: type[Common], notebook: str, origins: Mapping[str, str]
+) -> str:
     """One of pydantic's errors; ``origins`` tells for a key the file that set it."""
     key = str(item["loc"][0])
     where = origins.get(key, f"parameters of {notebook}")

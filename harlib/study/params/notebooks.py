@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
 
@@ -76,7 +76,9 @@ class DataPrep(Common):
     @classmethod
     def _lies_in_data_root(cls, value: str | list[str], info: ValidationInfo) -> str | list[str]:
         users = {"videos": ("kinetics", "ucf101", "folder"), "lists": ("ucf101",)}
-        if on_disk(info) and info.data.get("source") in users.get(info.field_name, ("kinetics",)):
+        if on_disk(info) and info.data.get("source") in users.get(
+            info.field_name or "", ("kinetics",)
+        ):
             for name in [value] if isinstance(value, str) else value or ["?.csv"]:
                 path = project_root() / info.data.get("data_root", "") / name
                 if not path.exists():
@@ -116,6 +118,12 @@ Preflight = Annotated[
 
 class Trained(Common):
     """What the three model notebooks share: clip, training, and the protocol of scoring."""
+
+    if TYPE_CHECKING:  # each class below has its own
+        model: str
+        width: float
+        dropout: float
+        weights: str | None
 
     frames: Frames = 16
     stride: Frames = 1

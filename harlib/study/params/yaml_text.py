@@ -32,11 +32,12 @@ class _Loader(yaml.SafeLoader):
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def __init__(self, text):
+    def __init__(self, text: str) -> None:
         super().__init__(text)
-        self.depth, self.values, self.unfolded = 0, 0, {}
+        self.depth, self.values = 0, 0
+        self.unfolded: dict[int, int] = {}
 
-    def compose_node(self, parent, index):
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()
         mark = event.start_mark
         if getattr(event, "tag", None):
@@ -54,23 +55,25 @@ class _Loader(yaml.SafeLoader):
         self._check(node)
         return node
 
-    def _alias(self, parent, index, mark):
+    def _alias(self, parent: yaml.Node | None, index: Any, mark: Any) -> yaml.Node | None:
         node = super().compose_node(parent, index)
         if id(node) not in self.unfolded:
             raise YamlError(f"an alias inside of what it stands for{_at(mark)}")
         self._count(self.unfolded[id(node)], mark)
         return node
 
-    def _count(self, values, mark):
+    def _count(self, values: int, mark: Any) -> None:
         self.values += values
         if self.values > MOST:
             raise YamlError(f"more than {MOST:,} values, its aliases unfolded{_at(mark)}")
 
-    def _check(self, node):
+    def _check(self, node: yaml.Node | None) -> None:
+        if node is None:
+            return
         if node.tag in _NUMBERS and len(node.value) > _DIGITS:
             raise YamlError(f"a number of {len(node.value):,} characters{_at(node.start_mark)}")
         if isinstance(node, yaml.MappingNode):
-            seen = {}
+            seen: dict[str, yaml.Node] = {}
             for key, _ in node.value:
                 if not isinstance(key, yaml.ScalarNode):
                     raise YamlError(f"a key is a name, no list or mapping{_at(key.start_mark)}")
@@ -132,11 +135,11 @@ def read(file: Path) -> dict[str, Any]:
     return {str(key): value for key, value in (held or {}).items()}
 
 
-def _at(mark) -> str:
+def _at(mark: Any) -> str:
     return f" in line {mark.line + 1}, column {mark.column + 1}" if mark else ""
 
 
-def _code(character) -> str:
+def _code(character: str | int) -> str:
     return f"U+{ord(character) if isinstance(character, str) else character:04X}"
 
 

@@ -64,6 +64,6 @@ def tables(study: str) -> list[dict[str, Any]]:
     return found
 
 
-def _rows(file: str, study: str, **options) -> pd.DataFrame:
+def _rows(file: str, study: str, **options: Any) -> pd.DataFrame:
     table = pd.read_csv(Path(__file__).with_name(file), **options)
     return table[table["study"] == study]

@@ -265,7 +265,7 @@ def _compress_photographs(notebook: nbformat.NotebookNode) -> None:
 
 
 def _joined(outputs: list[nbformat.NotebookNode]) -> list[nbformat.NotebookNode]:
-    joined = []
+    joined: list[nbformat.NotebookNode] = []
     for output in outputs:
         same = joined and output.output_type == "stream" == joined[-1].output_type
         if same and output.name == joined[-1].name:

@@ -73,8 +73,7 @@ def _plain(source: Path) -> str:
     """A module's code without what does nothing."""
     tree = ast.parse(source.read_text())
     for node in ast.walk(tree):
-        documented = isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None
-        if documented:
+        if isinstance(node, _DOCUMENTED) and ast.get_docstring(node) is not None:
             node.body[0] = ast.Pass()
     return ast.unparse(tree)  # the same for every version of Python, which a dump is not
 

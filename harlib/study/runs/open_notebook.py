@@ -49,7 +49,7 @@ class Told:
     """What the parameters are and where each is from: a sentence, and in a fold every value with
     its meaning, those too that the parameters cell does not name."""
 
-    def __init__(self, notebook: str, p: Common, origins: Mapping[str, str]):
+    def __init__(self, notebook: str, p: Common, origins: Mapping[str, str]) -> None:
         self.notebook, self.p, self.origins = notebook, p, origins
 
     def __repr__(self) -> str:
@@ -115,7 +115,7 @@ def _assigned(cells: list[str]) -> set[str] | None:
             target.id
             for node in body
             if isinstance(node, (ast.Assign, ast.AnnAssign)) and not _is_open(node)
-            for target in getattr(node, "targets", None) or [node.target]
+            for target in (node.targets if isinstance(node, ast.Assign) else [node.target])
             if isinstance(target, ast.Name)
         }
     return names

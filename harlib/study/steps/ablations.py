@@ -26,6 +26,7 @@ def plans(p: Ablations) -> list[tuple[str, int, C3D]]:
     for variant, changes in p.variants.items():
         values = base | changes
         whole = validate("03_c3d", values, dict.fromkeys(values, f"variant {variant}"))
+        assert isinstance(whole, C3D)
         for seed in p.seeds:
             # A folder inside this run's: other notebooks do not take it for a run of the study.
             own = {"seed": seed, "run": f"{p.run}/{variant}-seed{seed}"}

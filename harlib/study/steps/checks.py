@@ -35,7 +35,8 @@ def mistakes(todo: dict[str, Common], every: dict[str, Common] | None = None) ->
 
     every: all runs of the study, for what compares them; None takes those in its folder.
     """
-    found, known, nets = [], {}, {}
+    found, known = [], {}
+    nets: dict[str, tuple[Common, list[str]]] = {}
     for where, p in todo.items():
         said = []
         try:
@@ -55,7 +56,7 @@ def mistakes(todo: dict[str, Common], every: dict[str, Common] | None = None) ->
                 said += _absent_runs(p, others)
                 if p.layer:  # one of a network whose run is complete counts too
                     compared = {name: q for name, q in others.items() if isinstance(q, Trained)}
-                    nets = {name: (q, _ANY[0]) for name, q in compared.items()} | nets
+                    nets = {**{name: (q, _ANY[0]) for name, q in compared.items()}, **nets}
                     nets[where] = p, []
             elif isinstance(p, Performance):
                 nets[where] = p, []
@@ -126,11 +127,11 @@ def _left(p: Evaluation) -> dict[str, Common]:
 
 def _absent_runs(p: Evaluation, every: dict[str, Common]) -> list[str]:
     there = {folder.name for folder in p.run_dir.parent.glob("[0-9][0-9]_*")}
-    there = sorted(there | {q.run for q in every.values()})
+    known = sorted(there | {q.run for q in every.values()})
     return [
-        f"key 'runs': the study has no run {name!r}{nearest(name, there)}"
+        f"key 'runs': the study has no run {name!r}{nearest(name, known)}"
         for name in p.runs
-        if name not in there
+        if name not in known
     ]
 
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
@@ -73,7 +74,7 @@ def _hold_out(listed: Catalog, groups: list[str]) -> Catalog:
 
 
 def _draw(p: DataPrep) -> Catalog:
-    drawn = {
+    drawn: dict[str, Any] = {
         "train": p.train_videos,
         "val": p.val_videos,
         "stills": p.still_images,
@@ -81,7 +82,7 @@ def _draw(p: DataPrep) -> Catalog:
         "seed": p.seed,
         "categories": sorted(set(p.categories)) or None,
     }
-    how = {"workers": p.workers, "progress": session.stage(p, "drawing videos")}
+    how: dict[str, Any] = {"workers": p.workers, "progress": session.stage(p, "drawing videos")}
     asked = folder = p.data_dir / "source"
     try:
         table = dataset.write_dataset(folder, **drawn, **how)
@@ -113,7 +114,12 @@ def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
     """Makes the clip store (or keeps a complete one); returns the audit, one row a category."""
     if session.kept(p):
         return Audit.load(p.store_dir).table.reset_index()
-    settings = {"codec": p.codec, "size": p.store_size, "fps": p.fps, "quality": p.quality}
+    settings: dict[str, Any] = {
+        "codec": p.codec,
+        "size": p.store_size,
+        "fps": p.fps,
+        "quality": p.quality,
+    }
     folder = preparing.place(listed, p.store_asked, **settings)
     _goes_to(p, p.store_asked, folder)
     audit = preparing.prepare(

@@ -1,6 +1,9 @@
 """Single videos of a run: the hardest wrong ones, the surest right ones, where it looked."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -17,6 +20,10 @@ from harlib.study.runs import session
 from harlib.study.runs.scored_store import AnotherStore, scored_store
 from harlib.study.wording import tables
 from harlib.text import percent
+
+if TYPE_CHECKING:
+    import grain
+    import keras
 
 
 def best_run(table: pd.DataFrame, *, over_time: bool = False) -> str:
@@ -141,7 +148,7 @@ def _store_rows(store: ClipStore, scores: Scores, run_dir: Path) -> np.ndarray:
     return videos.index.to_numpy()[found]
 
 
-def _middle_clips(store: ClipStore, run_dir: Path):
+def _middle_clips(store: ClipStore, run_dir: Path) -> grain.MapDataset:
     """The middle clip of each video, as the run was scored: element i is video i of the split."""
     how = read_json(RunFolder(run_dir).metrics)["protocol"]
     clip = ClipSpec(how["frames"], how["stride"], how["size"], how.get("clip_fps"))
@@ -149,7 +156,7 @@ def _middle_clips(store: ClipStore, run_dir: Path):
     return evaluation_batches(store, clip, protocol, batch=1)
 
 
-def _model(run_dir: Path):
+def _model(run_dir: Path) -> keras.Model | None:
     from harlib.models import keras_file
 
     params = RunFolder(run_dir).read_params()

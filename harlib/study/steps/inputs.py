@@ -1,6 +1,12 @@
 """What a training gets from a run's parameters: its batches, its held-out clips, its onlookers."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
 
 from harlib import data
 from harlib.data import Augmentation, ClipSpec, ClipStore, Protocol
@@ -8,12 +14,21 @@ from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Trained
 from harlib.study.widgets import live
 
+if TYPE_CHECKING:
+    import grain
 
-def watchers(p: Trained, plan, folder: Path) -> list:
+    from harlib.training import Recipe
+
+Watcher = Callable[[pd.DataFrame], None]  # is called with the history after every epoch
+
+
+def watchers(p: Trained, plan: Recipe, folder: Path) -> list[Watcher]:
     """Who looks on: TensorBoard by parameter, curves below the cell for a person in JupyterLab."""
     from harlib.training import watchers as watch
 
-    found = [watch.TensorBoard(RunFolder(folder).tensorboard)] if p.tensorboard else []
+    found: list[Watcher] = []
+    if p.tensorboard:
+        found.append(watch.TensorBoard(RunFolder(folder).tensorboard))
     if live.in_jupyter():
         from harlib import figures
 
@@ -23,7 +38,7 @@ def watchers(p: Trained, plan, folder: Path) -> list:
     return found
 
 
-def batches(p: Trained, plan, store: ClipStore, frames: int):
+def batches(p: Trained, plan: Recipe, store: ClipStore, frames: int) -> grain.MapDataset:
     """The endless training batches; of several processes, this one's part of each."""
     from harlib.training.distributed import devices
 
@@ -43,7 +58,9 @@ def batches(p: Trained, plan, store: ClipStore, frames: int):
     )
 
 
-def validation(p: Trained, store: ClipStore, frames: int, validate_split: str | None = None):
+def validation(
+    p: Trained, store: ClipStore, frames: int, validate_split: str | None = None
+) -> grain.MapDataset | None:
     """The batches scored after each epoch; None without a split."""
     split = p.validate_split if validate_split is None else validate_split
     if not split:
@@ -57,7 +74,7 @@ def clip_spec(p: Trained, frames: int | None = None) -> ClipSpec:
     return ClipSpec(frames=frames or p.frames, stride=p.stride, size=p.size, fps=p.clip_fps)
 
 
-def augmentation(p: Trained, plan) -> Augmentation:
+def augmentation(p: Trained, plan: Recipe) -> Augmentation:
     """How the run's training changes its clips; the mix is the recipe's."""
     return Augmentation(
         crop=p.crop,

@@ -76,7 +76,7 @@ def _measure(p: Performance, kind: str) -> list[dict]:
         return _rows(file, file.name)
 
 
-def _har(*arguments) -> None:
+def _har(*arguments: object) -> None:
     command = [sys.executable, "-m", "harlib.cli", *map(str, arguments)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=_LIMIT_S)
     if done.returncode:

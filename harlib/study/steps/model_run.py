@@ -1,6 +1,9 @@
 """The steps of notebooks 02 to 04, and of `har train`: build, train, score."""
 
+from __future__ import annotations
+
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -12,16 +15,21 @@ from harlib.data.store import prepare as preparing
 from harlib.evaluation import metrics, naming
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
-from harlib.study.params.notebooks import FrameCNN, Network3D, Trained
+from harlib.study.params.notebooks import Common, FrameCNN, Network3D, Trained
 from harlib.study.runs import fingerprint, session
 from harlib.study.steps import begin, inputs
 from harlib.study.wording import sentences, tables
+
+if TYPE_CHECKING:
+    import keras
+
+    from harlib.training import Recipe
 
 # Models and training, and with them Keras, are imported where they are used: the command line
 # and the notebooks that work on files alone start in a second.
 
 
-def build(p: Trained, store: ClipStore, *, frames: int | None = None):
+def build(p: Trained, store: ClipStore, *, frames: int | None = None) -> keras.Model:
     """The notebook's network for the store's categories, a keras.Model.
 
     With published weights and frozen stages where the parameters name them.
@@ -50,7 +58,7 @@ def _weights(p: Network3D) -> str | Path:
     return p.published.name if p.published else p.root / p.weights
 
 
-def network_cost(p: Trained, model, store: ClipStore) -> tables.Sentence:
+def network_cost(p: Trained, model: keras.Model, store: ClipStore) -> tables.Sentence:
     """What training this network on this store costs, in arithmetic."""
     from harlib import models
 
@@ -59,7 +67,7 @@ def network_cost(p: Trained, model, store: ClipStore) -> tables.Sentence:
     return sentences.cost(models.parameters(model), models.gmacs(model), clips, p.epochs, trained)
 
 
-def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
+def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None) -> Recipe:
     """The training recipe, a `training.recipe.Recipe`, for the length of this run."""
     from harlib.training import finetune, recipes
 
@@ -74,7 +82,7 @@ def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None):
     return finetune.slower(plan, p.lr_multipliers) if p.lr_multipliers else plan
 
 
-def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
+def train(p: Trained, model: keras.Model, plan: Recipe, store: ClipStore) -> pd.DataFrame:
     """Trains to the end of the recipe, going on where an interrupted run stopped."""
     if session.kept(p):
         return _taught(model, p.run_dir)
@@ -86,7 +94,7 @@ def train(p: Trained, model, plan, store: ClipStore) -> pd.DataFrame:
 
 
 def preflight(
-    p: Trained, model, plan, store: ClipStore, *, begun: bool = True
+    p: Trained, model: keras.Model | None, plan: Recipe, store: ClipStore, *, begun: bool = True
 ) -> tables.Table | tables.Sentence:
     """Checks before the hours are spent, a row each; the model stays as it is.
 
@@ -121,7 +129,16 @@ def preflight(
     return tables.Table(table)
 
 
-def _fit(p, model, plan, store, folder, stage, frames, validate_split=None) -> pd.DataFrame:
+def _fit(
+    p: Trained,
+    model: keras.Model,
+    plan: Recipe,
+    store: ClipStore,
+    folder: Path,
+    stage: Any,
+    frames: int,
+    validate_split: str | None = None,
+) -> pd.DataFrame:
     import keras
 
     from harlib.training import fit
@@ -148,7 +165,7 @@ def _fit(p, model, plan, store, folder, stage, frames, validate_split=None) -> p
     )
 
 
-def _taught(model, folder: Path) -> pd.DataFrame:
+def _taught(model: keras.Model, folder: Path) -> pd.DataFrame:
     """Gives the model the weights of a complete training; returns its history."""
     from harlib.models import keras_file
 
@@ -183,7 +200,7 @@ def train_stills(p: FrameCNN, stills: ClipStore | None) -> tuple[object, pd.Data
     return model, history
 
 
-def build_on_stills(p: FrameCNN, store: ClipStore, on_stills):
+def build_on_stills(p: FrameCNN, store: ClipStore, on_stills: keras.Model | None) -> keras.Model:
     """The network for video frames: a new one, or that of the stills with a new classifier."""
     if on_stills is None:
         return build(p, store)
@@ -195,7 +212,7 @@ def build_on_stills(p: FrameCNN, store: ClipStore, on_stills):
 
 
 def score(
-    p: Trained, model, store: ClipStore, *, checkpoint: str | None = None
+    p: Trained, model: keras.Model, store: ClipStore, *, checkpoint: str | None = None
 ) -> evaluation.Scores:
     """Scores the split's videos with the chosen weights and saves ``scores.npz``, ``views.npz``.
 
@@ -221,7 +238,7 @@ def score(
 
 
 def measure(
-    p: Trained, model, scores: evaluation.Scores, *, minutes: float | None = None
+    p: Trained, model: keras.Model, scores: evaluation.Scores, *, minutes: float | None = None
 ) -> tables.Sentence:
     """Writes ``metrics.json`` and says the result in one sentence.
 
@@ -256,7 +273,7 @@ def measure(
     return sentences.answer(metrics.write(p.run_dir, scores, protocol, network, taken))
 
 
-def load_model(p: Trained, checkpoint: str = "last"):
+def load_model(p: Trained, checkpoint: str = "last") -> keras.Model:
     """The trained network of a run: its ``last`` weights or the ``best`` epoch's.
 
     Raises: FileNotFoundError that says how to get there; HarlibError for a file of another kind.
@@ -277,8 +294,12 @@ def load_model(p: Trained, checkpoint: str = "last"):
     return model
 
 
-def run(p: Trained) -> tables.Sentence:
-    """A whole model run without its notebook: `har train`."""
+def run(p: Common) -> tables.Sentence:
+    """A whole model run without its notebook: `har train`.
+
+    Raises:
+        ValueError: parameters of a notebook that trains nothing.
+    """
     if not isinstance(p, Trained):
         raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
     print(begin.start(p, anew=True))
@@ -289,7 +310,7 @@ def run(p: Trained) -> tables.Sentence:
     return said
 
 
-def build_and_train(p: Trained, store: ClipStore):
+def build_and_train(p: Trained, store: ClipStore) -> keras.Model:
     """The trained network, a frame CNN by way of its stills."""
     if isinstance(p, FrameCNN):
         model = build_on_stills(p, store, train_stills(p, stills_store(p))[0])
@@ -299,8 +320,12 @@ def build_and_train(p: Trained, store: ClipStore):
     return model
 
 
-def preflight_run(p: Trained) -> tables.Table | tables.Sentence:
-    """`har preflight`: the checks of a model run, without leaving anything behind."""
+def preflight_run(p: Common) -> tables.Table | tables.Sentence:
+    """`har preflight`: the checks of a model run, without leaving anything behind.
+
+    Raises:
+        ValueError: parameters of a notebook that trains nothing.
+    """
     import keras
 
     from harlib.training import precision

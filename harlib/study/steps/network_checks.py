@@ -5,8 +5,11 @@ mistakes, a line each; see `checks`, which starts it.
 """
 
 import contextlib
+import functools
 import json
 import sys
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import pandas as pd
 
@@ -18,6 +21,7 @@ from harlib.study.params.notebooks import (
     Evaluation,
     FrameCNN,
     Performance,
+    Trained,
     validate,
 )
 from harlib.study.runs import environment
@@ -27,7 +31,8 @@ from harlib.training import precision
 
 def _networks(asked: list) -> list[str]:
     """A line for each run whose network, recipe or batches its parameters do not make."""
-    found, layers = [], {}
+    found = []
+    layers: dict[str, list[str]] = {}
     for where, notebook, values, categories in asked:
         p = validate(notebook, values, on_disk=False)  # asked before
         if isinstance(p, Evaluation):
@@ -45,12 +50,17 @@ def _networks(asked: list) -> list[str]:
     return found
 
 
-def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
+def _steps(
+    p: Common, categories: list[str], layers: dict[str, list[str]]
+) -> Iterator[tuple[str, Callable[[], Any]]]:
     """(the parameters that decide, what is made of them) of a run, one after the other."""
     if isinstance(p, Performance):
         for name in p.models:
-            shape = {"frames": p.frames, "size": p.size}
-            yield f"models, frames, size ({name})", lambda n=name, s=shape: models.build(n, 2, **s)
+            shape: dict[str, Any] = {"frames": p.frames, "size": p.size}
+            yield (
+                f"models, frames, size ({name})",
+                functools.partial(models.build, name, 2, **shape),
+            )
         return
     if isinstance(p, Ablations):
         for variant, seed, own in ablations.plans(p):
@@ -58,31 +68,32 @@ def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
                 for what, make in _steps(own, categories, layers):
                     yield f"variant {variant}, {what}", make
         return
+    assert isinstance(p, Trained)
     p = p.model_copy(update={"devices": 1})
-    store = _StandIn(categories)
+    store: Any = _StandIn(categories)
 
-    def computed():
+    def computed() -> None:
         # GPUs are hidden here; the run sees them
         if not environment.accelerators() and (problem := precision.missing(p.precision)):
             raise ValueError(problem)
 
-    def recipe():
+    def recipe() -> None:
         plan = model_run.recipe(p, store)
         inputs.batches(p, plan, store, p.frames)
 
-    def network(frames=None):
+    def network(frames: int | None = None) -> None:
         whole = p.model_copy(update={"freeze_below": "", "freeze_bn": False})
         built = model_run.build(whole, store, frames=frames)
         if not isinstance(p, FrameCNN):
             layers[p.run] = list(gradcam.maps(built))
 
-    def stages():
+    def stages() -> None:
         model_run.recipe(p, store).compile(model_run.build(p, store))
 
     yield "precision", computed
     yield "recipe, recipe_options, mix, batch", recipe
-    own = "backbone, weights" if isinstance(p, FrameCNN) else "model, weights"
-    yield f"{own}, frames, size, width (the network)", network
+    keys = "backbone, weights" if isinstance(p, FrameCNN) else "model, weights"
+    yield f"{keys}, frames, size, width (the network)", network
     if p.freeze_below or p.lr_multipliers:
         yield "freeze_below, lr_multipliers", stages
 
@@ -90,7 +101,7 @@ def _steps(p: Common, categories: list[str], layers: dict[str, list[str]]):
 class _StandIn:
     """As much of a clip store as networks and batches ask for: two videos a category a split."""
 
-    def __init__(self, categories: list[str]):
+    def __init__(self, categories: list[str]) -> None:
         self.categories = categories
         labels = [*range(len(categories))] * 2
         each = {"label": labels, "frames": 64, "fps": 25.0, "height": 128, "width": 171}
@@ -99,7 +110,7 @@ class _StandIn:
             ignore_index=True,
         )
 
-    def rows(self, split: str):
+    def rows(self, split: str) -> Any:
         return self.videos.index[self.videos["split"] == split].to_numpy()
 
 

@@ -1,5 +1,8 @@
 """The steps of notebook 06: what this machine reads and computes, and Kinetics-600 by it."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import pandas as pd
 
 from harlib import figures
@@ -16,7 +19,12 @@ __all__ = ["batch_table", "beside_the_study", "measured", "projected", "projecti
 
 NETWORK = {"model": "resnext3d_101", "frames": 16, "size": 112}  # what an epoch is told for
 # The study's own figures: ResNeXt-101 on one 24 GB Titan RTX, float32 then mixed float16.
-STUDY = {"batch": (37, 80), "epoch_h": (11.0, 3.0), "clips_per_s": 32.0, "disk_tb": 4.0}
+STUDY: dict[str, Any] = {
+    "batch": (37, 80),
+    "epoch_h": (11.0, 3.0),
+    "clips_per_s": 32.0,
+    "disk_tb": 4.0,
+}
 _HALF = ("mixed_bfloat16", "mixed_float16")
 
 
@@ -201,7 +209,7 @@ def _of_the_study(row: dict) -> bool:
     return all(row.get(key) == value for key, value in NETWORK.items())
 
 
-def _model_rate(rows: Rows, policies) -> float | None:
+def _model_rate(rows: Rows, policies: Sequence[str]) -> float | None:
     """The best clips/s of ResNeXt-101 training in one of these precisions."""
     return max(
         (
@@ -214,12 +222,12 @@ def _model_rate(rows: Rows, policies) -> float | None:
     )  # fmt: skip
 
 
-def _epoch_h(rows: Rows, policies) -> float | None:
+def _epoch_h(rows: Rows, policies: Sequence[str]) -> float | None:
     rate = _model_rate(rows, policies)
     return None if rate is None else KINETICS["train"] / rate / 3600
 
 
-def _largest(rows: Rows, policies) -> int | None:
+def _largest(rows: Rows, policies: Sequence[str]) -> int | None:
     found = [
         row["batch"] for row in rows["batch"] if _of_the_study(row) and row["policy"] in policies
     ]
@@ -230,9 +238,9 @@ def _kinetics(rows: Rows) -> list[dict]:
     return [row for row in rows["data"] if row["task"] == "kinetics-600"]
 
 
-def _ratio(above, below) -> str | None:
+def _ratio(above: float | None, below: float | None) -> str | None:
     return f"{above / below:.2f}" if above and below else None
 
 
-def _hours(value) -> str | None:
+def _hours(value: float | None) -> str | None:
     return None if value is None else f"{value:,.1f} h"

@@ -33,6 +33,7 @@ def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tables.
             "give a run of notebook 02, 03 or 04"
         )
     p = study_files.load_folder(run_dir, changes)
+    assert isinstance(p, Trained)  # as its own
     store = _store(own, run_dir)
     other = [key for key in changes if getattr(p, key) != getattr(own, key)]
     name = "-".join(("scores", *(f"{key}_{getattr(p, key)}" for key in other)))

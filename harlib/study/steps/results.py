@@ -1,5 +1,6 @@
 """The steps of notebook 05: what a study's runs left."""
 
+from collections.abc import Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -50,7 +51,7 @@ def load_scores(runs: dict[str, Path]) -> dict[str, Scores]:
     return {name: Scores.load(folder) for name, folder in runs.items()}
 
 
-def pairs(categories) -> tuple[tuple[str, str], ...]:
+def pairs(categories: Iterable[str]) -> tuple[tuple[str, str], ...]:
     """The reversed pairs of the embedded videos whose two categories are both there."""
     there = set(categories)
     return tuple(pair for pair in dataset.PAIRS if there.issuperset(pair))
@@ -138,7 +139,7 @@ def show_confusions(scores: dict[str, Scores]) -> None:
     """Shows one confusion matrix a run."""
     for name, own in scores.items():
         matrix = metrics.confusion(own)
-        figures.show(figures.confusion(matrix, own.categories, title=name))
+        figures.show(figures.confusion(matrix, own.categories.tolist(), title=name))
 
 
 def confused_table(scores: dict[str, Scores], n: int) -> tables.Table:

@@ -3,6 +3,7 @@
 import base64
 import html
 from collections.abc import Callable, Iterable
+from typing import Any
 
 import ipywidgets as widgets
 import numpy as np
@@ -18,11 +19,11 @@ CELLS = 30  # up to this number of categories the confusion matrix is a grid of 
 class Control(widgets.VBox):
     """A widget with a picture for where no widget can be: a report, a paper, a code host."""
 
-    def __init__(self, children: Iterable[widgets.Widget], drawn) -> None:
+    def __init__(self, children: Iterable[widgets.Widget], drawn: Any) -> None:
         super().__init__(list(children))
         self._picture, self._alt = figures.png(drawn), figures.alt(drawn)
 
-    def _repr_mimebundle_(self, **options):
+    def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         bundle["image/png"] = base64.b64encode(self._picture).decode()
         return bundle, {"image/png": {"alt": self._alt}}
@@ -35,14 +36,16 @@ def natural() -> widgets.Layout:
     )
 
 
-def player(store: ClipStore, height: int, shown: Callable[[int | None], None] = lambda row: None):
+def player(
+    store: ClipStore, height: int, shown: Callable[[int | None], None] = lambda row: None
+) -> tuple[Callable[[Iterable[int]], None], widgets.VBox]:
     """(choose, box): `choose` takes store rows, the box steps through them and plays each."""
     number = widgets.BoundedIntText(value=1, min=1, max=1, description="video")
     picture = widgets.Image(format="webp", layout=natural())
     about = widgets.Label()
     chosen: list[int] = []
 
-    def show(change=None) -> None:
+    def show(change: object = None) -> None:
         if not chosen:
             picture.value, about.value = b"", "no video of this kind"
             shown(None)

@@ -8,6 +8,7 @@ import ipywidgets as widgets
 import numpy as np
 import pandas as pd
 import yaml
+from matplotlib.axes import Axes
 
 from harlib import HarlibError, figures
 from harlib.data import CROPS, ClipStore
@@ -86,7 +87,7 @@ def browse(store: ClipStore, *, split: str | None = None, height: int = 224) -> 
     category = widgets.Dropdown(options=list(store.categories), description="category")
     choose, player = controls.player(store, height)
 
-    def show(change=None) -> None:
+    def show(change: object = None) -> None:
         rows = store.rows(where.value)
         choose(rows[store.videos["category"].to_numpy()[rows] == category.value])
 
@@ -120,14 +121,15 @@ def compare(
     about = widgets.HTML()
     state: dict[str, int] = {}
 
-    def tell_scores(change=None) -> None:
+    def tell_scores(change: object = None) -> None:
         if "index" not in state:
             about.value = "<p>No such video.</p>"
             return
         parts = []
         for name in (first.value, second.value):
             row = _positions(store, scores[name], split).get(state["index"])
-            parts.append(controls.likeliest(name, scores[name], row, view.value))
+            if row is not None:
+                parts.append(controls.likeliest(name, scores[name], row, view.value))
         about.value = f'<div style="display:flex;flex-wrap:wrap;gap:2em">{"".join(parts)}</div>'
 
     def shown(index: int | None) -> None:
@@ -138,7 +140,7 @@ def compare(
 
     choose, player = controls.player(store, height, shown)
 
-    def show(change=None) -> None:
+    def show(change: object = None) -> None:
         a, b = scores[first.value], scores[second.value]
         order = comparison.same_videos(a, b)[: len(a.label)]
         kept = order < len(b.label)
@@ -205,7 +207,7 @@ def augmentations(
     about = widgets.Label(whose)
     picture = widgets.Image(format="png", layout=controls.natural())
 
-    def copy(row: int, rng) -> np.ndarray:
+    def copy(row: int, rng: np.random.Generator) -> np.ndarray:
         length = int(store.videos["frames"].iloc[row])
         frames = sampling.random_clip(length, p["frames"], p["stride"], rng, jitter=p["jitter"])
         return augment(
@@ -213,13 +215,13 @@ def augmentations(
             color=color.value, grey=p["grey"], reverse=p["reverse"],
         )  # fmt: skip
 
-    def sheet():
+    def sheet() -> Axes:
         row, rng = int(rows[number.value - 1]), np.random.default_rng(number.value)
         clips = [store.read(row, _frames(store, row, 16)), *(copy(row, rng) for _ in range(copies))]
         titles = ["as stored", *(f"copy {place + 1}" for place in range(copies))]
         return figures.contact_sheet(clips, titles)
 
-    def show(change=None) -> None:
+    def show(change: object = None) -> None:
         picture.value = figures.png(sheet())
 
     for control in (crop, color, flip, number):
@@ -267,6 +269,6 @@ def _frames(store: ClipStore, index: int, frames: int) -> np.ndarray:
     return np.linspace(0, last, frames).round().astype(int)
 
 
-def _sheet(store: ClipStore, rows: pd.Index):
+def _sheet(store: ClipStore, rows: pd.Index) -> Axes:
     clips = [store.read(int(row), _frames(store, row, 8)) for row in rows]
     return figures.contact_sheet(clips, store.videos["category"].loc[rows].tolist())

@@ -5,6 +5,8 @@ import os
 import threading
 import time
 from pathlib import Path
+from types import TracebackType
+from typing import Any
 
 from harlib import progress
 
@@ -32,13 +34,13 @@ class ProgressLine:
         self._ended = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def begin(self, info=None) -> None:
+    def begin(self, info: object = None) -> None:
         """A cell begins."""
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._follow, args=(self._ended,), daemon=True)
         self._thread.start()
 
-    def end(self, result=None) -> None:
+    def end(self, result: object = None) -> None:
         """The cell has ended, of itself or by an interrupt."""
         self._ended.set()
         if self._thread is not None:
@@ -78,7 +80,13 @@ def attend(run_dir: Path) -> None:
     shell.set_custom_exc((KeyboardInterrupt,), interrupted)
 
 
-def interrupted(shell, kind: type, error: BaseException, traceback, tb_offset=None) -> None:
+def interrupted(
+    shell: Any,
+    kind: type,
+    error: BaseException,
+    traceback: TracebackType,
+    tb_offset: int | None = None,
+) -> None:
     """Shows an interrupt as one line instead of where in which library it came."""
     where = str(error).partition(";")[0] or "stopped"
     shell._showtraceback(kind, error, [f"{where}: run this cell again to resume"])

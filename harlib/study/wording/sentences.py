@@ -1,7 +1,9 @@
 """Sentences of a report, made from numbers."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -10,8 +12,11 @@ from harlib.evaluation import naming
 from harlib.study.wording.tables import Sentence
 from harlib.text import count, percent, size
 
+if TYPE_CHECKING:
+    from harlib.data import Catalog, ClipStore
 
-def data(store) -> Sentence:
+
+def data(store: ClipStore) -> Sentence:
     """What a clip store holds."""
     splits = store.videos.groupby("split", sort=False).size()
     counts = " and ".join(count(number, f"{split} video") for split, number in splits.items())
@@ -22,7 +27,7 @@ def data(store) -> Sentence:
     )
 
 
-def listed(catalog) -> Sentence:
+def listed(catalog: Catalog) -> Sentence:
     """What a catalog leaves out, could not find or does not know."""
     known = "Every video that lies there is listed, and which videos belong together is known."
     return Sentence(" ".join(catalog.notes) or known)
@@ -102,7 +107,7 @@ def training(history: pd.DataFrame) -> Sentence:
     return Sentence(text + ".")
 
 
-def stills(store) -> Sentence:
+def stills(store: ClipStore | None) -> Sentence:
     """What the stills stage has to work with; `store` is None without stills."""
     if store is None:
         return Sentence(

@@ -46,7 +46,7 @@ class Sentence(str):
 class Table:
     """A DataFrame that a notebook shows with fractions as percent and counts with separators."""
 
-    def __init__(self, frame: pd.DataFrame):
+    def __init__(self, frame: pd.DataFrame) -> None:
         self.frame = frame
 
     def _text(self) -> pd.DataFrame:
