@@ -74,11 +74,11 @@ class Told:
     def _rows(self) -> pd.DataFrame:
         values = self.p.model_dump(mode="json")
         rows = [
-            (key, repr(values[key]), self.origins.get(key, DEFAULT), said)
+            (key, repr(values[key]), said, self.origins.get(key, DEFAULT))
             for key, (_, said) in meanings.of(self.notebook).items()
             if key not in ("study", "run")
         ]
-        table = pd.DataFrame(rows, columns=["parameter", "value", "from", "meaning"])
+        table = pd.DataFrame(rows, columns=["parameter", "value", "meaning", "from"])
         return table if self.origins else table.drop(columns="from")
 
 

@@ -34,15 +34,17 @@ class Box:
         return "\n".join([self.title, *lines])
 
     def _repr_html_(self) -> str:
-        body = "\n".join(
-            f"<tr><td>{html.escape(name)}</td><td>{html.escape(formula)}</td>"
-            f"<td>{tables.unbroken(html.escape(numbers))}</td></tr>"
-            for name, formula, numbers in self.rows
+        # JupyterLab puts cells at the right, the report's page keeps them on one line.
+        left = '<td style="text-align: left; white-space: normal">'
+        cells = [[f"{left}{html.escape(text)}</td>" for text in row] for row in self.rows]
+        body = tables.unbroken("\n".join(f"<tr>{''.join(row)}</tr>" for row in cells))
+        heads = "".join(
+            f'<th scope="col" style="text-align: left">{head}</th>'
+            for head in ("what", "formula", "here")
         )
         return (
-            f'<table class="arithmetic">\n<caption>{html.escape(self.title)}</caption>\n'
-            '<thead><tr><th scope="col">what</th><th scope="col">formula</th>'
-            f'<th scope="col">here</th></tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>'
+            f"<table>\n<caption>{html.escape(self.title)}</caption>\n"
+            f"<thead><tr>{heads}</tr></thead>\n<tbody>\n{body}\n</tbody>\n</table>"
         )
 
 
