@@ -1,7 +1,12 @@
 """Diagrams of ideas, drawn from a network's or a protocol's own numbers."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.patches import FancyBboxPatch, Rectangle
+from numpy.typing import ArrayLike
 
 from harlib.figures.style import PALETTE, QUIET, describe, new_axes, styled
 
@@ -12,7 +17,9 @@ _SINGLE = 80  # frames of a video that are drawn one by one at most
 
 
 @styled
-def kernels(channels, filters, positions, *, ax=None):
+def kernels(
+    channels: int, filters: int, positions: Sequence[int], *, ax: Axes | None = None
+) -> Axes:
     """A 3 × 3 kernel on one frame above a 3 × 3 × 3 kernel on three, with a layer's numbers.
 
     channels, filters: of the layer's input (of a group of it) and output. positions: of its
@@ -65,7 +72,7 @@ def _frame(ax, left, bottom):
 
 
 @styled
-def bottleneck(layers, *, ax=None):
+def bottleneck(layers: Sequence[Any], *, ax: Axes | None = None) -> Axes:
     """A residual block of three convolutions, the middle one in groups.
 
     layers: three objects with `kernel, channels, filters, groups, weights`, such as those of
@@ -141,7 +148,7 @@ def _layer(ax, left, wide, layer):
 
 
 @styled
-def views(clips, length, *, crops=1, ax=None):
+def views(clips: ArrayLike, length: int, *, crops: int = 1, ax: Axes | None = None) -> Axes:
     """Which frames of a video are scored, and how its views become one answer.
 
     clips: int (clips, frames), numbers of a video's `length` stored frames, as

@@ -1,6 +1,7 @@
 """The steps of notebook 08 that it does not write out: its beginning, and run 03 beside it."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -11,6 +12,9 @@ from harlib.study.params.notebooks import FromScratch
 from harlib.study.runs import fingerprint, session
 from harlib.study.steps import begin
 from harlib.study.wording import sentences, tables
+
+if TYPE_CHECKING:
+    import keras
 
 
 def start(p: FromScratch) -> tables.Sentence:
@@ -34,7 +38,9 @@ def keep(p: FromScratch, scores: evaluation.Scores) -> None:
         scores.save(p.run_dir)
 
 
-def beside(p: FromScratch, model, scores: evaluation.Scores, minutes: float) -> tables.Table:
+def beside(
+    p: FromScratch, model: "keras.Model", scores: evaluation.Scores, minutes: float
+) -> tables.Table:
     """This network and that of the study's run 03: accuracy, size, arithmetic, minutes."""
     from harlib import models
 
@@ -67,7 +73,13 @@ def verdict(p: FromScratch, scores: evaluation.Scores) -> tables.Sentence:
     return sentences.comparison(table, compared)
 
 
-def _row(run, scores, parameters=None, gmacs=None, minutes=None) -> dict:
+def _row(
+    run: str,
+    scores: evaluation.Scores,
+    parameters: int | None = None,
+    gmacs: float | None = None,
+    minutes: float | None = None,
+) -> dict[str, Any]:
     right = hits.right_videos(scores)
     low, high = intervals.bootstrap_interval(right, hits.all_groups(scores))
     return {

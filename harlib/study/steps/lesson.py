@@ -5,17 +5,22 @@ import inspect
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harlib import figures
 from harlib.data import ClipStore
 from harlib.data.loading import sampling
 from harlib.evaluation import intervals
-from harlib.study.params.notebooks import Common
+from harlib.study.params.notebooks import Trained
 from harlib.study.wording import tables
 from harlib.text import percent, quantity
+
+if TYPE_CHECKING:  # Keras takes seconds, and notebooks 01 and 05 do without
+    import keras
+
+    from harlib.models.arithmetic import Convolution
+    from harlib.training import Recipe
 
 # Of the example of an interval.
 _ACCURACY = 0.9
@@ -72,7 +77,9 @@ class Sources(tuple):
         return "\n\n".join(self)
 
 
-def arithmetic(model, store: ClipStore, *, split: str, plan=None) -> Box:
+def arithmetic(
+    model: "keras.Model", store: ClipStore, *, split: str, plan: "Recipe | None" = None
+) -> Box:
     """The arithmetic of a network and its run, worked out for its most expensive convolution.
 
     model: a built network. split: the one that is scored. plan: the run's training recipe; without
@@ -92,7 +99,7 @@ def arithmetic(model, store: ClipStore, *, split: str, plan=None) -> Box:
     return Box(f"Arithmetic of {model.name}; its most expensive layer is {dear.layer}", rows)
 
 
-def show_kernels(model) -> None:
+def show_kernels(model: "keras.Model") -> None:
     """Shows a 2D beside a 3D kernel, with the numbers of the network's most expensive layer."""
     from harlib.models.arithmetic import convolutions
 
@@ -100,7 +107,7 @@ def show_kernels(model) -> None:
     figures.show(figures.kernels(dear.channels // dear.groups, dear.filters, dear.after))
 
 
-def show_bottleneck(model) -> None:
+def show_bottleneck(model: "keras.Model") -> None:
     """Shows the network's first bottleneck: what its grouped convolution saves."""
     from harlib.models.arithmetic import convolutions
 
@@ -109,16 +116,15 @@ def show_bottleneck(model) -> None:
     figures.show(figures.bottleneck(every[place - 1 : place + 2]))
 
 
-def show_views(p: Common, store: ClipStore, *, split: str, crops: int = 1) -> None:
+def show_views(p: Trained, store: ClipStore, *, split: str, crops: int = 1) -> None:
     """Shows which frames of a typical video of the split are scored, and how they become one
     answer."""
     lengths = store.videos["frames"].to_numpy()[store.rows(split)]
     length = int(sorted(lengths)[len(lengths) // 2])
-    stride = getattr(p, "stride", 1)
     if p.clips == "windows":
-        clips = sampling.windows(length, p.frames, stride)
+        clips = sampling.windows(length, p.frames, p.stride)
     else:
-        clips = sampling.uniform_clips(length, p.frames, stride, p.clips)
+        clips = sampling.uniform_clips(length, p.frames, p.stride, p.clips)
     figures.show(figures.views(clips, length, crops=crops))
 
 
@@ -129,14 +135,14 @@ def source(*things: Callable | ModuleType) -> Sources:
 
 def _source(thing: Any) -> Source:
     code = inspect.getsource(thing).rstrip()
-    module = inspect.getmodule(thing)
-    package = Path(module.__file__).parts[-module.__name__.count(".") - 1 :]
-    name = "" if isinstance(thing, ModuleType) else f", {thing.__qualname__}"
+    whole = isinstance(thing, ModuleType)
+    file = (thing.__name__ if whole else thing.__module__).replace(".", "/") + ".py"
+    name = "" if whole else f", {thing.__qualname__}"
     lines = code.count("\n") + 1
-    return Source(f"Source: {'/'.join(package)}{name}, {lines} lines\n{code}")
+    return Source(f"Source: {file}{name}, {lines} lines\n{code}")
 
 
-def _output(one) -> tuple[str, str, str]:
+def _output(one: "Convolution") -> tuple[str, str, str]:
     """The size of a layer's output along its last axis, the width."""
     before, after, kernel, stride = (
         axis[-1] for axis in (one.before, one.after, one.kernel, one.stride)
@@ -148,7 +154,7 @@ def _output(one) -> tuple[str, str, str]:
     return ("output size", "⌊(n + 2 · padding − kernel) / stride⌋ + 1", numbers)
 
 
-def _weights(one) -> tuple[str, str, str]:
+def _weights(one: "Convolution") -> tuple[str, str, str]:
     kernel = " · ".join(map(str, one.kernel))
     groups = f" / {one.groups}" if one.groups > 1 else ""
     formula = "kernel · channels" + (" / groups" if groups else "") + " · filters"
@@ -156,7 +162,7 @@ def _weights(one) -> tuple[str, str, str]:
     return ("weights", formula, numbers)
 
 
-def _macs(one, gmacs: float) -> tuple[str, str, str]:
+def _macs(one: "Convolution", gmacs: float) -> tuple[str, str, str]:
     places = " · ".join(map(str, one.after))
     frames = f" · {one.times} frames" if one.times > 1 else ""
     numbers = f"{one.weights:,} · {places}{frames} = {quantity(one.macs)}"
@@ -165,7 +171,7 @@ def _macs(one, gmacs: float) -> tuple[str, str, str]:
     return ("multiply-adds", "weights · positions of the output", numbers)
 
 
-def _ungrouped(one) -> tuple[str, str, str]:
+def _ungrouped(one: "Convolution") -> tuple[str, str, str]:
     whole = one.groups * one.weights
     return ("without groups", "weights · groups", f"{one.weights:,} · {one.groups} = {whole:,}")
 
@@ -175,7 +181,7 @@ def _guessing(classes: int) -> tuple[str, str, str]:
     return ("loss of guessing", "−ln(1 / classes) = ln(classes)", numbers)
 
 
-def _rate(plan) -> tuple[str, str, str]:
+def _rate(plan: "Recipe") -> tuple[str, str, str]:
     """A recipe's learning rate, the factors that it uses alone."""
     total = plan.steps_per_epoch * plan.epochs
     warmup = round(plan.warmup_epochs * plan.steps_per_epoch)
