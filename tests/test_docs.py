@@ -87,7 +87,7 @@ def test_no_link_is_dead_and_nothing_comes_from_the_web(site, pages):
 def test_the_pages_of_the_sample_are_those_of_every_run_of_the_demo(pages):
     runs = {path.stem for path in (ROOT / "params" / "demo").glob("[0-9]*.yaml")}
     sample = {Path(name).stem for name in pages if name.startswith("reports/sample/")}
-    assert sample == runs | {"index"}
+    assert sample == runs | {"index"}, "run: make study && make sample-report"
     linked = pages["docs/sample-report.html"].links
     assert {f"../reports/sample/{name}.html" for name in sample} <= set(linked)
 
