@@ -3,8 +3,9 @@
 from typing import Any
 
 import keras
+from keras import layers as kl
 
-from harlib.models.layers import BatchNorm
+from harlib.models.layers import BatchNorm, Conv3D
 
 
 def scaled(filters: int, width: float) -> int:
@@ -28,3 +29,39 @@ def conv_norm(
         x
     )
     return BatchNorm(name=bn_name)(x)
+
+
+def bottleneck(x, middle, time, stride, name):
+    """1x1 over `time` frames, 1x3x3 with the stride in space, 1x1x1 to four times the middle."""
+    shortcut, out = x, 4 * middle
+    x = conv_norm(x, Conv3D, middle, (time, 1, 1), 1, f"{name}_conv1", f"{name}_bn1")
+    x = kl.ReLU(name=f"{name}_relu1")(x)
+    strides = (1, stride, stride)
+    x = conv_norm(x, Conv3D, middle, (1, 3, 3), strides, f"{name}_conv2", f"{name}_bn2")
+    x = kl.ReLU(name=f"{name}_relu2")(x)
+    x = conv_norm(x, Conv3D, out, 1, 1, f"{name}_conv3", f"{name}_bn3")
+    if stride != 1 or shortcut.shape[-1] != out:
+        shortcut = conv_norm(
+            shortcut, Conv3D, out, 1, strides, f"{name}_shortcut", f"{name}_shortcut_bn"
+        )
+    x = kl.Add(name=f"{name}_add")([x, shortcut])
+    return kl.ReLU(name=f"{name}_relu3")(x)
+
+
+def squeeze_and_excite(x, squeezed, name):
+    """Channels times a weight in 0..1 that their means over the clip give, by `squeezed` units.
+
+    Reference: Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018.
+    """
+    gate = kl.GlobalAveragePooling3D(keepdims=True, name=f"{name}_mean")(x)
+    gate = kl.Dense(squeezed, activation="relu", name=f"{name}1")(gate)
+    gate = kl.Dense(x.shape[-1], activation="sigmoid", name=f"{name}2")(gate)
+    return kl.Multiply(name=name)([x, gate])
+
+
+def average_pool(x, window, name):
+    """Means of windows one step apart, `(frames, rows, columns)`, cut to what there is."""
+    window = tuple(map(min, window, x.shape[1:-1]))
+    if window == tuple(x.shape[1:-1]):
+        return kl.GlobalAveragePooling3D(keepdims=True, name=name)(x)
+    return kl.AveragePooling3D(window, 1, name=name)(x)

@@ -1,6 +1,6 @@
-"""Grouped 3D convolution, three ways, because no single one is fast everywhere.
+"""Grouped 3D convolution, several ways, because no single one is fast everywhere.
 
-All three compute the same thing: clips `(batch, frames, height, width, groups * in)`, kernel
+All compute the same thing: clips `(batch, frames, height, width, groups * in)`, kernel
 `(kd, kh, kw, in, groups * out)`, symmetric zero padding of `k // 2` (the published networks'),
 result `(batch, frames', height', width', groups * out)`.
 
@@ -12,6 +12,7 @@ result `(batch, frames', height', width', groups * out)`.
   channels; the kernel's time axis becomes a block-Toeplitz matrix. Wastes arithmetic by about
   frames / kd, so it is for short clips and needs the number of frames to be known. Without
   oneDNN, or in a precision that the CPU lacks, TensorFlow has no gradient of it.
+- `depthwise`: where every channel is a group, 2D depthwise convolutions (`depthwise_conv3d.py`).
 """
 
 import functools
@@ -22,10 +23,11 @@ import numpy as np
 from keras import ops
 
 from harlib import machine
+from harlib.models import depthwise_conv3d
 from harlib.models.conv3d_ops import Tensor, pad, padded_size
 from harlib.models.conv3d_ops import convolve as convolve_dense
 
-METHODS = ("auto", "time", "packs", "native")
+METHODS = ("auto", "time", "packs", "depthwise", "native")
 # More channels than this in a group's folded frames waste more arithmetic than packs do; twice as
 # many do not where the frames are so few that most of the Toeplitz matrix is kernel.
 MAX_TIME_CHANNELS = 64
@@ -46,6 +48,7 @@ def choose(
     *,
     pixels: int | None = None,
     dtype: str = "float32",
+    depthwise: bool = False,
 ) -> str:
     """The fastest method for `frames` frames of `pixels` (None if unknown), `channels` per group.
 
@@ -57,6 +60,8 @@ def choose(
     """
     if keras.backend.backend() != "tensorflow":
         return "native"
+    if depthwise:
+        return "depthwise"
     if _tensorflow_on_gpu():
         return "packs"
     most = MAX_TIME_CHANNELS * (2 if frames is not None and frames <= FEW_FRAMES else 1)
@@ -86,7 +91,7 @@ def has_gradient(dtype: str) -> bool:
 def convolve(
     inputs: Tensor, kernel: Tensor, strides: Sequence[int], groups: int, method: str
 ) -> Tensor:
-    """Grouped convolution of `inputs` by `method` ("time", "packs" or "native")."""
+    """Grouped convolution of `inputs` by `method` (one of `METHODS` but "auto")."""
     laid = lay(kernel, inputs.shape[1], strides, groups, method)
     return convolve_laid(inputs, laid, tuple(kernel.shape), strides, groups, method)
 
@@ -114,7 +119,7 @@ def convolve_laid(
     method: str,
 ) -> Tensor:
     """Grouped convolution with a kernel from `lay` whose plain shape is `shape`."""
-    ways = {"time": by_time, "packs": by_packs, "native": natively}
+    ways = {"time": by_time, "packs": by_packs, "native": natively, "depthwise": by_channel}
     return ways[method](inputs, laid, shape, strides, groups)
 
 
@@ -123,6 +128,13 @@ def natively(
 ) -> Tensor:
     """The backend's own grouped convolution (it reads `groups` off the kernel's shape)."""
     return ops.conv(pad(inputs, shape[:3]), laid, strides=strides, padding="valid")
+
+
+def by_channel(
+    inputs: Tensor, laid: Tensor, shape: Sequence[int], strides: Sequence[int], groups: int
+) -> Tensor:
+    """One 2D depthwise convolution per column or frame of the kernel (TensorFlow only)."""
+    return depthwise_conv3d.convolve(inputs, laid, strides)
 
 
 def by_packs(

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from harlib.models import conv3d_ops, grouped_conv3d
+from harlib.models import conv3d_ops, depthwise_conv3d, grouped_conv3d
 from harlib.models.conv3d_ops import Tensor
 
 _register = keras.saving.register_keras_serializable(package="harlib")
@@ -87,6 +87,8 @@ PREPROCESSING: dict[str, Callable[..., keras.layers.Layer]] = {
     "scaled": partial(Preprocess, HARA_MEAN, 64.0),  # about unit variance, without batch norm
     # torchvision's video networks: pixels over 255, less Kinetics' means, over its deviations
     "torchvision": partial(Preprocess, (110.2008, 100.6398, 95.9948), (58.1477, 56.4698, 55.3322)),
+    # PyTorchVideo's: pixels over 255, less 0.45, over 0.225
+    "pytorchvideo": partial(Preprocess, 0.45 * 255, 0.225 * 255),
     # The PyTorch ports of C3D read frames as BGR and subtract (90, 98, 102).
     "c3d_port": partial(Preprocess, (90.0, 98.0, 102.0), reverse=True),
     "residual": ResidualFrames,
@@ -173,7 +175,8 @@ class GroupedConv3D(Conv3D):
     """Grouped 3D convolution that is fast on a CPU too; padding and shapes as `Conv3D`.
 
     The kernel is stored plainly, `(kd, kh, kw, in / groups, filters)`, whatever `method`
-    computes with it: "auto" (by shape, backend and device), "time", "packs" or "native".
+    computes with it: "auto" (by shape, backend and device), "time", "packs", "depthwise" or
+    "native".
 
     Reference: Xie et al., "Aggregated Residual Transformations for Deep Neural Networks",
     CVPR 2017, section 3.3.
@@ -206,6 +209,7 @@ class GroupedConv3D(Conv3D):
                 self.kernel_size,
                 pixels=pixels,
                 dtype=self.compute_dtype,
+                depthwise=self._depthwise(inputs.shape),
             )
         if not self.constant:
             return grouped_conv3d.convolve(inputs, kernel, self.strides, self.groups, method)
@@ -216,6 +220,11 @@ class GroupedConv3D(Conv3D):
             )
         )
         return grouped_conv3d.convolve_laid(inputs, laid, shape, self.strides, self.groups, method)
+
+    def _depthwise(self, shape: Sequence[int | None]) -> bool:
+        """Whether every channel has a kernel of its own, of a kind that is fast so."""
+        alone = self.groups == self.filters == shape[-1]
+        return alone and depthwise_conv3d.fits(self.kernel_size, self.strides, shape[1:-1])
 
     def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"method": self.method}
@@ -286,6 +295,38 @@ class FoldFrames(keras.layers.Layer):
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (None, *input_shape[2:])
+
+
+@_register
+class SlowFrames(keras.layers.Layer):
+    """Every `step`-th frame of clips `(batch, frames, height, width, channels)`: `frames // step`.
+
+    They are spread over the whole clip, first and last frame included, as PyTorchVideo's
+    SlowFast takes them.
+    """
+
+    def __init__(self, step, **kwargs):
+        super().__init__(**kwargs)
+        self.step = step
+
+    def indices(self, frames):
+        """Of the frames taken: float32, counted from the nearer end and cut off, as there."""
+        taken = frames // self.step
+        if taken == 1:
+            return np.zeros(1, "int32")
+        last, i = np.float32(frames - 1), np.arange(taken, dtype="float32")
+        apart = last / np.float32(taken - 1)
+        places = np.where(i < taken // 2, apart * i, last - apart * (taken - 1 - i))
+        return places.astype("float32").astype("int32")
+
+    def call(self, clips):
+        return ops.take(clips, self.indices(clips.shape[1]), axis=1)
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[1] // self.step, *input_shape[2:])
+
+    def get_config(self):
+        return super().get_config() | {"step": self.step}
 
 
 @_register

@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from harlib.models import c3d, frame_cnn, resnet3d, resnext3d
+from harlib.models import c3d, frame_cnn, resnet3d, resnet50, resnext3d, slowfast, x3d
 from harlib.models.layers import FoldFrames, MeanOverFrames, classifier
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {
@@ -18,6 +18,13 @@ _BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "resnext3d_26": partial(resnext3d.resnext3d, 26),
     "resnext3d_50": partial(resnext3d.resnext3d, 50),
     "resnext3d_101": partial(resnext3d.resnext3d, 101),
+    "x3d_xs": partial(x3d.x3d, window=(4, 5, 5), name="x3d_xs"),
+    "x3d_s": partial(x3d.x3d, window=(13, 5, 5), name="x3d_s"),
+    "x3d_m": partial(x3d.x3d, window=(16, 7, 7), name="x3d_m"),
+    "slow_r50": partial(resnet50.resnet50, "slow_r50"),
+    "c2d_r50": partial(resnet50.resnet50, "c2d_r50"),
+    "i3d_r50": partial(resnet50.resnet50, "i3d_r50"),
+    "slowfast_r50": slowfast.slowfast_r50,
 }
 
 
@@ -41,7 +48,8 @@ def build(
         size: pixels, or `(height, width)`.
         classifier_activation: "softmax", or None for logits; float32 scores `(batch, classes)`.
         options: of the network's builder: `c3d.c3d`, `resnet3d.r3d_18`, `resnet3d.r2plus1d_18`,
-            `resnext3d.resnext3d`, `frame_cnn.frame_cnn`.
+            `resnext3d.resnext3d`, `x3d.x3d`, `resnet50.resnet50`, `slowfast.slowfast_r50`,
+            `frame_cnn.frame_cnn`.
 
     Raises:
         ValueError: for an unknown name, fewer than 2 classes or an unknown option.

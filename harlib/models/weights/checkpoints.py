@@ -6,11 +6,11 @@ import re
 
 import numpy as np
 
-from harlib.models.weights import parameter
+from harlib.models.weights import parameter, pytorchvideo
 
 # Modules of the families of files, each with `networks`, the names of the builders whose weights
 # it knows, and `parameters(model)`. The file's names decide where several know a network.
-FAMILIES = ()
+FAMILIES = (pytorchvideo,)
 # Where training programs keep a state dict in their files.
 _KEYS = ("state_dict", "model_state", "model", "module")
 

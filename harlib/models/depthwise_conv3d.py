@@ -1,0 +1,84 @@
+"""Depthwise 3D convolution on TensorFlow, which has a fast one of 2D alone.
+
+A kernel `(kd, kh, kw, 1, channels)` is several 2D depthwise kernels whose results are summed. Where
+the stride is 1, frames and rows are the image and a row's columns stand beside each other in the
+channels: that needs no zeros between clips, and a column's neighbours are slices. With a stride in
+space, frames are the images, and the slices are of frames. Zeros are `k // 2` on both sides.
+"""
+
+from harlib.models.conv3d_ops import padded_size
+
+
+def fits(kernel_size, strides, size):
+    """Whether `convolve` computes it: odd sizes, no stride in time, one in space, a known clip."""
+    return (
+        all(k % 2 for k in kernel_size)
+        and strides[0] == 1
+        and strides[1] == strides[2]
+        and None not in size
+    )
+
+
+def convolve(inputs, kernel, strides):
+    """`(batch, frames, height, width, channels)` to `(batch, *padded_size, channels)`."""
+    kd, kh, kw, _, _ = kernel.shape
+    if (kh, kw) == (1, 1) and max(strides) == 1:
+        return _over_time(inputs, kernel)
+    return _strided(inputs, kernel, strides) if max(strides) > 1 else _by_columns(inputs, kernel)
+
+
+def _depthwise(x, kernel, stride, padding):
+    """A kernel `(k1, k2, 1, channels)` over images `(batch, rows, columns, channels)`."""
+    import tensorflow as tf
+
+    return tf.nn.depthwise_conv2d(
+        x, tf.transpose(kernel, (0, 1, 3, 2)), (1, stride, stride, 1), padding
+    )
+
+
+def _over_time(inputs, kernel):
+    import tensorflow as tf
+
+    _, frames, height, width, channels = inputs.shape
+    x = tf.reshape(inputs, (-1, frames, height * width, channels))
+    return tf.reshape(_depthwise(x, kernel[:, 0], 1, "SAME"), tf.shape(inputs))
+
+
+def _by_columns(inputs, kernel):
+    import tensorflow as tf
+
+    _, frames, height, width, channels = inputs.shape
+    x = tf.reshape(inputs, (-1, frames, height, width * channels))
+    total = None
+    for column in range(kernel.shape[2]):
+        shift = (column - kernel.shape[2] // 2) * channels
+        if abs(shift) >= width * channels:
+            continue  # beside the frame
+        part = _depthwise(x, tf.tile(kernel[:, :, column], (1, 1, 1, width)), 1, "SAME")
+        if shift:
+            part = part[..., max(shift, 0) : width * channels + min(shift, 0)]
+            part = tf.pad(part, ((0, 0), (0, 0), (0, 0), (max(-shift, 0), max(shift, 0))))
+        total = part if total is None else total + part
+    return tf.reshape(total, tf.shape(inputs))
+
+
+def _strided(inputs, kernel, strides):
+    import tensorflow as tf
+
+    _, frames, height, width, channels = inputs.shape
+    kd, kh, kw, _, _ = kernel.shape
+    _, rows, columns = padded_size((frames, height, width), (kd, kh, kw), strides)
+    x = tf.reshape(inputs, (-1, height, width, channels))
+    x = tf.pad(x, ((0, 0), (kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)))
+    total = None
+    for frame in range(kd):
+        shift = frame - kd // 2
+        if abs(shift) >= frames:
+            continue  # beside the clip
+        part = _depthwise(x, kernel[frame], strides[1], "VALID")
+        part = tf.reshape(part, (-1, frames, rows, columns, channels))
+        if shift:
+            part = part[:, max(shift, 0) : frames + min(shift, 0)]
+            part = tf.pad(part, ((0, 0), (max(-shift, 0), max(shift, 0)), (0, 0), (0, 0), (0, 0)))
+        total = part if total is None else total + part
+    return total
