@@ -1,5 +1,6 @@
 """What several networks are built of."""
 
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -21,14 +22,16 @@ def conv_norm(
     strides: int | tuple[int, int, int],
     name: str,
     bn_name: str,
+    *,
+    norm: Callable[..., keras.layers.Layer] = BatchNorm,
     **options: Any,
 ) -> keras.KerasTensor:
-    """A convolution `layer` without bias, started as the originals are, and its batch norm."""
+    """A convolution `layer` without bias, started as the originals are, and its batch `norm`."""
     initializer = keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal")
     x = layer(filters, kernel_size, strides, kernel_initializer=initializer, name=name, **options)(
         x
     )
-    return BatchNorm(name=bn_name)(x)
+    return norm(name=bn_name)(x)
 
 
 def bottleneck(x, middle, time, stride, name):

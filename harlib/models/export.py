@@ -220,10 +220,22 @@ def onnx_model(network: keras.Model, batch: int | None = None) -> Any:
             )
     serve, signature = _serving(network, batch)
     content, _ = tf2onnx.convert.from_function(
-        tf.function(serve, input_signature=signature, autograph=False), signature, opset=_OPSET
+        tf.function(serve, input_signature=signature, autograph=False),
+        signature,
+        opset=_OPSET,
+        custom_op_handlers={"Erfc": (_erfc, [])},
     )
     _set_groups(content)
     return content
+
+
+def _erfc(graph: Any, node: Any, name: str, args: Any) -> None:
+    """1 less the error function: part of TensorFlow's GELU, and unknown to tf2onnx."""
+    one = graph.make_const(f"{name}_one", np.ones(1, np.float32)).output[0]
+    shapes, dtypes = [graph.get_shape(node.output[0])], [graph.get_dtype(node.output[0])]
+    erf = graph.make_node("Erf", node.input, shapes=shapes, dtypes=dtypes).output[0]
+    graph.remove_node(name)
+    graph.make_node("Sub", [one, erf], name=name, outputs=node.output, shapes=shapes, dtypes=dtypes)
 
 
 def _set_groups(content: Any) -> None:

@@ -85,10 +85,13 @@ class ResidualFrames(keras.layers.Layer):
 PREPROCESSING: dict[str, Callable[..., keras.layers.Layer]] = {
     "hara": partial(Preprocess, HARA_MEAN),
     "scaled": partial(Preprocess, HARA_MEAN, 64.0),  # about unit variance, without batch norm
+    # the same authors' weights of 2020, on Kinetics-700 and Moments in Time
+    "hara_2020": partial(Preprocess, (110.7975, 103.3005, 96.2625), (70.5840, 69.1815, 69.7935)),
     # torchvision's video networks: pixels over 255, less Kinetics' means, over its deviations
     "torchvision": partial(Preprocess, (110.2008, 100.6398, 95.9948), (58.1477, 56.4698, 55.3322)),
-    # PyTorchVideo's: pixels over 255, less 0.45, over 0.225
+    # PyTorchVideo's networks, and the transformers that torchvision has of them
     "pytorchvideo": partial(Preprocess, 0.45 * 255, 0.225 * 255),
+    "imagenet": partial(Preprocess, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
     # The PyTorch ports of C3D read frames as BGR and subtract (90, 98, 102).
     "c3d_port": partial(Preprocess, (90.0, 98.0, 102.0), reverse=True),
     "residual": ResidualFrames,
@@ -284,6 +287,24 @@ class BatchNorm(keras.layers.BatchNormalization):
                 self.momentum * self.moving_variance + (1 - self.momentum) * variance
             )
         return tf.reshape(y, tf.shape(inputs)) if len(inputs.shape) == 5 else y
+
+
+@_register
+class ZeroChannels(keras.layers.Layer):
+    """`(..., channels)` to `(..., filters)`, the new ones behind and all zero."""
+
+    def __init__(self, filters, **kwargs):
+        super().__init__(**kwargs)
+        self.filters = filters
+
+    def call(self, x):
+        return ops.pad(x, [(0, 0)] * (len(x.shape) - 1) + [(0, self.filters - x.shape[-1])])
+
+    def compute_output_shape(self, input_shape):
+        return (*input_shape[:-1], self.filters)
+
+    def get_config(self):
+        return super().get_config() | {"filters": self.filters}
 
 
 @_register

@@ -6,15 +6,33 @@ from typing import Any
 
 import keras
 
-from harlib.models import c3d, frame_cnn, resnet3d, resnet50, resnext3d, slowfast, x3d
+from harlib.models import (
+    c3d,
+    frame_cnn,
+    mvit,
+    resnet3d,
+    resnet50,
+    resnext3d,
+    s3d,
+    slowfast,
+    videomae,
+    x3d,
+)
 from harlib.models.layers import FoldFrames, MeanOverFrames, classifier
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "frame_cnn": frame_cnn.frame_cnn,
     "c3d": c3d.c3d,
     "c3d_bn": partial(c3d.c3d, batch_norm=True, name="c3d_bn"),
-    "r3d_18": resnet3d.r3d_18,
+    "r3d_18": partial(resnet3d.r3d, 18),
+    "r3d_34": partial(resnet3d.r3d, 34),
+    "r3d_50": partial(resnet3d.r3d, 50),
+    "mc3_18": resnet3d.mc3_18,
     "r2plus1d_18": resnet3d.r2plus1d_18,
+    "s3d": s3d.s3d,
+    "mvit_v2_s": mvit.mvit_v2_s,
+    "videomae_s": partial(videomae.videomae, "s"),
+    "videomae_b": partial(videomae.videomae, "b"),
     "resnext3d_26": partial(resnext3d.resnext3d, 26),
     "resnext3d_50": partial(resnext3d.resnext3d, 50),
     "resnext3d_101": partial(resnext3d.resnext3d, 101),
@@ -47,8 +65,9 @@ def build(
     Args:
         size: pixels, or `(height, width)`.
         classifier_activation: "softmax", or None for logits; float32 scores `(batch, classes)`.
-        options: of the network's builder: `c3d.c3d`, `resnet3d.r3d_18`, `resnet3d.r2plus1d_18`,
-            `resnext3d.resnext3d`, `x3d.x3d`, `resnet50.resnet50`, `slowfast.slowfast_r50`,
+        options: of the network's builder: `c3d.c3d`, `resnet3d.r3d`, `resnet3d.mc3_18`,
+            `resnet3d.r2plus1d_18`, `resnext3d.resnext3d`, `x3d.x3d`, `resnet50.resnet50`,
+            `slowfast.slowfast_r50`, `s3d.s3d`, `mvit.mvit_v2_s`, `videomae.videomae`,
             `frame_cnn.frame_cnn`.
 
     Raises:

@@ -28,7 +28,7 @@ def trainable(model: keras.Model) -> int:
 
 
 def gmacs(model: keras.Model) -> float:
-    """Billions of multiply-adds of one clip's forward pass, of convolutions and dense layers."""
+    """Billions of multiply-adds of one clip's forward pass: convolutions, dense layers, attention."""
     return sum(_macs(layer) * times for layer, times in _walk(model)) / 1e9
 
 
@@ -76,6 +76,8 @@ def _walk(model: keras.Model, times: int = 1) -> Iterator[tuple[keras.layers.Lay
 
 
 def _macs(layer: keras.layers.Layer) -> int:
+    if hasattr(layer, "macs"):
+        return layer.macs()
     kernels = [w for w in layer.weights if "kernel" in w.name and len(w.shape) > 1]
     # A convolution's kernel is applied at every output position, a dense one's once.
     positions = math.prod(layer.output.shape[1:-1]) if kernels else 1
