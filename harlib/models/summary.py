@@ -28,7 +28,7 @@ def trainable(model: keras.Model) -> int:
 
 
 def gmacs(model: keras.Model) -> float:
-    """Billions of multiply-adds of one clip's forward pass: convolutions, dense layers, attention."""
+    """Billions of multiply-adds of one clip's forward pass, attention included."""
     return sum(_macs(layer) * times for layer, times in _walk(model)) / 1e9
 
 

@@ -2,15 +2,15 @@
 
 import os
 import pickle
-import re
 
 import numpy as np
 
-from harlib.models.weights import parameter, pytorchvideo
+from harlib.models.weights import c3d, hara, pytorchvideo, torchvision, videomae, videomae_authors
 
 # Modules of the families of files, each with `networks`, the names of the builders whose weights
-# it knows, and `parameters(model)`. The file's names decide where several know a network.
-FAMILIES = (pytorchvideo,)
+# it knows, and `parameters(model)`, nothing for one that is built otherwise. The file's names
+# decide where several know a network.
+FAMILIES = (hara, torchvision, c3d, pytorchvideo, videomae, videomae_authors)
 # Where training programs keep a state dict in their files.
 _KEYS = ("state_dict", "model_state", "model", "module")
 
@@ -99,11 +99,11 @@ def load_arrays(model, arrays, *, rows=None):
     """
     arrays = {name.removeprefix("module."): array for name, array in arrays.items()}
     arrays = {k: a for k, a in arrays.items() if not k.endswith("num_batches_tracked")}
-    wanted = {one.name: one for one in parameters(model, arrays)}
+    every = parameters(model, arrays)
+    wanted = {one.name: one for one in every}  # an array may be several variables' in part
     if rows is not None:
-        for name in [one.name for one in wanted.values() if one.layer == "classifier"]:
-            if name in arrays:
-                arrays[name] = arrays[name][rows]
+        for name in {one.name for one in every if one.layer == "classifier"} & arrays.keys():
+            arrays[name] = arrays[name][rows]
     kept = []
     if _classes_differ(wanted, arrays):
         for name in [name for name, one in wanted.items() if one.layer == "classifier"]:
@@ -118,8 +118,9 @@ def load_arrays(model, arrays, *, rows=None):
     if wrong:
         listed = "; ".join(wrong[:8]) + (f"; and {len(wrong) - 8} more" if wrong[8:] else "")
         raise ValueError(f"these weights do not fit {model.name}: {listed}.")
-    for name, one in wanted.items():
-        one.variable.assign(one.convert(arrays[name]))
+    for one in every:
+        if one.name in wanted:
+            one.variable.assign(one.convert(arrays[one.name]))
     return kept
 
 
@@ -133,69 +134,13 @@ def parameters(model, names=()):
         ValueError: for a network of which no weights are published.
     """
     found = [list(f.parameters(model)) for f in FAMILIES if model.name in f.networks]
-    if not found:
-        return list(_parameters(model))
-    return max(found, key=lambda family: sum(one.name in names for one in family))
-
-
-def _parameters(model):
-    flattened = None
-    for layer in model.layers:
-        if layer.name == "head_flatten":
-            flattened = tuple(layer.input.shape[1:])
-        if not layer.weights:
-            continue
-        prefix = _prefix(layer.name, model)
-        if layer.name == "head_fc6":
-            yield from parameter.flattened(layer, prefix, flattened)
-        else:
-            yield from parameter.of_layer(layer, prefix)
-
-
-def _prefix(layer, model):
-    """The published name of a layer."""
-    names = {one.name for one in model.layers}
-    # Hara's 18-layer network pools in its stem, torchvision's two do not.
-    torchvision = names & {"stem_conv", "stem_space"} and "stem_pool" not in names
-    if torchvision and (prefix := _torchvision(layer)):
-        return prefix
-    if found := re.fullmatch(r"stage(\d)_block(\d+)_(conv|bn)(\d)", layer):
-        stage, block, kind, number = found.groups()
-        return f"layer{stage}.{int(block) - 1}.{kind}{number}"
-    if found := re.fullmatch(r"stage(\d)_block(\d+)_shortcut(_bn)?", layer):
-        stage, block, norm = found.groups()
-        return f"layer{stage}.{int(block) - 1}.downsample.{1 if norm else 0}"
-    if found := re.fullmatch(r"stage(\d)_conv(\d)", layer):
-        stage, number = found.groups()
-        return f"conv{stage}" + ("ab"[int(number) - 1] if int(stage) > 2 else "")
-    known = {
-        "stem_conv": "conv1",
-        "stem_bn": "bn1",
-        "head_fc6": "fc6",
-        "head_fc7": "fc7",
-        "classifier": "fc8" if "head_fc6" in names else "fc",
-    }
-    if layer not in known:
+    if not any(found):
+        known = sorted({name for family in FAMILIES for name in family.networks})
         raise ValueError(
-            f"{model.name} has no published PyTorch weights (its layer {layer} has none); "
-            "c3d, resnext3d_*, r3d_18 and r2plus1d_18 have."
+            f"{model.name} has no published PyTorch weights as it is built; of {', '.join(known)} "
+            "there are."
         )
-    return known[layer]
-
-
-def _torchvision(layer):
-    """torchvision's name of a layer of `r3d_18` or `r2plus1d_18`, "" where it is as Hara's."""
-    stem = {"stem_conv": 0, "stem_bn": 1, "stem_space": 0, "stem_space_bn": 1,
-            "stem_time": 3, "stem_time_bn": 4}  # fmt: skip
-    if layer in stem:
-        return f"stem.{stem[layer]}"
-    found = re.fullmatch(r"stage(\d)_block(\d+)_(conv|bn|space|time)(\d)(_bn)?", layer)
-    if not found:
-        return ""
-    stage, block, kind, number, norm = found.groups()
-    place = {"conv": "0", "bn": "1", "space": "0.0", "space_bn": "0.1",
-             "time": "0.3", "time_bn": "1"}  # fmt: skip
-    return f"layer{stage}.{int(block) - 1}.conv{number}.{place[kind + (norm or '')]}"
+    return max(filter(None, found), key=lambda every: sum(one.name in names for one in every))
 
 
 def _classes_differ(wanted, arrays):
