@@ -247,7 +247,8 @@ class BatchNorm(keras.layers.BatchNormalization):
     def call(
         self, inputs: Tensor, training: bool | None = None, mask: Tensor | None = None
     ) -> Tensor:
-        if keras.backend.backend() != "tensorflow" or len(inputs.shape) not in (4, 5):
+        fused = keras.backend.backend() == "tensorflow" and self.compute_dtype != "float64"
+        if not fused or len(inputs.shape) not in (4, 5):
             return ops.cast(super().call(inputs, training=training, mask=mask), inputs.dtype)
         import tensorflow as tf
 
