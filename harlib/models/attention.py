@@ -6,16 +6,12 @@ import keras
 import numpy as np
 from keras import ops
 
+from harlib.models.blocks import small_normal
 from harlib.models.conv3d_ops import padded_size
 from harlib.models.layers import GroupedConv3D
 
 _register = keras.saving.register_keras_serializable(package="harlib")
 _KERNEL = (3, 3, 3)
-
-
-def small_normal():
-    """How transformers' matrices start."""
-    return keras.initializers.TruncatedNormal(stddev=0.02)
 
 
 @_register

@@ -68,3 +68,22 @@ def average_pool(x, window, name):
     if window == tuple(x.shape[1:-1]):
         return kl.GlobalAveragePooling3D(keepdims=True, name=name)(x)
     return kl.AveragePooling3D(window, 1, name=name)(x)
+
+
+def small_normal():
+    """How transformers' matrices start."""
+    return keras.initializers.TruncatedNormal(stddev=0.02)
+
+
+def dense(x, units, name, **options):
+    """A dense layer, started as transformers' are."""
+    return kl.Dense(units, kernel_initializer=small_normal(), name=name, **options)(x)
+
+
+def sometimes(x, rate, name):
+    """`x`, in training left out for a whole clip at this `rate`.
+
+    Reference: Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016.
+    """
+    shape = (None, *(1,) * (len(x.shape) - 1))
+    return kl.Dropout(rate, noise_shape=shape, name=name)(x) if rate else x

@@ -3,8 +3,8 @@
 import keras
 from keras import layers as kl
 
-from harlib.models.attention import ClassToken, MaxPoolTokens, PooledAttention, small_normal
-from harlib.models.blocks import scaled
+from harlib.models.attention import ClassToken, MaxPoolTokens, PooledAttention
+from harlib.models.blocks import dense, scaled, small_normal, sometimes
 from harlib.models.layers import Conv3D, classifier, preprocess
 
 # Blocks of the four stages. Reference: Li et al., table 1, MViTv2-S.
@@ -77,22 +77,12 @@ def _block(x, attention, rate, name):
     kept, channels = x, attention.channels
     x = kl.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm1")(x)
     if kept.shape[-1] != channels:
-        kept = _dense(x, channels, f"{name}_shortcut")
+        kept = dense(x, channels, f"{name}_shortcut")
     if max(attention.stride_q) > 1:
         kept = MaxPoolTokens(attention.grid, attention.stride_q, name=f"{name}_pool")(kept)
-    x = _sometimes(attention(x), rate, f"{name}_depth1")
+    x = sometimes(attention(x), rate, f"{name}_depth1")
     x = kept = kl.Add(name=f"{name}_add1")([kept, x])
     x = kl.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm2")(x)
-    x = _dense(x, 4 * channels, f"{name}_mlp1", "gelu")
-    x = _sometimes(_dense(x, channels, f"{name}_mlp2"), rate, f"{name}_depth2")
+    x = dense(x, 4 * channels, f"{name}_mlp1", activation="gelu")
+    x = sometimes(dense(x, channels, f"{name}_mlp2"), rate, f"{name}_depth2")
     return kl.Add(name=f"{name}_add2")([kept, x])
-
-
-def _dense(x, units, name, activation=None):
-    start = small_normal()
-    return kl.Dense(units, activation=activation, kernel_initializer=start, name=name)(x)
-
-
-def _sometimes(x, rate, name):
-    """Left out for a whole clip at this rate while training."""
-    return kl.Dropout(rate, noise_shape=(None, 1, 1), name=name)(x) if rate else x

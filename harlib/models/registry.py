@@ -15,6 +15,7 @@ from harlib.models import (
     resnext3d,
     s3d,
     slowfast,
+    swin3d,
     videomae,
     x3d,
 )
@@ -31,6 +32,7 @@ _BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "r2plus1d_18": resnet3d.r2plus1d_18,
     "s3d": s3d.s3d,
     "mvit_v2_s": mvit.mvit_v2_s,
+    "swin3d_t": swin3d.swin3d_t,
     "videomae_s": partial(videomae.videomae, "s"),
     "videomae_b": partial(videomae.videomae, "b"),
     "resnext3d_26": partial(resnext3d.resnext3d, 26),
@@ -67,8 +69,8 @@ def build(
         classifier_activation: "softmax", or None for logits; float32 scores `(batch, classes)`.
         options: of the network's builder: `c3d.c3d`, `resnet3d.r3d`, `resnet3d.mc3_18`,
             `resnet3d.r2plus1d_18`, `resnext3d.resnext3d`, `x3d.x3d`, `resnet50.resnet50`,
-            `slowfast.slowfast_r50`, `s3d.s3d`, `mvit.mvit_v2_s`, `videomae.videomae`,
-            `frame_cnn.frame_cnn`.
+            `slowfast.slowfast_r50`, `s3d.s3d`, `mvit.mvit_v2_s`, `swin3d.swin3d_t`,
+            `videomae.videomae`, `frame_cnn.frame_cnn`.
 
     Raises:
         ValueError: for an unknown name, fewer than 2 classes or an unknown option.

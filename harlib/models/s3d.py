@@ -5,7 +5,7 @@ from functools import partial
 import keras
 from keras import layers as kl
 
-from harlib.models.blocks import conv_norm, scaled
+from harlib.models.blocks import average_pool, conv_norm, scaled
 from harlib.models.layers import BatchNorm, Conv3D, classifier, preprocess
 
 # A block's filters: of the 1x1x1 branch, of the middle and the end of the two branches of 3x3x3
@@ -65,8 +65,7 @@ def s3d(
             # a clip of one frame stays one
             kernel = tuple(min(2, n) for n in x.shape[1:4])
             x = kl.MaxPooling3D(kernel, kernel, name="stage3_pool")(x)
-    kernel = tuple(min(k, n) for k, n in zip(HEAD_POOL, x.shape[1:4], strict=True))
-    x = kl.AveragePooling3D(kernel, 1, name="head_window")(x)
+    x = average_pool(x, HEAD_POOL, "head_window")
     x = kl.GlobalAveragePooling3D(name="head_pool")(x)
     if dropout:
         x = kl.Dropout(dropout, name="head_dropout")(x)

@@ -3,8 +3,8 @@
 import keras
 from keras import layers as kl
 
-from harlib.models.attention import Attention, SinePositions, small_normal
-from harlib.models.blocks import scaled
+from harlib.models.attention import Attention, SinePositions
+from harlib.models.blocks import dense, scaled, small_normal
 from harlib.models.layers import classifier, preprocess
 
 # Channels, blocks and heads by size. Reference: Tong et al., `modeling_finetune.py`.
@@ -78,15 +78,11 @@ def _block(x, heads, name):
     x = kl.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm1")(x)
     # A bias of the keys would add the same to all products of a query, which softmax takes away.
     q, k, v = (
-        _dense(x, channels, f"{name}_{part}", use_bias=part != "key")
+        dense(x, channels, f"{name}_{part}", use_bias=part != "key")
         for part in ("query", "key", "value")
     )
     x = Attention(heads, name=f"{name}_attention")(q, k, v)
-    x = kept = kl.Add(name=f"{name}_add1")([kept, _dense(x, channels, f"{name}_project")])
+    x = kept = kl.Add(name=f"{name}_add1")([kept, dense(x, channels, f"{name}_project")])
     x = kl.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm2")(x)
-    x = _dense(x, 4 * channels, f"{name}_mlp1", activation="gelu")
-    return kl.Add(name=f"{name}_add2")([kept, _dense(x, channels, f"{name}_mlp2")])
-
-
-def _dense(x, units, name, **options):
-    return kl.Dense(units, kernel_initializer=small_normal(), name=name, **options)(x)
+    x = dense(x, 4 * channels, f"{name}_mlp1", activation="gelu")
+    return kl.Add(name=f"{name}_add2")([kept, dense(x, channels, f"{name}_mlp2")])

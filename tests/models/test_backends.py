@@ -12,12 +12,20 @@ import pytest
 SCRIPT = """
 import sys, numpy as np, keras
 from harlib import models
-from harlib.models import c3d, frame_cnn, resnext3d
+from harlib.models import c3d, frame_cnn, mvit, resnet3d, resnext3d, s3d, swin3d, videomae
 from harlib.training import finetune, recipes
 # Every kind of layer once: op by op, another backend compiles for minutes.
 c3d.STAGES, frame_cnn.SMALL_STAGES = ((64,), (128,)), (16,)
-resnext3d.BLOCKS[26] = (1, 1, 0, 0)
+resnext3d.BLOCKS[26] = resnet3d.BLOCKS[18] = mvit.BLOCKS = (1, 1, 0, 0)
+swin3d.BLOCKS, swin3d.HEADS, swin3d.WINDOW = (2, 1), (3, 6), (1, 3, 3)
+s3d.BLOCKS, videomae.SIZES["s"] = (((8,) * 6,), (), ()), (16, 1, 2)
 out = {}
+
+def randomise(model, rng):
+    for w in model.weights:
+        scale = 0.1 if len(w.shape) == 1 else np.sqrt(2 / np.prod(w.shape[:-1]))
+        w.assign(scale * rng.standard_normal(w.shape) + ("gamma" in w.name or "var" in w.name))
+
 for name, options in {
     "c3d": {"width": 0.125, "dense": 8, "dropout": 0.0},
     "resnext3d_26": {"width": 0.125, "cardinality": 4},
@@ -25,15 +33,24 @@ for name, options in {
 }.items():
     model = models.build(name, 3, frames=4, size=16, **options)
     rng = np.random.default_rng(0)
-    for w in model.weights:
-        scale = 0.1 if len(w.shape) == 1 else np.sqrt(2 / np.prod(w.shape[:-1]))
-        w.assign(scale * rng.standard_normal(w.shape) + ("gamma" in w.name or "var" in w.name))
+    randomise(model, rng)
     clips = rng.integers(0, 256, (4, 4, 16, 16, 3), "uint8")
     out[name] = model.predict_on_batch(clips)
     rate = 5e-2 if name == "frame_cnn" else 1e-2
     model.compile(keras.optimizers.SGD(rate), "sparse_categorical_crossentropy")
     model.train_on_batch(clips, np.array([0, 1, 2, 0]))
     out[name + "_after"] = model.predict_on_batch(clips)
+for name, options in {
+    "r3d_18": {"width": 0.125, "shortcut": "A"},
+    "mc3_18": {"width": 0.125},
+    "s3d": {"width": 0.125},
+    "mvit_v2_s": {"width": 1 / 12},
+    "swin3d_t": {"width": 1 / 4},
+    "videomae_s": {},
+}.items():
+    model = models.build(name, 3, frames=4, size=(16, 32), **options)
+    randomise(model, rng)
+    out[name] = model.predict_on_batch(rng.integers(0, 256, (2, 4, 16, 32, 3), "uint8"))
 model = models.build("c3d", 3, frames=4, size=16, width=0.125, dense=8, dropout=0.0)
 for w in model.weights:
     w.assign(0.1 * rng.standard_normal(w.shape))

@@ -14,7 +14,11 @@ SLIM = {
     "c3d": {"width": 0.125, "dense": 8},
     "c3d_bn": {"width": 0.125, "dense": 8},
     "r3d_18": {"width": 0.125},
+    "r3d_50": {"width": 0.125},
+    "mc3_18": {"width": 0.125},
     "r2plus1d_18": {"width": 0.125},
+    "s3d": {"width": 0.125},
+    "mvit_v2_s": {"width": 1 / 12},
     "resnext3d_26": {"width": 0.125, "cardinality": 4},
     "frame_cnn": {"backbone": "small", "width": 0.5},
 }

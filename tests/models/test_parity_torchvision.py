@@ -4,12 +4,18 @@ import parity
 import pytest
 
 from harlib import models
-from harlib.models import mvit
+from harlib.models import mvit, resnet3d, s3d, swin3d
 
 # torchvision's transforms
 KINETICS = (0.43216, 0.394666, 0.37645), (0.22803, 0.22145, 0.216989)
 TRANSFORMERS = 0.45, 0.225
-RESNETS = {"r3d_18": {"stem": "tran"}, "mc3_18": {}, "r2plus1d_18": {}}
+IMAGENET = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+# our options; makers of the originals' convolutions by stage, and their stem
+RESNETS = {
+    "r3d_18": ({"stem": "tran"}, ["Conv3DSimple"] * 4, "BasicStem"),
+    "mc3_18": ({}, ["Conv3DSimple"] + ["Conv3DNoTemporal"] * 3, "BasicStem"),
+    "r2plus1d_18": ({}, ["Conv2Plus1D"] * 4, "R2Plus1dStem"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -21,27 +27,74 @@ def logits(name, **options):
     return models.build(name, 5, classifier_activation=None, **options)
 
 
-@pytest.mark.parametrize("clip", [(7, (32, 40))])
-@pytest.mark.parametrize("name", RESNETS)
-def test_resnets(name, clip, video, tmp_path):
-    """Full width: the originals have no other. Small clips instead."""
-    original = parity.scramble(getattr(video, name)(num_classes=5))
-    model = logits(name, frames=clip[0], size=clip[1], **RESNETS[name])
+def check_resnet(name, original, clip, tmp_path):
+    model = logits(name, frames=clip[0], size=clip[1], **RESNETS[name][0])
     found = parity.check(
-        model, original, *KINETICS, tmp_path, first="stem.0.weight", last="fc.weight"
-    )
+        model, parity.scramble(original), *KINETICS, tmp_path,
+        first="stem.0.weight", last="fc.weight",
+    )  # fmt: skip
     parity.assert_same(found, f"{name} {clip}")
 
 
-@pytest.mark.parametrize("clip", [(14, (224, 256))])
-def test_s3d(clip, video, tmp_path):
-    original = parity.scramble(video.s3d(num_classes=5, dropout=0.0))
+@pytest.mark.parametrize("clip", [(5, (24, 32))])
+@pytest.mark.parametrize("name", RESNETS)
+def test_resnets(name, clip, video, tmp_path, monkeypatch):
+    """One block a stage; the originals have one width alone."""
+    monkeypatch.setitem(resnet3d.BLOCKS, 18, (1, 1, 1, 1))
+    _, makers, stem = RESNETS[name]
+    parts = video.resnet
+    original = parts.VideoResNet(
+        parts.BasicBlock, [getattr(parts, maker) for maker in makers], [1] * 4,
+        getattr(parts, stem), num_classes=5,
+    )  # fmt: skip
+    check_resnet(name, original, clip, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("clip", [(16, 112), (9, (64, 80))])
+@pytest.mark.parametrize("name", RESNETS)
+def test_resnets_at_full_size(name, clip, video, tmp_path):
+    check_resnet(name, getattr(video, name)(num_classes=5), clip, tmp_path)
+
+
+def check_s3d(original, clip, tmp_path):
     model = logits("s3d", frames=clip[0], size=clip[1])
     found = parity.check(
-        model, original, *KINETICS, tmp_path,
+        model, parity.scramble(original), *KINETICS, tmp_path,
         first="features.0.0.0.weight", last="classifier.1.weight",
     )  # fmt: skip
     parity.assert_same(found, f"s3d {clip}")
+
+
+def test_s3d(video, tmp_path, monkeypatch):
+    """A smaller window of the head, so that a small clip has two."""
+    original = video.s3d(num_classes=5, dropout=0.0)
+    original.avgpool.kernel_size = (1, 2, 2)
+    monkeypatch.setattr(s3d, "HEAD_POOL", (1, 2, 2))
+    check_s3d(original, (8, (64, 96)), tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("clip", [(16, 224), (30, (224, 256))])
+def test_s3d_at_full_size(clip, video, tmp_path):
+    check_s3d(video.s3d(num_classes=5, dropout=0.0), clip, tmp_path)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize(
+    ("name", "frames", "first", "last", "transform", "options"),
+    [
+        ("mvit_v2_s", 16, "conv_proj.weight", "head.1.weight", TRANSFORMERS, {"dropout": 0.0}),
+        ("swin3d_t", 32, "patch_embed.proj.weight", "head.weight", IMAGENET, {}),
+    ],
+)
+def test_transformers_at_full_size(name, frames, first, last, transform, options, video, tmp_path):
+    original = getattr(video, name)(num_classes=5, stochastic_depth_prob=0.0, **options)
+    found = parity.check(
+        logits(name, frames=frames, size=224), parity.scramble(original), *transform, tmp_path,
+        first=first, last=last,
+    )  # fmt: skip
+    parity.assert_same(found, f"{name} {frames} x 224 x 224")
 
 
 @pytest.mark.parametrize("clip", [(4, (32, 48)), (8, 32)])
@@ -69,3 +122,24 @@ def test_mvit(clip, video, tmp_path, monkeypatch):
         first="conv_proj.weight", last="head.1.weight",
     )  # fmt: skip
     parity.assert_same(found, f"mvit_v2_s {clip}")
+
+
+@pytest.mark.parametrize("clip", [(6, (32, 72)), (5, 33), (16, (64, 32))])
+def test_swin(clip, video, tmp_path, monkeypatch):
+    """Two blocks in two stages, 24 channels in 3 heads; windows that shift, and ones that do not.
+
+    The windows are smaller, so that small clips have several.
+    """
+    monkeypatch.setattr(swin3d, "BLOCKS", (2, 2))
+    monkeypatch.setattr(swin3d, "HEADS", (3, 6))
+    monkeypatch.setattr(swin3d, "WINDOW", (2, 4, 4))
+    original = video.swin_transformer.SwinTransformer3d(
+        patch_size=[2, 4, 4], embed_dim=24, depths=[2, 2], num_heads=[3, 6],
+        window_size=[2, 4, 4], stochastic_depth_prob=0.0, num_classes=5,
+    )  # fmt: skip
+    model = logits("swin3d_t", frames=clip[0], size=clip[1], width=1 / 4)
+    found = parity.check(
+        model, parity.scramble(original), *IMAGENET, tmp_path,
+        first="patch_embed.proj.weight", last="head.weight",
+    )  # fmt: skip
+    parity.assert_same(found, f"swin3d_t {clip}")

@@ -11,6 +11,8 @@ from harlib.models.weights import c3d, hara, pytorchvideo, torchvision, videomae
 # it knows, and `parameters(model)`, nothing for one that is built otherwise. The file's names
 # decide where several know a network.
 FAMILIES = (hara, torchvision, c3d, pytorchvideo, videomae, videomae_authors)
+# Counters and tables that a network makes by itself.
+_NOT_LEARNED = ("num_batches_tracked", "relative_position_index")
 # Where training programs keep a state dict in their files.
 _KEYS = ("state_dict", "model_state", "model", "module")
 
@@ -98,7 +100,7 @@ def load_arrays(model, arrays, *, rows=None):
         ValueError: naming parameters that are missing, left over or mis-shaped; nothing is set.
     """
     arrays = {name.removeprefix("module."): array for name, array in arrays.items()}
-    arrays = {k: a for k, a in arrays.items() if not k.endswith("num_batches_tracked")}
+    arrays = {name: a for name, a in arrays.items() if not name.endswith(_NOT_LEARNED)}
     every = parameters(model, arrays)
     wanted = {one.name: one for one in every}  # an array may be several variables' in part
     if rows is not None:

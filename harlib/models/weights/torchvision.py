@@ -9,8 +9,9 @@ import numpy as np
 
 from harlib.models.attention import ClassToken, PooledAttention
 from harlib.models.weights.parameter import Parameter, of_layer
+from harlib.models.window_attention import WindowAttention
 
-networks = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s")
+networks = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
 
 
 def parameters(model: keras.Model) -> Iterator[Parameter]:
@@ -18,8 +19,8 @@ def parameters(model: keras.Model) -> Iterator[Parameter]:
 
     Source: pytorch/vision 0.28, `torchvision/models/video`.
     """
-    if model.name == "mvit_v2_s":
-        yield from _mvit(model)
+    if model.name in ("mvit_v2_s", "swin3d_t"):
+        yield from {"mvit_v2_s": _mvit, "swin3d_t": _swin}[model.name](model)
         return
     if model.name == "r3d_18" and any(layer.name == "stem_pool" for layer in model.layers):
         return  # of stem "hara"
@@ -92,15 +93,45 @@ def _mvit(model):
             yield from of_layer(layer, prefix)
 
 
+_SWIN = {"stem_conv": "patch_embed.proj", "stem_norm": "patch_embed.norm", "head_norm": "norm",
+         "classifier": "head"}  # fmt: skip
+_SWIN_BLOCK = {"norm1": "norm1", "norm2": "norm2", "mlp1": "mlp.0", "mlp2": "mlp.3",
+               "attention": "attn"}  # fmt: skip
+
+
+def _swin(model):
+    for layer in model.layers:
+        if not layer.weights:
+            continue
+        prefix = _SWIN.get(layer.name)
+        # stages and the joining of tokens before them take turns there
+        if found := re.fullmatch(r"stage(\d)_join_(norm|project)", layer.name):
+            stage, part = found.groups()
+            part = "norm" if part == "norm" else "reduction"
+            prefix = f"features.{2 * int(stage) - 3}.{part}"
+        elif not prefix:
+            stage, block, part = re.fullmatch(r"stage(\d)_block(\d+)_(\w+)", layer.name).groups()
+            prefix = f"features.{2 * int(stage) - 2}.{int(block) - 1}.{_SWIN_BLOCK[part]}"
+        if isinstance(layer, WindowAttention):
+            yield from _parts(layer, prefix, {"qkv": layer.qkv, "proj": layer.project})
+            yield _as_it_is(layer, layer.distances, f"{prefix}.relative_position_bias_table")
+        else:
+            yield from of_layer(layer, prefix)
+
+
 def _attention(layer, prefix):
     parts = {"qkv": layer.qkv, "project.0": layer.project}
     for name, pool, norm in zip("qkv", layer.pools, layer.norms, strict=True):
         parts |= {f"pool_{name}.pool": pool, f"pool_{name}.norm_act.0": norm}
+    yield from _parts(layer, prefix, parts)
+    for axis, table in zip("thw", layer.distances, strict=True):
+        yield _as_it_is(layer, table, f"{prefix}.rel_pos_{axis}")
+
+
+def _parts(layer, prefix, parts):
     for name, part in parts.items():
         for one in of_layer(part, f"{prefix}.{name}"):
             yield dataclasses.replace(one, layer=layer.name)
-    for axis, table in zip("thw", layer.distances, strict=True):
-        yield _as_it_is(layer, table, f"{prefix}.rel_pos_{axis}")
 
 
 def _as_it_is(layer, variable, name):
