@@ -13,6 +13,7 @@ help:
 	@echo "make lab        JupyterLab on the notebooks        make sample-report   the study's pages into reports/sample/"
 	@echo "make docs       the documentation, without a network, into site/"
 	@echo "make test       every test             make quick   those under a minute     make soak   the long ones"
+	@echo "make lint       style, docstrings and types; CI asks for them first"
 	@echo "make test-cpus  those of networks and training as on smaller CPUs; CI runs them too"
 	@echo "make setup      .venv for study and lab            make setup-dev   .venv for the tests too"
 	@echo "make clean      removes .venv and caches, no data and no run"
@@ -64,8 +65,11 @@ quick: $(DEV)
 soak: $(DEV)
 	$(BIN)/pytest -m soak --timeout 7200
 
+# What CI asks first: style and docstrings, layout, types.
 lint: $(DEV)
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 # Local version labels (+cpu) and the tools of the environment itself are no pins of ours.
 constraints: $(DEV)
@@ -76,7 +80,7 @@ constraints: $(DEV)
 RESULTS := $(wildcard data runs reports)
 
 clean:
-	rm -rf .venv build site harlib.egg-info .pytest_cache .ruff_cache
+	rm -rf .venv build site harlib.egg-info .pytest_cache .ruff_cache .mypy_cache
 	find harlib tests benchmarks docs notebooks -name __pycache__ -prune -exec rm -rf {} +
 	@echo "left as they are: data/, runs/ and reports/ (make clean-results)"
 
