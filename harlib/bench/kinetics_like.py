@@ -24,8 +24,11 @@ def chosen(folder: Path) -> list[Path]:
 
 
 def as_kinetics(paths: list[Path], folder: Path) -> list[Path]:
-    """The same videos as Kinetics' files are: 10 s of 340 x 256 at 30 frames a second, H.264 by
-    x264's own defaults, whose keyframes lie 250 frames apart. Short ones run there and back."""
+    """The same videos as Kinetics' files are: 10 s of 340 x 256 at 30 frames a second.
+
+    H.264 by x264's own defaults, whose keyframes lie 250 frames apart. Short ones run there and
+    back.
+    """
     folder.mkdir()
     jobs = (joblib.delayed(_written)(path, folder / f"{path.stem}.mp4") for path in paths)
     with processes.parallel(-1) as parallel:

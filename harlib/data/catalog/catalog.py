@@ -96,8 +96,11 @@ class Catalog:
 
     @property
     def notes(self) -> list[str]:
-        """Sentences that a user of the catalog should know: what was left out or not found,
-        which categories look alike, and whether the groups are known."""
+        """Sentences that a user of the catalog should know.
+
+        They say what was left out or not found, which categories look alike, and whether the groups
+        are known.
+        """
         said = list(self._left_out)
         lost = self.frame.loc[self.frame["path"] == "", "video_id"].tolist()
         if lost:

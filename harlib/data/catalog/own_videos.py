@@ -63,8 +63,11 @@ def folder(root: Path, val: float, seed: int, group: str | None) -> tuple[pd.Dat
 
 
 def unknown_groups(videos: pd.DataFrame) -> int:
-    """Of how many videos (rows of a catalog, a store or scores) nothing says which others they
-    belong with: their group is their own name."""
+    """How many videos have no group but their own name: nothing says which others they belong with.
+
+    Args:
+        videos: rows of a catalog, a store or scores.
+    """
     return int((videos["group"].astype(str) == videos["video_id"].astype(str)).sum())
 
 

@@ -71,8 +71,10 @@ def training_batches(
 
 
 def steps_per_epoch(store: ClipStore, split: str, batch: int) -> int:
-    """Batches until every video of the split was seen at least once (rounded up; what is left of
-    the last batch already belongs to the next epoch)."""
+    """Batches until every video of the split was seen at least once.
+
+    It is rounded up; what is left of the last batch already belongs to the next epoch.
+    """
     return math.ceil(len(_rows(store, split)) / counted("batch", batch))
 
 

@@ -136,8 +136,10 @@ class _Sender:
 
 
 def _apart(element: Any, large: list, small: list, rest: list) -> Any:
-    """The form of an element of tuples, lists and dicts: `Array` for its arrays, None for the
-    rest. Appends each large array, in shared memory, with its place there; bytes of small ones."""
+    """The form of an element of tuples, lists and dicts: `Array` for its arrays, None for the rest.
+
+    Appends each large array, in shared memory, with its place there; bytes of small ones.
+    """
     kind = type(element)
     if kind is np.ndarray and not element.dtype.hasobject:
         if element.nbytes <= SMALL:

@@ -75,8 +75,10 @@ def write(path: Path, attributes: dict, videos: list[tuple[Path, int, dict]]) ->
 
 
 class _Sink(io.FileIO):
-    """A file that HDF5 writes to, which hears of no error: closing a file on a full disk, it ends
-    the process (1.14). `check` raises the first one."""
+    """A file that HDF5 writes to, which hears of no error.
+
+    Closing a file on a full disk, HDF5 1.14 ends the process. `check` raises the first error.
+    """
 
     def __init__(self, path: Path) -> None:
         super().__init__(path, "w+")
@@ -146,8 +148,10 @@ def key(path: Path) -> str | None:
 
 
 def describe(root: Path, path: Path) -> dict:
-    """What store.json says of a file: path, size, where both arrays lie (offset, length), and a
-    digest of everything but the payload, whose bytes have their videos' checksums."""
+    """What store.json says of a file: path, size, and where both arrays lie (offset, length).
+
+    With a digest of everything but the payload, whose bytes have their videos' checksums.
+    """
     refuse_pipe(path)
     with h5py.File(path, "r") as file:
         _check(file)
@@ -208,8 +212,12 @@ class Mapped(NamedTuple):
     path: Path
 
     def check(self) -> None:
-        """To be called before the arrays are read: of a file that was cut since, the system would
-        end the process (SIGBUS). Raises StoreError."""
+        """To be called before the arrays are read.
+
+        Raises:
+            StoreError: the file was cut since; reading it, the system would end the process
+                (SIGBUS).
+        """
         if (size := self.memory.size()) < len(self.memory):
             raise StoreError(
                 f"{self.path} was cut while it was in use: it has {size} bytes, the index says "
@@ -218,7 +226,11 @@ class Mapped(NamedTuple):
 
 
 def mapped(path: Path, place: dict) -> Mapped:
-    """A file's arrays, memory-mapped; `place` is what `describe` gave. Raises StoreError."""
+    """A file's arrays, memory-mapped; `place` is what `describe` gave.
+
+    Raises:
+        StoreError: the file is not the one that was described.
+    """
     refuse_pipe(path)
     try:
         with open(path, "rb") as handle:

@@ -112,7 +112,11 @@ class ClipStore:
         )
 
     def rows(self, split: str) -> np.ndarray:
-        """Indices of a split's videos, int (videos,). Raises StoreError for an unknown split."""
+        """Indices of a split's videos, int (videos,).
+
+        Raises:
+            StoreError: an unknown split.
+        """
         rows = np.flatnonzero((self.videos["split"] == split).to_numpy())
         if not len(rows):
             known = ", ".join(sorted(self.videos["split"].unique()))
@@ -170,7 +174,11 @@ class ClipStore:
 
 
 def read_about(root: Path) -> dict:
-    """store.json, checked. Raises StoreError."""
+    """store.json, checked.
+
+    Raises:
+        StoreError: it is missing, damaged or of another kind.
+    """
     category_file.refuse_pipe(root / "store.json")
     try:
         about = json.loads((root / "store.json").read_text())

@@ -71,8 +71,11 @@ def is_complete(root: Path, key: str) -> bool:
 
 
 def refuse_changed(catalog: Catalog, root: Path, key: str, stamps: list[list[int]]) -> None:
-    """Raises PrepareError where videos are others than those that a finished store was made of,
-    though of the same names and sizes."""
+    """Refuses videos that are others than those that a finished store was made of.
+
+    Raises:
+        PrepareError: they are, though of the same names and sizes.
+    """
     touched = source_files.touched(root, key, stamps)
     if not touched:
         return

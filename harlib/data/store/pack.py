@@ -35,7 +35,11 @@ class PrepareError(HarlibError):
 
 @dataclass(frozen=True)
 class Settings:
-    """How videos are stored; see `harlib.data.store.prepare.prepare`. Raises PrepareError."""
+    """How videos are stored; see `harlib.data.store.prepare.prepare`.
+
+    Raises:
+        PrepareError: a value is out of its range.
+    """
 
     codec: str = "jpeg"
     size: int | tuple[int, int] | None = 128

@@ -30,8 +30,12 @@ def verify(root: str | os.PathLike) -> pd.DataFrame:
 
 
 def file_damage(root: Path, place: dict, videos: pd.DataFrame) -> list[tuple]:
-    """(video_id, category, split, problem) of all damage in one category file; `place` is what
-    store.json says of it, `videos` its rows of the index."""
+    """All damage in one category file, as (video_id, category, split, problem).
+
+    Args:
+        place: what store.json says of the file.
+        videos: its rows of the index.
+    """
     path = root / place["path"]
     try:
         file = category_file.mapped(path, place)

@@ -21,7 +21,11 @@ __all__ = ["VideoError", "VideoInfo", "decode", "encode", "fit_size", "probe"]
 
 
 def probe(path: str | os.PathLike) -> VideoInfo:
-    """What the file claims, without decoding more than one frame. Raises VideoError."""
+    """What the file claims, without decoding more than one frame.
+
+    Raises:
+        VideoError: it is no video that can be decoded.
+    """
     with VideoReader(path, max_frames=1) as reader:
         for _ in reader:
             pass

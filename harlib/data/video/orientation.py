@@ -11,11 +11,11 @@ from av.sidedata.sidedata import Type
 
 @dataclass(frozen=True)
 class Orientation:
-    """What makes a picture upright: `turns` by 90 degrees counter-clockwise, then, where it is
-    `mirrored`, left and right exchanged.
+    """What makes a picture upright: turned, then mirrored.
 
-    A camera that was held askew is turned by `askew` degrees clockwise instead of both; the
-    picture keeps its size, and its corners become black.
+    It is turned `turns` times by 90 degrees counter-clockwise; then, where it is `mirrored`, left
+    and right are exchanged. A camera that was held askew is turned by `askew` degrees clockwise
+    instead of both; the picture keeps its size, and its corners become black.
     """
 
     turns: int = 0
@@ -63,8 +63,11 @@ class Orientation:
         return self.turns % 2 == 1
 
     def upright(self, image: np.ndarray, pixel_aspect: float = 1.0) -> np.ndarray:
-        """The picture, uint8 (height, width, 3), upright; `pixel_aspect` is a pixel's width by its
-        height, which a turn that is askew has to know."""
+        """The picture, uint8 (height, width, 3), upright.
+
+        Args:
+            pixel_aspect: a pixel's width by its height, which a turn that is askew has to know.
+        """
         if self.askew:
             height, width = image.shape[:2]
             turn = cv2.getRotationMatrix2D((0, 0), -self.askew, 1)[:, :2]

@@ -66,7 +66,11 @@ def place(path: str) -> str:
 
 
 def members(shard: str | os.PathLike) -> list[str]:
-    """Names of all members but folders, in order, hostile ones too. Raises ShardError."""
+    """Names of all members but folders, in order, hostile ones too.
+
+    Raises:
+        ShardError: the shard breaks off.
+    """
     return [_name(member) for member, _ in _walk(shard) if not member.isdir()]
 
 

@@ -11,12 +11,11 @@ MAX_DELAY = 17  # frames: no codec shows a picture later after decoding it
 
 
 class PacketClock:
-    """Joins the stamps of packets where they begin again, as FFmpeg does: the next packet follows
-    the last one by its duration.
+    """Joins the stamps of packets where they begin again, as FFmpeg does.
 
-    `rate` in frames per second, `tick`, the unit of the stamps, in seconds; `anywhere`: the format
-    lets stamps begin again at a higher number, too. `jumps_s` is the sum of the steps ahead that
-    were taken out.
+    The next packet follows the last one by its duration. `rate` in frames per second, `tick`, the
+    unit of the stamps, in seconds; `anywhere`: the format lets stamps begin again at a higher
+    number, too. `jumps_s` is the sum of the steps ahead that were taken out.
     """
 
     def __init__(self, rate: float, tick: Fraction, anywhere: bool) -> None:

@@ -226,8 +226,11 @@ def _answer(notebook: nbformat.NotebookNode) -> str:
 
 
 def _drop_chatter(notebook: nbformat.NotebookNode, root: Path) -> None:
-    """Joins what a cell printed in pieces, without what TensorFlow's C++ side logs at its start
-    and without where on this machine the project lies."""
+    """Joins what a cell printed in pieces, less what is of no use to a reader.
+
+    That is what TensorFlow's C++ side logs at its start, and where on this machine the project
+    lies.
+    """
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if output.output_type == "stream":

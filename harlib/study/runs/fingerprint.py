@@ -35,11 +35,11 @@ def notebook_of(params: Common) -> str:
 
 
 def fingerprint(params: Common) -> str:
-    """16 hex digits that change with the settings, the clip store, an upstream run, or the
-    `results_version` of a stage that the run goes through.
+    """16 hex digits that change with whatever decides what a run leaves.
 
-    How many threads read and devices share a batch does not change what is computed, so it does
-    not count.
+    That is its settings, the clip store, an upstream run, and the `results_version` of a stage that
+    the run goes through. How many threads read and devices share a batch does not change what is
+    computed, so it does not count.
     """
     notebook = notebook_of(params)
     digest = hashlib.sha256()
@@ -153,8 +153,10 @@ def is_old(state: dict[str, Any]) -> bool:
 
 
 def _has_settings(params: Common, state: dict[str, Any]) -> bool:
-    """Of an old run: whether its settings are these, on the same store, and no run that it builds
-    on was begun after it. A parameter that it did not know has its default."""
+    """Whether an old run has these settings, on the same store, and is newer than what it needs.
+
+    A parameter that it did not know has its default.
+    """
     then = params.folder.read_params()
     changed = params.model_dump(mode="json", exclude_defaults=True).keys()
     return (

@@ -12,8 +12,9 @@ _SHOWN = 12  # names in a message
 
 
 def run_folder(name: str | Path) -> Path:
-    """The folder of a run by `02_frame_cnn`, `mine/02_frame_cnn`, `runs/mine/02_frame_cnn` or a
-    path to it, wherever it lies.
+    """The folder of a run by its name, or by a path to it, wherever it lies.
+
+    Names are `02_frame_cnn`, `mine/02_frame_cnn` and `runs/mine/02_frame_cnn`.
 
     Raises: ParamsError, with the nearest names.
     """

@@ -195,10 +195,10 @@ def _load(last: Path, files: Iterable[Path], overrides: Mapping[str, Any] | None
 
 
 def load_folder(run_dir: Path, changes: Mapping[str, Any] | None = None) -> Common:
-    """The parameters of a run's folder, which may be moved; what an older harlib did not know has
-    its default.
+    """The parameters of a run's folder, which may be moved.
 
-    Files that a training needs are not looked for.
+    What an older harlib did not know has its default. Files that a training needs are not looked
+    for.
 
     Raises: FileNotFoundError without params.yaml; ParamsError.
     """

@@ -193,8 +193,10 @@ def ensemble(scores: dict[str, Scores], best: str) -> tables.Sentence:
 
 
 def show_pairs(scores: dict[str, Scores]) -> tables.Sentence:
-    """Shows how often each run tells a category from its reverse, and says which do; says so when
-    there are none."""
+    """Shows how often each run tells a category from its reverse, and says which do.
+
+    Where there are no pairs it says so.
+    """
     by_run = {name: pair_accuracy(own) for name, own in scores.items()}
     if not any(map(len, by_run.values())):
         return sentences.pairs(pd.DataFrame())
