@@ -21,6 +21,16 @@ def appearing(path: Path, *, durable: bool = True, suffix: str = ".part") -> Ite
         durable: also survives a power cut: the file and its folder are flushed to the disk.
         suffix: of the path to write to, for what chooses a format by it. With another than the
             file's own nobody who looks for such files takes half a file for one.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     file = Path(folder) / "notes.txt"
+    ...     with appearing(file) as part:
+    ...         _ = part.write_text("whole")
+    ...         print(file.exists())
+    ...     print(file.read_text())
+    False
+    whole
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -60,7 +70,11 @@ def write_text(path: Path, text: str, *, durable: bool = True) -> None:
 
 
 def write_json(path: Path, content: Any, *, durable: bool = True) -> None:
-    """Writes a JSON file that a person can read. Raises ValueError for NaN and infinity."""
+    """Writes a JSON file that a person can read.
+
+    Raises:
+        ValueError: NaN or infinity, which JSON has not; nothing is written.
+    """
     text = json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False)
     write_text(path, text + "\n", durable=durable)
 
@@ -77,7 +91,9 @@ def write_npz(path: Path, **arrays: Any) -> None:
 def read_json(path: Path, *keys: str) -> Any:
     """The content of a JSON file, which has these keys.
 
-    Raises: HarlibError when it is cut, edited into something else, or lacks a key; OSError.
+    Raises:
+        HarlibError: it is cut, edited into something else, or lacks a key.
+        OSError: it cannot be read.
     """
     try:
         content = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -22,8 +22,11 @@ def lay_out(folder: Path, studies: Sequence[str] = ("demo",)) -> list[str]:
     It gets the notebooks, the parameter files of the studies, and a `.gitignore` for what runs
     leave. Files that are there stay, and nothing is written when one of them is another.
 
-    Returns: what was written, as paths below the folder.
-    Raises: HarlibError for an unknown study, or for files that are there and are others.
+    Returns:
+        What was written, as paths below the folder.
+
+    Raises:
+        HarlibError: an unknown study, or files that are there and are others.
     """
     shelf = FOLDER / "params"
     known = sorted(path.name for path in shelf.iterdir() if path.is_dir())

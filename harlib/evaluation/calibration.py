@@ -37,7 +37,8 @@ def reliability(scores: Scores, bins: int = 10) -> pd.DataFrame:
 def calibration_error(scores: Scores, bins: int = 15) -> float:
     """Expected calibration error 0..1: mean over videos of |confidence - accuracy| of their bin.
 
-    Reference: Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (15 bins).
+    Reference:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (15 bins).
     """
     table = reliability(scores, bins).dropna()
     gap = (table["confidence"] - table["accuracy"]).abs()

@@ -17,7 +17,8 @@ from harlib.evaluation.scores import Scores
 def same_videos(a: Scores, b: Scores) -> np.ndarray:
     """Row numbers of `b`'s listed videos in the order of `a`'s: int (videos + missing,).
 
-    Raises: ValueError when the two do not list the same videos with the same true categories.
+    Raises:
+        ValueError: the two do not list the same videos with the same true categories.
     """
     if list(a.categories) != list(b.categories):
         raise ValueError(
@@ -80,7 +81,8 @@ def compare(a: Scores, b: Scores, *, resamples: int = 2000, seed: int = 0) -> di
 def mcnemar(only_a: int, only_b: int) -> float:
     """Two-sided p of the exact McNemar test from the videos that only one of two runs has right.
 
-    Reference: McNemar, Psychometrika 12 (1947), exact binomial form.
+    Reference:
+        McNemar, Psychometrika 12 (1947), exact binomial form.
     """
     if only_a + only_b == 0:
         return 1.0

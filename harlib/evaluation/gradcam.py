@@ -138,7 +138,8 @@ def maps(model: keras.Model) -> dict[str, keras.layers.Layer]:
 def map_layer(model: keras.Model, name: str | None = None) -> keras.layers.Layer:
     """The layer `name`, or the last whose maps have at least 5 × 5 places.
 
-    Raises: HarlibError for a model without maps over time, and for a layer that has none.
+    Raises:
+        HarlibError: a model without maps over time, or a layer that has none.
     """
     found = maps(model)
     if not found:

@@ -10,10 +10,17 @@ def ranks(
 ) -> np.ndarray:
     """Position of the true category in the order of the scores, 0 = first: int (..., videos).
 
-    class_scores: (..., videos, classes). label: (videos,). logs: the scores' logarithms, which
-    decide between equal scores (all the 0s of a very sure network). What is equal there too goes
-    to the lower class index, as in argmax, so that a network with constant outputs is not right
-    everywhere.
+    What is equal goes to the lower class index, as in argmax, so that a network with constant
+    outputs is not right everywhere.
+
+    Args:
+        class_scores: (..., videos, classes).
+        label: int (videos,).
+        logs: the scores' logarithms, which decide between equal scores (all the 0s of a very sure
+            network).
+
+    >>> ranks(np.array([[0.7, 0.2, 0.1], [0.4, 0.4, 0.2]]), np.array([1, 1]))
+    array([1, 1])
     """
     index = np.broadcast_to(label[:, None], (*class_scores.shape[:-1], 1))
     earlier = np.arange(class_scores.shape[-1]) < label[:, None]
@@ -48,11 +55,13 @@ def video_logs(scores: Scores) -> np.ndarray | None:
 
 
 def view_counts(scores: Scores, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
-    """(right, views) of each listed video, float (videos + missing,): its views that are right
-    within the best k, and all of its views.
+    """How many of each video's views are right, and how many there are.
 
-    A missing video counts with as many wrong views as the others have on average. NaN for every
-    video when the scores hold no views.
+    A missing video counts with as many wrong views as the others have on average.
+
+    Returns:
+        Two arrays float (videos + missing,): the views that are right within the best k, and all
+        views. NaN for every video when the scores hold no views.
     """
     videos, lost = len(scores.label), len(scores.missing_id)
     if not scores.view_scores.shape[1]:
@@ -76,10 +85,10 @@ def _parts(count: int) -> list[slice]:
 
 
 def all_labels(scores: Scores) -> np.ndarray:
-    """int (videos + missing,): the true class of every listed video."""
+    """The true class of every listed video: int (videos + missing,)."""
     return np.concatenate([scores.label, scores.missing_label])
 
 
 def all_groups(scores: Scores) -> np.ndarray:
-    """str (videos + missing,): the group of every listed video."""
+    """The group of every listed video: str (videos + missing,)."""
     return np.concatenate([scores.group, scores.missing_group])

@@ -19,7 +19,10 @@ def group_sums(groups: np.ndarray, *values: np.ndarray) -> tuple[np.ndarray, ...
         values: arrays (videos,).
 
     Returns:
-        One float64 array (groups,) for each of `values`.
+        One float64 array (groups,) for each of `values`, groups sorted.
+
+    >>> group_sums(np.array(["b", "a", "b"]), np.array([1.0, 0.0, 0.0]), np.ones(3))
+    (array([0., 1.]), array([1., 2.]))
     """
     _, number = np.unique(groups, return_inverse=True)
     return tuple(np.bincount(number, weights=value) for value in values)
@@ -30,7 +33,9 @@ def resampled_means(
 ) -> np.ndarray:
     """Means after drawing groups with replacement: (resamples,), a pure function of the seed.
 
-    sums, sizes: (groups,), the sum of the values and the number of videos of each group.
+    Args:
+        sums: (groups,), the sum of the values of each group.
+        sizes: (groups,), the number of videos of each group.
     """
     rng = np.random.default_rng(seed)
     count = len(sums)
@@ -95,7 +100,12 @@ def bootstrap_interval(
 
 
 def wilson(mean: float, count: float, quantile: float = 1.959964) -> tuple[float, float]:
-    """Wilson's score interval (low, high) of a proportion `mean` seen in `count` trials."""
+    """Wilson's score interval (low, high) of a proportion `mean` seen in `count` trials.
+
+    >>> low, high = wilson(1.0, 15)
+    >>> round(low, 3), high
+    (0.796, 1.0)
+    """
     square = quantile**2
     centre = (mean + square / (2 * count)) / (1 + square / count)
     half = np.sqrt(mean * (1 - mean) / count + square / (4 * count**2))

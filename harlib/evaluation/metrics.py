@@ -36,6 +36,12 @@ def top_k(scores: Scores, k: int = 1, *, level: str = "video") -> float:
     """Share 0..1 of videos (`level="video"`) or of single views ("clip") right within the best k.
 
     With fewer than k categories that is 1, as the definition says.
+
+    >>> from harlib.evaluation.scores import Scores
+    >>> views = np.array([[[0.9, 0.1]], [[0.6, 0.4]]])  # (videos, views, classes)
+    >>> scores = Scores(["a", "b"], [0, 1], ["jump", "run"], views.mean(axis=1), views)
+    >>> top_k(scores), top_k(scores, k=2)
+    (0.5, 1.0)
     """
     right, weight = _right(scores, k, level)
     return float(right.sum() / weight.sum())
@@ -74,11 +80,13 @@ def majority(scores: Scores) -> float:
 def per_category(
     scores: Scores | Mapping[str, Scores], *, resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """Table with one row a category: `category, support, missing, accuracy, low, high, top5`.
+    """Accuracy of each category, with its interval.
 
-    Fractions in 0..1; low and high bound the 95 % interval of the top-1 accuracy. A category
-    without a video has NaN, and so has the top-5 of up to five categories. {name: Scores} gives
-    one table with the column `model` in front.
+    Returns:
+        DataFrame `category, support, missing, accuracy, low, high, top5`, one row a category;
+        fractions in 0..1, low and high bound the 95 % interval of the top-1 accuracy. A category
+        without a video has NaN, and so has the top-5 of up to five categories. {name: Scores} gives
+        one table with the column `model` in front.
     """
     if isinstance(scores, Mapping):
         return _stacked(scores, per_category, resamples=resamples, seed=seed)
@@ -107,13 +115,18 @@ def per_category(
 
 
 def confusion(scores: Scores) -> np.ndarray:
-    """int (classes true, classes predicted): how many scored videos of each kind."""
+    """How many scored videos of each kind: int (classes true, classes predicted)."""
     predicted = scores.video_scores.argmax(axis=1)
     return confusion_matrix(scores.label, predicted, labels=np.arange(len(scores.categories)))
 
 
 def most_confused(scores: Scores, n: int = 10) -> pd.DataFrame:
-    """The n most frequent confusions: `true, predicted, videos, share` (of the true category)."""
+    """The most frequent confusions.
+
+    Returns:
+        DataFrame `true, predicted, videos, share` of at most n rows; share of the true category's
+        videos.
+    """
     matrix = confusion(scores)
     wrong = matrix - np.diag(np.diag(matrix))
     # stable: equal counts stay in the order of the categories
@@ -258,9 +271,13 @@ def write(
 def table(run_dirs: Mapping[str, str | Path] | Sequence[str | Path]) -> pd.DataFrame:
     """Table of runs from their metrics.json, one row a run, in the order given.
 
-    run_dirs: {name: folder} or a list of folders, whose own names are taken. Columns: `run, model,
-    network` (see `naming.network`), `clip_top1, clip_top5, clip_mean_class, video_top1, low, high,
-    video_top5, mean_class, videos, majority, views, parameters, gmacs, minutes`; fractions in 0..1.
+    Args:
+        run_dirs: {name: folder} or a list of folders, whose own names are taken.
+
+    Returns:
+        DataFrame `run, model, network` (see `naming.network`), `clip_top1, clip_top5,
+        clip_mean_class, video_top1, low, high, video_top5, mean_class, videos, majority, views,
+        parameters, gmacs, minutes`; fractions in 0..1.
     """
     if not isinstance(run_dirs, Mapping):
         run_dirs = {Path(run_dir).name: run_dir for run_dir in run_dirs}

@@ -32,8 +32,11 @@ def network(metrics: Mapping[str, Any]) -> str:
 
 
 def read(run_dir: str | Path) -> dict[str, Any]:
-    """A run's metrics.json; where it does not tell the network's width and pixels, as earlier
-    versions did not, its parameters do."""
+    """A run's metrics.json.
+
+    Where it does not tell the network's width and pixels, as earlier versions did not, the run's
+    parameters do.
+    """
     run_dir = Path(run_dir)
     metrics = read_json(RunFolder(run_dir).metrics, "model")
     if "width" not in metrics["model"]:

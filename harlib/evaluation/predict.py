@@ -59,10 +59,13 @@ def answers(
     probabilities, logs: float32 (n, classes); the natural logarithms are the network's own where
     `logged` made it give them, else those of the probabilities, -inf where these are 0.
 
-    dataset: `evaluation_batches` of `batch` clips; the last, partial one is padded, so that
-    the graph is traced once, and cut after. video: rows of the store.
+    Args:
+        dataset: `evaluation_batches` of `batch` clips; the last, partial one is padded, so that the
+            graph is traced once, and cut after.
+        store: whose rows the videos are.
 
-    Raises: ScoreError when the outputs are no probabilities of the store's categories.
+    Raises:
+        ScoreError: the outputs are no probabilities of the store's categories.
     """
     if start == len(dataset):
         return

@@ -132,7 +132,8 @@ class Scores:
 
         So are views in float16, as earlier versions kept them: they rank as they did.
 
-        Raises: FileNotFoundError when `run_dir` holds no scores.
+        Raises:
+            FileNotFoundError: `run_dir` holds no scores.
         """
         folder = RunFolder(run_dir)
         arrays: dict[str, np.ndarray] = {}

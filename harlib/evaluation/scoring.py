@@ -110,7 +110,8 @@ def score(
 def _counts(seen: np.ndarray, video_id: np.ndarray) -> np.ndarray:
     """How many views each video has: int (videos,). seen: videos and views of all answers.
 
-    Raises: ScoreError when a view is lost or counted twice.
+    Raises:
+        ScoreError: a view is lost or counted twice.
     """
     video, view = seen
     shape = (len(video_id), int(view.max()) + 1)

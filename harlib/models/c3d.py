@@ -34,8 +34,9 @@ def c3d(
         preprocessing: "scaled" from scratch, or "residual" (what changes from frame to frame);
             "c3d_port" for the published PyTorch weights.
 
-    Reference: Tran et al., "Learning Spatiotemporal Features with 3D Convolutional Networks",
-    ICCV 2015; with batch norm: github.com/facebookresearch/VMZ.
+    Reference:
+        Tran et al., "Learning Spatiotemporal Features with 3D Convolutional Networks", ICCV 2015;
+        with batch norm: github.com/facebookresearch/VMZ.
     """
     height, width_px = (size, size) if isinstance(size, int) else size
     clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")

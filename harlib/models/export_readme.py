@@ -56,8 +56,10 @@ NEEDS = {
 
 
 def aside(path: Path) -> Path:
-    """Where an export to `path` is written until it is whole: a folder beside it that tells which
-    process it belongs to."""
+    """Where an export to `path` is written until it is whole.
+
+    It is a folder beside it whose name tells which process it belongs to.
+    """
     process = psutil.Process()
     return path.with_name(f".{path.name}.export-{process.pid}-{int(process.create_time())}")
 

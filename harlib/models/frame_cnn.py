@@ -54,8 +54,10 @@ def frame_cnn(
         ValueError: for an unknown backbone, or "imagenet" weights of the small one.
         FileNotFoundError: if the weights are neither here nor to be fetched; says which file
             belongs where.
-    Reference: of the default, Szegedy et al., "Inception-v4, Inception-ResNet and the Impact
-    of Residual Connections on Learning", AAAI 2017.
+
+    Reference:
+        Of the default, Szegedy et al., "Inception-v4, Inception-ResNet and the Impact of Residual
+        Connections on Learning", AAAI 2017.
     """
     height, width_px = (size, size) if isinstance(size, int) else size
     shape = (height, width_px, 3)

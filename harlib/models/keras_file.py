@@ -17,8 +17,9 @@ _UNPACKED = 20
 def load(path: Path) -> keras.Model:
     """The network of a file, not compiled.
 
-    Raises: HarlibError when the file is empty, cut off, of another kind, or unpacks to absurd
-    sizes; FileNotFoundError when there is none.
+    Raises:
+        HarlibError: the file is empty, cut off, of another kind, or unpacks to absurd sizes.
+        FileNotFoundError: there is none.
     """
     path = Path(path)
     size = path.stat().st_size

@@ -63,8 +63,10 @@ class ResidualFrames(keras.layers.Layer):
     compute dtype.
 
     Shapes: `(batch, frames, height, width, 3)`, kept: the last difference comes twice.
-    Reference: Tao et al., "Rethinking Motion Representation: Residual Frames with 3D ConvNets
-    for Better Action Recognition", 2020 (there without standardisation).
+
+    Reference:
+        Tao et al., "Rethinking Motion Representation: Residual Frames with 3D ConvNets for Better
+        Action Recognition", 2020 (there without standardisation).
     """
 
     def call(self, clips: Tensor) -> Tensor:
@@ -181,8 +183,9 @@ class GroupedConv3D(Conv3D):
     computes with it: "auto" (by shape, backend and device), "time", "packs", "depthwise" or
     "native".
 
-    Reference: Xie et al., "Aggregated Residual Transformations for Deep Neural Networks",
-    CVPR 2017, section 3.3.
+    Reference:
+        Xie et al., "Aggregated Residual Transformations for Deep Neural Networks", CVPR 2017,
+        section 3.3.
     """
 
     def __init__(

@@ -30,8 +30,10 @@ def with_logs(model: keras.Model) -> keras.Model | None:
 
 
 def with_logits(model: keras.Model) -> keras.Model | None:
-    """As `with_logs`, with what the softmax is of: float32 `(batch, classes)`, of a frame CNN
-    `(batch * frames, classes)`."""
+    """As `with_logs`, with what the softmax is of.
+
+    That is float32 `(batch, classes)`, of a frame CNN `(batch * frames, classes)`.
+    """
     logits = _logits(model)
     return None if logits is None else _with(model, logits)
 

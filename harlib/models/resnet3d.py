@@ -46,9 +46,11 @@ def r3d(
 
     Raises:
         ValueError: for another stem or shortcut.
-    Reference: Hara et al., "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and
-    ImageNet?", CVPR 2018; stem "tran": Tran et al., "A Closer Look at Spatiotemporal
-    Convolutions for Action Recognition", CVPR 2018.
+
+    Reference:
+        Hara et al., "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?", CVPR
+        2018; stem "tran": Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action
+        Recognition", CVPR 2018.
     """
     if stem not in STEMS:
         raise ValueError(f"stem={stem!r} is unknown; it is one of {', '.join(STEMS)}.")
@@ -117,8 +119,9 @@ def r2plus1d_18(
     The filters in between are chosen once a block, as in torchvision, such that its first pair
     has about as many weights as the convolution it replaces.
 
-    Reference: Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action
-    Recognition", CVPR 2018.
+    Reference:
+        Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action Recognition", CVPR
+        2018.
     """
     clips, x = _input(frames, size, preprocessing)
     middle = scaled(STEM_MIDDLE, width)

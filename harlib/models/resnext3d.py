@@ -39,8 +39,10 @@ def resnext3d(
 
     Raises:
         ValueError: if a bottleneck's middle does not divide into `cardinality` groups.
-    Reference: Hara et al., "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and
-    ImageNet?", CVPR 2018.
+
+    Reference:
+        Hara et al., "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?", CVPR
+        2018.
     """
     height, width_px = (size, size) if isinstance(size, int) else size
     clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")

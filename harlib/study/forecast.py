@@ -145,7 +145,8 @@ def _amount(count: float, digits: int) -> str:
 def _measure(todo: list[study_files.Run]) -> dict[str, Any]:
     """What `trial` says of the runs.
 
-    Raises: Unknown.
+    Raises:
+        Unknown: what decides it is not known yet.
     """
     makers = {run.params.store_dir: run.name for run in todo if _draws(run.params)}
     asked = {

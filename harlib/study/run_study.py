@@ -60,7 +60,9 @@ def run_study(
     A run is skipped when it is complete with the same parameters, or when a run it builds
     on failed; the others run. With ``tell_time``, some seconds of measuring come first.
 
-    Raises: ParamsError, and Locked while another process writes to a run, before anything runs.
+    Raises:
+        ParamsError: wrong parameters, before anything runs.
+        Locked: another process writes to a run; nothing runs then either.
     """
     folder, runs = study_files.chosen(study, overrides, only)
     every = {run.where: run.params for run in runs}

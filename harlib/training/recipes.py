@@ -87,6 +87,10 @@ def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides: Any) -> 
 
     Raises:
         ValueError: an unknown name or number, a wrong type, or numbers that exclude each other.
+
+    >>> recipe = build("tran-sgd", steps_per_epoch=10, epochs=8, lr=0.01)
+    >>> [f"{recipe.lr_at(step):g}" for step in (0, 20, 40, 60)]  # a tenth after each quarter
+    ['0.01', '0.001', '0.0001', '1e-05']
     """
     if name not in _RECIPES:
         raise ValueError(f"unknown recipe {name!r}{_nearest(name, names())}")
@@ -113,6 +117,9 @@ def balanced_weights(labels: np.ndarray, classes: int) -> tuple[float, ...]:
 
     Raises:
         ValueError: a category has no video.
+
+    >>> balanced_weights(np.array([0, 0, 0, 1]), 2)
+    (0.6666666666666666, 2.0)
     """
     counts = np.bincount(labels, minlength=classes)
     if not counts.all():

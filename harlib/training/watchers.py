@@ -33,6 +33,7 @@ class TensorBoard:
         self._writer: Any = None
 
     def __call__(self, history: pd.DataFrame) -> None:
+        """Writes the epochs that are new in the history."""
         import tensorflow as tf
 
         if self._writer is None:
@@ -64,6 +65,7 @@ class LiveCurves:
         self._handle = None
 
     def __call__(self, history: pd.DataFrame) -> None:
+        """Draws the history anew."""
         from IPython.display import display
 
         last = history["epoch"].iloc[-1] == self.epochs

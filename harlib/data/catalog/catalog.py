@@ -80,6 +80,7 @@ class Catalog:
 
     @property
     def categories(self) -> list[str]:
+        """The categories' names, sorted; a class index points into it."""
         return sorted(self.frame["category"].unique())
 
     @property

@@ -40,6 +40,7 @@ class Found:
         return stems
 
     def relative(self, path: str) -> str:
+        """A path as it is seen from the root."""
         return os.path.relpath(path, self.root.absolute())
 
     def left_out(self) -> list[str]:

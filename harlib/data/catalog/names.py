@@ -73,9 +73,11 @@ def composed(name: str) -> str:
 
 
 def is_system_folder(name: str) -> bool:
+    """Whether a folder of this name was made by a system or a tool, not by a person."""
     hidden = name.startswith(".") and name not in (".", "..")
     return hidden or name.lower() in _SYSTEM_FOLDERS
 
 
 def is_system_file(name: str) -> bool:
+    """Whether a file of this name was made by a system: macOS's, Windows' or NFS' own."""
     return name.startswith(("._", ".DS_Store", ".nfs")) or name.lower() in _SYSTEM_FILES

@@ -56,10 +56,13 @@ def random_clip(
     """One clip at a uniformly random start.
 
     With `jitter` j > 0 the stride is drawn log-uniformly from stride / (1 + j) to stride * (1 + j):
-    the action runs slower or faster.
+    the action runs slower or faster. A video shorter than the clip is looped.
 
     Returns:
         int64 array (frames,) of frame numbers in 0..length - 1.
+
+    >>> random_clip(length=5, frames=8, stride=1, rng=np.random.default_rng(0))
+    array([0, 1, 2, 3, 4, 0, 1, 2])
     """
     if jitter < 0:
         raise ValueError(f"jitter must be 0 or more, received {jitter}")

@@ -197,7 +197,8 @@ def _check(file: h5py.File) -> None:
 def refuse_pipe(path: Path) -> None:
     """Refuse what is there and no file: a pipe or device would be waited for without end.
 
-    Raises: StoreError.
+    Raises:
+        StoreError: it is one.
     """
     if path.exists() and not path.is_file():
         raise StoreError(f"{path} is no file but a pipe, a device or a folder")

@@ -215,6 +215,11 @@ def about_digest(about: dict) -> str:
 
 
 def short_hash(text: str | bytes) -> str:
+    """12 hex digits of the SHA-256.
+
+    >>> short_hash("a"), short_hash(b"a")
+    ('ca978112ca1b', 'ca978112ca1b')
+    """
     data = text.encode() if isinstance(text, str) else text
     return hashlib.sha256(data).hexdigest()[:12]
 

@@ -110,7 +110,8 @@ def place(catalog: Catalog, root: Path, **settings: Any) -> Path:
     That one is named by the videos and settings, so that it is found again. What a store of
     others has left unfinished counts too: it may have cost days.
 
-    Raises: PrepareError, StoreError: a setting is wrong, or `root`'s store.json damaged.
+    Raises:
+        PrepareError, StoreError: a setting is wrong, or `root`'s store.json damaged.
     """
     stamps = source_files.stamps(catalog.frame["path"].tolist())
     key = finished.key(catalog, Settings(**settings), stamps)

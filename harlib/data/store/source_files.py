@@ -28,7 +28,8 @@ def digest(source: str | os.PathLike | bytes) -> str:
     """16 hex digits of a file's content, or of a shard's member that was read already.
 
     Raises:
-        OSError: the file cannot be read; FileNotFoundError where there is none.
+        OSError: the file cannot be read.
+        FileNotFoundError: there is none.
         ValueError: it is a folder, a pipe or a device.
     """
     if isinstance(source, bytes):

@@ -63,16 +63,19 @@ class Container:
         self._open()
 
     def close(self) -> None:
+        """Closes the file; to close it again does nothing."""
         if self._container is not None:
             self._container.close()
             self._container = None
 
     @property
     def codec(self) -> str:
+        """FFmpeg's name of the codec, such as "h264"."""
         return self._stream.codec_context.name
 
     @property
     def duration_s(self) -> float:
+        """The length in seconds that the file claims; 0 where it claims none."""
         stream = self._stream
         if self._is(NO_STAMPS):
             return 0.0  # libav guesses it from the bit rate
@@ -89,6 +92,7 @@ class Container:
 
     @property
     def count(self) -> int:
+        """The number of frames that the file claims; 0 where it claims none."""
         return self._listed or round(self.duration_s * self.rate)
 
     @property
@@ -98,6 +102,7 @@ class Container:
 
     @property
     def jumps_s(self) -> float:
+        """Seconds that the time stamps leapt ahead, up to here."""
         return self._packet_clock.jumps_s
 
     @property

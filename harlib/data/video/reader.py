@@ -59,10 +59,13 @@ class VideoInfo:
 def fit_size(
     height: int, width: int, size: int | tuple[int, int] | None, pixel_aspect: float = 1.0
 ) -> tuple[int, int]:
-    """(height, width) after scaling: an int is the short side, both sides even, and the picture
-    has the aspect that it is shown with: pixels that are wider than high become square.
+    """(height, width) after scaling: an int is the short side, both sides even.
 
+    The picture has the aspect that it is shown with: pixels that are wider than high become square.
     A pair is taken as it is (the frame is stretched), None keeps the pixels as they are.
+
+    >>> fit_size(240, 320, 128), fit_size(240, 320, (128, 171)), fit_size(240, 320, None)
+    ((128, 170), (128, 171), (240, 320))
     """
     if size is None:
         return height, width
@@ -159,6 +162,7 @@ class VideoReader:
 
     @property
     def damage(self) -> int:
+        """Packets and frames that the decoder refused or marked as corrupt, up to here."""
         return 0 if self._is_still else self._file.damage
 
     def __iter__(self) -> Iterator[np.ndarray]:
@@ -242,7 +246,7 @@ class VideoReader:
     def _resampled(
         self, timed: Iterator[tuple[float, np.ndarray]], fps: float
     ) -> Iterator[np.ndarray]:
-        """The frame nearest in time for start, start + 1/fps, …
+        """The frame nearest in time for start, start + 1/fps and so on.
 
         A frame that empty packets repeat is as near as the last of them.
         """

@@ -30,12 +30,20 @@ class ShardError(HarlibError):
 
 
 def is_shard(name: str) -> bool:
+    """Whether a file of this name is taken for a tar shard.
+
+    >>> is_shard("train-001.tar.gz"), is_shard("notes.txt")
+    (True, False)
+    """
     return name.lower().endswith(SUFFIXES)
 
 
 def is_plain(shard: str | os.PathLike) -> bool:
-    """Whether it is a .tar, whatever its name says: one that is walked by seeking, where a .tar.gz
-    is read from its beginning on. False where it cannot be opened."""
+    """Whether it is a .tar, whatever its name says.
+
+    Such a one is walked by seeking, where a .tar.gz is read from its beginning on. False where it
+    cannot be opened.
+    """
     if not os.path.isfile(shard):  # a pipe would be waited for
         return False
     try:
@@ -52,12 +60,23 @@ def split(path: str | os.PathLike) -> tuple[str, str] | None:
 
 
 def address(shard: str | os.PathLike, member: str) -> str:
+    """The path of a member, as `split` takes it apart.
+
+    >>> address("videos.tar", "jump/a.mp4")
+    'videos.tar!/jump/a.mp4'
+    """
     return f"{os.fspath(shard)}!/{member}"
 
 
 def place(path: str) -> str:
-    """Where a member would lie were its shard unpacked: the shard's folder and its own name,
-    without steps upward. The path of a file is returned as it is."""
+    """Where a member would lie were its shard unpacked.
+
+    That is the shard's folder and the member's own name, without steps upward. The path of a file
+    is returned as it is.
+
+    >>> place("data/videos.tar!/../jump/a.mp4"), place("data/b.mp4")
+    ('data/jump/a.mp4', 'data/b.mp4')
+    """
     inside = split(path)
     if inside is None:
         return path

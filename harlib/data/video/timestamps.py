@@ -72,6 +72,7 @@ class FrameClock:
         self._seconds = -self._step
 
     def seconds(self, frame: av.VideoFrame) -> float:
+        """When the file's next frame is shown."""
         stamp = self._stamp(frame)
         if stamp is None:
             self._seconds += self._step

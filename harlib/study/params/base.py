@@ -68,6 +68,7 @@ class Common(BaseModel):
 
     @property
     def run_dir(self) -> Path:
+        """The run's folder: `runs/<study>/<run>`, or where a copied one lies."""
         return self._folder or self.root / "runs" / self.study / self.run
 
     @property
@@ -86,6 +87,7 @@ class Common(BaseModel):
 
     @property
     def data_dir(self) -> Path:
+        """The folder of what the study makes of its videos."""
         return self.root / "data" / self.study
 
     @classmethod

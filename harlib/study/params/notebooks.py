@@ -330,6 +330,7 @@ class Ablations(C3D):
 
     @property
     def most_devices(self) -> int:
+        """The most devices that one of the variants trains on."""
         return max([self.devices, *(v.get("devices", 1) for v in self.variants.values())])
 
     @field_validator("variants")
@@ -384,6 +385,7 @@ class Performance(Common):
 
     @property
     def reads(self) -> tuple[Path, ...]:
+        """The files of measurements that the notebook shows."""
         return tuple(self.root / name for name in self.results)
 
     @field_validator("results")
@@ -488,7 +490,8 @@ def validate(
     ``origins`` tells for a key the file (or option) that set it, for the message; ``on_disk``
     whether the files and folders that it names must be there.
 
-    Raises: ParamsError, one line a mistake.
+    Raises:
+        ParamsError: values that are wrong, one line a mistake.
     """
     if notebook not in NOTEBOOKS:
         raise ParamsError(

@@ -89,7 +89,8 @@ class _Loader(yaml.SafeLoader):
 def parse(text: str) -> Any:
     """The plain value (number, text, list, mapping, …) that a text says.
 
-    Raises: YamlError.
+    Raises:
+        YamlError: it is no such mapping.
     """
     if len(text) > LONGEST:
         raise YamlError(f"{len(text):,} characters are too long; at most {LONGEST:,}")
@@ -114,7 +115,8 @@ def parse(text: str) -> Any:
 def read(file: Path) -> dict[str, Any]:
     """The mapping that a file holds; empty for an empty file.
 
-    Raises: YamlError that names the file.
+    Raises:
+        YamlError: it is no such mapping; the message names the file.
     """
     file = Path(file)
     try:

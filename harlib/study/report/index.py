@@ -72,7 +72,8 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
 def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
     """Writes all pages of a study again from ``runs/<study>``; returns its index.
 
-    Raises: FileNotFoundError when no run there has left a notebook.
+    Raises:
+        FileNotFoundError: no run there has left a notebook.
     """
     notebooks = sorted(Path(runs_dir).glob("[0-9][0-9]_*/*.ipynb"))
     if not notebooks:

@@ -44,7 +44,8 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     folder: where to; by default ``reports/<study>`` beside ``runs``, and the run's own folder
         where it lies elsewhere, put aside or moved.
 
-    Raises: FileNotFoundError when the run has left no notebook.
+    Raises:
+        FileNotFoundError: the run has left no notebook.
     """
     run_dir = Path(run_dir).resolve()
     file = RunFolder(run_dir).notebook

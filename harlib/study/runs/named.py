@@ -16,7 +16,8 @@ def run_folder(name: str | Path) -> Path:
 
     Names are `02_frame_cnn`, `mine/02_frame_cnn` and `runs/mine/02_frame_cnn`.
 
-    Raises: ParamsError, with the nearest names.
+    Raises:
+        ParamsError: there is none; the message has the nearest names.
     """
     runs = project_root() / "runs"
     for folder in _places(name, runs):
@@ -40,7 +41,8 @@ def study_runs(name: str | Path) -> Path | None:
 def parameter_files(names: tuple[str | Path, ...]) -> list[Path]:
     """The parameter files themselves, or those of a run: `02_frame_cnn`, `mine/02_frame_cnn`.
 
-    Raises: ParamsError, with the nearest names.
+    Raises:
+        ParamsError: there is none; the message has the nearest names.
     """
     found = []
     for name in map(Path, names):

@@ -24,7 +24,8 @@ def read(notebook: str, namespace: Mapping[str, Any]) -> tuple[Common, "Told"]:
     gave, wins. The file is the run's own, else the notebook's, so a run of another name begins
     from there.
 
-    Raises: ParamsError, for a mistyped key too.
+    Raises:
+        ParamsError: a value that is wrong, or a mistyped key.
     """
     given = {"run": notebook} | _given(namespace)
     if "study" not in given or NOTEBOOKS[notebook].params.model_fields.keys() <= given.keys():

@@ -18,7 +18,8 @@ def scored_store(run_dir: Path, asked: Path | None = None) -> ClipStore:
 
     asked: where it is looked for first; by default where the run's parameters say.
 
-    Raises: AnotherStore when no store has the hash that the run has noted.
+    Raises:
+        AnotherStore: no store has the hash that the run has noted.
     """
     run_dir = Path(run_dir)
     state = RunFolder(run_dir).read_state()

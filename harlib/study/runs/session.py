@@ -19,7 +19,8 @@ _locks: dict[Path, Lock] = {}
 def lock(p: Common) -> Lock:
     """Keeps other processes out of the run's folder until `unlock`, or this process's end.
 
-    Raises: Locked, with the process that works there and since when.
+    Raises:
+        Locked: another process works there; the message says which one and since when.
     """
     path = p.run_dir.with_name(f".{p.run_dir.name}.lock")
     if path not in _locks:
@@ -80,7 +81,8 @@ def trained(p: Common) -> float:
 def open_store(p: Common) -> ClipStore:
     """The clip store that notebook 01 made.
 
-    Raises: FileNotFoundError that says which notebook to run.
+    Raises:
+        FileNotFoundError: there is none; the message says which notebook to run.
     """
     if not (p.store_dir / "store.json").is_file():
         raise FileNotFoundError(no_store(p))
@@ -138,7 +140,8 @@ def listed(p: Common) -> pd.DataFrame:
     From notebook 01's catalog; for a store of `har prepare`, from the store's own audit, which
     knows the groups of what could be decoded: every other video is its own.
 
-    Raises: FileNotFoundError when neither is there: lost videos could not be counted.
+    Raises:
+        FileNotFoundError: neither is there: lost videos could not be counted.
     """
     if catalog_file(p).is_file():
         return Catalog.from_csv(catalog_file(p)).frame

@@ -27,6 +27,7 @@ class Run:
 
     @property
     def name(self) -> str:
+        """The run's name, which its folder has."""
         return self.params.run
 
     @property
@@ -68,7 +69,8 @@ def implied(notebook: str, stated: Mapping[str, Any]) -> dict[str, Any]:
 def study_folder(study: str) -> Path:
     """The folder of a study's parameter files, by its name or its path.
 
-    Raises: ParamsError when there is none.
+    Raises:
+        ParamsError: there is none.
     """
     shelves = (project_root() / "params", shipped.FOLDER / "params")
     for folder in (Path(study), *(shelf / study for shelf in shelves)):
@@ -92,7 +94,8 @@ def chosen(
     ``overrides`` are those of the runs in ``only``, where any are named. A notebook named there
     needs no file in the study: without one it has its own defaults, as it has in JupyterLab.
 
-    Raises: ParamsError.
+    Raises:
+        ParamsError: a file, key or value is wrong.
     """
     folder = study_folder(study)
     os.environ["HARLIB_ROOT"] = str(study_root(folder))
@@ -113,7 +116,8 @@ def load_study(
     ``overrides`` (``--set``) apply to each run whose notebook has the key, of ``only`` these runs
     where any are named.
 
-    Raises: ParamsError, with every mistake of every file.
+    Raises:
+        ParamsError: with every mistake of every file.
     """
     common = folder / COMMON
     files = [*folder.glob("[0-9][0-9]_*.yaml"), *_without_file(folder, only)]
@@ -172,7 +176,8 @@ def _without_file(folder: Path, only: Collection[str]) -> list[Path]:
 def load_run(files: Iterable[Path], overrides: Mapping[str, Any] | None = None) -> Run:
     """One run from its files, the later ones winning; the last names run and notebook.
 
-    Raises: ParamsError.
+    Raises:
+        ParamsError: a file, key or value is wrong.
     """
     files = [Path(file) for file in files]
     return _load(files[-1], files, overrides)
@@ -200,7 +205,9 @@ def load_folder(run_dir: Path, changes: Mapping[str, Any] | None = None) -> Comm
     What an older harlib did not know has its default. Files that a training needs are not looked
     for.
 
-    Raises: FileNotFoundError without params.yaml; ParamsError.
+    Raises:
+        FileNotFoundError: there is no params.yaml.
+        ParamsError: it holds a wrong value.
     """
     file, changes = RunFolder(run_dir).params, dict(changes or {})
     if not file.is_file():
@@ -216,7 +223,8 @@ def load_folder(run_dir: Path, changes: Mapping[str, Any] | None = None) -> Comm
 def stated(files: Iterable[Path]) -> tuple[dict[str, Any], dict[str, str]]:
     """What the files say, the later ones winning, and by key the file that said it.
 
-    Raises: ParamsError.
+    Raises:
+        ParamsError: one cannot be read.
     """
     values, origins = {}, {}
     for file in files:
@@ -228,7 +236,8 @@ def stated(files: Iterable[Path]) -> tuple[dict[str, Any], dict[str, str]]:
 def of_notebook(study: str, notebook: str, run: str) -> list[Path]:
     """The files of the study that a run of a notebook begins from: its own, else the notebook's.
 
-    Raises: ParamsError when there is no such study, or when it has only variants of the notebook.
+    Raises:
+        ParamsError: there is no such study, or when it has only variants of the notebook.
     """
     folder = study_folder(study)
     own = [folder / f"{name}.yaml" for name in (run, notebook)]

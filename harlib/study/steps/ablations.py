@@ -19,7 +19,8 @@ from harlib.text import count, percent
 def plans(p: Ablations) -> list[tuple[str, int, C3D]]:
     """(variant, seed, parameters) of every training, in order.
 
-    Raises: ParamsError for a variant whose parameters do not go together.
+    Raises:
+        ParamsError: a variant whose parameters do not go together.
     """
     base = p.model_dump(include=set(C3D.model_fields))
     found = []

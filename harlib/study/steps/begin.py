@@ -20,9 +20,11 @@ def start(p: Common, *, anew: bool = False) -> tables.Sentence:
 
     A run that is complete stays as it is, and the steps that follow show what it left.
 
-    Raises: Finished when the folder's complete run is another one; `anew` puts that aside. Locked
-        while another process writes to the folder; ValueError, before anything is touched, for a
-        precision that this machine lacks or another wrong value.
+    Raises:
+        Finished: the folder's complete run is another one; `anew` puts that aside.
+        Locked: another process writes to the folder.
+        ValueError: a precision that this machine lacks, or another wrong value; nothing was
+            touched.
     """
     live.attend(session.told_in(p))
     if not anew and session.kept(p) and not fingerprint.is_same(p):

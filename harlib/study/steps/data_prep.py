@@ -45,7 +45,9 @@ def catalog(p: DataPrep) -> Catalog:
 def own_videos(p: DataPrep) -> Catalog:
     """The person's own videos as the parameters list them, whatever the run's folder holds.
 
-    Raises: ValueError, FileNotFoundError.
+    Raises:
+        ValueError: a list or folder is not as its source says.
+        FileNotFoundError: it is not there.
     """
     root = p.root / p.data_root
     videos = root / p.videos

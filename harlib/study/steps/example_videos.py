@@ -86,7 +86,8 @@ def show_attention(
 
     Says why not for a network of single frames, or for a run whose weights are not kept.
 
-    Raises: ValueError for a layer that the network lacks, with the names it has.
+    Raises:
+        ValueError: a layer that the network lacks, with the names it has.
     """
     from harlib.evaluation import gradcam  # needs Keras, and with it seconds
 

@@ -21,8 +21,9 @@ def measured(p: Performance) -> Rows:
 
     All of them go to ``measured.json`` in the run's folder; ``small`` tells those measured here.
 
-    Raises: ValueError for a file that holds no rows of `har bench`; RuntimeError with its last
-        words when a measurement fails.
+    Raises:
+        ValueError: a file that holds no rows of `har bench`.
+        RuntimeError: a measurement failed; the message has its last words.
     """
     if session.kept(p):
         return read_json(p.folder.measured)

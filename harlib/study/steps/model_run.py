@@ -101,8 +101,9 @@ def preflight(
     `model` None (what is trained comes later): a new network like it is checked. `begun` False:
     the run has not begun, so that nothing is written into its folder.
 
-    Raises: ValueError when a check says that the result would mean nothing, unless the parameter
-    preflight says "show".
+    Raises:
+        ValueError: a check says that the result would mean nothing, unless the parameter preflight
+            says "show".
     """
     from harlib.training import preflight as checks
 
@@ -276,7 +277,9 @@ def measure(
 def load_model(p: Trained, checkpoint: str = "last") -> keras.Model:
     """The trained network of a run: its ``last`` weights or the ``best`` epoch's.
 
-    Raises: FileNotFoundError that says how to get there; HarlibError for a file of another kind.
+    Raises:
+        FileNotFoundError: there is none; the message says how to get there.
+        HarlibError: a file of another kind.
     """
     from harlib.models import keras_file
 

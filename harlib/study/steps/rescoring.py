@@ -21,8 +21,10 @@ def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tables.
 
     changes: `checkpoint`, `clips` or `crops` that replace the run's own.
 
-    Raises: FileNotFoundError when the folder holds no run, or its clip store is not there;
-        ValueError for a run that trains nothing; Locked while the run is being written.
+    Raises:
+        FileNotFoundError: the folder holds no run, or its clip store is not there.
+        ValueError: a run that trains nothing.
+        Locked: the run is being written.
     """
     run_dir, changes = Path(run_dir).absolute(), dict(changes or {})
     own = study_files.load_folder(run_dir)
@@ -56,7 +58,8 @@ def _store(p: Trained, run_dir: Path) -> ClipStore:
     """The clip store that a run was trained on, also where its study has another one by now or
     the run was copied to a study of another name.
 
-    Raises: FileNotFoundError.
+    Raises:
+        FileNotFoundError: it is gone.
     """
     state = RunFolder(run_dir).read_state()
     roots = [folder.parent for folder in run_dir.parents if folder.name == "runs"] + [p.root]

@@ -22,7 +22,8 @@ def scored_runs(p: Evaluation) -> dict[str, Path]:
     Each by what stands beside its numbers: its name, its network, and what that sees. Keeps for
     the run's card which clip stores they were scored on.
 
-    Raises: FileNotFoundError when a named run has no scores, or when there is none at all.
+    Raises:
+        FileNotFoundError: a named run has no scores, or when there is none at all.
     """
     folder = p.run_dir.parent
     found = {

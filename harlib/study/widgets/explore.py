@@ -35,7 +35,8 @@ def open_study(study: str) -> tuple[ClipStore, dict[str, Scores]]:
     Of a study with several stores (folds) the first scored run's. What was scored on another
     store is left out, and a line says so.
 
-    Raises: FileNotFoundError when the study has no clip store yet.
+    Raises:
+        FileNotFoundError: the study has no clip store yet.
     """
     runs = project_root() / "runs" / study
     found = sorted(file.parent for file in runs.glob("[0-9][0-9]_*/scores.npz"))
@@ -71,7 +72,8 @@ def _any_store(study: str) -> ClipStore:
 def of_run(scores: dict[str, Scores], run: str) -> Scores:
     """The scores of one run.
 
-    Raises: NothingToShow when it has none on the store that was opened.
+    Raises:
+        NothingToShow: it has none on the store that was opened.
     """
     if run not in scores:
         raise NothingToShow(
@@ -104,7 +106,8 @@ def compare(
 ) -> controls.Control:
     """Two runs on one video: who is right, and how sure each is, view by view.
 
-    Raises: NothingToShow without two runs on the same videos.
+    Raises:
+        NothingToShow: there are no two runs on the same videos.
     """
     names = list(scores)
     if len(names) < 2:
@@ -248,7 +251,8 @@ def _training_of(study: str, run: str) -> tuple[dict[str, Any], str]:
 def _positions(store: ClipStore, scores: Scores, split: str | None) -> dict[int, int]:
     """{row of the store: row of the scores}, in the order of the scores.
 
-    Raises: ValueError when a scored video is not in the store.
+    Raises:
+        ValueError: a scored video is not in the store.
     """
     videos = store.videos if split is None else store.videos.iloc[store.rows(split)]
     keys = zip(videos["category"], videos["video_id"], strict=True)

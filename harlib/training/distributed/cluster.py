@@ -40,10 +40,12 @@ class Cluster:
 
     @property
     def host(self) -> str:
+        """The host where process 0 listens."""
         return self.coordinator.rpartition(":")[0]
 
     @property
     def port(self) -> int:
+        """The port at which it listens."""
         return int(self.coordinator.rpartition(":")[2])
 
 
