@@ -50,8 +50,8 @@ def resnet50(
     x = stem_of(x, scaled(64, width), stem, "stem")
     for stage, blocks in enumerate(BLOCKS, 1):
         x = stage_of(x, scaled(32 * 2**stage, width), blocks, kernels[stage - 1], f"stage{stage}")
-        if stage == 1 and pooled and frames > 1:
-            x = kl.MaxPooling3D((2, 1, 1), name="stage1_pool")(x)
+        if stage == 1 and pooled:
+            x = kl.MaxPooling3D((min(2, frames), 1, 1), name="stage1_pool")(x)
     x = average_pool(x, window, "head_pool")
     if dropout:
         x = kl.Dropout(dropout, name="head_dropout")(x)

@@ -3,6 +3,7 @@
 The originals compute in the same run (`pip install 'harlib[parity]'`, see CONTRIBUTING.md).
 """
 
+import copy
 import functools
 import sys
 import types
@@ -78,6 +79,9 @@ def original_of(name, options):
                 module.running_var.uniform_(0.5, 1.5)
                 module.weight.uniform_(0.5, 1.0)
                 module.bias.normal_(0, 0.1)
+            if type(module).__name__ == "Swish":
+                # the same; the original's gradient asks for what PyTorch no longer has
+                module.forward = torch.nn.functional.silu
             if isinstance(module, torch.nn.AvgPool3d):
                 # as it is for the published clip; a smaller one has no whole window
                 module.forward = functools.partial(_pool, module.kernel_size)
@@ -137,7 +141,7 @@ def test_logits(pair, record_property):
         with torch.inference_mode():
             wanted = original_scores(name, network, clips).numpy()
         model = build(name, clip, width, arrays_of(network), classifier_activation=None)
-        difference = apart(model.predict_on_batch(clips), wanted)
+        difference = apart(model(clips, training=False), wanted)
         record_property(f"logits {clip}", difference)
         assert difference <= 1e-4, clip
 
@@ -146,14 +150,17 @@ def test_gradients_in_training(pair, record_property):
     import tensorflow as tf
 
     name, width, network = pair
+    network = copy.deepcopy(network).train()
+    with torch.no_grad():
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm3d):
+                # Fewer ReLUs at their bend: rounding alone, which bends them the other way, moved
+                # the original's own gradient by 6 % between float32 and float64 without this.
+                module.bias += 2
     clips = noise(SMALL[name], batch=3)
     weights = np.random.default_rng(1).standard_normal((3, CLASSES)).astype("float32")
     model = build(name, SMALL[name], width, arrays_of(network), classifier_activation=None)
-    network.train()
-    try:
-        (original_scores(name, network, clips) * torch.from_numpy(weights)).sum().backward()
-    finally:
-        network.eval()
+    (original_scores(name, network, clips) * torch.from_numpy(weights)).sum().backward()
     named = dict(network.named_parameters())
     wanted = [one for one in checkpoints.parameters(model) if one.variable.name == "kernel"]
     wanted = [wanted[0], wanted[-1]]
