@@ -20,15 +20,13 @@ from harlib.data.demo import dataset
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import (
     NOTEBOOKS,
-    Ablations,
     Common,
     DataPrep,
     Evaluation,
-    FrameCNN,
     FromScratch,
     Performance,
-    Trained,
 )
+from harlib.study.params.trained import Ablations, FrameCNN, Trained
 from harlib.study.runs import environment, fingerprint, study_files
 
 # Factors between what is measured and what happens, set from the demo's recorded minutes on two

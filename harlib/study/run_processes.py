@@ -14,7 +14,8 @@ from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
 from harlib.data import ClipStore
-from harlib.study.params.notebooks import Common, FrameCNN, Trained
+from harlib.study.params.notebooks import Common
+from harlib.study.params.trained import FrameCNN, Trained
 from harlib.study.runs import session
 from harlib.study.steps import begin, model_run
 from harlib.study.wording import tables

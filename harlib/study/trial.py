@@ -28,7 +28,8 @@ from harlib.data import Catalog, ClipStore
 from harlib.data.demo import dataset
 from harlib.data.store import prepare as preparing
 from harlib.study import forecast
-from harlib.study.params.notebooks import DataPrep, FrameCNN, Trained, validate
+from harlib.study.params.notebooks import DataPrep, validate
+from harlib.study.params.trained import FrameCNN, Trained
 from harlib.study.runs import environment
 from harlib.study.steps import inputs, model_run
 from harlib.training import Recipe, precision

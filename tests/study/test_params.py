@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from harlib import shipped
-from harlib.study.params import notebooks
+from harlib.study.params import trained
 from harlib.study.params.notebooks import ParamsError
 from harlib.study.runs import open_notebook, study_files
 
@@ -60,7 +60,7 @@ def test_recipe_options_of_every_file_fit_their_recipe(own_data):
 
     for folder in STUDIES:
         for run in study_files.load_study(folder, own_data if needs_data(folder) else {}):
-            if isinstance(run.params, notebooks.Trained):
+            if isinstance(run.params, trained.Trained):
                 recipes.build(
                     run.params.recipe,
                     steps_per_epoch=10,

@@ -12,7 +12,8 @@ from harlib.data import ClipSpec
 from harlib.data.store.clip_store import ClipStore
 from harlib.models.layers import ResidualFrames, preprocess
 from harlib.models.weights import checkpoints
-from harlib.study.params.notebooks import C3D, ParamsError
+from harlib.study.params.notebooks import ParamsError
+from harlib.study.params.trained import C3D
 from harlib.study.runs import study_files
 from harlib.study.steps import inputs, model_run
 

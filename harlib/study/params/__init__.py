@@ -3,5 +3,5 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, ["base", "errors", "meanings", "notebooks", "yaml_text"]
+    __name__, ["base", "errors", "meanings", "notebooks", "trained", "yaml_text"]
 )

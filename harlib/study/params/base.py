@@ -22,6 +22,7 @@ from harlib.text import quoted
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Count = Annotated[int, Field(ge=1, le=1_000_000)]
 Share = Annotated[float, Field(ge=0, lt=1)]
+Width = Annotated[float, Field(gt=0, le=16)]  # a network's filters, beside the published ones
 # What no video and no memory holds is a slip of the hand, better said now than by the network.
 Frames = Annotated[int, Field(ge=1, le=10_000)]
 Processes = Annotated[int, Field(ge=1, le=1024)]

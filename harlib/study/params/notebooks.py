@@ -4,13 +4,10 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError, ValidationInfo, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 
-from harlib import pretrained
-from harlib.pretrained import Pretrained
-from harlib.run_folder import RunFolder
 from harlib.study.params import errors
 from harlib.study.params.base import (
     SIDE,
@@ -20,19 +17,13 @@ from harlib.study.params.base import (
     Name,
     ParamsError,
     Processes,
-    Share,
     Size,
+    Width,
     on_disk,
     project_root,
 )
 from harlib.study.params.errors import nearest
-
-Split = Literal["train", "val", "test"]
-# Bytes of a clip of whole numbers; a network's arithmetic takes four times that and more.
-_CLIP = 2**31
-_Width = Annotated[float, Field(gt=0, le=16)]  # a network's filters, beside the published ones
-# YAML 1.1 reads `1e-3` (no point) as text; people mean a number.
-_NUMBER = re.compile(r"^[+-]?\d+(\.\d*)?[eE][+-]?\d+$")
+from harlib.study.params.trained import C3D, Ablations, FrameCNN, ResNeXt101
 
 
 class DataPrep(Common):
@@ -109,260 +100,6 @@ class DataPrep(Common):
         return value
 
 
-# Before training: stop at a failed check; YAML 1.1 reads off as false.
-Preflight = Annotated[
-    Literal["stop", "show", "off"],
-    BeforeValidator(lambda value: "off" if value is False else value),
-]
-
-
-class Trained(Common):
-    """What the three model notebooks share: clip, training, and the protocol of scoring."""
-
-    if TYPE_CHECKING:  # each class below has its own
-        model: str
-        width: float
-        dropout: float
-        weights: str | None
-
-    frames: Frames = 16
-    stride: Frames = 1
-    # of a clip, in place of the stride
-    clip_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
-    size: Size = 48  # pixels of the square the network sees, or [height, width]
-    batch: Count = 32
-    epochs: Count = 25
-    recipe: Literal["study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern"] = "modern"
-    recipe_options: dict[str, Any] = {}  # overrides of the recipe's own numbers
-    precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
-    crop: Literal["hara", "resized", "random", "center"] = "hara"
-    flip: bool = True
-    color: Share = 0.0
-    grey: Share = 0.0  # of the training clips lose their colours
-    reverse: Share = 0.0  # of the training clips run backwards
-    # training strides: stride / (1 + j) to * (1 + j)
-    jitter: Annotated[float, Field(ge=0, le=1)] = 0.0
-    shuffle_labels: bool = False  # a check: the result must then be chance
-    train_split: Split = "train"
-    validate_split: Split | Literal[""] = "val"  # scored after each epoch; empty = not at all
-    split: Split = "val"  # scored at the end
-    clips: Frames | Literal["windows"] = 4  # of a video; windows: all that fit, side by side
-    crops: Literal[1, 3, 5] = 1
-    crop_scale: Annotated[float, Field(gt=0, le=1)] | None = None
-    score_batch: Count = 32
-    checkpoint: Literal["last", "best"] = "last"
-    checkpoint_minutes: Annotated[float, Field(gt=0)] = 2.0  # from one of the training to the next
-    checkpoint_steps: Annotated[int, Field(ge=0)] = 0  # and after this number of steps; 0 = never
-    checkpoints_kept: Count = 2  # the newest ones
-    balanced: bool = False  # show every category equally often
-    mix: Literal["", "none", "mixup", "cutmix"] = (
-        ""  # of a batch's clips; empty = as the recipe says
-    )
-    mix_share: Annotated[float, Field(gt=0, le=1)] = 1.0  # of the batches that are blended
-    class_weights: Literal["", "balanced"] = ""  # rare categories weigh more in the loss
-    tensorboard: bool = False  # logs for TensorBoard in the run's folder
-    devices: Processes = 1  # of one machine, which share each batch
-    preflight: Preflight = "stop"
-    freeze_below: str = ""  # a stage or layer; what lies below it is not trained; empty = all is
-    freeze_bn: bool = False  # keep every batch norm as it is
-    lr_multipliers: dict[str, Annotated[float, Field(gt=0)]] = {}  # by stage; 1 where none is given
-
-    @property
-    def most_devices(self) -> int:
-        """The largest number of devices that share a batch in this run."""
-        return self.devices
-
-    def network_options(self) -> dict[str, Any]:
-        """The options of the run's network, for `models.build`."""
-        raise NotImplementedError
-
-    @field_validator("checkpoint")
-    @classmethod
-    def _has_a_best(cls, value: str, info: ValidationInfo) -> str:
-        if value == "best" and info.data.get("validate_split") == "":
-            raise ValueError("is 'best', by the split after each epoch: set validate_split")
-        return value
-
-    @field_validator("size")
-    @classmethod
-    def _can_be_held(cls, value: int | tuple, info: ValidationInfo) -> int | tuple:
-        frames = info.data.get("frames", 1)
-        height, width = (value, value) if isinstance(value, int) else value
-        if (held := 3 * frames * height * width) > _CLIP:
-            raise ValueError(
-                f"is {height} × {width} pixels, {held / 1e9:,.1f} GB a clip with frames: {frames}; "
-                f"a clip is at most {_CLIP / 1e9:.1f} GB"
-            )
-        return value
-
-    @field_validator("class_weights")
-    @classmethod
-    def _one_balance(cls, value: str, info: ValidationInfo) -> str:
-        if value and info.data.get("balanced"):
-            raise ValueError("and balanced: true both even out the categories: give one")
-        return value
-
-    @field_validator("devices")
-    @classmethod
-    def _divides(cls, value: int, info: ValidationInfo) -> int:
-        batch = info.data.get("batch", value)
-        if batch % value:
-            raise ValueError(f"is {value}, which does not divide batch ({batch} clips in all)")
-        return value
-
-    @field_validator("recipe_options")
-    @classmethod
-    def _numbers(cls, value: dict[str, Any]) -> dict[str, Any]:
-        if "mix" in value:
-            raise ValueError("holds 'mix', a parameter of its own: mix: mixup, cutmix or none")
-        return {key: _number(item) for key, item in value.items()}
-
-
-class FrameCNN(Trained):
-    """Notebook 02: a 2D network on single frames, stills first when there are any."""
-
-    frames: Frames = 1
-    size: Size = 80
-    epochs: Count = 30
-    clips: Frames | Literal["windows"] = 10
-    model: Literal["frame_cnn"] = "frame_cnn"
-    backbone: str = "small"
-    weights: str | None = None  # None, "imagenet" or a file
-    width: _Width = 1.0  # of the backbone "small"
-    dropout: Share = 0.2
-    stills: str = ""  # a folder in Stanford-40's layout; empty = no stills stage
-    stills_epochs: Count = 10
-
-    def network_options(self) -> dict[str, Any]:
-        return {"backbone": self.backbone, "weights": self.weights, "width": self.width,
-                "dropout": self.dropout}  # fmt: skip
-
-    @field_validator("stills")
-    @classmethod
-    def _stills_exist(cls, value: str, info: ValidationInfo) -> str:
-        # What lies under data/ is made by notebook 01, so it need not be there yet.
-        made_here = value == "" or value.startswith("data/")
-        if on_disk(info) and not (made_here or (project_root() / value).is_dir()):
-            raise ValueError(f"no folder {value!r} (leave it empty to go without stills)")
-        return value
-
-
-class Network3D(Trained):
-    """What the notebooks of 3D networks share."""
-
-    width: _Width = 0.25
-    dropout: Share = 0.5
-    weights: str = ""  # published ones by name, a file, or a run; empty = from scratch
-    pixels: Literal["rgb", "residual"] = "rgb"  # residual: what changes from frame to frame
-    model: str
-
-    @property
-    def published(self) -> Pretrained | None:
-        """The published weights that `weights` names; None for a file, a run, or none."""
-        return _published(self.weights, self.model)
-
-    @property
-    def reads(self) -> tuple[Path, ...]:
-        file = RunFolder(self.root / self.weights).model if self.weights else None
-        return (file,) if file and file.is_file() else ()
-
-    def network_options(self) -> dict[str, Any]:
-        options: dict[str, Any] = {"width": self.width, "dropout": self.dropout}
-        if self.pixels == "residual":
-            options["preprocessing"] = "residual"
-        return options | (self.published.options if self.published else {})
-
-    @classmethod
-    def implied(cls, stated: Mapping[str, Any]) -> dict[str, Any]:
-        """What published weights expect: their own clip and width where nothing else is stated."""
-        model = stated.get("model", cls.model_fields["model"].default)
-        found = _published(stated.get("weights", cls.model_fields["weights"].default), model)
-        if found is None:
-            return {}
-        return {"frames": found.frames, "clip_fps": found.fps, "size": found.size,
-                "crop_scale": found.crop_scale, "width": 1.0}  # fmt: skip
-
-    @field_validator("weights")
-    @classmethod
-    def _is_file(cls, value: str, info: ValidationInfo) -> str:
-        if value == "imagenet":
-            raise ValueError(
-                "is 'imagenet', which the frame CNN alone has (--only 02_frame_cnn, or a line in "
-                "its file); here it names a file of published PyTorch weights"
-            )
-        if value and on_disk(info) and not _is_name(value):
-            path = project_root() / value
-            if not (path.is_file() or RunFolder(path).model.is_file()):
-                raise ValueError(
-                    f"is {value!r}: no published weights (har weights list), no file and no run's "
-                    "folder with a model.keras (relative paths start at the project's folder)"
-                )
-        return value
-
-    @field_validator("pixels")
-    @classmethod
-    def _as_trained(cls, value: str, info: ValidationInfo) -> str:
-        if value == "residual" and info.data.get("weights"):
-            raise ValueError("is 'residual', but the published weights know frames: give 'rgb'")
-        return value
-
-
-class C3D(Network3D):
-    """Notebook 03."""
-
-    model: Literal["c3d", "c3d_bn"] = "c3d_bn"
-    dense: Count = 256
-
-    def network_options(self) -> dict[str, Any]:
-        options = {"dense": self.dense} | super().network_options()
-        if self.weights and not RunFolder(project_root() / self.weights).model.is_file():
-            options["preprocessing"] = "c3d_port"  # trained on differently scaled pixels
-        return options
-
-
-class Ablations(C3D):
-    """Notebook 07: the C3D of notebook 03, and variants of it that change a few parameters."""
-
-    preflight: Preflight = "off"
-    seeds: Annotated[list[Annotated[int, Field(ge=0, lt=2**32)]], Field(min_length=1)] = [0, 1, 2]
-    # the parameters that each changes; at least one
-    variants: dict[Name, dict[str, Any]] = {"base": {}}
-
-    @property
-    def most_devices(self) -> int:
-        """The most devices that one of the variants trains on."""
-        return max([self.devices, *(v.get("devices", 1) for v in self.variants.values())])
-
-    @field_validator("variants")
-    @classmethod
-    def _known(cls, value: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-        if not value:
-            raise ValueError("names no variant; give {name: {parameter: value}}")
-        for name, changes in value.items():
-            for key in changes:
-                if key not in C3D.model_fields or key in Common.model_fields:
-                    near = nearest(key, C3D.model_fields)
-                    raise ValueError(f"{name} changes {key!r}, no parameter of a C3D's run{near}")
-        return value
-
-
-class ResNeXt101(Network3D):
-    """Notebook 04."""
-
-    width: _Width = 0.5
-    dropout: Share = 0.0
-    model: Literal["resnext3d_26", "resnext3d_50", "resnext3d_101"] = "resnext3d_26"
-    cardinality: Annotated[int, Field(ge=1, le=1024)] = 16
-
-    @classmethod
-    def implied(cls, stated: Mapping[str, Any]) -> dict[str, Any]:
-        found = super().implied(stated)
-        return found | {"cardinality": 32} if found else {}
-
-    def network_options(self) -> dict[str, Any]:
-        return {"cardinality": self.cardinality} | super().network_options()
-
-
 class Evaluation(Common):
     """Notebook 05: compares what the study's runs left."""
 
@@ -400,7 +137,7 @@ class Performance(Common):
 class FromScratch(Common):
     """Notebook 08: the C3D and the training that its cells write out; the defaults fit the demo."""
 
-    width: _Width = 0.25
+    width: Width = 0.25
     dense: Count = 256
     frames: Annotated[int, Field(ge=2, le=10_000)] = 16  # it looks at what changes between them
     size: Annotated[int, Field(ge=1, le=SIDE)] = 48
@@ -433,7 +170,8 @@ class Notebook:
 
 # Of the study, whatever the notebook.
 _STEPS = (
-    "study/params/base.py", "study/params/notebooks.py", "study/steps/data_prep.py",
+    "study/params/base.py", "study/params/notebooks.py", "study/params/trained.py",
+    "study/steps/data_prep.py",
     "study/steps/inputs.py", "study/steps/model_run.py", "study/steps/results.py",
 )  # fmt: skip
 # Of the evaluation only what scores and metrics depend on.
@@ -506,18 +244,3 @@ def validate(
             errors.line(item, model, notebook, origins or {}) for item in error.errors()
         )
         raise ParamsError("\n".join(lines)) from None
-
-
-def _is_name(weights: Any) -> bool:
-    """Whether it may name published weights: "x3d_s/kinetics400", or "kinetics400" alone."""
-    return isinstance(weights, str) and weights in {
-        part for name in pretrained.names() for part in (name, name.partition("/")[2])
-    }
-
-
-def _published(weights: Any, network: str) -> Pretrained | None:
-    return pretrained.find(weights, network) if _is_name(weights) else None
-
-
-def _number(value: Any) -> Any:
-    return float(value) if isinstance(value, str) and _NUMBER.match(value) else value

@@ -203,8 +203,10 @@ def _take_title(notebook: nbformat.NotebookNode) -> str:
 
 
 def _link_pages(notebook: nbformat.NotebookNode, study: Path) -> None:
-    """Links to other notebooks lead to their pages; where the study has no such run, they are
-    text."""
+    """Links to other notebooks lead to their pages.
+
+    Where the study has no such run, they are text.
+    """
 
     def page(link: re.Match) -> str:
         text, name, place = link.groups()

@@ -47,8 +47,11 @@ def read(notebook: str, namespace: Mapping[str, Any]) -> tuple[Common, "Told"]:
 
 
 class Told:
-    """What the parameters are and where each is from: a sentence, and in a fold every value with
-    its meaning, those too that the parameters cell does not name."""
+    """What the parameters are and where each is from.
+
+    A sentence, and in a fold every value with its meaning, those too that the parameters cell does
+    not name.
+    """
 
     def __init__(self, notebook: str, p: Common, origins: Mapping[str, str]) -> None:
         self.notebook, self.p, self.origins = notebook, p, origins

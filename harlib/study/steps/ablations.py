@@ -9,7 +9,8 @@ import pandas as pd
 
 from harlib.data import ClipStore
 from harlib.evaluation import naming
-from harlib.study.params.notebooks import C3D, Ablations, validate
+from harlib.study.params.notebooks import validate
+from harlib.study.params.trained import C3D, Ablations
 from harlib.study.runs import environment, fingerprint, session
 from harlib.study.steps import model_run
 from harlib.study.wording import tables

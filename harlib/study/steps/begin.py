@@ -4,7 +4,8 @@ import os
 import time
 
 from harlib.locks import Locked
-from harlib.study.params.notebooks import Common, ParamsError, Trained
+from harlib.study.params.notebooks import Common, ParamsError
+from harlib.study.params.trained import Trained
 from harlib.study.runs import fingerprint, session
 from harlib.study.steps import checks
 from harlib.study.widgets import live

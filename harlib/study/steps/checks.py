@@ -14,15 +14,8 @@ from harlib.data import SPLITS, Catalog, Settings
 from harlib.data.demo import dataset
 from harlib.files import read_json
 from harlib.study.params.errors import nearest
-from harlib.study.params.notebooks import (
-    Common,
-    DataPrep,
-    Evaluation,
-    FrameCNN,
-    Performance,
-    Trained,
-    project_root,
-)
+from harlib.study.params.notebooks import Common, DataPrep, Evaluation, Performance, project_root
+from harlib.study.params.trained import FrameCNN, Trained
 from harlib.study.runs import fingerprint, session, study_files
 from harlib.study.steps import data_prep
 

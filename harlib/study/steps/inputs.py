@@ -11,7 +11,7 @@ import pandas as pd
 from harlib import data
 from harlib.data import Augmentation, ClipSpec, ClipStore, Protocol
 from harlib.run_folder import RunFolder
-from harlib.study.params.notebooks import Trained
+from harlib.study.params.trained import Trained
 from harlib.study.widgets import live
 
 if TYPE_CHECKING:

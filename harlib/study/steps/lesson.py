@@ -12,7 +12,7 @@ from harlib import figures
 from harlib.data import ClipStore
 from harlib.data.loading import sampling
 from harlib.evaluation import intervals
-from harlib.study.params.notebooks import Trained
+from harlib.study.params.trained import Trained
 from harlib.study.wording import tables
 from harlib.text import percent, quantity
 
@@ -117,8 +117,7 @@ def show_bottleneck(model: "keras.Model") -> None:
 
 
 def show_views(p: Trained, store: ClipStore, *, split: str, crops: int = 1) -> None:
-    """Shows which frames of a typical video of the split are scored, and how they become one
-    answer."""
+    """Shows which frames of a typical video are scored, and how they become one answer."""
     lengths = store.videos["frames"].to_numpy()[store.rows(split)]
     length = int(sorted(lengths)[len(lengths) // 2])
     if p.clips == "windows":

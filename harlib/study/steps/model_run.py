@@ -15,7 +15,8 @@ from harlib.data.store import prepare as preparing
 from harlib.evaluation import metrics, naming
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
-from harlib.study.params.notebooks import Common, FrameCNN, Network3D, Trained
+from harlib.study.params.notebooks import Common
+from harlib.study.params.trained import FrameCNN, Network3D, Trained
 from harlib.study.runs import fingerprint, session
 from harlib.study.steps import begin, inputs
 from harlib.study.wording import sentences, tables

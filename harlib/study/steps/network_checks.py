@@ -15,15 +15,8 @@ import pandas as pd
 
 from harlib import models
 from harlib.evaluation import gradcam
-from harlib.study.params.notebooks import (
-    Ablations,
-    Common,
-    Evaluation,
-    FrameCNN,
-    Performance,
-    Trained,
-    validate,
-)
+from harlib.study.params.notebooks import Common, Evaluation, Performance, validate
+from harlib.study.params.trained import Ablations, FrameCNN, Trained
 from harlib.study.runs import environment
 from harlib.study.steps import ablations, inputs, model_run
 from harlib.training import precision

@@ -6,7 +6,7 @@ from typing import Any
 
 from harlib.data import ClipStore
 from harlib.run_folder import RunFolder
-from harlib.study.params.notebooks import Trained
+from harlib.study.params.trained import Trained
 from harlib.study.runs import fingerprint, session, study_files
 from harlib.study.runs.scored_store import with_hash
 from harlib.study.steps import model_run
@@ -55,8 +55,9 @@ def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tables.
 
 
 def _store(p: Trained, run_dir: Path) -> ClipStore:
-    """The clip store that a run was trained on, also where its study has another one by now or
-    the run was copied to a study of another name.
+    """The clip store that a run was trained on.
+
+    Also where its study has another one by now, or the run was copied to a study of another name.
 
     Raises:
         FileNotFoundError: it is gone.
