@@ -63,7 +63,7 @@ def kernels(
     )
 
 
-def _frame(ax, left, bottom):
+def _frame(ax: Axes, left: float, bottom: float) -> None:
     """A frame of pixels."""
     ax.add_patch(Rectangle((left, bottom), _PIXELS, _PIXELS, facecolor=_FRAME, edgecolor=_EDGE))
     for line in range(1, _PIXELS):
@@ -110,7 +110,7 @@ def bottleneck(layers: Sequence[Any], *, ax: Axes | None = None) -> Axes:
     )
 
 
-def _layer(ax, left, wide, layer):
+def _layer(ax: Axes, left: float, wide: float, layer: Any) -> None:
     """A box; a grouped convolution is as many strips beside each other."""
     drawn = min(layer.groups, _GROUPS)
     high = 2.3 / drawn
@@ -189,7 +189,15 @@ def views(clips: ArrayLike, length: int, *, crops: int = 1, ax: Axes | None = No
     )
 
 
-def _strip(ax, frames, step, bottom, high, length, **style):
+def _strip(
+    ax: Axes,
+    frames: Sequence[int],
+    step: float,
+    bottom: float,
+    high: float,
+    length: int,
+    **style: Any,
+) -> None:
     """Frames of a video in a row; of a long one a bar from the first to the last of them."""
     if length > _SINGLE:
         first, last = min(frames), max(frames)
@@ -199,5 +207,5 @@ def _strip(ax, frames, step, bottom, high, length, **style):
         ax.add_patch(Rectangle((frame * step, bottom), 0.86 * step, high, **style))
 
 
-def _arrow(ax, start, end):
+def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float]) -> None:
     ax.annotate("", end, start, arrowprops={"arrowstyle": "-|>", "color": QUIET, "lw": 1.2})
