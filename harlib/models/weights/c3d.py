@@ -20,7 +20,7 @@ def parameters(model: keras.Model) -> Iterator[Parameter]:
             yield from of_layer(layer, _prefix(layer.name))
 
 
-def _prefix(layer):
+def _prefix(layer: str) -> str:
     if found := re.fullmatch(r"stage(\d)_conv(\d)", layer):
         stage, number = found.groups()
         return f"conv{stage}" + ("ab"[int(number) - 1] if int(stage) > 2 else "")

@@ -2,10 +2,14 @@
 
 import os
 import pickle
+from collections.abc import Container, Mapping, Sequence
+from typing import Any
 
+import keras
 import numpy as np
 
 from harlib.models.weights import c3d, hara, pytorchvideo, torchvision, videomae, videomae_authors
+from harlib.models.weights.parameter import Parameter
 
 # Modules of the families of files, each with `networks`, the names of the builders whose weights
 # it knows, and `parameters(model)`, nothing for one that is built otherwise. The file's names
@@ -17,7 +21,7 @@ _NOT_LEARNED = ("num_batches_tracked", "relative_position_index")
 _KEYS = ("state_dict", "model_state", "model", "module")
 
 
-def load_published(model, path):
+def load_published(model: keras.Model, path: str | os.PathLike) -> list[str]:
     """Set every weight of `model` from a published file.
 
     Args:
@@ -36,7 +40,7 @@ def load_published(model, path):
     return load_arrays(model, read(path))
 
 
-def read(path):
+def read(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The float32 arrays of a published file by name.
 
     Raises: as `load_published`.
@@ -53,7 +57,7 @@ def read(path):
     return {name: v.float().numpy() for name, v in content.items()}
 
 
-def _pickled(path):
+def _pickled(path: str | os.PathLike) -> Any:
     try:
         import torch
     except ModuleNotFoundError as error:
@@ -74,7 +78,7 @@ def _pickled(path):
         raise ValueError(f"{_damaged(path)}: PyTorch reads no weights from it.") from error
 
 
-def _safetensors(path):
+def _safetensors(path: str | os.PathLike) -> dict[str, np.ndarray]:
     import safetensors.numpy
 
     try:
@@ -84,11 +88,13 @@ def _safetensors(path):
     return {name: np.asarray(array, "float32") for name, array in arrays.items()}
 
 
-def _damaged(path):
+def _damaged(path: str | os.PathLike) -> str:
     return f"{path} is {'cut short or damaged' if os.path.getsize(path) else 'empty'}"
 
 
-def load_arrays(model, arrays, *, rows=None):
+def load_arrays(
+    model: keras.Model, arrays: Mapping[str, np.ndarray], *, rows: Sequence[int] | None = None
+) -> list[str]:
     """Set every weight of `model` from arrays by the names and in the layout of a published file.
 
     Args:
@@ -126,7 +132,7 @@ def load_arrays(model, arrays, *, rows=None):
     return kept
 
 
-def parameters(model, names=()):
+def parameters(model: keras.Model, names: Container[str] = ()) -> list[Parameter]:
     """The `Parameter`s of a network's published file, a list.
 
     Args:
@@ -145,12 +151,12 @@ def parameters(model, names=()):
     return max(filter(None, found), key=lambda every: sum(one.name in names for one in every))
 
 
-def _classes_differ(wanted, arrays):
+def _classes_differ(wanted: Mapping[str, Parameter], arrays: Mapping[str, np.ndarray]) -> bool:
     heads = [one for one in wanted.values() if one.layer == "classifier" and one.name in arrays]
     return len(heads) == 2 and all(arrays[one.name].shape[0] != one.shape[0] for one in heads)
 
 
-def _hint(name, arrays):
+def _hint(name: str, arrays: Mapping[str, np.ndarray]) -> str:
     if name == "conv1.weight" and "bn1.weight" in arrays:
         return f" (build with stem={arrays[name].shape[0]})"
     return ""

@@ -1,7 +1,9 @@
 """One array of a published file and the variable that it fills, with the common layouts."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -15,6 +17,8 @@ SUFFIXES = {
     "moving_mean": "running_mean",
     "moving_variance": "running_var",
 }
+# An array's shape in the file, and what brings it into the variable's layout.
+_Layout = tuple[tuple[int, ...], Callable[[np.ndarray], np.ndarray]]
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def flattened(layer: keras.Layer, prefix: str, size: tuple[int, ...]) -> Iterato
     """
     *positions, channels = size
 
-    def convert(array):
+    def convert(array: np.ndarray) -> np.ndarray:
         array = array.reshape(-1, channels, *positions)
         return np.moveaxis(array, (0, 1), (-1, -2)).reshape(layer.kernel.shape)
 
@@ -71,14 +75,25 @@ def flattened(layer: keras.Layer, prefix: str, size: tuple[int, ...]) -> Iterato
         yield parameter
 
 
-def _vector(variable):
+def parts(pattern: str, name: str) -> tuple[str | Any, ...]:
+    """The groups of `pattern` in a layer's `name`, all of which it describes.
+
+    Raises:
+        ValueError: for another name.
+    """
+    if found := re.fullmatch(pattern, name):
+        return found.groups()
+    raise ValueError(f"the layer {name!r} has no name of the form {pattern}.")
+
+
+def _vector(variable: keras.Variable) -> _Layout:
     return tuple(variable.shape), np.asarray
 
 
-def _kernel(variable, ones):
+def _kernel(variable: keras.Variable, ones: int) -> _Layout:
     *size, channels, filters = variable.shape
 
-    def convert(array):
+    def convert(array: np.ndarray) -> np.ndarray:
         array = array.reshape(array.shape[: array.ndim - ones])
         return np.moveaxis(array, (0, 1), (-1, -2))
 

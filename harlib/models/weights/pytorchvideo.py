@@ -31,7 +31,7 @@ def parameters(model: keras.Model) -> Iterator[Parameter]:
             yield from parameter.of_layer(layer, _prefix(layer.name, names), ones=ones)
 
 
-def _prefix(layer, names):
+def _prefix(layer: str, names: set[str]) -> str:
     """The file's name of a layer, of a network with the layers `names`."""
     x3d, slowfast = "stem_space" in names, "stem_slow_conv" in names
     # a pooling behind the first stage is a block of its own there, and so is SlowFast's head
@@ -52,7 +52,7 @@ def _prefix(layer, names):
     block += f".res_blocks.{int(rest.pop(0).removeprefix('block')) - 1}"
     if rest[0] == "shortcut":
         return f"{block}.branch1_{'norm' if rest[1:] else 'conv'}"
-    kind, index = re.fullmatch(r"(conv|bn|se)(\d)", rest[0]).groups()
+    kind, index = parameter.parts(r"(conv|bn|se)(\d)", rest[0])
     if kind == "se":
         return f"{block}.branch2.norm_b.1.block.{2 * int(index) - 2}"
     norm = ".0" if x3d and index == "2" else ""

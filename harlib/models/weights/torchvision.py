@@ -8,7 +8,7 @@ import keras
 import numpy as np
 
 from harlib.models.attention import ClassToken, PooledAttention
-from harlib.models.weights.parameter import Parameter, of_layer
+from harlib.models.weights.parameter import Parameter, of_layer, parts
 from harlib.models.window_attention import WindowAttention
 
 networks = ("r3d_18", "mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
@@ -38,7 +38,7 @@ _PLACES = {"conv": "0", "bn": "1", "space": "0.0", "space_bn": "0.1",
            "time": "0.3", "time_bn": "1"}  # fmt: skip
 
 
-def _resnet(layer):
+def _resnet(layer: str) -> str:
     if layer == "classifier":
         return "fc"
     if layer in _STEM:
@@ -46,8 +46,9 @@ def _resnet(layer):
     if found := re.fullmatch(r"stage(\d)_block(\d+)_shortcut(_bn)?", layer):
         stage, block, norm = found.groups()
         return f"layer{stage}.{int(block) - 1}.downsample.{1 if norm else 0}"
-    found = re.fullmatch(r"stage(\d)_block(\d+)_(conv|bn|space|time)(\d)(_bn)?", layer)
-    stage, block, kind, number, norm = found.groups()
+    stage, block, kind, number, norm = parts(
+        r"stage(\d)_block(\d+)_(conv|bn|space|time)(\d)(_bn)?", layer
+    )
     return f"layer{stage}.{int(block) - 1}.conv{number}.{_PLACES[kind + (norm or '')]}"
 
 
@@ -57,15 +58,16 @@ _BEFORE = {"stem_space": "0.0", "stem_time": "0.1", "stage1_conv": "2", "stage1_
            "stage1_time": "3.1"}  # fmt: skip
 
 
-def _s3d(layer):
+def _s3d(layer: str) -> str:
     if layer == "classifier":
         return "classifier.1"
     norm = 1 if layer.endswith("_bn") else 0
     layer = layer.removesuffix("_bn")
     if layer in _BEFORE:
         return f"features.{_BEFORE[layer]}.{norm}"
-    found = re.fullmatch(r"stage(\d)_block(\d)_branch(\d)(?:_(conv|space|time))?", layer)
-    stage, block, branch, kind = found.groups()
+    stage, block, branch, kind = parts(
+        r"stage(\d)_block(\d)_branch(\d)(?:_(conv|space|time))?", layer
+    )
     at = {None: "", "conv": ".0", "space": ".1.0", "time": ".1.1"}[kind]
     if branch == "3":
         at = ".1"  # behind its pooling
@@ -77,7 +79,7 @@ _MVIT_BLOCK = {"norm1": "norm1", "norm2": "norm2", "mlp1": "mlp.0", "mlp2": "mlp
                "shortcut": "project", "attention": "attn"}  # fmt: skip
 
 
-def _mvit(model):
+def _mvit(model: keras.Model) -> Iterator[Parameter]:
     weighted = [layer for layer in model.layers if layer.weights]
     # blocks are numbered through all stages there
     blocks = [f.group(1) for layer in weighted if (f := re.match(r"(.+)_norm1", layer.name))]
@@ -99,7 +101,7 @@ _SWIN_BLOCK = {"norm1": "norm1", "norm2": "norm2", "mlp1": "mlp.0", "mlp2": "mlp
                "attention": "attn"}  # fmt: skip
 
 
-def _swin(model):
+def _swin(model: keras.Model) -> Iterator[Parameter]:
     for layer in model.layers:
         if not layer.weights:
             continue
@@ -110,7 +112,7 @@ def _swin(model):
             part = "norm" if part == "norm" else "reduction"
             prefix = f"features.{2 * int(stage) - 3}.{part}"
         elif not prefix:
-            stage, block, part = re.fullmatch(r"stage(\d)_block(\d+)_(\w+)", layer.name).groups()
+            stage, block, part = parts(r"stage(\d)_block(\d+)_(\w+)", layer.name)
             prefix = f"features.{2 * int(stage) - 2}.{int(block) - 1}.{_SWIN_BLOCK[part]}"
         if isinstance(layer, WindowAttention):
             yield from _parts(layer, prefix, {"qkv": layer.qkv, "proj": layer.project})
@@ -119,20 +121,20 @@ def _swin(model):
             yield from of_layer(layer, prefix)
 
 
-def _attention(layer, prefix):
-    parts = {"qkv": layer.qkv, "project.0": layer.project}
+def _attention(layer: PooledAttention, prefix: str) -> Iterator[Parameter]:
+    inner = {"qkv": layer.qkv, "project.0": layer.project}
     for name, pool, norm in zip("qkv", layer.pools, layer.norms, strict=True):
-        parts |= {f"pool_{name}.pool": pool, f"pool_{name}.norm_act.0": norm}
-    yield from _parts(layer, prefix, parts)
+        inner |= {f"pool_{name}.pool": pool, f"pool_{name}.norm_act.0": norm}
+    yield from _parts(layer, prefix, inner)
     for axis, table in zip("thw", layer.distances, strict=True):
         yield _as_it_is(layer, table, f"{prefix}.rel_pos_{axis}")
 
 
-def _parts(layer, prefix, parts):
-    for name, part in parts.items():
+def _parts(layer: keras.Layer, prefix: str, inner: dict[str, keras.Layer]) -> Iterator[Parameter]:
+    for name, part in inner.items():
         for one in of_layer(part, f"{prefix}.{name}"):
             yield dataclasses.replace(one, layer=layer.name)
 
 
-def _as_it_is(layer, variable, name):
+def _as_it_is(layer: keras.Layer, variable: keras.Variable, name: str) -> Parameter:
     return Parameter(name, layer.name, variable, tuple(variable.shape), np.asarray)

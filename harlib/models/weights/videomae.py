@@ -31,7 +31,7 @@ def parameters(model: keras.Model) -> Iterator[Parameter]:
             yield dataclasses.replace(one, name=name)
 
 
-def layers(model):
+def layers(model: keras.Model) -> Iterator[tuple[keras.Layer, int, str]]:
     """(layer, block from 0, part of it) of those with weights; a part of "" is outside blocks."""
     for layer in model.layers:
         if layer.weights:

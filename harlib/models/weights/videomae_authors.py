@@ -30,10 +30,10 @@ def parameters(model: keras.Model) -> Iterator[Parameter]:
             yield from of_layer(layer, _OUTSIDE[layer.name])
 
 
-def _third(layer, prefix, part):
+def _third(layer: keras.Layer, prefix: str, part: str) -> Iterator[Parameter]:
     at, units = ("query", "key", "value").index(part), layer.units
 
-    def convert(array):
+    def convert(array: np.ndarray) -> np.ndarray:
         return np.asarray(array[at * units : (at + 1) * units].T)
 
     shape = (3 * units, layer.kernel.shape[0])
