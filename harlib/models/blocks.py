@@ -1,6 +1,6 @@
 """What several networks are built of."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import keras
@@ -34,7 +34,9 @@ def conv_norm(
     return norm(name=bn_name)(x)
 
 
-def bottleneck(x, middle, time, stride, name):
+def bottleneck(
+    x: keras.KerasTensor, middle: int, time: int, stride: int, name: str
+) -> keras.KerasTensor:
     """1x1 over `time` frames, 1x3x3 with the stride in space, 1x1x1 to four times the middle."""
     shortcut, out = x, 4 * middle
     x = conv_norm(x, Conv3D, middle, (time, 1, 1), 1, f"{name}_conv1", f"{name}_bn1")
@@ -51,7 +53,7 @@ def bottleneck(x, middle, time, stride, name):
     return kl.ReLU(name=f"{name}_relu3")(x)
 
 
-def squeeze_and_excite(x, squeezed, name):
+def squeeze_and_excite(x: keras.KerasTensor, squeezed: int, name: str) -> keras.KerasTensor:
     """Channels times a weight in 0..1 that their means over the clip give, by `squeezed` units.
 
     Reference: Hu et al., "Squeeze-and-Excitation Networks", CVPR 2018.
@@ -62,7 +64,7 @@ def squeeze_and_excite(x, squeezed, name):
     return kl.Multiply(name=name)([x, gate])
 
 
-def average_pool(x, window, name):
+def average_pool(x: keras.KerasTensor, window: Sequence[int], name: str) -> keras.KerasTensor:
     """Means of windows one step apart, `(frames, rows, columns)`, cut to what there is."""
     window = tuple(map(min, window, x.shape[1:-1]))
     if window == tuple(x.shape[1:-1]):
@@ -70,17 +72,17 @@ def average_pool(x, window, name):
     return kl.AveragePooling3D(window, 1, name=name)(x)
 
 
-def small_normal():
+def small_normal() -> keras.Initializer:
     """How transformers' matrices start."""
     return keras.initializers.TruncatedNormal(stddev=0.02)
 
 
-def dense(x, units, name, **options):
+def dense(x: keras.KerasTensor, units: int, name: str, **options: Any) -> keras.KerasTensor:
     """A dense layer, started as transformers' are."""
     return kl.Dense(units, kernel_initializer=small_normal(), name=name, **options)(x)
 
 
-def sometimes(x, rate, name):
+def sometimes(x: keras.KerasTensor, rate: float, name: str) -> keras.KerasTensor:
     """`x`, in training left out for a whole clip at this `rate`.
 
     Reference: Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016.

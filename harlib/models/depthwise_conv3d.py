@@ -6,10 +6,12 @@ channels: that needs no zeros between clips, and a column's neighbours are slice
 space, frames are the images, and the slices are of frames. Zeros are `k // 2` on both sides.
 """
 
-from harlib.models.conv3d_ops import padded_size
+from collections.abc import Sequence
+
+from harlib.models.conv3d_ops import Tensor, padded_size
 
 
-def fits(kernel_size, strides, size):
+def fits(kernel_size: Sequence[int], strides: Sequence[int], size: Sequence[int | None]) -> bool:
     """Whether `convolve` computes it: odd sizes, no stride in time, one in space, a known clip."""
     return (
         all(k % 2 for k in kernel_size)
@@ -19,7 +21,7 @@ def fits(kernel_size, strides, size):
     )
 
 
-def convolve(inputs, kernel, strides):
+def convolve(inputs: Tensor, kernel: Tensor, strides: Sequence[int]) -> Tensor:
     """`(batch, frames, height, width, channels)` to `(batch, *padded_size, channels)`."""
     kd, kh, kw, _, _ = kernel.shape
     if (kh, kw) == (1, 1) and max(strides) == 1:
@@ -27,7 +29,7 @@ def convolve(inputs, kernel, strides):
     return _strided(inputs, kernel, strides) if max(strides) > 1 else _by_columns(inputs, kernel)
 
 
-def _depthwise(x, kernel, stride, padding):
+def _depthwise(x: Tensor, kernel: Tensor, stride: int, padding: str) -> Tensor:
     """A kernel `(k1, k2, 1, channels)` over images `(batch, rows, columns, channels)`."""
     import tensorflow as tf
 
@@ -36,7 +38,7 @@ def _depthwise(x, kernel, stride, padding):
     )
 
 
-def _over_time(inputs, kernel):
+def _over_time(inputs: Tensor, kernel: Tensor) -> Tensor:
     import tensorflow as tf
 
     _, frames, height, width, channels = inputs.shape
@@ -44,7 +46,7 @@ def _over_time(inputs, kernel):
     return tf.reshape(_depthwise(x, kernel[:, 0], 1, "SAME"), tf.shape(inputs))
 
 
-def _by_columns(inputs, kernel):
+def _by_columns(inputs: Tensor, kernel: Tensor) -> Tensor:
     import tensorflow as tf
 
     _, frames, height, width, channels = inputs.shape
@@ -62,7 +64,7 @@ def _by_columns(inputs, kernel):
     return tf.reshape(total, tf.shape(inputs))
 
 
-def _strided(inputs, kernel, strides):
+def _strided(inputs: Tensor, kernel: Tensor, strides: Sequence[int]) -> Tensor:
     import tensorflow as tf
 
     _, frames, height, width, channels = inputs.shape

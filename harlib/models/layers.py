@@ -297,17 +297,17 @@ class BatchNorm(keras.layers.BatchNormalization):
 class ZeroChannels(keras.layers.Layer):
     """`(..., channels)` to `(..., filters)`, the new ones behind and all zero."""
 
-    def __init__(self, filters, **kwargs):
+    def __init__(self, filters: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.filters = filters
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         return ops.pad(x, [(0, 0)] * (len(x.shape) - 1) + [(0, self.filters - x.shape[-1])])
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         return (*input_shape[:-1], self.filters)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"filters": self.filters}
 
 
@@ -330,11 +330,11 @@ class SlowFrames(keras.layers.Layer):
     SlowFast takes them.
     """
 
-    def __init__(self, step, **kwargs):
+    def __init__(self, step: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.step = step
 
-    def indices(self, frames):
+    def indices(self, frames: int) -> np.ndarray:
         """Of the frames taken: float32, counted from the nearer end and cut off, as there."""
         taken = frames // self.step
         if taken == 1:
@@ -344,13 +344,13 @@ class SlowFrames(keras.layers.Layer):
         places = np.where(i < taken // 2, apart * i, last - apart * (taken - 1 - i))
         return places.astype("float32").astype("int32")
 
-    def call(self, clips):
+    def call(self, clips: Tensor) -> Tensor:
         return ops.take(clips, self.indices(clips.shape[1]), axis=1)
 
-    def compute_output_shape(self, input_shape):
+    def compute_output_shape(self, input_shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return (input_shape[0], input_shape[1] // self.step, *input_shape[2:])
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {"step": self.step}
 
 

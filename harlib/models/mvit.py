@@ -13,17 +13,17 @@ EPSILON = 1e-6
 
 
 def mvit_v2_s(
-    classes,
+    classes: int,
     *,
-    frames=16,
-    size=224,
-    classifier_activation="softmax",
-    width=1.0,
-    dropout=0.0,
-    stochastic_depth=0.0,
-    preprocessing="pytorchvideo",
-    name="mvit_v2_s",
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 224,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    dropout: float = 0.0,
+    stochastic_depth: float = 0.0,
+    preprocessing: str = "pytorchvideo",
+    name: str = "mvit_v2_s",
+) -> keras.Model:
     """MViTv2-S on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     Its tables of distances have the length that the clip's size asks for, so weights fit clips of
@@ -73,7 +73,9 @@ def mvit_v2_s(
     return keras.Model(clips, scores, name=name)
 
 
-def _block(x, attention, rate, name):
+def _block(
+    x: keras.KerasTensor, attention: PooledAttention, rate: float, name: str
+) -> keras.KerasTensor:
     kept, channels = x, attention.channels
     x = kl.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm1")(x)
     if kept.shape[-1] != channels:

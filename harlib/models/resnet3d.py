@@ -1,5 +1,6 @@
 """3D ResNets of 18, 34 and 50 layers, and two relatives of 18: MC3 and R(2+1)D."""
 
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import keras
@@ -14,22 +15,23 @@ STEMS = ("hara", "tran")
 SHORTCUTS = ("A", "B")
 # Filters between the stem's two convolutions of R(2+1)D.
 STEM_MIDDLE = 45
+_Stride = int | tuple[int, int, int]
 
 
 def r3d(
-    depth,
-    classes,
+    depth: int,
+    classes: int,
     *,
-    frames=16,
-    size=112,
-    classifier_activation="softmax",
-    width=1.0,
-    stem="hara",
-    shortcut="B",
-    dropout=0.0,
-    preprocessing=None,
-    name=None,
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 112,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    stem: str = "hara",
+    shortcut: str = "B",
+    dropout: float = 0.0,
+    preprocessing: str | None = None,
+    name: str | None = None,
+) -> keras.Model:
     """3D ResNet on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     Args:
@@ -73,16 +75,16 @@ def r3d(
 
 
 def mc3_18(
-    classes,
+    classes: int,
     *,
-    frames=16,
-    size=112,
-    classifier_activation="softmax",
-    width=1.0,
-    dropout=0.0,
-    preprocessing="torchvision",
-    name="mc3_18",
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 112,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    dropout: float = 0.0,
+    preprocessing: str = "torchvision",
+    name: str = "mc3_18",
+) -> keras.Model:
     """MC3-18: `r3d(18, stem="tran")` that sees motion in stem and stage 1 alone.
 
     Later stages convolve each frame, 1x3x3, and keep the number of frames. Arguments as `r3d`.
@@ -93,7 +95,7 @@ def mc3_18(
     clips, x = _input(frames, size, preprocessing)
     x = _stem_of_tran(x, width)
 
-    def block(x, filters, stride, name):
+    def block(x: keras.KerasTensor, filters: int, stride: int, name: str) -> keras.KerasTensor:
         if name.startswith("stage1"):
             return _basic(x, filters, stride, name)
         return _basic(x, filters, (1, stride, stride), name, convolve=_in_frames)
@@ -104,16 +106,16 @@ def mc3_18(
 
 
 def r2plus1d_18(
-    classes,
+    classes: int,
     *,
-    frames=16,
-    size=112,
-    classifier_activation="softmax",
-    width=1.0,
-    dropout=0.0,
-    preprocessing="torchvision",
-    name="r2plus1d_18",
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 112,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    dropout: float = 0.0,
+    preprocessing: str = "torchvision",
+    name: str = "r2plus1d_18",
+) -> keras.Model:
     """R(2+1)D-18: each 3x3x3 convolution is a 1x3x3 and a 3x1x1 one. Arguments as `r3d`.
 
     The filters in between are chosen once a block, as in torchvision, such that its first pair
@@ -135,18 +137,30 @@ def r2plus1d_18(
     )
 
 
-def _input(frames, size, preprocessing):
+def _input(
+    frames: int, size: int | tuple[int, int], preprocessing: str
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     height, width = (size, size) if isinstance(size, int) else size
     clips = keras.Input((frames, height, width, 3), dtype="uint8", name="clips")
     return clips, preprocess(preprocessing)(clips)
 
 
-def _stem_of_tran(x, width):
+def _stem_of_tran(x: keras.KerasTensor, width: float) -> keras.KerasTensor:
     x = conv_norm(x, Conv3D, scaled(64, width), (3, 7, 7), (1, 2, 2), "stem_conv", "stem_bn")
     return kl.ReLU(name="stem_relu")(x)
 
 
-def _network(clips, x, depths, block, width, dropout, classes, activation, name):
+def _network(
+    clips: keras.KerasTensor,
+    x: keras.KerasTensor,
+    depths: Sequence[int],
+    block: Callable[[keras.KerasTensor, int, int, str], keras.KerasTensor],
+    width: float,
+    dropout: float,
+    classes: int,
+    activation: str | None,
+    name: str,
+) -> keras.Model:
     """Four stages of `depths` blocks and the classifier behind the stem's output `x`."""
     for stage, blocks in enumerate(depths, 1):
         filters = scaled(32 * 2**stage, width)
@@ -159,23 +173,37 @@ def _network(clips, x, depths, block, width, dropout, classes, activation, name)
     return keras.Model(clips, classifier(classes, activation)(x), name=name)
 
 
-def _full(x, filters, stride, name, number, middle):
+def _full(
+    x: keras.KerasTensor, filters: int, stride: int, name: str, number: int, middle: int
+) -> keras.KerasTensor:
     return conv_norm(x, Conv3D, filters, 3, stride, f"{name}_conv{number}", f"{name}_bn{number}")
 
 
-def _in_frames(x, filters, stride, name, number, middle):
+def _in_frames(
+    x: keras.KerasTensor, filters: int, stride: _Stride, name: str, number: int, middle: int
+) -> keras.KerasTensor:
     kernel, bn_name = (1, 3, 3), f"{name}_bn{number}"
     return conv_norm(x, Conv3D, filters, kernel, stride, f"{name}_conv{number}", bn_name)
 
 
-def _factored(x, filters, stride, name, number, middle):
+def _factored(
+    x: keras.KerasTensor, filters: int, stride: int, name: str, number: int, middle: int
+) -> keras.KerasTensor:
     space, time = f"{name}_space{number}", f"{name}_time{number}"
     x = conv_norm(x, Conv3D, middle, (1, 3, 3), (1, stride, stride), space, f"{space}_bn")
     x = kl.ReLU(name=f"{space}_relu")(x)
     return conv_norm(x, Conv3D, filters, (3, 1, 1), (stride, 1, 1), time, f"{time}_bn")
 
 
-def _basic(x, filters, stride, name, *, convolve=_full, shortcut="B"):
+def _basic(
+    x: keras.KerasTensor,
+    filters: int,
+    stride: _Stride,
+    name: str,
+    *,
+    convolve: Callable[..., keras.KerasTensor] = _full,
+    shortcut: str = "B",
+) -> keras.KerasTensor:
     kept = x
     convolve = partial(convolve, middle=middle_filters(x.shape[-1], filters))
     x = convolve(x, filters, stride, name, 1)
@@ -185,7 +213,9 @@ def _basic(x, filters, stride, name, *, convolve=_full, shortcut="B"):
     return kl.ReLU(name=f"{name}_relu2")(x)
 
 
-def _bottleneck(x, filters, stride, name, *, shortcut):
+def _bottleneck(
+    x: keras.KerasTensor, filters: int, stride: int, name: str, *, shortcut: str
+) -> keras.KerasTensor:
     kept = x
     x = conv_norm(x, Conv3D, filters, 1, 1, f"{name}_conv1", f"{name}_bn1")
     x = kl.ReLU(name=f"{name}_relu1")(x)
@@ -196,7 +226,9 @@ def _bottleneck(x, filters, stride, name, *, shortcut):
     return kl.ReLU(name=f"{name}_relu3")(x)
 
 
-def _shortcut(x, filters, stride, name, kind):
+def _shortcut(
+    x: keras.KerasTensor, filters: int, stride: _Stride, name: str, kind: str
+) -> keras.KerasTensor:
     if stride in (1, (1, 1, 1)) and x.shape[-1] == filters:
         return x
     name = f"{name}_shortcut"
@@ -206,6 +238,6 @@ def _shortcut(x, filters, stride, name, kind):
     return ZeroChannels(filters, name=name)(x)
 
 
-def middle_filters(channels, filters):
+def middle_filters(channels: int, filters: int) -> int:
     """Filters between a 1x3x3 and a 3x1x1 convolution with the weights of one 3x3x3."""
     return 27 * channels * filters // (9 * channels + 3 * filters)

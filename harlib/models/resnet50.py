@@ -1,5 +1,7 @@
 """ResNet-50 over clips: Slow, C2D and I3D, which differ in where they look along time."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers as kl
 
@@ -17,16 +19,16 @@ TIME = {
 
 
 def resnet50(
-    name,
-    classes,
+    name: str,
+    classes: int,
     *,
-    frames=8,
-    size=224,
-    classifier_activation="softmax",
-    width=1.0,
-    dropout=0.5,
-    preprocessing="pytorchvideo",
-):
+    frames: int = 8,
+    size: int | tuple[int, int] = 224,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    dropout: float = 0.5,
+    preprocessing: str = "pytorchvideo",
+) -> keras.Model:
     """A ResNet-50 on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     Args:
@@ -59,7 +61,7 @@ def resnet50(
     return keras.Model(clips, classifier(classes, classifier_activation)(x), name=name)
 
 
-def stem_of(x, filters, time, name):
+def stem_of(x: keras.KerasTensor, filters: int, time: int, name: str) -> keras.KerasTensor:
     """A convolution of `time` frames, 7 rows and columns, and max pooling, both of stride 2."""
     x = conv_norm(x, Conv3D, filters, (time, 7, 7), (1, 2, 2), f"{name}_conv", f"{name}_bn")
     x = kl.ReLU(name=f"{name}_relu")(x)
@@ -67,7 +69,9 @@ def stem_of(x, filters, time, name):
     return kl.MaxPooling3D((1, 3, 3), (1, 2, 2), name=f"{name}_pool")(x)
 
 
-def stage_of(x, middle, blocks, kernels, name):
+def stage_of(
+    x: keras.KerasTensor, middle: int, blocks: int, kernels: Sequence[int], name: str
+) -> keras.KerasTensor:
     """Bottlenecks whose first convolutions see `kernels` frames, in turn; all but stage 1 halve."""
     for block in range(1, blocks + 1):
         stride = 2 if block == 1 and not name.startswith("stage1") else 1

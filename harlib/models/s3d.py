@@ -1,5 +1,6 @@
 """S3D: Inception blocks whose convolutions are factored into space and time."""
 
+from collections.abc import Sequence
 from functools import partial
 
 import keras
@@ -28,16 +29,16 @@ _norm = partial(BatchNorm, momentum=0.999, epsilon=1e-3)
 
 
 def s3d(
-    classes,
+    classes: int,
     *,
-    frames=16,
-    size=224,
-    classifier_activation="softmax",
-    width=1.0,
-    dropout=0.0,
-    preprocessing="torchvision",
-    name="s3d",
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 224,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    dropout: float = 0.0,
+    preprocessing: str = "torchvision",
+    name: str = "s3d",
+) -> keras.Model:
     """S3D on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     Args:
@@ -72,7 +73,7 @@ def s3d(
     return keras.Model(clips, classifier(classes, classifier_activation)(x), name=name)
 
 
-def _inception(x, filters, name):
+def _inception(x: keras.KerasTensor, filters: Sequence[int], name: str) -> keras.KerasTensor:
     first, middle1, last1, middle2, last2, pooled = filters
     branches = [_convolution(x, first, 1, 1, f"{name}_branch0")]
     for number, middle, last in ((1, middle1, last1), (2, middle2, last2)):
@@ -84,16 +85,29 @@ def _inception(x, filters, name):
     return kl.Concatenate(name=f"{name}_join")(branches)
 
 
-def _factored(x, filters, kernel, stride, name):
+def _factored(
+    x: keras.KerasTensor, filters: int, kernel: int, stride: int, name: str
+) -> keras.KerasTensor:
     x = _convolution(x, filters, (1, kernel, kernel), (1, stride, stride), f"{name}_space")
     return _convolution(x, filters, (kernel, 1, 1), (stride, 1, 1), f"{name}_time")
 
 
-def _convolution(x, filters, kernel, strides, name):
+def _convolution(
+    x: keras.KerasTensor,
+    filters: int,
+    kernel: int | tuple[int, int, int],
+    strides: int | tuple[int, int, int],
+    name: str,
+) -> keras.KerasTensor:
     x = conv_norm(x, Conv3D, filters, kernel, strides, name, f"{name}_bn", norm=_norm)
     return kl.ReLU(name=f"{name}_relu")(x)
 
 
-def _pool(x, kernel, strides, name):
+def _pool(
+    x: keras.KerasTensor,
+    kernel: tuple[int, int, int],
+    strides: int | tuple[int, int, int],
+    name: str,
+) -> keras.KerasTensor:
     x = kl.ZeroPadding3D([k // 2 for k in kernel], name=f"{name}_pad")(x)  # all x is >= 0
     return kl.MaxPooling3D(kernel, strides, name=name)(x)

@@ -16,16 +16,16 @@ FAST = (3, 3, 3, 3)
 
 
 def slowfast_r50(
-    classes,
+    classes: int,
     *,
-    frames=32,
-    size=224,
-    classifier_activation="softmax",
-    width=1.0,
-    dropout=0.5,
-    preprocessing="pytorchvideo",
-    name="slowfast_r50",
-):
+    frames: int = 32,
+    size: int | tuple[int, int] = 224,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    dropout: float = 0.5,
+    preprocessing: str = "pytorchvideo",
+    name: str = "slowfast_r50",
+) -> keras.Model:
     """SlowFast R50 on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     One clip goes in; the network takes the slow pathway's frames from it.
@@ -73,7 +73,7 @@ def slowfast_r50(
     return keras.Model(clips, classifier(classes, classifier_activation)(x), name=name)
 
 
-def _fuse(slow, fast, name):
+def _fuse(slow: keras.KerasTensor, fast: keras.KerasTensor, name: str) -> keras.KerasTensor:
     """The slow pathway's channels, and behind them what the fast one saw around each frame."""
     filters = 2 * fast.shape[-1]
     x = conv_norm(

@@ -17,17 +17,17 @@ EPSILON = 1e-5
 
 
 def swin3d_t(
-    classes,
+    classes: int,
     *,
-    frames=16,
-    size=224,
-    classifier_activation="softmax",
-    width=1.0,
-    dropout=0.0,
-    stochastic_depth=0.0,
-    preprocessing="imagenet",
-    name="swin3d_t",
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 224,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    dropout: float = 0.0,
+    stochastic_depth: float = 0.0,
+    preprocessing: str = "imagenet",
+    name: str = "swin3d_t",
+) -> keras.Model:
     """Video Swin-T on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     Args:
@@ -74,7 +74,9 @@ def swin3d_t(
     return keras.Model(clips, scores, name=name)
 
 
-def _block(x, attention, rate, name):
+def _block(
+    x: keras.KerasTensor, attention: WindowAttention, rate: float, name: str
+) -> keras.KerasTensor:
     kept, channels = x, x.shape[-1]
     x = attention(kl.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm1")(x))
     x = kept = kl.Add(name=f"{name}_add1")([kept, sometimes(x, rate, f"{name}_depth1")])

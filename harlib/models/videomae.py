@@ -16,18 +16,18 @@ EPSILON = 1e-6
 
 
 def videomae(
-    kind,
-    classes,
+    kind: str,
+    classes: int,
     *,
-    frames=16,
-    size=224,
-    classifier_activation="softmax",
-    width=1.0,
-    heads=None,
-    dropout=0.0,
-    preprocessing="imagenet",
-    name=None,
-):
+    frames: int = 16,
+    size: int | tuple[int, int] = 224,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    heads: int | None = None,
+    dropout: float = 0.0,
+    preprocessing: str = "imagenet",
+    name: str | None = None,
+) -> keras.Model:
     """A vision transformer on uint8 clips `(batch, frames, height, width, 3)`.
 
     A token is 2 frames of 16 x 16 pixels; every token attends to every other one in each block,
@@ -73,7 +73,7 @@ def videomae(
     return keras.Model(clips, scores, name=name)
 
 
-def _block(x, heads, name):
+def _block(x: keras.KerasTensor, heads: int, name: str) -> keras.KerasTensor:
     kept, channels = x, x.shape[-1]
     x = kl.LayerNormalization(epsilon=EPSILON, name=f"{name}_norm1")(x)
     # A bias of the keys would add the same to all products of a query, which softmax takes away.

@@ -1,12 +1,15 @@
 """Attention within windows of a clip's grid of tokens, as Video Swin needs it."""
 
 import math
+from collections.abc import Sequence
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
 from harlib.models.blocks import small_normal
+from harlib.models.conv3d_ops import Tensor
 
 _register = keras.saving.register_keras_serializable(package="harlib")
 # Added to the product of two tokens that a shift has brought into one window from far apart.
@@ -28,11 +31,13 @@ class WindowAttention(keras.layers.Layer):
     Reference: Liu et al., "Video Swin Transformer", CVPR 2022.
     """
 
-    def __init__(self, heads, window, shifted, **kwargs):
+    def __init__(
+        self, heads: int, window: tuple[int, int, int], shifted: bool, **kwargs: Any
+    ) -> None:
         super().__init__(**kwargs)
         self.heads, self.window, self.shifted = heads, tuple(window), shifted
 
-    def build(self, shape):
+    def build(self, shape: tuple[Any, ...]) -> None:
         *grid, channels = shape[1:]
         start = {"kernel_initializer": small_normal(), "dtype": self.dtype_policy}
         self.qkv = keras.layers.Dense(3 * channels, name="qkv", **start)
@@ -51,7 +56,7 @@ class WindowAttention(keras.layers.Layer):
         self._index = _distances(self.window)[:tokens, :tokens]
         self._mask = _apart(self._padded, self._inside, self._shift)
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         *grid, channels = x.shape[1:]
         ends = [(0, p - n) for n, p in zip(grid, self._padded, strict=True)]
         x = ops.pad(x, [(0, 0), *ends, (0, 0)])
@@ -63,20 +68,20 @@ class WindowAttention(keras.layers.Layer):
             x = ops.roll(x, self._shift, axis=(1, 2, 3))
         return x[:, : grid[0], : grid[1], : grid[2]]
 
-    def _cut(self, x):
+    def _cut(self, x: Tensor) -> Tensor:
         """`(batch, frames, height, width, channels)` to `(batch * windows, tokens, channels)`."""
         counts = [n // w for n, w in zip(self._padded, self._inside, strict=True)]
         pairs = [n for pair in zip(counts, self._inside, strict=True) for n in pair]
         x = ops.transpose(ops.reshape(x, (-1, *pairs, x.shape[-1])), (0, 1, 3, 5, 2, 4, 6, 7))
         return ops.reshape(x, (-1, math.prod(self._inside), x.shape[-1]))
 
-    def _joined(self, x, channels):
+    def _joined(self, x: Tensor, channels: int) -> Tensor:
         counts = [n // w for n, w in zip(self._padded, self._inside, strict=True)]
         x = ops.reshape(x, (-1, *counts, *self._inside, channels))
         x = ops.transpose(x, (0, 1, 4, 2, 5, 3, 6, 7))
         return ops.reshape(x, (-1, *self._padded, channels))
 
-    def _attended(self, x):
+    def _attended(self, x: Tensor) -> Tensor:
         tokens, channels = x.shape[1:]
         width = channels // self.heads
         qkv = ops.reshape(self.qkv(x), (-1, tokens, 3, self.heads, width))
@@ -91,15 +96,15 @@ class WindowAttention(keras.layers.Layer):
         x = ops.transpose(ops.matmul(ops.softmax(products, axis=-1), v), (0, 2, 1, 3))
         return self.project(ops.reshape(x, (-1, tokens, channels)))
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         return shape
 
-    def macs(self):
+    def macs(self) -> int:
         """Multiply-adds of one clip."""
         tokens, channels = math.prod(self._padded), self.output.shape[-1]
         return tokens * channels * (4 * channels + 2 * math.prod(self._inside))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return super().get_config() | {
             "heads": self.heads,
             "window": self.window,
@@ -116,25 +121,25 @@ class JoinNeighbours(keras.layers.Layer):
     and lower right token.
     """
 
-    def call(self, x):
+    def call(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:4]
         x = ops.pad(x, [(0, 0), (0, 0), (0, height % 2), (0, width % 2), (0, 0)])
         corners = [x[:, :, row::2, column::2] for column in (0, 1) for row in (0, 1)]
         return ops.concatenate(corners, axis=-1)
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         batch, frames, height, width, channels = shape
         return (batch, frames, -(-height // 2), -(-width // 2), 4 * channels)
 
 
-def _distances(window):
+def _distances(window: Sequence[int]) -> np.ndarray:
     """The row of the table for each query and key of a window, `(tokens, tokens)`."""
     at = np.indices(window).reshape(3, -1)
     apart = at[:, :, None] - at[:, None] + np.array(window)[:, None, None] - 1
     return np.ravel_multi_index(tuple(apart), [2 * n - 1 for n in window])
 
 
-def _apart(grid, window, shift):
+def _apart(grid: Sequence[int], window: Sequence[int], shift: Sequence[int]) -> np.ndarray:
     """0 for tokens of a window that are neighbours, else `_APART`: `(windows, tokens, tokens)`."""
     parts = np.zeros(grid, int)
     for axis, (n, w, s) in enumerate(zip(grid, window, shift, strict=True)):

@@ -14,17 +14,17 @@ EXPANSION = 2.25
 
 
 def x3d(
-    classes,
+    classes: int,
     *,
-    frames=13,
-    size=160,
-    classifier_activation="softmax",
-    width=1.0,
-    dropout=0.5,
-    window=(13, 5, 5),
-    preprocessing="pytorchvideo",
-    name="x3d_s",
-):
+    frames: int = 13,
+    size: int | tuple[int, int] = 160,
+    classifier_activation: str | None = "softmax",
+    width: float = 1.0,
+    dropout: float = 0.5,
+    window: tuple[int, int, int] = (13, 5, 5),
+    preprocessing: str = "pytorchvideo",
+    name: str = "x3d_s",
+) -> keras.Model:
     """X3D-XS, S or M on uint8 clips `(batch, frames, height, width, 3)`; scores `(batch, classes)`.
 
     The three are one network; they differ in the clip that they were trained on: 4 frames of 160
@@ -64,7 +64,7 @@ def x3d(
     return keras.Model(clips, classifier(classes, classifier_activation)(x), name=name)
 
 
-def _bottleneck(x, filters, block, name):
+def _bottleneck(x: keras.KerasTensor, filters: int, block: int, name: str) -> keras.KerasTensor:
     shortcut, middle = x, int(EXPANSION * filters)
     strides = (1, 2, 2) if block == 1 else 1
     x = conv_norm(x, Conv3D, middle, 1, 1, f"{name}_conv1", f"{name}_bn1")
@@ -86,7 +86,7 @@ def _bottleneck(x, filters, block, name):
     return kl.ReLU(name=f"{name}_relu3")(x)
 
 
-def _squeezed(channels):
+def _squeezed(channels: int) -> int:
     """A sixteenth, to a multiple of 8 that is not more than a tenth smaller."""
     number = max(8, 8 * int(channels / 128 + 0.5))
     return number + 8 if number < 0.9 * channels / 16 else number
