@@ -191,7 +191,7 @@ def views(clips: ArrayLike, length: int, *, crops: int = 1, ax: Axes | None = No
 
 def _strip(
     ax: Axes,
-    frames: Sequence[int],
+    frames: Sequence[int] | np.ndarray,
     step: float,
     bottom: float,
     high: float,
