@@ -32,6 +32,7 @@ _LARGE = 60_000  # bytes above which a photograph is worth compressing
 _QUALITY = 85  # of its WebP: what is lost cannot be seen beside the PNG
 # A link of a notebook to another one, which the pages of a study follow to that one's page.
 _NOTEBOOK_LINK = re.compile(r"\[([^\]]+)\]\((\d\d_\w+)\.ipynb(#[^)\s]*)?\)")
+_ANCHOR = re.compile(r'<a class="anchor-link"[^>]*>[^<]*</a>')
 _CHATTER = re.compile(r"^(WARNING: All log messages before absl::|[IWE]\d{4} [\d:.]+ ).*\n?", re.M)
 
 
@@ -63,7 +64,6 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     exporter = HTMLExporter(
         template_name=TEMPLATE.name, extra_template_basedirs=[str(TEMPLATE.parent)]
     )
-    exporter.exclude_anchor_links = True
     for name in _WEB_ADDRESSES:
         if exporter.has_trait(name):
             setattr(exporter, name, "")
@@ -71,6 +71,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
+    page = _ANCHOR.sub("", page)  # nbconvert gives a heading its id with such a link alone
     page = private.hide(page, _project_of(run_dir.resolve()), [run_dir])
     if folder is None:
         usual = run_dir.parents[1].name == "runs"
