@@ -5,10 +5,18 @@ Layers, names and counts are the published ones (48,340,816 parameters at 400 cl
 `python benchmarks/torch_reference.py` prints the counts; `har bench train` measures.
 """
 
+import sys
+import types
+
+import torch
 from torch import nn
+from torch.nn import functional
 
 MEAN = (114.7748, 107.7354, 99.4750)
 BLOCKS = (3, 4, 23, 3)
+PYTORCHVIDEO = (
+    "x3d_xs", "x3d_s", "x3d_m", "slow_r50", "c2d_r50", "i3d_r50", "slowfast_r50"
+)  # fmt: skip
 
 
 class Bottleneck(nn.Module):
@@ -100,10 +108,58 @@ class C3D(nn.Module):
 
 
 def build(name, classes, frames=16, size=112):
-    """The network of that name in harlib, or None where there is none here."""
+    """The network of that name in harlib, or None where there is none here.
+
+    PyTorchVideo's networks are its own, where it is installed; all but X3D fit clips of the
+    published size alone.
+    """
+    if name in PYTORCHVIDEO:
+        return _pytorchvideo(name, classes, frames, size)
     if name == "resnext3d_101":
         return ResNeXt3D(classes)
     return C3D(classes, size=(frames, size, size)) if name == "c3d" else None
+
+
+def _pytorchvideo(name, classes, frames, size):
+    # It imports one layer of torchvision, for detection, and these networks use none.
+    stubs = {"torchvision": types.ModuleType("torchvision")}
+    stubs["torchvision.ops"] = types.SimpleNamespace(RoIAlign=None)
+    missing = {key: stub for key, stub in stubs.items() if key not in sys.modules}
+    sys.modules.update(missing)
+    try:
+        from pytorchvideo.models import hub, x3d
+    except ModuleNotFoundError:
+        return None
+    finally:
+        for key in missing:
+            del sys.modules[key]
+    if not name.startswith("x3d"):
+        network = getattr(hub, name)(model_num_class=classes)
+        return BothPathways(network) if name == "slowfast_r50" else network
+    network = x3d.create_x3d(
+        input_clip_length=frames,
+        input_crop_size=size,
+        model_num_class=classes,
+        head_activation=None,
+    )
+    for module in network.modules():
+        if type(module).__name__ == "Swish":
+            # the same; the original's gradient asks for what PyTorch no longer has
+            module.forward = functional.silu
+    return network
+
+
+class BothPathways(nn.Module):
+    """SlowFast on one clip: every 4th frame for the slow pathway."""
+
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, x):
+        frames = x.shape[2]
+        taken = torch.linspace(0, frames - 1, frames // 4).long().to(x.device)
+        return self.network([x.index_select(2, taken), x])
 
 
 if __name__ == "__main__":

@@ -8,17 +8,21 @@ import sys
 import numpy as np
 import pytest
 
-# Prints nothing; writes scores, and scores after one training step, of three small networks.
+NETWORKS = ("c3d", "resnext3d_26", "frame_cnn", "x3d_xs", "i3d_r50", "slowfast_r50")
+# Prints nothing; writes scores, and scores after one training step, of small networks.
 SCRIPT = """
 import sys, numpy as np, keras
 from harlib import models
-from harlib.models import c3d, frame_cnn, mvit, resnet3d, resnext3d, s3d, swin3d, videomae
+from harlib.models import (
+    c3d, frame_cnn, mvit, resnet3d, resnet50, resnext3d, s3d, slowfast, swin3d, videomae, x3d,
+)
 from harlib.training import finetune, recipes
 # Every kind of layer once: op by op, another backend compiles for minutes.
 c3d.STAGES, frame_cnn.SMALL_STAGES = ((64,), (128,)), (16,)
 resnext3d.BLOCKS[26] = resnet3d.BLOCKS[18] = mvit.BLOCKS = (1, 1, 0, 0)
 swin3d.BLOCKS, swin3d.HEADS, swin3d.WINDOW = (2, 1), (3, 6), (1, 3, 3)
 s3d.BLOCKS, videomae.SIZES["s"] = (((8,) * 6,), (), ()), (16, 1, 2)
+x3d.BLOCKS, resnet50.BLOCKS, slowfast.BLOCKS = (1, 2, 0, 0), (1, 1, 0, 0), (1, 1, 0, 0)
 out = {}
 
 def randomise(model, rng):
@@ -30,6 +34,9 @@ for name, options in {
     "c3d": {"width": 0.125, "dense": 8, "dropout": 0.0},
     "resnext3d_26": {"width": 0.125, "cardinality": 4},
     "frame_cnn": {"backbone": "small", "width": 0.5, "dropout": 0.0},
+    "x3d_xs": {"width": 1 / 3, "dropout": 0.0},
+    "i3d_r50": {"width": 0.125, "dropout": 0.0},
+    "slowfast_r50": {"width": 0.125, "dropout": 0.0},
 }.items():
     model = models.build(name, 3, frames=4, size=16, **options)
     rng = np.random.default_rng(0)
@@ -91,6 +98,6 @@ def test_backend_agrees_with_tensorflow(backend, reference, tmp_path):
         tolerance = 1e-3 if name.endswith("_after") else 1e-4
         assert np.abs(scores[name] - wanted).max() <= tolerance, name
     # and the step is one that a step doing nothing cannot be taken for
-    for name in ("c3d", "resnext3d_26", "frame_cnn"):
+    for name in NETWORKS:
         assert np.abs(reference[f"{name}_after"] - reference[name]).max() >= 10 * 1e-3, name
     assert np.abs(reference["finetuned_moved"]).max() >= 10 * 1e-4
