@@ -55,9 +55,11 @@ test: $(DEV)
 # What computes, as on an ordinary CPU without AVX-512, and without oneDNN.
 COMPUTES := tests/test_machine.py tests/models tests/training tests/study/test_study.py \
 	tests/study/test_model_run.py
+# The comparisons with the originals are of the networks' structure: once is enough.
+ORIGINALS := --ignore-glob='*/test_parity_*.py'
 test-cpus: $(DEV)
-	ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m "not soak" $(COMPUTES)
-	TF_ENABLE_ONEDNN_OPTS=0 $(PYTEST) -m "not soak" $(COMPUTES)
+	ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m "not soak" $(COMPUTES) $(ORIGINALS)
+	TF_ENABLE_ONEDNN_OPTS=0 $(PYTEST) -m "not soak" $(COMPUTES) $(ORIGINALS)
 
 quick: $(DEV)
 	$(BIN)/pytest -m quick
