@@ -142,7 +142,7 @@ def test_logits(pair, record_property):
             wanted = original_scores(name, network, clips).numpy()
         model = build(name, clip, width, arrays_of(network), classifier_activation=None)
         difference = apart(model(clips, training=False), wanted)
-        record_property(f"logits {clip}", difference)
+        record_property(f"logits {clip}", float(difference))
         assert difference <= 1e-4, clip
 
 
@@ -174,7 +174,7 @@ def test_gradients_in_training(pair, record_property):
 
     for one, gradient in zip(wanted, step(clips), strict=True):
         difference = apart(gradient, one.convert(named[one.name].grad.numpy()))
-        record_property(f"gradient {one.name}", difference)
+        record_property(f"gradient {one.name}", float(difference))
         assert difference <= 1e-3, one.name
 
 
@@ -192,7 +192,7 @@ def test_scores_after_folding_saving_and_exporting(pair, record_property, tmp_pa
     loaded = keras.saving.load_model(tmp_path / "model.keras")
     for what, found in (("folded", folded), ("saved and loaded", loaded)):
         difference = apart(found.predict_on_batch(clips), wanted.numpy())
-        record_property(what, difference)
+        record_property(what, float(difference))
         assert difference <= 1e-4, what
     model = build(name, SMALL[name], width, arrays_of(network))
     categories = [str(i) for i in range(CLASSES)]
@@ -201,7 +201,7 @@ def test_scores_after_folding_saving_and_exporting(pair, record_property, tmp_pa
         export.export(model, path, to, categories, folded=True)
         (scores, logits), _ = run(path, clips)
         difference = apart(logits, wanted.numpy())
-        record_property(to, difference)
+        record_property(to, float(difference))
         assert difference <= 1e-4, to
         assert np.abs(scores - probabilities).max() <= 1e-4
 
@@ -239,7 +239,7 @@ def test_logits_at_full_width(name, record_property):
             wanted = original_scores(name, network, clips).numpy()
         model = build(name, clip, 1.0, arrays_of(network), classifier_activation=None)
         difference = apart(model.predict_on_batch(clips), wanted)
-        record_property(f"full width, logits {clip}", difference)
+        record_property(f"full width, logits {clip}", float(difference))
         assert difference <= 1e-4, clip
 
 
