@@ -37,9 +37,9 @@ def check_resnet(name, original, clip, tmp_path):
 
 
 @pytest.mark.parametrize("clip", [(5, (24, 32))])
-@pytest.mark.parametrize("name", RESNETS)
+@pytest.mark.parametrize("name", ["mc3_18", "r2plus1d_18"])
 def test_resnets(name, clip, video, tmp_path, monkeypatch):
-    """One block a stage; the originals have one width alone."""
+    """One block a stage; the originals have one width alone, which is slow: r3d_18 is MC3's."""
     monkeypatch.setitem(resnet3d.BLOCKS, 18, (1, 1, 1, 1))
     _, makers, stem = RESNETS[name]
     parts = video.resnet
