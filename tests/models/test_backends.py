@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-NETWORKS = ("c3d", "resnext3d_26", "frame_cnn", "x3d_xs", "i3d_r50", "slowfast_r50")
+NETWORKS = ("c3d", "resnext3d_26", "frame_cnn", "x3d_xs", "slowfast_r50")
 # Prints nothing; writes scores, and scores after one training step, of small networks.
 SCRIPT = """
 import sys, numpy as np, keras
@@ -35,7 +35,6 @@ for name, options in {
     "resnext3d_26": {"width": 0.125, "cardinality": 4},
     "frame_cnn": {"backbone": "small", "width": 0.5, "dropout": 0.0},
     "x3d_xs": {"width": 1 / 3, "dropout": 0.0},
-    "i3d_r50": {"width": 0.125, "dropout": 0.0},
     "slowfast_r50": {"width": 0.125, "dropout": 0.0},
 }.items():
     model = models.build(name, 3, frames=4, size=16, **options)
@@ -76,7 +75,7 @@ np.savez(sys.argv[1], **out)
 def run(backend, path):
     environment = os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
     subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(path), backend], env=environment, check=True, timeout=300
+        [sys.executable, "-c", SCRIPT, str(path), backend], env=environment, check=True, timeout=550
     )
     return dict(np.load(path))
 
