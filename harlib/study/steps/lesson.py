@@ -60,7 +60,7 @@ class Source(str):
         said, _, code = self.partition("\n")
         return (
             f'<details class="code"><summary>{html.escape(said)}</summary>\n'
-            f"<pre>{html.escape(code)}</pre>\n</details>"
+            f'<pre tabindex="0">{html.escape(code)}</pre>\n</details>'
         )
 
     def __repr__(self) -> str:
