@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+import harlib
 from harlib import shipped
 from harlib.study.params import trained
 from harlib.study.params.notebooks import ParamsError
@@ -12,7 +13,7 @@ from harlib.study.runs import open_notebook, study_files
 pytestmark = pytest.mark.quick
 STUDIES = sorted(path for path in (shipped.FOLDER / "params").iterdir() if path.is_dir())
 FOLDER = "source: folder\ndata_root: params\nvideos: .\n"
-LABELS = Path(__file__).with_name("kinetics_400_categories.txt")
+LABELS = Path(harlib.__file__).parent / "pretrained" / "kinetics400.txt"
 
 
 @pytest.fixture

@@ -21,7 +21,9 @@ _NOT_LEARNED = ("num_batches_tracked", "relative_position_index")
 _KEYS = ("state_dict", "model_state", "model", "module")
 
 
-def load_published(model: keras.Model, path: str | os.PathLike) -> list[str]:
+def load_published(
+    model: keras.Model, path: str | os.PathLike, *, rows: Sequence[int] | None = None
+) -> list[str]:
     """Set every weight of `model` from a published file.
 
     Args:
@@ -30,6 +32,7 @@ def load_published(model: keras.Model, path: str | os.PathLike) -> list[str]:
         path: `.safetensors`, or a file of PyTorch (needs PyTorch): a state dict, or a dict that
             holds one under "state_dict", "model_state", "model" or "module"; names may start with
             "module.". Only tensors are unpickled.
+        rows: see `load_arrays`.
 
     Returns:
         Names of layers left as they were: the classifier, if the file's has other classes.
@@ -37,7 +40,7 @@ def load_published(model: keras.Model, path: str | os.PathLike) -> list[str]:
         ModuleNotFoundError: without PyTorch.
         ValueError: if the file is damaged or holds more than tensors, or as `load_arrays`.
     """
-    return load_arrays(model, read(path))
+    return load_arrays(model, read(path), rows=rows)
 
 
 def read(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -60,7 +60,7 @@ def load_weights(
         found = _published(source, model.name)
         file = fetch(found) if found else path
         rows = _rows(categories, found.categories if found else ())
-        new = checkpoints.load_arrays(model, checkpoints.read(file), rows=rows)
+        new = checkpoints.load_published(model, file, rows=rows)
     return Loaded(new=tuple(new), **identify(source, model.name))
 
 
