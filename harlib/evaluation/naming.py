@@ -6,6 +6,7 @@ from typing import Any
 
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
+from harlib.text import count
 
 
 def named(run: str, metrics: Mapping[str, Any]) -> str:
@@ -53,3 +54,11 @@ def options(params: Mapping[str, Any]) -> dict[str, Any]:
     if "model" in params:
         found["pixels"] = params.get("pixels", "rgb")
     return found
+
+
+def clip(protocol: Mapping[str, Any]) -> str:
+    """The frames of a clip, as "16 frames × stride 1", or "13 frames at 5 a second"."""
+    frames = count(protocol["frames"], "frame")
+    if protocol.get("clip_fps"):
+        return f"{frames} at {protocol['clip_fps']:g} a second"
+    return f"{frames} × stride {protocol['stride']}"

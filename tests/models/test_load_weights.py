@@ -56,14 +56,30 @@ def test_a_head_of_a_part_of_the_classes_is_kept_by_name(shelf):
     )
 
 
-@pytest.mark.parametrize("categories", [(), ("wave", "swim")])
+@pytest.mark.parametrize(
+    "categories", [("x", "y"), ("wave", "swim"), ("bow", "clap", "jump", "swim")]
+)
 def test_a_head_of_other_classes_stays_new(shelf, categories):
-    model = slim(classes=2)
+    """Also where they are as many as the source's: the number alone makes no category another."""
+    model = slim(classes=len(categories))
     before = model.get_layer("classifier").get_weights()
     loaded = models.load_weights(model, "kinetics400", categories=categories)
     assert loaded.new == ("classifier",) and "but classifier, new for these" in str(loaded)
     for old, new in zip(before, model.get_layer("classifier").get_weights(), strict=True):
         np.testing.assert_array_equal(old, new)
+
+
+def test_without_names_as_many_classes_are_the_sources(shelf):
+    model = slim(classes=4)
+    assert models.load_weights(model, "kinetics400").new == ()
+    kernel = model.get_layer("classifier").get_weights()[0]
+    np.testing.assert_array_equal(kernel, shelf[1]["fc.weight"].numpy().T)
+
+
+def test_a_folder_of_the_name_is_not_taken_for_the_weights(shelf, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "kinetics400").mkdir()
+    assert models.load_weights(slim(), "kinetics400").name == "r2plus1d_18/kinetics400"
 
 
 def test_a_run_gives_its_layers_and_its_head_by_name(tmp_path):

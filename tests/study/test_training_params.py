@@ -239,3 +239,17 @@ def test_published_weights_set_what_is_not_stated(tmp_path, monkeypatch):
     (folder / "04_resnext101.yaml").write_text("model: resnext3d_26\nweights: kinetics400")
     with pytest.raises(ParamsError, match="weights.*no published weights 'resnext3d_26/kinetics4"):
         study_files.load_study(folder)
+
+
+@pytest.mark.parametrize("weights", ["runs/own/03_c3d", "runs/own/03_c3d/model.keras"])
+def test_a_run_to_start_from_keeps_its_own_pixels(tmp_path, monkeypatch, weights):
+    monkeypatch.setenv("HARLIB_ROOT", str(tmp_path))
+    (tmp_path / "params").mkdir()
+    file = tmp_path / "runs" / "own" / "03_c3d" / "model.keras"
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"a network")
+    folder = write_study(tmp_path, "mine", {"03_c3d": f"weights: {weights}\npixels: residual"})
+    p = study_files.load_study(folder)[0].params
+    assert p.network_options()["preprocessing"] == "residual" and p.reads == (file,)
+    (folder / "03_c3d.yaml").write_text(f"weights: {weights}")
+    assert "preprocessing" not in study_files.load_study(folder)[0].params.network_options()

@@ -101,7 +101,8 @@ def load_arrays(
     """Set every weight of `model` from arrays by the names and in the layout of a published file.
 
     Args:
-        rows: of the file's classes those that are the model's, in its order; None for all.
+        rows: of the file's classes those that are the model's, in its order; None for all, empty
+            to leave the classifier as it is.
 
     Returns:
         Names of layers left as they were: the classifier, if the arrays' has other classes.
@@ -112,13 +113,14 @@ def load_arrays(
     arrays = {name: a for name, a in arrays.items() if not name.endswith(_NOT_LEARNED)}
     every = parameters(model, arrays)
     wanted = {one.name: one for one in every}  # an array may be several variables' in part
-    if rows is not None:
+    if rows:
         for name in {one.name for one in every if one.layer == "classifier"} & arrays.keys():
             arrays[name] = arrays[name][rows]
     kept = []
-    if _classes_differ(wanted, arrays):
+    if (rows is not None and not rows) or _classes_differ(wanted, arrays):
         for name in [name for name, one in wanted.items() if one.layer == "classifier"]:
-            del wanted[name], arrays[name]
+            del wanted[name]
+            arrays.pop(name, None)
         kept = ["classifier"]
     wrong = [f"{name} is missing" for name in wanted if name not in arrays]
     wrong += [f"{name} is left over" for name in arrays if name not in wanted]

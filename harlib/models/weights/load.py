@@ -39,8 +39,9 @@ def load_weights(
 ) -> Loaded:
     """Set the weights of a network.
 
-    The classifier is set too where its classes are the source's, and, with `categories`, where
-    each of them is one of the source's by name; otherwise it stays as it was.
+    The classifier is set where each of `categories` is one of the source's, by name. Of a published
+    file it is set too where one of the two sides has no names and the classes are as many.
+    Otherwise it stays as it was.
 
     Args:
         model: of `models.build`, as the source's network is built.
@@ -53,11 +54,10 @@ def load_weights(
         HarlibError: an unknown name, or no network to fetch it.
         ValueError: the file is damaged, or not of this network; nothing is set.
     """
-    path = Path(source)
-    if path.is_dir() or path.suffix == ".keras":
+    path, found = Path(source), _published(source, model.name)
+    if found is None and (path.is_dir() or path.suffix == ".keras"):
         new = _set_from_run(model, path, categories)
     else:
-        found = _published(source, model.name)
         file = fetch(found) if found else path
         rows = _rows(categories, found.categories if found else ())
         new = checkpoints.load_published(model, file, rows=rows)
@@ -78,9 +78,9 @@ def identify(source: str | os.PathLike, network: str) -> dict[str, str]:
 
 
 def _published(source: str | os.PathLike, network: str) -> published.Pretrained | None:
-    """The published weights of a name; None for a file or a folder."""
-    path = Path(source)
-    if path.exists():
+    """The published weights of a name; None for a file or a folder that is named otherwise."""
+    path, known = Path(source), published.names()
+    if path.exists() and not {os.fspath(source), f"{network}/{source}"} & set(known):
         return None
     if len(path.parts) > 2 or path.suffix:
         raise HarlibError(f"no file {os.fspath(source)!r}, and no published weights have that name")
@@ -93,11 +93,14 @@ def _published(source: str | os.PathLike, network: str) -> published.Pretrained 
 
 
 def _rows(categories: Sequence[str], known: Sequence[str]) -> list[int] | None:
-    """The source's classes that are the model's, in its order; None where one is not there."""
+    """The source's classes that are the model's, in its order.
+
+    None where the names of either are not known; empty where one of the model's is not there.
+    """
     places = {name: row for row, name in enumerate(known)}
-    if not categories or not set(categories) <= set(places):
+    if not categories or not places:
         return None
-    return [places[name] for name in categories]
+    return [places[name] for name in categories] if set(categories) <= set(places) else []
 
 
 def _model_file(folder: Path) -> Path:
@@ -121,7 +124,7 @@ def _set_from_run(model: keras.Model, path: Path, categories: Sequence[str]) -> 
         values = theirs[layer.name].get_weights() if layer.name in theirs else []
         if layer.name == "classifier":
             rows = _rows(categories, _categories(folder))
-            values = [] if rows is None else [value[..., rows] for value in values]
+            values = [value[..., rows] for value in values] if rows else []
         if [np.shape(value) for value in values] == [tuple(w.shape) for w in layer.weights]:
             found[layer] = values
         elif layer.name != "classifier":

@@ -187,8 +187,8 @@ class Network3D(Trained):
     @property
     def reads(self) -> tuple[Path, ...]:
         """The network of the run that this one starts from."""
-        file = RunFolder(self.root / self.weights).model if self.weights else None
-        return (file,) if file and file.is_file() else ()
+        file = _run_file(self.weights)
+        return (file,) if file else ()
 
     def network_options(self) -> dict[str, Any]:
         """See `Trained`: with what published weights were built with."""
@@ -215,19 +215,19 @@ class Network3D(Trained):
                 "is 'imagenet', which the frame CNN alone has (--only 02_frame_cnn, or a line in "
                 "its file); here it names a file of published PyTorch weights"
             )
-        if value and on_disk(info) and not _is_name(value):
-            path = project_root() / value
-            if not (path.is_file() or RunFolder(path).model.is_file()):
-                raise ValueError(
-                    f"is {value!r}: no published weights (har weights list), no file and no run's "
-                    "folder with a model.keras (relative paths start at the project's folder)"
-                )
+        there = _is_name(value) or _run_file(value) or (project_root() / value).is_file()
+        if value and on_disk(info) and not there:
+            raise ValueError(
+                f"is {value!r}: no published weights (har weights list), no file and no run's "
+                "folder with a model.keras (relative paths start at the project's folder)"
+            )
         return value
 
     @field_validator("pixels")
     @classmethod
     def _as_trained(cls, value: str, info: ValidationInfo) -> str:
-        if value == "residual" and info.data.get("weights"):
+        weights = info.data.get("weights")
+        if value == "residual" and weights and not _run_file(weights):
             raise ValueError("is 'residual', but the published weights know frames: give 'rgb'")
         return value
 
@@ -241,7 +241,7 @@ class C3D(Network3D):
     def network_options(self) -> dict[str, Any]:
         """See `Trained`: of `c3d`."""
         options = {"dense": self.dense} | super().network_options()
-        if self.weights and not RunFolder(project_root() / self.weights).model.is_file():
+        if self.weights and not _run_file(self.weights):
             options["preprocessing"] = "c3d_port"  # trained on differently scaled pixels
         return options
 
@@ -289,6 +289,15 @@ class ResNeXt101(Network3D):
     def network_options(self) -> dict[str, Any]:
         """See `Trained`: of `resnext3d`."""
         return {"cardinality": self.cardinality} | super().network_options()
+
+
+def _run_file(weights: str) -> Path | None:
+    """The network of an earlier run, by its folder or by its file; None for other weights."""
+    if not weights or _is_name(weights):
+        return None
+    path = project_root() / weights
+    file = path if path.suffix == ".keras" else RunFolder(path).model
+    return file if file.is_file() else None
 
 
 def _is_name(weights: Any) -> bool:

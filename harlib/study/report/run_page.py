@@ -99,7 +99,7 @@ def protocol(metrics: dict[str, Any]) -> str:
     return (
         f"{count(metrics['video']['n'], how['split'] + ' video')}, "
         f"{clips} × {count(how['crops'], 'crop')}, "
-        f"{count(how['frames'], 'frame')} × stride {how['stride']}, "
+        f"{naming.clip(how)}, "
         f"{_pixels(how['size'])} pixels"
         + (", weights of the best epoch" if how.get("checkpoint") == "best" else "")
     )

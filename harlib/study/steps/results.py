@@ -107,14 +107,17 @@ def protocol_table(runs: dict[str, Path]) -> tables.Table:
     """How each run was scored."""
     names = {"split": "split", "clips": "clips a video", "crops": "crops a clip",
              "crop_scale": "crop, share of the frame", "frames": "frames a clip",
-             "stride": "stride, frames", "size": "pixels a side",
+             "stride": "stride, frames", "clip_fps": "frames a second", "size": "pixels a side",
              "checkpoint": "weights"}  # fmt: skip
     rows = []
     for name, folder in runs.items():
         measured = read_json(RunFolder(folder).metrics, "protocol", "video")
         how = {said: measured["protocol"].get(key) for key, said in names.items()}
         rows.append({"run": name, "videos": measured["video"]["n"]} | how)
-    return tables.Table(pd.DataFrame(rows))
+    table = pd.DataFrame(rows)
+    if table["frames a second"].isna().all():  # every run by its stride
+        table = table.drop(columns="frames a second")
+    return tables.Table(table)
 
 
 def comparison_table(compared: pd.DataFrame) -> tables.Table:

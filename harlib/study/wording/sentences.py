@@ -147,7 +147,7 @@ def answer(metrics: Mapping[str, Any]) -> Sentence:
         f"{naming.network(metrics)} names the action in {percent(video['top1'])} of "
         f"{video['n']:,} {how['split']} videos (95 % interval {100 * low:.1f} to "
         f"{100 * high:.1f} %), from {said} a video of "
-        f"{count(how['frames'], 'frame')} × stride {how['stride']}{single}."
+        f"{naming.clip(how)}{single}."
         f"{lost}{guess(low, high, metrics.get('majority'))}"
     )
 
