@@ -6,7 +6,21 @@ from typing import Any
 import keras
 from keras import layers as kl
 
-from harlib.models.layers import BatchNorm, Conv3D
+from harlib.models.layers import BatchNorm, Conv3D, preprocess
+
+
+def clips_input(
+    frames: int, size: int | tuple[int, int], preprocessing: str
+) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """The input, uint8 `(batch, frames, height, width, 3)`, and its pixels as a network knows them.
+
+    Args:
+        size: pixels, or `(height, width)`.
+        preprocessing: see `layers.preprocess`.
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    clips = keras.Input((frames, height, width, 3), dtype="uint8", name="clips")
+    return clips, preprocess(preprocessing)(clips)
 
 
 def scaled(filters: int, width: float) -> int:

@@ -3,8 +3,8 @@
 import keras
 from keras import layers as kl
 
-from harlib.models.blocks import scaled
-from harlib.models.layers import BatchNorm, Conv3D, classifier, preprocess
+from harlib.models.blocks import clips_input, scaled
+from harlib.models.layers import BatchNorm, Conv3D, classifier
 
 # Filters of the convolutions of the five stages. Reference: Tran et al., figure 3.
 STAGES = ((64,), (128,), (256, 256), (512, 512), (512, 512))
@@ -38,9 +38,7 @@ def c3d(
         Tran et al., "Learning Spatiotemporal Features with 3D Convolutional Networks", ICCV 2015;
         with batch norm: github.com/facebookresearch/VMZ.
     """
-    height, width_px = (size, size) if isinstance(size, int) else size
-    clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
-    x = preprocess(preprocessing)(clips)
+    clips, x = clips_input(frames, size, preprocessing)
     for stage, filters in enumerate(STAGES, 1):
         for number, count in enumerate(filters, 1):
             x = _convolution(x, scaled(count, width), batch_norm, f"stage{stage}", number)

@@ -4,8 +4,8 @@ import keras
 from keras import layers as kl
 
 from harlib.models.attention import ClassToken, MaxPoolTokens, PooledAttention
-from harlib.models.blocks import dense, scaled, small_normal, sometimes
-from harlib.models.layers import Conv3D, classifier, preprocess
+from harlib.models.blocks import clips_input, dense, scaled, small_normal, sometimes
+from harlib.models.layers import Conv3D, classifier
 
 # Blocks of the four stages. Reference: Li et al., table 1, MViTv2-S.
 BLOCKS = (1, 2, 11, 2)
@@ -39,9 +39,7 @@ def mvit_v2_s(
     Reference: Li et al., "MViTv2: Improved Multiscale Vision Transformers for Classification and
     Detection", CVPR 2022; as in torchvision.
     """
-    height, width_px = (size, size) if isinstance(size, int) else size
-    clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
-    x = preprocess(preprocessing)(clips)
+    clips, x = clips_input(frames, size, preprocessing)
     channels = scaled(96, width)
     x = Conv3D(channels, (3, 7, 7), (2, 4, 4), use_bias=True, name="stem_conv")(x)
     grid = x.shape[1:4]

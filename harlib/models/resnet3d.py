@@ -6,8 +6,8 @@ from functools import partial
 import keras
 from keras import layers as kl
 
-from harlib.models.blocks import conv_norm, scaled
-from harlib.models.layers import Conv3D, ZeroChannels, classifier, preprocess
+from harlib.models.blocks import clips_input, conv_norm, scaled
+from harlib.models.layers import Conv3D, ZeroChannels, classifier
 
 # Blocks of the four stages, by the network's depth.
 BLOCKS = {18: (2, 2, 2, 2), 34: (3, 4, 6, 3), 50: (3, 4, 6, 3)}
@@ -59,7 +59,7 @@ def r3d(
     if shortcut not in SHORTCUTS:
         raise ValueError(f"shortcut={shortcut!r} is unknown; it is one of {', '.join(SHORTCUTS)}.")
     preprocessing = preprocessing or ("hara" if stem == "hara" else "torchvision")
-    clips, x = _input(frames, size, preprocessing)
+    clips, x = clips_input(frames, size, preprocessing)
     if stem == "hara":
         x = conv_norm(x, Conv3D, scaled(64, width), 7, (1, 2, 2), "stem_conv", "stem_bn")
         x = kl.ReLU(name="stem_relu")(x)
@@ -92,7 +92,7 @@ def mc3_18(
     Reference: Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action
     Recognition", CVPR 2018.
     """
-    clips, x = _input(frames, size, preprocessing)
+    clips, x = clips_input(frames, size, preprocessing)
     x = _stem_of_tran(x, width)
 
     def block(x: keras.KerasTensor, filters: int, stride: int, name: str) -> keras.KerasTensor:
@@ -125,7 +125,7 @@ def r2plus1d_18(
         Tran et al., "A Closer Look at Spatiotemporal Convolutions for Action Recognition", CVPR
         2018.
     """
-    clips, x = _input(frames, size, preprocessing)
+    clips, x = clips_input(frames, size, preprocessing)
     middle = scaled(STEM_MIDDLE, width)
     x = conv_norm(x, Conv3D, middle, (1, 7, 7), (1, 2, 2), "stem_space", "stem_space_bn")
     x = kl.ReLU(name="stem_space_relu")(x)
@@ -135,14 +135,6 @@ def r2plus1d_18(
     return _network(
         clips, x, BLOCKS[18], block, width, dropout, classes, classifier_activation, name
     )
-
-
-def _input(
-    frames: int, size: int | tuple[int, int], preprocessing: str
-) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    height, width = (size, size) if isinstance(size, int) else size
-    clips = keras.Input((frames, height, width, 3), dtype="uint8", name="clips")
-    return clips, preprocess(preprocessing)(clips)
 
 
 def _stem_of_tran(x: keras.KerasTensor, width: float) -> keras.KerasTensor:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import keras
 from keras import layers as kl
 
-from harlib.models.blocks import average_pool, bottleneck, conv_norm, scaled
-from harlib.models.layers import Conv3D, classifier, preprocess
+from harlib.models.blocks import average_pool, bottleneck, clips_input, conv_norm, scaled
+from harlib.models.layers import Conv3D, classifier
 
 BLOCKS = (3, 4, 6, 3)
 # By network: the stem's frames; frames of the first convolution of a stage's blocks, in turn;
@@ -46,9 +46,7 @@ def resnet50(
     Wang et al., "Non-local Neural Networks", CVPR 2018 (C2D, I3D); as in PyTorchVideo 0.1.5.
     """
     stem, kernels, pooled, window = TIME[name]
-    height, width_px = (size, size) if isinstance(size, int) else size
-    clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
-    x = preprocess(preprocessing)(clips)
+    clips, x = clips_input(frames, size, preprocessing)
     x = stem_of(x, scaled(64, width), stem, "stem")
     for stage, blocks in enumerate(BLOCKS, 1):
         x = stage_of(x, scaled(32 * 2**stage, width), blocks, kernels[stage - 1], f"stage{stage}")

@@ -3,8 +3,8 @@
 import keras
 from keras import layers as kl
 
-from harlib.models.blocks import conv_norm, scaled
-from harlib.models.layers import Conv3D, GroupedConv3D, classifier, preprocess
+from harlib.models.blocks import clips_input, conv_norm, scaled
+from harlib.models.layers import Conv3D, GroupedConv3D, classifier
 
 # Bottlenecks of the four stages, by the network's depth. Reference: Hara et al., table 1.
 BLOCKS = {26: (2, 2, 2, 2), 50: (3, 4, 6, 3), 101: (3, 4, 23, 3)}
@@ -44,9 +44,7 @@ def resnext3d(
         Hara et al., "Can Spatiotemporal 3D CNNs Retrace the History of 2D CNNs and ImageNet?", CVPR
         2018.
     """
-    height, width_px = (size, size) if isinstance(size, int) else size
-    clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
-    x = preprocess(preprocessing)(clips)
+    clips, x = clips_input(frames, size, preprocessing)
     x = conv_norm(x, Conv3D, scaled(stem, width), 7, (1, 2, 2), "stem_conv", "stem_bn")
     x = kl.ReLU(name="stem_relu")(x)
     x = kl.ZeroPadding3D(1, name="stem_pad")(x)  # after ReLU, zeros never win the maximum

@@ -6,8 +6,8 @@ from functools import partial
 import keras
 from keras import layers as kl
 
-from harlib.models.blocks import average_pool, conv_norm, scaled
-from harlib.models.layers import BatchNorm, Conv3D, classifier, preprocess
+from harlib.models.blocks import average_pool, clips_input, conv_norm, scaled
+from harlib.models.layers import BatchNorm, Conv3D, classifier
 
 # A block's filters: of the 1x1x1 branch, of the middle and the end of the two branches of 3x3x3
 # convolutions, of the branch behind a pooling. Reference: Szegedy et al., "Going Deeper with
@@ -49,9 +49,7 @@ def s3d(
     Reference: Xie et al., "Rethinking Spatiotemporal Feature Learning: Speed-Accuracy Trade-offs
     in Video Classification", ECCV 2018; as in torchvision, without feature gating.
     """
-    height, width_px = (size, size) if isinstance(size, int) else size
-    clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
-    x = preprocess(preprocessing)(clips)
+    clips, x = clips_input(frames, size, preprocessing)
     x = _factored(x, scaled(64, width), 7, 2, "stem")
     x = _pool(x, (1, 3, 3), (1, 2, 2), "stem_pool")
     x = _convolution(x, scaled(64, width), 1, 1, "stage1_conv")

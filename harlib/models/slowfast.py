@@ -3,8 +3,8 @@
 import keras
 from keras import layers as kl
 
-from harlib.models.blocks import average_pool, conv_norm, scaled
-from harlib.models.layers import Conv3D, SlowFrames, classifier, preprocess
+from harlib.models.blocks import average_pool, clips_input, conv_norm, scaled
+from harlib.models.layers import Conv3D, SlowFrames, classifier
 from harlib.models.resnet50 import BLOCKS, stage_of, stem_of
 
 # The slow pathway sees every 4th frame; the fast one has an 8th of the filters.
@@ -49,9 +49,7 @@ def slowfast_r50(
             f"frames={frames}: SlowFast's slow pathway sees every {ALPHA}th frame; give a multiple "
             f"of {ALPHA}, such as {max(ALPHA, frames - frames % ALPHA)}."
         )
-    height, width_px = (size, size) if isinstance(size, int) else size
-    clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
-    x = preprocess(preprocessing)(clips)
+    clips, x = clips_input(frames, size, preprocessing)
     filters = scaled(64, width)
     slow = stem_of(SlowFrames(ALPHA, name="stem_slow_frames")(x), filters, 1, "stem_slow")
     fast = stem_of(x, filters // BETA, 5, "stem_fast")

@@ -3,8 +3,8 @@
 import keras
 from keras import layers as kl
 
-from harlib.models.blocks import dense, scaled, small_normal, sometimes
-from harlib.models.layers import classifier, preprocess
+from harlib.models.blocks import clips_input, dense, scaled, small_normal, sometimes
+from harlib.models.layers import classifier
 from harlib.models.window_attention import JoinNeighbours, WindowAttention
 
 # Blocks and heads of the four stages. Reference: Liu et al., section 3.1, Swin-T.
@@ -43,15 +43,13 @@ def swin3d_t(
         ValueError: for channels that do not divide into heads.
     Reference: Liu et al., "Video Swin Transformer", CVPR 2022; as in torchvision.
     """
-    height, width_px = (size, size) if isinstance(size, int) else size
     channels = scaled(96, width)
     if channels % HEADS[0]:
         raise ValueError(
             f"width={width} leaves {channels} channels, which do not divide into {HEADS[0]} heads; "
             "take 1/4, 1/2 or 1."
         )
-    clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
-    x = preprocess(preprocessing)(clips)
+    clips, x = clips_input(frames, size, preprocessing)
     ends = [(0, -n % k) for n, k in zip(x.shape[1:4], TUBELET, strict=True)]
     x = kl.ZeroPadding3D(ends, name="stem_pad")(x)
     x = kl.Conv3D(channels, TUBELET, TUBELET, name="stem_conv")(x)

@@ -4,8 +4,8 @@ import keras
 from keras import layers as kl
 
 from harlib.models.attention import Attention, SinePositions
-from harlib.models.blocks import dense, scaled, small_normal
-from harlib.models.layers import classifier, preprocess
+from harlib.models.blocks import clips_input, dense, scaled, small_normal
+from harlib.models.layers import classifier
 
 # Channels, blocks and heads by size. Reference: Tong et al., `modeling_finetune.py`.
 SIZES = {"s": (384, 12, 6), "b": (768, 12, 12)}
@@ -58,8 +58,7 @@ def videomae(
         )
     if channels % heads:
         raise ValueError(f"{channels} channels do not divide into heads={heads} equal parts.")
-    clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
-    x = preprocess(preprocessing)(clips)
+    clips, x = clips_input(frames, size, preprocessing)
     x = kl.Conv3D(channels, TUBELET, TUBELET, name="stem_conv")(x)
     x = kl.Reshape((-1, channels), name="stem_tokens")(x)
     x = SinePositions(name="stem_positions")(x)

@@ -3,8 +3,8 @@
 import keras
 from keras import layers as kl
 
-from harlib.models.blocks import average_pool, conv_norm, scaled, squeeze_and_excite
-from harlib.models.layers import Conv3D, GroupedConv3D, classifier, preprocess
+from harlib.models.blocks import average_pool, clips_input, conv_norm, scaled, squeeze_and_excite
+from harlib.models.layers import Conv3D, GroupedConv3D, classifier
 
 # Bottlenecks of the four stages, and filters behind them. Reference: Feichtenhofer, table 1.
 BLOCKS = (3, 5, 11, 7)
@@ -41,9 +41,7 @@ def x3d(
     Reference: Feichtenhofer, "X3D: Expanding Architectures for Efficient Video Recognition", CVPR
     2020; details as in PyTorchVideo 0.1.5.
     """
-    height, width_px = (size, size) if isinstance(size, int) else size
-    clips = keras.Input((frames, height, width_px, 3), dtype="uint8", name="clips")
-    x = preprocess(preprocessing)(clips)
+    clips, x = clips_input(frames, size, preprocessing)
     stem = scaled(FILTERS[0], width)
     x = Conv3D(stem, (1, 3, 3), (1, 2, 2), name="stem_space")(x)
     x = conv_norm(x, GroupedConv3D, stem, (5, 1, 1), 1, "stem_time", "stem_bn", groups=stem)
