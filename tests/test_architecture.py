@@ -136,6 +136,12 @@ def test_what_doors_name_is_there():
                    env=os.environ | {"EAGER_IMPORT": "1"})  # fmt: skip
 
 
+def test_no_two_test_files_have_one_name():
+    """pytest imports them by their name alone: the second one is an error of the whole run."""
+    names = [path.name for path in (ROOT / "tests").rglob("*.py") if path.name != "conftest.py"]
+    assert sorted(names) == sorted(set(names))
+
+
 def test_the_page_names_files_that_are_there():
     text = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
     named = re.findall(r"`([\w/.]+\.pyi?|\w+/[\w/]+\.csv|harlib/[\w/]+|(?:study|data)/\w+)`", text)
