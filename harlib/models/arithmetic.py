@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import keras
 
 from harlib.models.layers import Conv3D
-from harlib.models.summary import _walk
+from harlib.models.summary import walk
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def convolutions(model: keras.Model) -> list[Convolution]:
             after=tuple(layer.output.shape[1:-1]),
             times=times,
         )
-        for layer, times in _walk(model)
+        for layer, times in walk(model)
         if isinstance(layer, kinds)
     ]
 

@@ -12,6 +12,7 @@ import numpy as np
 from keras import layers as kl
 
 from harlib.models.blocks import scaled
+from harlib.models.efficientnet_lite import efficientnet_lite0
 from harlib.models.layers import (
     BatchNorm,
     FoldFrames,
@@ -45,10 +46,11 @@ def frame_cnn(
     Args:
         size: pixels, or `(height, width)`.
         backbone: a function of `keras.applications` in lower case ("inception_resnet_v2",
-            "resnet50", "mobilenet_v2"), or "small": eight 3x3 convolutions, for a CPU.
+            "resnet50", "mobilenet_v2"), "efficientnet_lite0", or "small": eight 3x3 convolutions,
+            for a CPU.
         weights: None, "imagenet" (fetched by Keras), or the path of a Keras weights file of the
             backbone without its classifier.
-        width: factor on the small backbone's filters.
+        width: factor on the filters of "small" and "efficientnet_lite0".
 
     Raises:
         ValueError: for an unknown backbone, or "imagenet" weights of the small one.
@@ -61,8 +63,9 @@ def frame_cnn(
     """
     height, width_px = (size, size) if isinstance(size, int) else size
     shape = (height, width_px, 3)
-    if backbone == "small":
-        features, prepare = small_backbone(shape, width), preprocess("scaled")
+    if backbone in _BACKBONES:
+        builder, pixels = _BACKBONES[backbone]
+        features, prepare = builder(shape, width), preprocess(pixels)
         _load(features, weights)
     else:
         features, prepare = _application(backbone, shape, weights)
@@ -96,6 +99,13 @@ def small_backbone(shape: tuple[int, int, int], width: float = 1.0) -> keras.Mod
     return keras.Model(inputs, kl.GlobalAveragePooling2D(name="pool")(x), name="backbone")
 
 
+# The backbones written here, each with the preprocessing that its weights expect.
+_BACKBONES: dict[str, tuple[Callable[..., keras.Model], str]] = {
+    "small": (small_backbone, "scaled"),
+    "efficientnet_lite0": (efficientnet_lite0, "inception"),
+}
+
+
 def applications() -> dict[str, tuple[Callable[..., keras.Model], Callable[..., np.ndarray]]]:
     """Lower-case name -> (function, its preprocessing), of every backbone of Keras."""
     found: dict[str, tuple[Callable[..., keras.Model], Callable[..., np.ndarray]]] = {}
@@ -115,7 +125,7 @@ def _application(
     known = applications()
     if backbone not in known:
         raise ValueError(
-            f"backbone={backbone!r} is unknown; it is 'small' or one of {sorted(known)}."
+            f"backbone={backbone!r} is unknown; it is one of {sorted([*_BACKBONES, *known])}."
         )
     function, preprocess_input = known[backbone]
     imagenet = "imagenet" if weights == "imagenet" else None
@@ -161,6 +171,9 @@ def _like(preprocess_input: Callable[[np.ndarray], np.ndarray]) -> Preprocess:
 
 def _load(features: keras.Model, weights: str | Path | None) -> None:
     if weights == "imagenet":
-        raise ValueError("backbone='small' has no imagenet weights; give None or a file's path.")
+        raise ValueError(
+            "weights='imagenet' are those of Keras' own backbones; this one takes None or a file's "
+            "path (published weights of EfficientNet-Lite0: notebook 09)."
+        )
     if weights is not None:
         features.load_weights(weights)

@@ -94,6 +94,7 @@ PREPROCESSING: dict[str, Callable[..., keras.layers.Layer]] = {
     # PyTorchVideo's networks, and the transformers that torchvision has of them
     "pytorchvideo": partial(Preprocess, 0.45 * 255, 0.225 * 255),
     "imagenet": partial(Preprocess, (123.675, 116.28, 103.53), (58.395, 57.12, 57.375)),
+    "inception": partial(Preprocess, 127.0, 128.0),  # EfficientNet-Lite
     # The PyTorch ports of C3D read frames as BGR and subtract (90, 98, 102).
     "c3d_port": partial(Preprocess, (90.0, 98.0, 102.0), reverse=True),
     "residual": ResidualFrames,

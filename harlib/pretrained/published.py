@@ -1,11 +1,13 @@
 """Sets of published weights: what there is, what each expects, and where its file lies."""
 
 import dataclasses
+import functools
 import hashlib
 import json
+import math
 import os
 import urllib.parse
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ class Pretrained:
         network, options: of `models.build`.
         data, classes: what it was trained on, and for how many classes.
         categories: their names in the order of the classes; empty where no list comes along.
-        frames, fps, size: the clip it expects: frames at this rate, pixels of the square's side.
+        frames, fps, size: the clip it expects: frames at this rate (of one frame: any), pixels of
+            the square's side.
         resize: before the square is cut: pixels of the short side, or "height x width".
         mean, std: by which pixels are shifted and scaled, of 0..1 unless they say otherwise, RGB.
             The network does this itself.
@@ -67,9 +70,15 @@ class Pretrained:
         return min(1.0, self.size / int(self.resize.split("x")[0]))
 
     @property
+    def package(self) -> str:
+        """The package of PyPI that brings the file; empty where none does."""
+        page = urllib.parse.urlsplit(self.url)
+        return page.path.strip("/").split("/")[-1] if page.hostname == "pypi.org" else ""
+
+    @property
     def path(self) -> Path:
-        """Where its file lies, or is put."""
-        return cache() / self.file
+        """Where its file lies, or is put: in an installed package, else in the cache."""
+        return _installed(self.package, self.file) or cache() / self.file
 
     @property
     def by_hand(self) -> bool:
@@ -98,6 +107,15 @@ def cache() -> Path:
     return Path(named) if named else Path.home() / ".cache" / "harlib"
 
 
+def _installed(package: str, file: str) -> Path | None:
+    """A file of an installed package; None where there is no package or no such file."""
+    try:
+        found = metadata.files(package) if package else None
+    except metadata.PackageNotFoundError:
+        return None
+    return next((Path(str(one.locate())) for one in found or () if one.name == file), None)
+
+
 def digest(path: Path) -> str:
     """SHA-256 of a file, hexadecimal."""
     with open(path, "rb") as file:
@@ -106,6 +124,11 @@ def digest(path: Path) -> str:
 
 def table() -> pd.DataFrame:
     """The sets of weights, one row each, with the columns of `published.csv`."""
+    return _table().copy()
+
+
+@functools.cache
+def _table() -> pd.DataFrame:
     with resources.files("harlib.pretrained").joinpath("published.csv").open() as file:
         return pd.read_csv(file, dtype={"sha256": str, "resize": str}, keep_default_na=True).fillna(
             {name: "" for name in _TEXTS}
@@ -118,7 +141,7 @@ _TEXTS = ("options", "categories", "sha256", "protocol", "mean", "std", "resize"
 
 def names(network: str | None = None) -> tuple[str, ...]:
     """Names of the sets of weights, of one network or of all."""
-    rows = table()
+    rows = _table()
     return tuple(rows["name"] if network is None else rows["name"][rows["network"] == network])
 
 
@@ -129,7 +152,7 @@ def find(name: str, network: str | None = None) -> Pretrained:
         HarlibError: for an unknown name, with the nearest ones.
     """
     whole = name if "/" in name or network is None else f"{network}/{name}"
-    rows = table().set_index("name", drop=False)
+    rows = _table().set_index("name", drop=False)
     if whole not in rows.index:
         meant = near(whole, rows.index)
         own = ", ".join(rows.index[rows["network"] == network])
@@ -154,15 +177,23 @@ def _categories(name: str) -> tuple[str, ...]:
 def text() -> str:
     """The table for a terminal: a line per set of weights."""
     lines = []
-    for row in table().itertuples():
-        top1 = f"{row.top1:.1f} %" if row.top1 == row.top1 else "–"
-        clip = f"{row.frames} × {row.size} px at {row.fps:g}/s"
+    for name in names():
+        row = find(name)
+        top1 = "–" if math.isnan(row.top1) else f"{row.top1:.1f} %"
+        clip = f"{row.frames} × {row.size} px" + (f" at {row.fps:g}/s" if row.frames > 1 else "")
         terms = f": {TERMS[row.commercial]}" if TERMS[row.commercial] else ""
-        there = "fetched" if (cache() / row.file).is_file() else ""
+        there = "here" if row.path.is_file() else ""
         lines.append(
             f"{row.name:<34} {clip:<24} top-1 {top1:>7}  {row.licence}{terms}  {there}".rstrip()
         )
     return "\n".join(lines)
+
+
+def _accuracies(weights: Pretrained) -> str:
+    if math.isnan(weights.top1):
+        return "not stated"
+    top5 = "not stated" if math.isnan(weights.top5) else weights.top5
+    return f"{weights.top1} / {top5} % ({weights.protocol})"
 
 
 def describe(weights: Pretrained) -> str:
@@ -172,18 +203,20 @@ def describe(weights: Pretrained) -> str:
         + "".join(f", {key}={value}" for key, value in weights.options.items()),
         "trained on": f"{weights.data}, {weights.classes} classes"
         + ("" if weights.categories else " (no list of their names comes along)"),
-        "clip": f"{weights.frames} frames at {weights.fps:g} per second, "
-        f"{weights.size} × {weights.size} pixels of a resize to {weights.resize}",
+        "clip": (
+            f"{weights.frames} frames at {weights.fps:g} per second"
+            if weights.frames > 1
+            else "single frames"
+        )
+        + f", {weights.size} × {weights.size} pixels of a resize to {weights.resize}",
         "pixels": f"RGB, less {weights.mean}, by {weights.std} (inside the network)",
-        "published top-1 / top-5": f"{weights.top1} / {weights.top5} % ({weights.protocol})"
-        if weights.top1 == weights.top1
-        else "not stated",
+        "published top-1 / top-5": _accuracies(weights),
         "licence of the weights": weights.licence
         + (f": {TERMS[weights.commercial]}" if TERMS[weights.commercial] else ""),
         "paper": weights.paper,
         "source": weights.source,
         "address": weights.url,
-        "file": f"{weights.path} ({'there' if weights.path.is_file() else 'not fetched'})",
+        "file": f"{weights.path} ({'here' if weights.path.is_file() else 'not fetched'})",
         "SHA-256": f"{weights.sha256}…" if weights.sha256 else "not published",
     }
     width = max(map(len, rows))

