@@ -1,16 +1,14 @@
-"""Fine-tuning: early stages kept as they are, and stages that learn slower than others."""
+"""Fine-tuning: early stages kept as they are, learning slower than others, or later."""
 
 import dataclasses
 import math
-from collections.abc import Iterable, Iterator, Mapping
-from functools import cache
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Mapping
 
 import keras
 
 from harlib import models
 from harlib.training.recipe import Recipe
+from harlib.training.stage_rates import Rate, no_stage, staged_layers, stages
 
 
 def freeze(model: keras.Model, below: str | None = None, *, batch_norm: bool = False) -> int:
@@ -27,8 +25,11 @@ def freeze(model: keras.Model, below: str | None = None, *, batch_norm: bool = F
     Raises:
         ValueError: if the model has no such stage or layer, or nothing would be trained.
     """
-    layers = list(_layers(model))
-    first = 0 if below is None else _position(model, layers, below)
+    layers = list(staged_layers(model))
+    places = [at for at, (stage, layer) in enumerate(layers) if below in (stage, layer.name)]
+    if below is not None and not places:
+        raise ValueError(no_stage(model, below))
+    first = places[0] if places else 0
     for position, (_, layer) in enumerate(layers):
         frozen = position < first
         if isinstance(layer, keras.layers.BatchNormalization):
@@ -47,24 +48,48 @@ class FineTuning(Recipe):
     stages: str = ""
     factors: tuple[float, ...] = ()
 
-    def _make_optimizer(
-        self, model: keras.Model, kernels: list[keras.Variable]
-    ) -> keras.optimizers.Optimizer:
-        optimizer = super()._make_optimizer(model, kernels)
-        factors = dict(zip(self.stages.split(","), self.factors, strict=True))
-        known = [stage for stage, _ in _layers(model)]
-        if unknown := [stage for stage in factors if stage not in known]:
-            raise ValueError(_no_stage(model, unknown[0], known))
-        optimizer.__class__ = _scaled(optimizer.__class__)
-        by_variable = {
-            id(variable): factors[stage]
-            for stage, layer in _layers(model)
-            for variable in layer.trainable_variables
-            if stage in factors
+    def rates(self, model: keras.Model) -> dict[str, Rate]:
+        """See `Recipe`: of the stages that are named."""
+        return dict(zip(self.stages.split(","), map(Rate, self.factors), strict=True))
+
+
+@dataclasses.dataclass(frozen=True)
+class Gradual(Recipe):
+    """A recipe that trains the head first, then the last stage too, then all.
+
+    Attributes:
+        starts: share of the updates after which the last stage, and then all, begin to learn.
+        stage_decay: the rate of each stage is that of the next one times this.
+
+    Reference:
+        Howard and Ruder, "Universal Language Model Fine-tuning for Text Classification", ACL 2018:
+        gradual unfreezing, and rates by layer (there 1 / 2.6).
+    """
+
+    starts: tuple[float, ...] = (0.2, 0.4)
+    stage_decay: float = 0.5
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if len(self.starts) != 2 or not 0 <= self.starts[0] <= self.starts[1] < 1:
+            raise ValueError(
+                f"recipe {self.name}: starts are two shares of the run, the first not after the "
+                f"second; received {self.starts}"
+            )
+        if not 0 < self.stage_decay <= 1:
+            raise ValueError(
+                f"recipe {self.name}: stage_decay lies in (0, 1]; received {self.stage_decay}"
+            )
+
+    def rates(self, model: keras.Model) -> dict[str, Rate]:
+        """See `Recipe`: of every stage before the head."""
+        updates = self.steps_per_epoch * self.epochs // self.accumulate
+        last, others = (round(share * updates) for share in self.starts)
+        body = [stage for stage in stages(model) if stage not in ("input", "head")]
+        return {
+            stage: Rate(self.stage_decay**distance, last if distance == 1 else others)
+            for distance, stage in enumerate(reversed(body), 1)
         }
-        # Of a plain dict Keras would make a part of the optimiser's saved state.
-        optimizer.factors = MappingProxyType(by_variable)
-        return optimizer
 
 
 def slower(recipe: Recipe, factors: Mapping[str, float]) -> FineTuning:
@@ -88,63 +113,3 @@ def slower(recipe: Recipe, factors: Mapping[str, float]) -> FineTuning:
     numbers = {field.name: getattr(recipe, field.name) for field in dataclasses.fields(Recipe)}
     values = tuple(float(factor) for factor in factors.values())
     return FineTuning(**numbers, stages=",".join(factors), factors=values)
-
-
-@cache
-def _scaled(kind: Any) -> Any:
-    """An optimiser class that updates variables in groups of one learning rate each."""
-
-    class Scaled(kind):
-        weight_decay: float | None
-
-        def _groups(self, variables: list[keras.Variable]) -> Iterable[tuple[float, list[int]]]:
-            groups: dict[float, list[int]] = {}
-            for place, variable in enumerate(variables):
-                groups.setdefault(self.factors.get(id(variable), 1.0), []).append(place)
-            return groups.items()
-
-        def _backend_update_step(
-            self, grads: list[Any], trainable_variables: list[keras.Variable], learning_rate: Any
-        ) -> None:
-            for factor, places in self._groups(trainable_variables):
-                super()._backend_update_step(
-                    [grads[i] for i in places],
-                    [trainable_variables[i] for i in places],
-                    learning_rate * factor,
-                )
-
-        def _apply_weight_decay(self, variables: list[keras.Variable]) -> None:
-            decay = self.weight_decay
-            for factor, places in self._groups(variables):
-                self.weight_decay = None if decay is None else decay * factor
-                super()._apply_weight_decay([variables[i] for i in places])
-            self.weight_decay = decay
-
-    # A copy of the model made from its configuration, as for scoring, gets the plain optimiser.
-    Scaled.__name__, Scaled.__module__ = kind.__name__, kind.__module__
-    return Scaled
-
-
-def _layers(
-    model: keras.Model, inside: str | None = None
-) -> Iterator[tuple[str, keras.layers.Layer]]:
-    """(stage, layer) in the order of computation; a nested model's layers by its own name."""
-    for layer in model.layers:
-        stage = models.stage(layer.name)
-        if inside and stage == "head":
-            stage = inside
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer, layer.name)
-        elif not isinstance(layer, keras.layers.InputLayer):
-            yield stage, layer
-
-
-def _position(model: keras.Model, layers: list[tuple[str, keras.layers.Layer]], below: str) -> int:
-    for position, (stage, layer) in enumerate(layers):
-        if below in (stage, layer.name):
-            return position
-    raise ValueError(_no_stage(model, below, [stage for stage, _ in layers]))
-
-
-def _no_stage(model: keras.Model, name: str, known: Iterable[str]) -> str:
-    return f"{model.name} has no stage {name!r}; it has {', '.join(dict.fromkeys(known))}."

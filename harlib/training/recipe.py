@@ -14,7 +14,9 @@ import keras
 import numpy as np
 
 from harlib.data import MIXES
+from harlib.training import stage_rates
 from harlib.training.checkpoint import as_numpy
+from harlib.training.stage_rates import Rate
 
 # A schedule that lowers the rate by itself looks at these columns of an epoch's history row.
 _MONITORS = ("loss", "val_loss")
@@ -122,8 +124,11 @@ class Recipe:
         kernels = [v for v in model.trainable_variables if "kernel" in v.name]
         for kernel in kernels:
             kernel.regularizer = keras.regularizers.L2(self.l2) if self.l2 else None
+        optimizer = self._make_optimizer(model, kernels)
+        if rates := self.rates(model):
+            stage_rates.give(optimizer, model, rates)
         model.compile(
-            optimizer=self._make_optimizer(model, kernels),
+            optimizer=optimizer,
             loss=keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
             # The compiled loss holds the L2 penalty, so the cross-entropy is measured beside it.
             metrics=[
@@ -136,6 +141,10 @@ class Recipe:
             jit_compile=keras.backend.backend() == "jax",
         )
         model.optimizer.build(model.trainable_variables)
+
+    def rates(self, model: keras.Model) -> dict[str, Rate]:
+        """Learning rates by stage, where they are not the same everywhere."""
+        return {}
 
     def _make_optimizer(
         self, model: keras.Model, kernels: list[keras.Variable]

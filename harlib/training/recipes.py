@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from harlib.text import near
+from harlib.training.finetune import Gradual
 from harlib.training.recipe import Recipe
 
 _NOT_OVERRIDABLE = ("name", "source", "steps_per_epoch", "epochs")
@@ -65,6 +66,26 @@ _RECIPES = {
         "mix": "mixup",
         "clip_norm": 1.0,
     },
+    # For networks that know something already: their early stages are kept, or move little.
+    "finetune-head": {
+        "source": "a new head on a network that is kept as it is (Donahue et al., DeCAF, ICML "
+        "2014), by AdamW along a cosine",
+        "optimizer": "adamw",
+        "lr": 1e-3,
+        "weight_decay": 0.01,
+        "cosine": True,
+        "clip_norm": 1.0,
+    },
+    "finetune-gradual": {
+        "source": "head, then last stage, then all, with rates by stage (Howard & Ruder, ULMFiT, "
+        "ACL 2018, arXiv:1801.06146), by AdamW along a cosine",
+        "optimizer": "adamw",
+        "lr": 1e-3,
+        "weight_decay": 0.01,
+        "cosine": True,
+        "label_smoothing": 0.1,
+        "clip_norm": 1.0,
+    },
 }
 
 # The weights are averaged over this share of a run, at its end: torchvision's references
@@ -94,7 +115,8 @@ def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides: Any) -> 
     """
     if name not in _RECIPES:
         raise ValueError(f"unknown recipe {name!r}{_nearest(name, names())}")
-    fields = {f.name: f for f in dataclasses.fields(Recipe) if f.name not in _NOT_OVERRIDABLE}
+    kind = Gradual if name == "finetune-gradual" else Recipe
+    fields = {f.name: f for f in dataclasses.fields(kind) if f.name not in _NOT_OVERRIDABLE}
     for key in overrides:
         if key not in fields:
             raise ValueError(f"recipe {name} has no number {key!r}{_nearest(key, fields)}")
@@ -106,7 +128,7 @@ def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides: Any) -> 
         values["warmup_epochs"] = min(5.0, 0.1 * epochs)
         values["ema"] = max(0.0, 1 - 1 / (_AVERAGED_SHARE * epochs * steps_per_epoch))
     values.update({k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()})
-    return Recipe(name=name, steps_per_epoch=steps_per_epoch, epochs=epochs, **values)
+    return kind(name=name, steps_per_epoch=steps_per_epoch, epochs=epochs, **values)
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> tuple[float, ...]:

@@ -82,6 +82,53 @@ def test_a_stage_moves_by_its_factor(recipe, options):
         assert np.abs(slower[path] - factor * change).max() <= tolerance, path
 
 
+def changes(model, recipe, steps):
+    """{variable's path: its change} of each of some training steps."""
+    recipe.compile(model)
+    clips = np.random.default_rng(0).integers(0, 256, (2, 4, 16, 16, 3), "uint8")
+    for _ in range(steps):
+        before = {v.path: keras.ops.convert_to_numpy(v).copy() for v in model.trainable_variables}
+        model.train_on_batch(clips, np.eye(3, dtype="float32")[:2])
+        yield {
+            v.path: np.abs(keras.ops.convert_to_numpy(v) - before[v.path]).max()
+            for v in model.trainable_variables
+        }
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_gradual_begins_with_the_head_then_takes_the_last_stage_then_all(accumulate):
+    recipe = recipes.build(
+        "finetune-gradual", steps_per_epoch=2 * accumulate, epochs=5, accumulate=accumulate
+    )
+    model = build()
+    assert set(recipe.rates(model)) == {f"stage{n}" for n in (1, 2, 3, 4, 5)}
+    moved = []
+    for step in changes(model, recipe, 10 * accumulate):
+        found = {models.stage(path.split("/")[0]) for path, change in step.items() if change}
+        moved.append(found)
+    every = {f"stage{n}" for n in (1, 2, 3, 4, 5)} | {"head"}
+    updates = moved[accumulate - 1 :: accumulate]
+    assert updates == [{"head"}] * 2 + [{"head", "stage5"}] * 2 + [every] * 6
+
+
+def test_gradual_gives_each_stage_a_part_of_the_next_ones_rate():
+    recipe = recipes.build(
+        "finetune-gradual", steps_per_epoch=2, epochs=2, starts=(0.0, 0.0), stage_decay=0.5,
+        weight_decay=0.0,
+    )  # fmt: skip
+    step = next(iter(changes(build(), recipe, 1)))
+    # Adam's first step is as long as the rate, whatever the gradient
+    found = {path: change for path, change in step.items() if "conv" in path and "kernel" in path}
+    for path, change in found.items():
+        distance = 6 - int(path[len("stage")])
+        assert change == pytest.approx(1e-3 * 0.5**distance, rel=0.02), path
+    assert "starts (0.2, 0.4)" not in recipe.describe()
+    wrong = {"starts": (0.5, 0.2)}, {"starts": (0.5,)}, {"stage_decay": 0.0}
+    for options in wrong:
+        with pytest.raises(ValueError, match="starts are two|stage_decay lies"):
+            recipes.build("finetune-gradual", steps_per_epoch=2, epochs=2, **options)
+
+
 def test_float16_scales_its_loss_around_the_slower_stages():
     before = keras.mixed_precision.dtype_policy()
     keras.mixed_precision.set_dtype_policy("mixed_float16")
@@ -93,7 +140,7 @@ def test_float16_scales_its_loss_around_the_slower_stages():
     finally:
         keras.mixed_precision.set_dtype_policy(before)
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
-    assert len(model.optimizer.inner_optimizer.factors) == 3  # kernel, gamma, beta
+    assert len(model.optimizer.inner_optimizer.rates) == 3  # kernel, gamma, beta
 
 
 def test_a_compiled_network_is_copied_from_its_configuration():

@@ -85,7 +85,10 @@ def test_balanced_weights_make_every_category_count_the_same():
 
 
 def test_every_recipe_names_its_source_and_describes_itself():
-    assert recipes.names() == ["study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern"]
+    assert recipes.names() == [
+        *("study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern"),
+        *("finetune-head", "finetune-gradual"),
+    ]
     for name in recipes.names():
         for epochs in (1, 2, 16):
             recipe = build(name, epochs=epochs)
