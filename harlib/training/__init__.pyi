@@ -1,4 +1,4 @@
-from . import distributed, finetune, precision, preflight, recipes, watchers
+from . import distributed, finetune, precision, preflight, probe, recipes, watchers
 from .fit import fit
 from .recipe import Recipe
 
@@ -9,6 +9,7 @@ __all__ = [
     "fit",
     "precision",
     "preflight",
+    "probe",
     "recipes",
     "watchers",
 ]

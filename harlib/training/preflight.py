@@ -43,6 +43,8 @@ def labels(store: ClipStore, train_split: str, validate_split: str = "") -> pd.D
         rows.append(("training videos", f"none in {len(missing)} categories: {few}", "stop"))
     else:
         found = f"{len(train):,} in {len(counts)} categories, {counts.min()} to {counts.max()} each"
+        if counts.max() > 3 * counts.min():
+            found += "; balanced: true shows each equally often"
         uneven = counts.max() > 10 * counts.min()
         rows.append(("training videos", found, "look" if uneven else "ok"))
     other = videos[videos["split"] == (validate_split or train_split)]
