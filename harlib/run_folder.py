@@ -50,6 +50,16 @@ class RunFolder:
         return self / "history.csv"
 
     @property
+    def probe(self) -> Path:
+        """Of a linear probe, the strengths of the penalty that were tried (CSV, a row each)."""
+        return self / "probe.csv"
+
+    @property
+    def features(self) -> Path:
+        """Of a linear probe, what its network said of the training clips (NumPy's npz)."""
+        return self / "features.npz"
+
+    @property
     def checkpoints(self) -> Path:
         """The folder of what an interrupted training resumes from."""
         return self / "checkpoints"
@@ -82,6 +92,11 @@ class RunFolder:
     def scoring(self) -> Path:
         """The folder of what an interrupted scoring resumes from."""
         return self / "scoring.part"
+
+    @property
+    def describing(self) -> Path:
+        """The folder of what an interrupted computation of features resumes from."""
+        return self / "features.part"
 
     @property
     def metrics(self) -> Path:

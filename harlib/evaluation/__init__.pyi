@@ -1,4 +1,16 @@
-from . import calibration, comparison, gradcam, hits, intervals, metrics, naming, predict, scoring
+from . import (
+    calibration,
+    comparison,
+    features,
+    gradcam,
+    hits,
+    intervals,
+    metrics,
+    naming,
+    predict,
+    resume,
+    scoring,
+)
 from .scores import ScoreError, Scores
 from .scoring import score
 
@@ -7,12 +19,14 @@ __all__ = [
     "Scores",
     "calibration",
     "comparison",
+    "features",
     "gradcam",
     "hits",
     "intervals",
     "metrics",
     "naming",
     "predict",
+    "resume",
     "score",
     "scoring",
 ]

@@ -70,7 +70,7 @@ def answers(
     if start == len(dataset):
         return
     elements = iterate(dataset, start=start, threads=threads)
-    for element, output in computed(model, ((e, _whole(e, batch)) for e in elements)):
+    for element, output in computed(model, ((e, whole(e, batch)) for e in elements)):
         video = np.asarray(element["video"])
         several = isinstance(output, (list, tuple))
         probabilities = np.asarray(output[0] if several else output, np.float32)[: len(video)]
@@ -118,7 +118,7 @@ def at_once(model: keras.Model) -> int:
     return 1 if tf.config.list_physical_devices("GPU") else 2
 
 
-def _whole(element: dict[str, Any], batch: int) -> np.ndarray:
+def whole(element: dict[str, Any], batch: int) -> np.ndarray:
     """The clips of an element, the last one again and again where it has fewer than a batch."""
     clips = np.asarray(element["clips"])
     return np.concatenate([clips, np.repeat(clips[-1:], batch - len(clips), axis=0)])

@@ -6,7 +6,7 @@ import hashlib
 import shutil
 import time
 import zipfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +14,6 @@ import numpy as np
 
 from harlib.data import ClipStore
 from harlib.files import write_npz
-from harlib.run_folder import RunFolder
 
 if TYPE_CHECKING:
     import keras
@@ -24,28 +23,29 @@ FIELDS = ("video", "view", "probabilities", "logs")  # of an answer
 
 
 def resumed(
-    run_dir: str | Path | None,
+    folder: Path | None,
     key: str,
     compute: Callable[[int], Iterable[tuple[np.ndarray, ...]]],
     *,
+    fields: Sequence[str] = FIELDS,
     say: Callable[[str], object] = print,
 ) -> Iterator[tuple[np.ndarray, ...]]:
-    """Yields the answers for all batches: those kept in `run_dir`, then the missing ones.
+    """Yields the answers for all batches: those kept in `folder`, then the missing ones.
 
     The order, and with it every sum over the answers, is that of an undisturbed scoring. Kept
     answers of another `key` are thrown away, and `say` is told.
 
     Args:
-        run_dir: None keeps nothing.
+        folder: None keeps nothing.
         key: `mark` of the scoring; without a folder "".
         compute: called with the number of batches done; gives the answers for the others, tuples
             (video int (n,), view int (n,), probabilities and logs float32 (n, classes)).
+        fields: names of an answer's arrays.
     """
-    folder = None if run_dir is None else RunFolder(run_dir).scoring
     done = 0
     if folder is not None and folder.is_dir():
         for path in _kept(folder, key, say):
-            if (answer := _read(path, done)) is None:
+            if (answer := _read(path, done, fields)) is None:
                 say(f"{path} is damaged, or what came before it is: scored again from there")
                 break
             yield answer
@@ -61,18 +61,18 @@ def resumed(
             if folder:
                 answers.append(answer)
                 if time.monotonic() - saved >= EVERY_S:
-                    _save(folder, key, first, done, answers)
+                    _save(folder, key, first, done, answers, fields)
                     answers, first, saved = [], done, time.monotonic()
             yield answer
     except BaseException:  # Ctrl-C, or the reader gave up: keep the last seconds too
         if folder and answers:
-            _save(folder, key, first, done, answers)
+            _save(folder, key, first, done, answers, fields)
         raise
 
 
-def drop(run_dir: str | Path) -> None:
+def drop(folder: Path) -> None:
     """Removes what was kept: the scores themselves are saved."""
-    shutil.rmtree(RunFolder(run_dir).scoring, ignore_errors=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def mark(model: keras.Model, store: ClipStore, **settings: Any) -> str:
@@ -87,14 +87,19 @@ def mark(model: keras.Model, store: ClipStore, **settings: Any) -> str:
 
 
 def _save(
-    folder: Path, key: str, first: int, end: int, answers: list[tuple[np.ndarray, ...]]
+    folder: Path,
+    key: str,
+    first: int,
+    end: int,
+    answers: list[tuple[np.ndarray, ...]],
+    fields: Sequence[str],
 ) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "key").write_text(key)
     parts = (np.concatenate(part) for part in zip(*answers, strict=True))
     # the batches it holds: names sort by number
     path = folder / f"{first:012d}-{end:012d}.npz"
-    write_npz(path, **dict(zip(FIELDS, parts, strict=True)))
+    write_npz(path, **dict(zip(fields, parts, strict=True)))
 
 
 def _kept(folder: Path, key: str, say: Callable[[str], object]) -> list[Path]:
@@ -110,12 +115,12 @@ def _after(folder: Path, done: int) -> list[Path]:
     return [path for path in folder.glob("*.npz") if int(path.stem.partition("-")[0]) >= done]
 
 
-def _read(path: Path, done: int) -> tuple[np.ndarray, ...] | None:
+def _read(path: Path, done: int, fields: Sequence[str]) -> tuple[np.ndarray, ...] | None:
     """The answers of a file that begins with batch `done`; None of another or a damaged one."""
     if int(path.stem.partition("-")[0]) != done:
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            return tuple(file[name] for name in FIELDS)
+            return tuple(file[name] for name in fields)
     except (ValueError, EOFError, KeyError, zipfile.BadZipFile):
         return None

@@ -15,6 +15,7 @@ from harlib.evaluation import resume
 from harlib.evaluation.predict import answers, logarithms, logged, network
 from harlib.evaluation.scores import ScoreError, Scores
 from harlib.progress import Stage, shown
+from harlib.run_folder import RunFolder
 
 if TYPE_CHECKING:  # numpy models are scored without a framework
     import keras
@@ -70,8 +71,9 @@ def score(
     settings = dataclasses.asdict(clip) | dataclasses.asdict(protocol) | {"batch": batch}
     key = "" if run_dir is None else resume.mark(model, store, **settings)
     fast = logged(network(model))
+    kept = None if run_dir is None else RunFolder(run_dir).scoring
     every = resume.resumed(
-        run_dir, key, lambda done: answers(fast, dataset, store, batch, done, threads)
+        kept, key, lambda done: answers(fast, dataset, store, batch, done, threads)
     )
     done = 0
     with shown(progress, f"scoring {split}", "batch", kept=run_dir is not None) as bar:
@@ -101,9 +103,9 @@ def score(
         group=videos["group"].to_numpy(dtype=str),
         **_missing(listed, split, videos, store.categories),
     )
-    if run_dir is not None:
+    if run_dir is not None and kept is not None:
         scores.save(run_dir)
-        resume.drop(run_dir)
+        resume.drop(kept)
     return scores
 
 

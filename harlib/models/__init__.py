@@ -20,6 +20,7 @@ __all__ = [
     "describe",
     "export",
     "export_readme",
+    "features",
     "fold_batch_norm",
     "gmacs",
     "grouped_conv3d",

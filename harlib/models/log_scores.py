@@ -22,7 +22,7 @@ def with_logs(model: keras.Model) -> keras.Model | None:
     if logits is None:
         return None
     logs = ops.log_softmax(logits, axis=-1)
-    for layer in _behind(model):
+    for layer in behind(model):
         if isinstance(layer, MeanOverFrames):
             by_frame = ops.reshape(logs, (-1, layer.frames, logs.shape[-1]))
             logs = ops.logsumexp(by_frame, axis=1) - math.log(layer.frames)
@@ -47,7 +47,7 @@ def _logits(model: keras.Model) -> keras.KerasTensor | None:
         return None
     if getattr(classifier, "activation", None) is not keras.activations.softmax:
         return None
-    if not all(isinstance(layer, (MeanOverFrames, Categories)) for layer in _behind(model)):
+    if not all(isinstance(layer, (MeanOverFrames, Categories)) for layer in behind(model)):
         return None
     linear = keras.layers.Dense(classifier.units, dtype="float32", name="logits")
     logits = linear(classifier.input)
@@ -55,8 +55,9 @@ def _logits(model: keras.Model) -> keras.KerasTensor | None:
     return logits
 
 
-def _behind(model: keras.Model) -> list[keras.layers.Layer]:
-    return model.layers[[layer.name for layer in model.layers].index("classifier") + 1 :]
+def behind(model: keras.Model, name: str = "classifier") -> list[keras.layers.Layer]:
+    """The layers after the one of a name, in the order of the network."""
+    return model.layers[[layer.name for layer in model.layers].index(name) + 1 :]
 
 
 def _with(model: keras.Model, tensor: keras.KerasTensor) -> keras.Model:

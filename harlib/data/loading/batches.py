@@ -87,7 +87,8 @@ def evaluation_batches(
 
     Returns:
         grain.MapDataset of dict(clips=uint8 (b, frames, height, width, 3), video=int32 (b,) row of
-        `store.videos`, view=int32 (b,), label=int32 (b,)), b <= batch.
+        `store.videos`, view=int32 (b,), start_s=float32 (b,) second of its first frame in the
+        stored video, label=int32 (b,)), b <= batch.
 
     Raises:
         ValueError: for a split without videos, or arguments that do not fit together.
@@ -108,6 +109,7 @@ class _Clips:
         videos = store.videos.iloc[self.rows]
         self.labels = videos["label"].to_numpy(np.int32)
         self.lengths = videos["frames"].to_numpy(np.int64)
+        self.rates = videos["fps"].to_numpy(np.float64)
         if clip.fps is None:
             self.strides = np.full(len(self.rows), float(clip.stride))
         else:
@@ -211,20 +213,24 @@ class _Evaluation(_Clips):
         videos = np.searchsorted(self.firsts, numbers, side="right") - 1
         views = numbers - self.firsts[videos]
         clips, read = self.empty(len(numbers)), None
+        starts = np.zeros(len(numbers), np.float32)
         for j, (k, view) in enumerate(zip(videos, views, strict=True)):
             number, crop = divmod(view, self.crops)
             with naming(self.store, self.rows[k]):
                 if read != (k, number):  # the crops of one clip follow each other: read it once
-                    clip = self.store.read(self.rows[k], self.frame_numbers(k)[number])
+                    frames = self.frame_numbers(k)[number]
+                    clip = self.store.read(self.rows[k], frames)
                     boxes = sampling.crops(
                         clip.shape[1], clip.shape[2], self.size, self.crops, self.scale
                     )
                     read = (k, number)
+                starts[j] = frames[0] / self.rates[k]
                 cut(clip, boxes[crop], self.size, out=clips[j])
         return dict(
             clips=clips,
             video=self.rows[videos].astype(np.int32),
             view=views.astype(np.int32),
+            start_s=starts,
             label=self.labels[videos],
         )
 
