@@ -386,6 +386,35 @@ def evaluate(run: str, **changes: Any) -> None:
 
 
 @main.command()
+@click.argument("source")
+@click.argument("videos", type=click.Path(path_type=Path, exists=True))
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
+              help="FILE.npz, FILE.h5 or FILE.parquet.")  # fmt: skip
+@click.option("--layer", default="", help="Its name; without it what the classifier reads.")
+@click.option("--per", type=click.Choice(["clip", "video"]), default="clip", show_default=True)
+@click.option("--clips", metavar="N|windows", default="10", show_default=True,
+              help="Clips a video; windows: all, side by side.")  # fmt: skip
+@click.option("--batch", default=8, show_default=True, help="Clips computed at once.")
+@click.option("--overwrite", is_flag=True, help="Replace the file at --out.")
+def features(source: str, videos: Path, clips: str, **options: Any) -> None:
+    """Write a network's feature vectors of VIDEOS: a folder, one file, or a clip store.
+
+    SOURCE is a trained run (as mine/03_c3d, or its folder) or published weights (as
+    x3d_xs/kinetics400; har weights list). Run again after an interruption, it resumes.
+    """
+    from harlib import pretrained
+    from harlib.study.runs.named import run_folder
+    from harlib.study.steps.video_features import write
+
+    if source not in pretrained.names():
+        source = str(run_folder(source))
+    if clips != "windows" and not clips.isdigit():
+        raise click.UsageError(f"--clips is a number or windows; received {clips!r}")
+    number: Any = clips if clips == "windows" else int(clips)
+    click.echo(write(source, videos, clips=number, say=click.echo, **options))
+
+
+@main.command()
 @click.argument("study")
 @click.option("--out", type=_FOLDER, help="Folder for the pages; without it reports/STUDY.")
 def report(study: str, out: Path | None) -> None:

@@ -76,7 +76,7 @@ class Catalog:
             )
         self.frame = frame.sort_values(key, kind="stable", ignore_index=True)
         self.name = name
-        self._left_out = tuple(left_out)
+        self.left_out = tuple(left_out)
 
     @property
     def categories(self) -> list[str]:
@@ -102,7 +102,7 @@ class Catalog:
         They say what was left out or not found, which categories look alike, and whether the groups
         are known.
         """
-        said = list(self._left_out)
+        said = list(self.left_out)
         lost = self.frame.loc[self.frame["path"] == "", "video_id"].tolist()
         if lost:
             said.append(
@@ -150,7 +150,7 @@ class Catalog:
             if empty:
                 raise CatalogError(f"catalog {self.name} has no videos in split {empty[0]!r}")
             frame = frame[frame["split"].isin(splits)]
-        return Catalog(frame, self.name, self._left_out)
+        return Catalog(frame, self.name, self.left_out)
 
     def to_csv(self, path: str | os.PathLike) -> None:
         """Write the table; paths below the CSV's folder are written relative to it."""
@@ -209,6 +209,16 @@ class Catalog:
         """
         frame, left_out = own_videos.folder(Path(root), val, seed, group)
         return cls(frame, names.printable(Path(root).resolve().name), left_out)
+
+    @classmethod
+    def from_unlabelled(cls, root: str | os.PathLike) -> "Catalog":
+        """Every video at or below `root`, whatever its folders: split "test", category "videos".
+
+        Ids are paths from `root`, with "/"; each video is its own group.
+        """
+        root = Path(root)
+        frame, left_out = own_videos.unlabelled(root)
+        return cls(frame, names.printable(root.resolve().name), left_out)
 
     @classmethod
     def from_kinetics_csv(

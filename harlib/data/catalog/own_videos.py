@@ -62,6 +62,23 @@ def folder(root: Path, val: float, seed: int, group: str | None) -> tuple[pd.Dat
     return table, said
 
 
+def unlabelled(root: Path) -> tuple[pd.DataFrame, list[str]]:
+    """(catalog table, sentences about what was left out); see `Catalog.from_unlabelled`."""
+    if root.is_file():
+        files, said, base = [str(root.absolute())], [], root.parent
+    else:
+        found = look(root, VIDEO_SUFFIXES | STILL_SUFFIXES)
+        said, base = found.left_out(), root
+        files = _moving(found, said)
+    if not files:
+        raise CatalogError(" ".join([f"{root} holds no videos.", *said]))
+    paths = [(Path(os.path.relpath(file, base.absolute())).as_posix(), file) for file in files]
+    ids = [names.printable(path) for path, _ in paths]
+    return rows(
+        [(i, file, "videos", "test", i) for i, (_, file) in zip(ids, paths, strict=True)]
+    ), said
+
+
 def unknown_groups(videos: pd.DataFrame) -> int:
     """How many videos have no group but their own name: nothing says which others they belong with.
 
