@@ -210,15 +210,19 @@ def training(
         return count * (steps * p.batch * step + validated * score)
 
     total = _GRAPHS * network["graph_s"]
-    if p.preflight != "off":
+    if p.takes_steps and p.preflight != "off":
         total += min(_CHECK_S, _CHECK_STEPS * p.batch * step) + _READ_S
     if isinstance(p, FrameCNN) and reads.stills and not done:
         held_out = reads.stills.get("val", reads.stills.get("test", 0))
         # A still is one frame of a clip.
         total += epochs(p.stills_epochs, reads.stills["train"], held_out) / p.frames
     videos = reads.videos
-    total += epochs(p.epochs - done, videos.get(p.train_split, 0), videos.get(p.validate_split, 0))
     views = 4 if p.clips == "windows" else p.clips  # of a Kinetics video, about
+    learned, validated = videos.get(p.train_split, 0), videos.get(p.validate_split, 0)
+    if p.takes_steps:
+        total += epochs(p.epochs - done, learned, validated)
+    elif p.epochs:  # a probe is shown each training video once
+        total += learned * views * p.crops * score
     return total + videos.get(p.split, 0) * views * p.crops * score
 
 
@@ -241,7 +245,7 @@ def _videos(p: Common, todo: list[study_files.Run]) -> Videos | None:
     """What the run reads; None while nobody has counted it."""
     if isinstance(p, Evaluation):
         scored = [
-            one for one in p.run_dir.parent.glob("0[234]_*") if RunFolder(one).scores.exists()
+            one for one in p.run_dir.parent.glob("0[2349]_*") if RunFolder(one).scores.exists()
         ]
         names = {one.name for one in scored}
         names |= {run.name for run in todo if isinstance(run.params, Trained)}

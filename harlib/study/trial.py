@@ -109,6 +109,8 @@ def _network(p: Trained, store: ClipStore) -> dict[str, float]:
     keras.utils.clear_session()
     precision.use(p.precision)
     bare = {"weights": None if isinstance(p, FrameCNN) else "", "devices": 1, "class_weights": ""}
+    if not p.takes_steps:
+        bare |= {"recipe": "modern", "epochs": 1}
     model = model_run.build(p.model_copy(update=bare), store)
     plan = model_run.recipe(p.model_copy(update=bare), store)
     batch = p.batch

@@ -74,7 +74,7 @@ _MEANINGS = {
         "stills_epochs": "epochs on stills",
         "epochs": "times each training video is shown",
         "batch": "clips a step",
-        "recipe": "study-adam, study-sgd, hara-sgd, tran-sgd or modern",
+        "recipe": "modern, study-adam, study-sgd, hara-sgd, tran-sgd, finetune-head or -gradual",
         "recipe_options": "other numbers for the recipe, such as its lr",
         "rate": "learning rate of the first step; it falls to 0 along a cosine",
         "mix": "blend clips and their labels: mixup, cutmix, none; empty: as the recipe says",
@@ -118,6 +118,11 @@ _HERE = {
     "03_c3d": {"dropout": "after each of the dense layers"},
     "04_resnext101": {"model": "resnext3d_26, resnext3d_50 or resnext3d_101"},
     "07_ablations": {"dropout": "after each of the dense layers"},
+    "09_pretrained": {
+        "model": "any network of har models",
+        "recipe": "probe, finetune-head, finetune-gradual, modern or another of notebook 02",
+        "epochs": "times each training video is shown; 0: the network is scored as it is",
+    },
     "08_from_scratch": {"study": "folder below data/ and runs/, whose store and run 03 are used"},
 }
 

@@ -23,7 +23,7 @@ from harlib.study.params.base import (
     project_root,
 )
 from harlib.study.params.errors import nearest
-from harlib.study.params.trained import C3D, Ablations, FrameCNN, ResNeXt101
+from harlib.study.params.trained import C3D, Ablations, FrameCNN, ResNeXt101, Transfer
 
 
 class DataPrep(Common):
@@ -187,7 +187,7 @@ NOTEBOOKS: dict[str, Notebook] = {
     "04_resnext101": Notebook(ResNeXt101, code=_MODEL),
     "05_evaluation": Notebook(
         Evaluation,
-        needs=("01", "02", "03", "04"),
+        needs=("01", "02", "03", "04", "09"),
         stages=("evaluation",),
         code=("data", "evaluation", *_STEPS),
         purpose="compares the runs, in figures",
@@ -213,6 +213,7 @@ NOTEBOOKS: dict[str, Notebook] = {
         purpose="C3D and its training written out in plain Keras, beside run 03",
         written_out=True,
     ),
+    "09_pretrained": Notebook(Transfer, code=(*_MODEL, "study/steps/transfer.py")),
 }  # fmt: skip
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -38,6 +38,10 @@ Preflight = Annotated[
 ]
 
 
+RECIPES = ("study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern", "finetune-head",
+           "finetune-gradual")  # fmt: skip
+
+
 class Trained(Common):
     """What the three model notebooks share: clip, training, and the protocol of scoring."""
 
@@ -46,6 +50,7 @@ class Trained(Common):
         width: float
         dropout: float
         weights: str | None
+        recipe: str
 
     frames: Frames = 16
     stride: Frames = 1
@@ -54,7 +59,8 @@ class Trained(Common):
     size: Size = 48  # pixels of the square the network sees, or [height, width]
     batch: Count = 32
     epochs: Count = 25
-    recipe: Literal["study-adam", "study-sgd", "hara-sgd", "tran-sgd", "modern"] = "modern"
+    if not TYPE_CHECKING:  # mypy reads no list of a Literal
+        recipe: Literal[RECIPES] = "modern"
     recipe_options: dict[str, Any] = {}  # overrides of the recipe's own numbers
     precision: Literal["auto", "float32", "mixed_bfloat16", "mixed_float16"] = "auto"
     crop: Literal["hara", "resized", "random", "center"] = "hara"
@@ -94,6 +100,17 @@ class Trained(Common):
         """The largest number of devices that share a batch in this run."""
         return self.devices
 
+    @property
+    def frozen(self) -> tuple[str, bool]:
+        """What is not trained: the stage or layer below which all is kept, and every batch norm."""
+        below = {"finetune-head": "head", "probe": "classifier"}.get(self.recipe, "")
+        return self.freeze_below or below, self.freeze_bn or self.recipe.startswith("finetune-")
+
+    @property
+    def takes_steps(self) -> bool:
+        """Whether anything is learned step by step, by gradients."""
+        return self.epochs > 0 and self.recipe != "probe"
+
     def network_options(self) -> dict[str, Any]:
         """The options of the run's network, for `models.build`."""
         raise NotImplementedError
@@ -130,6 +147,16 @@ class Trained(Common):
         batch = info.data.get("batch", value)
         if batch % value:
             raise ValueError(f"is {value}, which does not divide batch ({batch} clips in all)")
+        return value
+
+    @field_validator("lr_multipliers")
+    @classmethod
+    def _one_plan_of_rates(cls, value: dict[str, float], info: ValidationInfo) -> dict[str, float]:
+        if value and info.data.get("recipe") == "finetune-gradual":
+            raise ValueError(
+                "and recipe finetune-gradual both set rates by stage: give one (its stage_decay is "
+                "in recipe_options)"
+            )
         return value
 
     @field_validator("recipe_options")
@@ -179,6 +206,8 @@ class Network3D(Trained):
     pixels: Literal["rgb", "residual"] = "rgb"  # residual: what changes from frame to frame
     model: str
 
+    takes_images: ClassVar[bool] = False  # whether the network may be one on single frames
+
     @property
     def published(self) -> Pretrained | None:
         """The published weights that `weights` names; None for a file, a run, or none."""
@@ -204,13 +233,14 @@ class Network3D(Trained):
         found = _published(stated.get("weights", cls.model_fields["weights"].default), model)
         if found is None:
             return {}
-        return {"frames": found.frames, "clip_fps": found.fps, "size": found.size,
+        rate = found.fps if found.frames > 1 else None  # a single frame has none
+        return {"frames": found.frames, "clip_fps": rate, "size": found.size,
                 "crop_scale": found.crop_scale, "width": 1.0}  # fmt: skip
 
     @field_validator("weights")
     @classmethod
     def _is_file(cls, value: str, info: ValidationInfo) -> str:
-        if value == "imagenet":
+        if value == "imagenet" and not cls.takes_images:
             raise ValueError(
                 "is 'imagenet', which the frame CNN alone has (--only 02_frame_cnn, or a line in "
                 "its file); here it names a file of published PyTorch weights"
@@ -226,7 +256,7 @@ class Network3D(Trained):
     @field_validator("pixels")
     @classmethod
     def _as_trained(cls, value: str, info: ValidationInfo) -> str:
-        weights = info.data.get("weights")
+        weights: Any = info.data.get("weights")
         if value == "residual" and weights and not _run_file(weights):
             raise ValueError("is 'residual', but the published weights know frames: give 'rgb'")
         return value
@@ -291,6 +321,47 @@ class ResNeXt101(Network3D):
         return {"cardinality": self.cardinality} | super().network_options()
 
 
+class Transfer(Network3D):
+    """Notebook 09: any network by name, from published weights or from scratch."""
+
+    takes_images: ClassVar[bool] = True
+
+    if not TYPE_CHECKING:  # one more than the others have
+        recipe: Literal[(*RECIPES, "probe")] = "probe"
+    model: Name = "efficientnet_lite0"
+    weights: str = "efficientnet_lite0/imagenet"
+    width: Width = 1.0
+    dropout: Share = 0.0
+    frames: Frames = 1
+    size: Size = 224
+    batch: Count = 16
+    epochs: Annotated[int, Field(ge=0, le=1_000_000)] = 10  # 0 = scored as it is
+
+    @classmethod
+    def implied(cls, stated: Mapping[str, Any]) -> dict[str, Any]:
+        """See `Network3D`; another network than the notebook's own begins without weights."""
+        own = cls.model_fields["model"].default
+        if "weights" not in stated and stated.get("model", own) != own:
+            return {"weights": "", "recipe": "modern", "frames": 16, "size": 112}
+        return super().implied(stated)
+
+    @field_validator("model")
+    @classmethod
+    def _of_these_weights(cls, value: str, info: ValidationInfo) -> str:
+        weights: Any = info.data.get("weights")
+        found = pretrained.find(weights, value) if _is_name(weights) else None
+        if found and found.network != value:
+            raise ValueError(f"is {value!r}, and {found.name} are weights of {found.network}")
+        return value
+
+    @field_validator("model")
+    @classmethod
+    def _knows_something(cls, value: str, info: ValidationInfo) -> str:
+        if info.data.get("weights") == "" and info.data.get("epochs") == 0:
+            raise ValueError("knows nothing without weights and with epochs: 0: give one of them")
+        return value
+
+
 def _run_file(weights: str) -> Path | None:
     """The network of an earlier run, by its folder or by its file; None for other weights."""
     if not weights or _is_name(weights):
@@ -308,6 +379,8 @@ def _is_name(weights: Any) -> bool:
 
 
 def _published(weights: Any, network: str) -> Pretrained | None:
+    if weights == "imagenet" and f"{network}/imagenet" not in pretrained.names():
+        return None  # what that means here is said where it is looked at
     return pretrained.find(weights, network) if _is_name(weights) else None
 
 

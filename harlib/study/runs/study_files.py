@@ -123,6 +123,7 @@ def load_study(
     files = [*folder.glob("[0-9][0-9]_*.yaml"), *_without_file(folder, only)]
     # a run before its variants: 03_c3d, then 03_c3d.modern
     files.sort(key=lambda file: file.name.removesuffix(".yaml"))
+    files = _after_their_needs(files)
     odd = sorted(set(folder.glob("*.y*ml")) - {common, *files})
     mistakes = [
         f"{_short(item)}: a file of a study is named {COMMON} or NN_name[.variant].yaml"
@@ -149,6 +150,20 @@ def load_study(
     if mistakes:
         raise ParamsError("\n".join(dict.fromkeys(mistakes)))
     return runs
+
+
+def _after_their_needs(files: list[Path]) -> list[Path]:
+    """The same files, those of a run that builds on later ones behind them: 05 compares 09."""
+    ordered = list(files)
+    for file in files:
+        known = NOTEBOOKS.get(file.name.split(".")[0])
+        if known and known.needs:
+            needed = [other for other in ordered if other.name.startswith(known.needs)]
+            last = max(map(ordered.index, needed), default=-1)
+            if last > ordered.index(file):
+                ordered.remove(file)
+                ordered.insert(last, file)
+    return ordered
 
 
 def _unused(key: str, folder: Path, runs: list[Run]) -> str:

@@ -18,7 +18,7 @@ from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Common
 from harlib.study.params.trained import FrameCNN, Network3D, Trained
 from harlib.study.runs import fingerprint, session
-from harlib.study.steps import begin, inputs
+from harlib.study.steps import begin, inputs, transfer
 from harlib.study.wording import sentences, tables
 
 if TYPE_CHECKING:
@@ -48,15 +48,13 @@ def build(p: Trained, store: ClipStore, *, frames: int | None = None) -> keras.M
             **p.network_options(),
         )
         if isinstance(p, Network3D) and p.weights:
-            print(models.load_weights(model, _weights(p), categories=store.categories))
-    if p.freeze_below or p.freeze_bn:
-        finetune.freeze(model, p.freeze_below or None, batch_norm=p.freeze_bn)
+            said = models.load_weights(model, transfer.weights(p), categories=store.categories)
+            transfer.check(p, said.new)
+            print(said)
+    below, batch_norm = p.frozen
+    if below or batch_norm:
+        finetune.freeze(model, below or None, batch_norm=batch_norm)
     return model
-
-
-def _weights(p: Network3D) -> str | Path:
-    """The run's starting weights, a file or folder by its place in the project."""
-    return p.published.name if p.published else p.root / p.weights
 
 
 def network_cost(p: Trained, model: keras.Model, store: ClipStore) -> tables.Sentence:
@@ -69,9 +67,15 @@ def network_cost(p: Trained, model: keras.Model, store: ClipStore) -> tables.Sen
 
 
 def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None) -> Recipe:
-    """The training recipe, a `training.recipe.Recipe`, for the length of this run."""
+    """The training recipe, a `training.recipe.Recipe`, for the length of this run.
+
+    Raises:
+        HarlibError: the run takes no steps (recipe probe, epochs: 0).
+    """
     from harlib.training import finetune, recipes
 
+    if not p.takes_steps:
+        raise HarlibError(f"run {p.run} takes no training steps, so it has no plan of them")
     steps = loader.steps_per_epoch(store, p.train_split, p.batch)
     options = dict(p.recipe_options)
     if p.mix:
@@ -83,23 +87,31 @@ def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None) -> Recipe
     return finetune.slower(plan, p.lr_multipliers) if p.lr_multipliers else plan
 
 
+def plan(p: Trained, store: ClipStore) -> Recipe | None:
+    """The recipe of the run's steps; None where it takes none."""
+    return recipe(p, store) if p.takes_steps else None
+
+
 def train(p: Trained, model: keras.Model, plan: Recipe, store: ClipStore) -> pd.DataFrame:
     """Trains to the end of the recipe, going on where an interrupted run stopped."""
     if session.kept(p):
-        return _taught(model, p.run_dir)
-    if isinstance(p, Network3D) and p.weights:
-        from harlib.models.weights import load
-
-        p.folder.write_state(weights=load.identify(_weights(p), p.model))
+        return taught(model, p.run_dir)[1]
+    transfer.note_weights(p)
     return _fit(p, model, plan, store, p.run_dir, session.stage(p, "training"), p.frames)
 
 
 def preflight(
-    p: Trained, model: keras.Model | None, plan: Recipe, store: ClipStore, *, begun: bool = True
+    p: Trained,
+    model: keras.Model | None,
+    plan: Recipe | None,
+    store: ClipStore,
+    *,
+    begun: bool = True,
 ) -> tables.Table | tables.Sentence:
     """Checks before the hours are spent, a row each; the model stays as it is.
 
-    `model` None (what is trained comes later): a new network like it is checked. `begun` False:
+    `model` None (what is trained comes later): a new network like it is checked. `plan` None (no
+    step is taken): the labels alone are. `begun` False:
     the run has not begun, so that nothing is written into its folder.
 
     Raises:
@@ -113,6 +125,8 @@ def preflight(
     if p.preflight == "off":
         return tables.Sentence("No checks before training (parameter preflight).")
     audit = checks.labels(store, p.train_split, p.validate_split or p.split)
+    if plan is None:
+        return tables.Table(audit)
     with checks.same_random():
         trial = checks.check(
             model or build(p, store),
@@ -129,6 +143,15 @@ def preflight(
         found = "; ".join(f"{row.check}: {row.found}" for row in bad.itertuples())
         raise ValueError(f"{found} (preflight: show trains all the same)")
     return tables.Table(table)
+
+
+def train_or_probe(
+    p: Trained, model: keras.Model, plan: Recipe | None, store: ClipStore
+) -> pd.DataFrame:
+    """`train`, or without a plan `transfer.without_steps`."""
+    if plan is None:
+        return transfer.without_steps(p, model, store)
+    return train(p, model, plan, store)
 
 
 def _fit(
@@ -167,12 +190,12 @@ def _fit(
     )
 
 
-def _taught(model: keras.Model, folder: Path) -> pd.DataFrame:
-    """Gives the model the weights of a complete training; returns its history."""
+def taught(model: keras.Model, folder: Path) -> tuple[keras.Model, pd.DataFrame]:
+    """Gives the model the weights of a complete training; returns it with its history."""
     from harlib.models import keras_file
 
     model.set_weights(keras_file.load(RunFolder(folder).model).get_weights())
-    return pd.read_csv(RunFolder(folder).history)
+    return model, pd.read_csv(RunFolder(folder).history)
 
 
 def stills_store(p: FrameCNN) -> ClipStore | None:
@@ -193,7 +216,7 @@ def train_stills(p: FrameCNN, stills: ClipStore | None) -> tuple[object, pd.Data
         return None, None
     model, folder = build(p, stills, frames=1), p.folder.stills
     if session.kept(p):
-        return model, _taught(model, folder)
+        return taught(model, folder)
     plan = recipe(p, stills, epochs=p.stills_epochs)
     splits = set(stills.videos["split"])
     held_out = next((split for split in ("val", "test") if split in splits), "")
@@ -320,7 +343,7 @@ def build_and_train(p: Trained, store: ClipStore) -> keras.Model:
         model = build_on_stills(p, store, train_stills(p, stills_store(p))[0])
     else:
         model = build(p, store)
-    train(p, model, recipe(p, store), store)
+    train_or_probe(p, model, plan(p, store), store)
     return model
 
 
@@ -346,4 +369,4 @@ def preflight_run(p: Common) -> tables.Table | tables.Sentence:
     keras.utils.set_random_seed(p.seed)
     precision.use(p.precision)
     store = ClipStore(p.store_dir)
-    return preflight(p, None, recipe(p, store), store, begun=False)
+    return preflight(p, None, plan(p, store), store, begun=False)

@@ -71,11 +71,13 @@ def _steps(
             raise ValueError(problem)
 
     def recipe() -> None:
-        plan = model_run.recipe(p, store)
-        inputs.batches(p, plan, store, p.frames)
+        if (plan := model_run.plan(p, store)) is not None:
+            inputs.batches(p, plan, store, p.frames)
 
     def network(frames: int | None = None) -> None:
-        whole = p.model_copy(update={"freeze_below": "", "freeze_bn": False})
+        # what is frozen is asked below
+        update = {"freeze_below": "", "freeze_bn": False, "recipe": "modern"}
+        whole = p.model_copy(update=update)
         built = model_run.build(whole, store, frames=frames)
         if not isinstance(p, FrameCNN):
             layers[p.run] = list(gradcam.maps(built))
@@ -87,7 +89,7 @@ def _steps(
     yield "recipe, recipe_options, mix, batch", recipe
     keys = "backbone, weights" if isinstance(p, FrameCNN) else "model, weights"
     yield f"{keys}, frames, size, width (the network)", network
-    if p.freeze_below or p.lr_multipliers:
+    if p.takes_steps and (any(p.frozen) or p.lr_multipliers):
         yield "freeze_below, lr_multipliers", stages
 
 
