@@ -22,7 +22,7 @@ _INTERRUPTED = 128 + signal.SIGINT  # the exit code that shells give to what Ctr
 
 
 # Commands that keep what is done when they are stopped.
-_RESUMES = ("study", "train", "evaluate", "prepare", "demo-data")
+_RESUMES = ("study", "train", "evaluate", "features", "prepare", "demo-data")
 
 _OWN = """\b
 Your own videos, my-videos/CATEGORY/*.mp4 (after `make setup`, or pip install):

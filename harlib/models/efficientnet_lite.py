@@ -62,5 +62,5 @@ def _convolved(
 ) -> keras.KerasTensor:
     """Convolution, batch norm and, if `active`, ReLU6."""
     x = kind(padding="same", use_bias=False, name=f"{name}_conv{number}", **options)(x)
-    x = BatchNorm(momentum=0.99, epsilon=1e-3, name=f"{name}_bn{number}")(x)
+    x = BatchNorm(epsilon=1e-3, name=f"{name}_bn{number}")(x)
     return kl.ReLU(6.0, name=f"{name}_relu{number}")(x) if active else x
