@@ -14,7 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 # What is tried; weak ones first, so that a tie goes to the simpler classifier.
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
 FOLDS = 3
-_STEPS = 300  # of the solver; from the last strength's result far fewer are enough
+_STEPS = 100  # of the solver, which begins at the last strength's result
 
 
 @dataclass(frozen=True)

@@ -76,6 +76,12 @@ def _pickled(path: str | os.PathLike) -> Any:
             "published weights are PyTorch files, and PyTorch is not installed: "
             "pip install 'harlib[torch]'."
         ) from error
+    with open(path, "rb") as file:
+        begin = file.read(20)
+    if begin and not begin.startswith((b"PK", b"\x80")):  # a zip file, or a pickle of older ones
+        raise ValueError(
+            f"{path} is no PyTorch file: it begins with {begin!r}. A page was saved in its place?"
+        )
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
