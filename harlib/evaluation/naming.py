@@ -49,7 +49,7 @@ def options(params: Mapping[str, Any]) -> dict[str, Any]:
     """`width` and `pixels` of a run's parameters, where they say something of its network."""
     found = {}
     # a backbone of keras.applications has one width
-    if "width" in params and params.get("backbone", "small") == "small":
+    if "width" in params and params.get("backbone", "small") in ("small", "efficientnet_lite0"):
         found["width"] = params["width"]
     if "model" in params:
         found["pixels"] = params.get("pixels", "rgb")

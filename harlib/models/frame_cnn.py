@@ -11,6 +11,8 @@ import keras
 import numpy as np
 from keras import layers as kl
 
+from harlib import HarlibError
+from harlib.models import keras_file
 from harlib.models.blocks import scaled
 from harlib.models.efficientnet_lite import efficientnet_lite0
 from harlib.models.layers import (
@@ -46,14 +48,17 @@ def frame_cnn(
     Args:
         size: pixels, or `(height, width)`.
         backbone: a function of `keras.applications` in lower case ("inception_resnet_v2",
-            "resnet50", "mobilenet_v2"), "efficientnet_lite0", or "small": eight 3x3 convolutions,
-            for a CPU.
+            "resnet50", "mobilenet_v2"), "efficientnet_lite0"; "small": eight 3x3 convolutions,
+            for a CPU; or the path of a `.keras` file of one's own: RGB frames 0..255, float32
+            `(batch, height, width, 3)`, to features `(batch, features)` or maps, which are
+            averaged.
         weights: None, "imagenet" (fetched by Keras), or the path of a Keras weights file of the
             backbone without its classifier.
         width: factor on the filters of "small" and "efficientnet_lite0".
 
     Raises:
         ValueError: for an unknown backbone, or "imagenet" weights of the small one.
+        HarlibError: a file that is no such backbone.
         FileNotFoundError: if the weights are neither here nor to be fetched; says which file
             belongs where.
 
@@ -67,6 +72,10 @@ def frame_cnn(
         builder, pixels = _BACKBONES[backbone]
         features, prepare = builder(shape, width), preprocess(pixels)
         _load(features, weights)
+    elif backbone.endswith(".keras"):
+        if weights is not None:
+            raise ValueError(f"backbone={backbone!r} has its own weights; leave weights out.")
+        features, prepare = _own(Path(backbone), shape), Preprocess(0.0, name="preprocess")
     else:
         features, prepare = _application(backbone, shape, weights)
     clips = keras.Input((frames, *shape), dtype="uint8", name="clips")
@@ -117,6 +126,28 @@ def applications() -> dict[str, tuple[Callable[..., keras.Model], Callable[..., 
                 if function_name.lower() == module_name.replace("_", ""):
                     found[module_name] = found[function_name.lower()]
     return found
+
+
+def _own(path: Path, shape: tuple[int, int, int]) -> keras.Model:
+    """The network of a file, from frames of this shape to features."""
+    if not path.is_file():
+        raise HarlibError(f"no file {path}: a backbone of one's own is a .keras file")
+    inner = keras_file.load(path)
+    wanted, rank = (None, *shape), len(inner.output_shape)
+    takes: Any = getattr(inner, "input_shape", None)
+    fits = isinstance(takes, tuple) and len(takes) == 4
+    if not fits or any(n not in (None, m) for n, m in zip(takes[1:], shape, strict=True)):
+        raise HarlibError(f"{path} takes {takes}, and frames here are {wanted}: set size")
+    if rank not in (2, 4):
+        raise HarlibError(
+            f"{path} gives {inner.output_shape}; a backbone gives (batch, features) or maps "
+            "(batch, rows, columns, features)"
+        )
+    frames = keras.Input(shape, name="frames")
+    x = inner(frames)
+    if rank == 4:
+        x = kl.GlobalAveragePooling2D(name="pool")(x)
+    return keras.Model(frames, x, name="backbone")
 
 
 def _application(

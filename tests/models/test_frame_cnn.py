@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from harlib import models
+from harlib import HarlibError, models
 from harlib.models.frame_cnn import _like, applications
 from harlib.models.weights import published
 
@@ -79,3 +79,43 @@ def test_a_local_file_of_the_backbone_is_read(tmp_path):
         models.build(
             "frame_cnn", 3, frames=1, size=32, backbone="mobilenet_v2", weights="nowhere.h5"
         )
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("maps", [True, False])
+def test_a_backbone_of_ones_own_sees_pixels_as_they_are(maps, tmp_path):
+    frames = keras.Input((None, None, 3) if maps else (32, 32, 3))
+    x = keras.layers.Conv2D(5, 3)(frames)
+    own = keras.Model(frames, x if maps else keras.layers.GlobalAveragePooling2D()(x))
+    own.save(tmp_path / "own.keras")
+    model = models.build(
+        "frame_cnn", 3, frames=2, size=32, backbone=str(tmp_path / "own.keras"),
+        classifier_activation=None, dropout=0.0,
+    )  # fmt: skip
+    clips = np.random.default_rng(0).integers(0, 256, (1, 2, 32, 32, 3), "uint8")
+    seen = np.asarray(own(clips[0].astype("float32")))
+    seen = seen.mean((1, 2)) if maps else seen
+    kernel, bias = model.get_layer("classifier").get_weights()
+    wanted = (seen @ kernel + bias).mean(0)
+    np.testing.assert_allclose(model.predict(clips, verbose=0)[0], wanted, rtol=1e-4, atol=1e-3)
+
+
+@pytest.mark.quick
+def test_a_file_that_is_no_backbone_is_said(tmp_path):
+    def build(model, **options):
+        model.save(tmp_path / "own.keras")
+        return models.build(
+            "frame_cnn", 3, size=32, backbone=str(tmp_path / "own.keras"), **options
+        )
+
+    frames = keras.Input((24, 24, 3))
+    with pytest.raises(HarlibError, match=r"takes \(None, 24, 24, 3\), and frames here are .*32"):
+        build(keras.Model(frames, keras.layers.Flatten()(frames)))
+    frames = keras.Input((32, 32, 3))
+    rows = keras.Model(frames, keras.layers.Reshape((32, 96))(frames))
+    with pytest.raises(HarlibError, match=r"gives \(None, 32, 96\); a backbone gives"):
+        build(rows)
+    with pytest.raises(ValueError, match="has its own weights"):
+        build(rows, weights="imagenet")
+    with pytest.raises(HarlibError, match="no file .*none.keras"):
+        models.build("frame_cnn", 3, size=32, backbone=str(tmp_path / "none.keras"))

@@ -47,7 +47,7 @@ _MEANINGS = {
     "The network": {
         "model": "c3d, or c3d_bn with batch normalisation",
         "models": "networks to measure here",
-        "backbone": "small (for a CPU) or any network of keras.applications",
+        "backbone": "small (for a CPU), any of keras.applications, or a .keras file of one's own",
         "width": "factor on all filters; 1.0 is the published network",
         "dense": "units of the two dense layers; 4096 published",
         "cardinality": "groups of the 3D convolutions; 32 published",

@@ -182,10 +182,24 @@ class FrameCNN(Trained):
     stills: str = ""  # a folder in Stanford-40's layout; empty = no stills stage
     stills_epochs: Count = 10
 
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """A backbone of one's own."""
+        own = self.backbone.endswith(".keras")
+        return (project_root() / self.backbone,) if own else ()
+
     def network_options(self) -> dict[str, Any]:
         """See `Trained`: of `frame_cnn`."""
-        return {"backbone": self.backbone, "weights": self.weights, "width": self.width,
+        backbone = str(self.reads[0]) if self.reads else self.backbone
+        return {"backbone": backbone, "weights": self.weights, "width": self.width,
                 "dropout": self.dropout}  # fmt: skip
+
+    @field_validator("backbone")
+    @classmethod
+    def _is_there(cls, value: str, info: ValidationInfo) -> str:
+        if value.endswith(".keras") and on_disk(info) and not (project_root() / value).is_file():
+            raise ValueError(f"names {value!r}, which is not there (from the project's folder)")
+        return value
 
     @field_validator("stills")
     @classmethod
