@@ -5,13 +5,13 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-import torch
 from safetensors.numpy import save_file
 
 from harlib import models, pretrained
 from harlib.models.weights import checkpoints, load
 from harlib.pretrained import published
 
+torch = pytest.importorskip("torch")
 # Narrow networks: the names and the layout of a file do not depend on the width.
 SLIM = {
     "mvit_v2_s": 1 / 12, "swin3d_t": 1 / 4, "videomae_s": 1 / 8, "videomae_b": 1 / 8,

@@ -5,12 +5,12 @@ import dataclasses
 import keras
 import numpy as np
 import pytest
-import torch
 
 from harlib import HarlibError, models
 from harlib.models.weights import checkpoints, load
 from harlib.pretrained import published
 
+torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.quick
 OPTIONS = dict(frames=8, size=32, width=0.125)
 
