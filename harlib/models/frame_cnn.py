@@ -203,8 +203,8 @@ def _like(preprocess_input: Callable[[np.ndarray], np.ndarray]) -> Preprocess:
 def _load(features: keras.Model, weights: str | Path | None) -> None:
     if weights == "imagenet":
         raise ValueError(
-            "weights='imagenet' are those of Keras' own backbones; this one takes None or a file's "
-            "path (published weights of EfficientNet-Lite0: notebook 09)."
+            "this backbone has no imagenet weights of Keras; give None or a file's path (published "
+            "weights of EfficientNet-Lite0: notebook 09)."
         )
     if weights is not None:
         features.load_weights(weights)

@@ -245,7 +245,7 @@ def test_frame_cnn_goes_from_stills_to_videos(clips):
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
-        ("c3dd", {}, "'c3dd' is unknown; it is one of frame_cnn, c3d,"),
+        ("c3dd", {}, "'c3dd' is unknown; it is one of frame_cnn, efficientnet_lite0, c3d,"),
         ("c3d", {"widht": 2}, "widht"),
         ("c3d", {"preprocessing": "none"}, "preprocessing='none' is unknown"),
         ("c3d", {"preprocessing": "residual", "frames": 1}, "1 frame has no residual frames"),

@@ -12,6 +12,7 @@ from harlib.data import ClipSpec
 from harlib.data.store.clip_store import ClipStore
 from harlib.models.layers import ResidualFrames, preprocess
 from harlib.models.weights import checkpoints
+from harlib.models.weights.load import Loaded
 from harlib.study.params.notebooks import ParamsError
 from harlib.study.params.trained import C3D
 from harlib.study.runs import study_files
@@ -93,12 +94,12 @@ def test_published_c3d_gets_pixels_as_its_weights_know_them(monkeypatch, tmp_pat
 
     def load(model, source, *, categories):
         set_from.append((source.name, categories))
-        return "weights of c3d.pth: every layer is set"
+        return Loaded("c3d.pth", digest="", licence="", new=())
 
     monkeypatch.setattr(models, "load_weights", load)
     scratch, tuned = (
-        model_run.build(C3D.model_construct(**values, weights=weights), store)
-        for weights in ("", "c3d.pth")
+        model_run.build(C3D.model_construct(**values, weights=name), store)
+        for name in ("", "c3d.pth")
     )
     for model, name in ((scratch, "scaled"), (tuned, "c3d_port")):
         assert model.get_layer("preprocess").get_config() == preprocess(name).get_config()

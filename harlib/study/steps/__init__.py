@@ -17,5 +17,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "performance",
         "rescoring",
         "results",
+        "transfer",
+        "video_features",
     ],
 )
