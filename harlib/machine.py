@@ -8,6 +8,8 @@ import warnings
 from pathlib import Path
 
 _ONEDNN = "TF_ENABLE_ONEDNN_OPTS"
+# Measured on an AMD EPYC with AVX2; see docs/cpu.md.
+_SLOWER = "three to five times as long, that of a ResNeXt up to twenty times"
 _CAP = "ONEDNN_MAX_CPU_ISA"
 # The instructions that decide how fast a network is computed, by their names in /proc/cpuinfo
 # (x86, then ARM) where those are not the usual ones.
@@ -27,8 +29,8 @@ def use_onednn() -> None:
     """Have TensorFlow compute with oneDNN, unless the environment says otherwise.
 
     By itself TensorFlow does so only on CPUs with AVX512-VNNI, AVX512-BF16 or AMX, though with
-    AVX2 it trains three times as fast too. It reads the variable when it is imported; too late for
-    that, a warning says what it costs.
+    AVX2 it trains three to twenty times as fast too. It reads the variable when it is imported; too
+    late for that, a warning says what it costs.
     """
     if _ONEDNN in os.environ:
         return
@@ -36,7 +38,7 @@ def use_onednn() -> None:
     if backend() == "tensorflow" and "tensorflow" in sys.modules and kernels() == "Eigen":
         warnings.warn(
             "TensorFlow was imported before harlib, so it computes without oneDNN: training takes "
-            f"about three times as long on this CPU. Import harlib first, or set {_ONEDNN}=1.",
+            f"{_SLOWER}. Import harlib first, or set {_ONEDNN}=1.",
             stacklevel=3,
         )
 
@@ -122,7 +124,7 @@ def slow_kernels() -> str:
         return ""
     why = f"{_ONEDNN}={os.environ[_ONEDNN]}" if _ONEDNN in os.environ else "an early import"
     return (
-        f"TensorFlow computes without oneDNN ({why}): training takes about three times as long. "
+        f"TensorFlow computes without oneDNN ({why}): training takes {_SLOWER}. "
         f"Set {_ONEDNN}=1 before TensorFlow is imported."
     )
 
