@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -69,6 +70,8 @@ def write(
         raise HarlibError(f"{out} names no format: end it in {', '.join(_WRITERS)}")
     if out.exists() and not overwrite:
         raise HarlibError(f"{out} is there already: name another file, or give --overwrite")
+    if out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise HarlibError("parquet files need pyarrow: pip install pyarrow")
     asked, work = network(source), out.with_name(out.name + ".part")
     store = _store(videos, asked, work / "store", say)
     tables, total, width = [], 0, 0
@@ -210,11 +213,9 @@ def _h5(path: Path, table: pd.DataFrame, vectors: np.ndarray, about: dict[str, s
 
 
 def _parquet(path: Path, table: pd.DataFrame, vectors: np.ndarray, about: dict[str, str]) -> None:
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ModuleNotFoundError:
-        raise HarlibError("parquet files need pyarrow: pip install pyarrow") from None
+    import pyarrow
+    import pyarrow.parquet
+
     kinds = pyarrow.Schema.from_pandas(table, preserve_index=False)
     lists = pyarrow.list_(pyarrow.float32(), vectors.shape[1])
     schema = kinds.append(pyarrow.field("features", lists)).with_metadata(about)
