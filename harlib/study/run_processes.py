@@ -39,7 +39,7 @@ def run(p: Common, place: Cluster) -> tables.Sentence | None:
         ValueError: parameters of another notebook, or of several devices a process.
     """
     if not isinstance(p, Trained):
-        raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
+        raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03, 04 or 09")
     if p.devices > 1:
         raise ValueError("devices is for one process; of several, each uses all that it sees")
     import keras

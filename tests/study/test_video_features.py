@@ -133,6 +133,15 @@ def test_a_store_is_read_as_it_is(small, tiny_store, tmp_path):
     assert before == {path: path.stat().st_mtime_ns for path in tiny_store.root.rglob("*")}
 
 
+def test_published_weights_see_any_store_at_their_own_rate(monkeypatch):
+    monkeypatch.setattr(models, "build", lambda *_, **__: "a network")
+    monkeypatch.setattr(models, "load_weights", lambda *_: None)
+    x3d = video_features.network("x3d_xs/kinetics400")
+    assert (x3d.clip.fps, x3d.fps, x3d.size) == (2.5, 2.5, 182)
+    image = video_features.network("efficientnet_lite0/imagenet")
+    assert (image.clip.frames, image.clip.fps, image.fps) == (1, None, None)
+
+
 def test_what_is_there_stays_and_what_is_wrong_is_said(small, videos, tmp_path):
     (tmp_path / "f.npz").write_text("mine")
     with pytest.raises(HarlibError, match="f.npz is there already"):

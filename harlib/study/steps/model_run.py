@@ -328,7 +328,7 @@ def run(p: Common) -> tables.Sentence:
         ValueError: parameters of a notebook that trains nothing.
     """
     if not isinstance(p, Trained):
-        raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
+        raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03, 04 or 09")
     print(begin.start(p, anew=True))
     store = session.open_store(p)
     model = build_and_train(p, store)
@@ -359,7 +359,7 @@ def preflight_run(p: Common) -> tables.Table | tables.Sentence:
     from harlib.training.distributed import devices
 
     if not isinstance(p, Trained):
-        raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03 or 04")
+        raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03, 04 or 09")
     if not (p.store_dir / "store.json").is_file():
         raise FileNotFoundError(
             f"no clip store at {session.from_root(p, p.store_dir)}: make it first (har study "

@@ -32,7 +32,7 @@ def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tables.
         raise ValueError(
             f"{session.from_root(own, run_dir)} is a run of notebook "
             f"{fingerprint.notebook_of(own)}, which trains no network to score: "
-            "give a run of notebook 02, 03 or 04"
+            "give a run of notebook 02, 03, 04 or 09"
         )
     p = study_files.load_folder(run_dir, changes)
     assert isinstance(p, Trained)  # as its own

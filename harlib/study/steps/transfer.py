@@ -12,7 +12,7 @@ import pandas as pd
 
 from harlib import HarlibError, evaluation, figures
 from harlib.data import ClipStore
-from harlib.evaluation import hits, intervals, metrics, naming
+from harlib.evaluation import metrics
 from harlib.files import appearing, write_npz
 from harlib.run_folder import RunFolder
 from harlib.study.params.trained import Network3D, Trained
@@ -140,25 +140,17 @@ def cost(p: Trained) -> tables.Table:
 
     A point counts from always saying the most frequent category.
     """
-    rows = []
-    for file in sorted(p.run_dir.parent.glob("09_*/metrics.json")):
-        folder, found = RunFolder(file.parent), naming.read(file.parent)
-        if file.parent != p.run_dir and not fingerprint.is_ended(file.parent):
-            continue
-        scores, values = evaluation.Scores.load(file.parent), folder.read_params()
-        right = hits.right_videos(scores)
-        low, high = intervals.bootstrap_interval(right, hits.all_groups(scores))
-        points = 100 * (right.mean() - metrics.majority(scores))
-        rows.append(
-            {
-                "run": file.parent.name,
-                "network": values.get("model"),
-                "weights": values.get("weights") or "none: from scratch",
-                "recipe": values.get("recipe") if values.get("epochs") else "none",
-                "video_top1": right.mean(),
-                "95 % interval": f"{100 * low:.1f} to {100 * high:.1f} %",
-                "minutes": found["minutes"],
-                "minutes a point": found["minutes"] / points if points > 0 else np.nan,
-            }
-        )
-    return tables.Table(pd.DataFrame(rows))
+    folders = [file.parent for file in sorted(p.run_dir.parent.glob("09_*/metrics.json"))]
+    folders = [one for one in folders if one == p.run_dir or fingerprint.is_ended(one)]
+    table = metrics.table(folders)
+    values = [RunFolder(folder).read_params() for folder in folders]
+    table["weights"] = [one["weights"] or "none: from scratch" for one in values]
+    table["recipe"] = [one["recipe"] if one["epochs"] else "none" for one in values]
+    table["95 % interval"] = [
+        f"{100 * row.low:.1f} to {100 * row.high:.1f} %" for row in table.itertuples()
+    ]
+    points = 100 * (table["video_top1"] - table["majority"])
+    table["minutes a point"] = (table["minutes"] / points).where(points > 0)
+    shown = ["run", "network", "weights", "recipe", "video_top1", "95 % interval", "minutes",
+             "minutes a point"]  # fmt: skip
+    return tables.Table(table[shown])

@@ -141,10 +141,10 @@ def _published(name: str) -> Source:
     )
     models.load_weights(model, name)
     sides = [int(side) for side in found.resize.split("x")]
-    # at its own rate a stored frame is a frame of the clip, and nothing else is stored
-    clip = ClipSpec(frames=found.frames, size=found.size)
     size = sides[0] if len(sides) == 1 else (sides[0], sides[1])
     rate = found.fps if found.frames > 1 else None
+    # a store that is made for it has this rate and no other frames, a person's own any rate
+    clip = ClipSpec(frames=found.frames, size=found.size, fps=rate)
     return Source(name, model, clip, found.crop_scale, rate, size)
 
 
