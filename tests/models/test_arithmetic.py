@@ -38,7 +38,7 @@ def test_the_formula_of_the_output_size_gives_the_layers_own(network):
 
 def test_weights_and_multiply_adds_are_those_of_the_network(network):
     found = arithmetic.convolutions(network)
-    layers = {layer.name: layer for layer, _ in models.summary._walk(network)}
+    layers = {layer.name: layer for layer, _ in models.summary.walk(network)}
     for one in found:
         assert one.weights == math.prod(layers[one.layer].kernel.shape)
     dense = [layer for layer in layers.values() if layer.__class__.__name__ == "Dense"]
