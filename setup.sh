@@ -13,7 +13,7 @@ command -v "$python" >/dev/null || say "no '$python' here; install Python 3.11 o
 [ -x .venv/bin/python ] || "$python" -m venv .venv
 case $level in
 base) extras='' ;;
-dev) extras='[dev,docs,jax,torch,cluster,export,bench,parity,weights]' ;;
+dev) extras='[dev,docs,jax,torch,cluster,export,bench,parity,parquet,weights]' ;;
 *) say "level '$level' is neither base nor dev" ;;
 esac
 echo "setup: installing harlib$extras into .venv (a few minutes the first time)"

@@ -17,6 +17,10 @@ from harlib.data.catalog.folder import CatalogError
 from harlib.data.video import tar_shards
 from harlib.text import near
 
+# Where pyarrow is installed pandas keeps text in it, which holds no name that is not UTF-8; files
+# on Linux may have such names, and Python's own strings hold them.
+pd.set_option("mode.string_storage", "python")
+
 COLUMNS = ["video_id", "path", "category", "split", "group", "start_s", "end_s"]
 SPLITS = ("train", "val", "test")
 
