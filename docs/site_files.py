@@ -18,7 +18,7 @@ CARD = "reports/sample/MODEL_CARD.md"
 
 
 def on_files(files, config):
-    """Puts the files of PAGES in the place of those of docs/."""
+    """Puts the files of PAGES instead of those of docs/."""
     for file in [file for file in files if file.src_dir == config.docs_dir]:
         files.remove(file)
     for path in sorted({path for pattern in PAGES for path in ROOT.glob(pattern)}):

@@ -133,9 +133,9 @@ def init(folder: Path, studies: tuple[str, ...]) -> None:
 
 @main.command("demo-data")
 @click.argument("folder", type=_FOLDER)
-@click.option("--train", default=60, show_default=True, help="Training videos a category.")
-@click.option("--val", default=15, show_default=True, help="Val videos a category.")
-@click.option("--stills", default=40, show_default=True, help="Still images a category.")
+@click.option("--train", default=60, show_default=True, help="Training videos per category.")
+@click.option("--val", default=15, show_default=True, help="Val videos per category.")
+@click.option("--stills", default=40, show_default=True, help="Still images per category.")
 @click.option("--difficulty", type=click.IntRange(1, 3), default=1, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def demo_data(folder: Path, train: int, val: int, stills: int, difficulty: int, seed: int) -> None:

@@ -71,7 +71,7 @@ def moving_square():
 
 @pytest.fixture(scope="session")
 def write_videos(tmp_path_factory):
-    """Writes small mp4 files and returns their catalog: (videos a category, categories) -> Catalog.
+    """Writes small mp4 files and returns their catalog: (count, categories) -> Catalog.
 
     Three of four videos are "train", the others "val"; 20 to 30 frames of 48 x 64 at 25 fps.
     """

@@ -37,7 +37,7 @@ def bench_data(
     figure: Path | None,
     seconds: float,
 ) -> None:
-    """Clips/s a core and bytes a video: every codec, on-the-fly decoding, the study's layout.
+    """Clips/s per core and bytes per video: every codec, on-the-fly decoding, the study's layout.
 
     All files are read from the page cache: the disk's speed is not measured.
     """

@@ -1,7 +1,7 @@
 """`har bench data`: how fast clips are read, what a video costs on disk, beside other ways.
 
 Every reader gives the same thing: 16 neighbouring frames at a random place of a random video,
-short side 128, a random crop of 112 x 112. "Clips/s a core" are clips a second of CPU time of one
+short side 128, a random crop of 112 x 112. "Clips/s per core" are clips a second of CPU time of one
 process, so that other programs on the machine change them little; the scaling rows are wall time
 and need a quiet machine, see `harlib.bench.scaling`. All files are read from the page cache: a
 disk's speed is not measured.
@@ -150,7 +150,7 @@ def _reading(
     seconds: float,
     say: Callable[[str], object],
 ) -> list[dict]:
-    """Clips/s of CPU time of one reader, and bytes a video, of every codec and peer.
+    """Clips/s of CPU time of one reader, and bytes per video, of every codec and peer.
 
     A peer that cannot read a file has a `note` instead of figures.
     """

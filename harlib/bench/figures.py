@@ -10,7 +10,7 @@ from harlib.text import quantity
 
 @styled
 def bytes_and_speed(rows: Sequence[dict], *, ax: Axes | None = None) -> Axes:
-    """Bytes a video against clips/s a core, a mark for every way to read; up and left is better.
+    """Bytes per video against clips/s per core, a mark per way to read; up and left is better.
 
     Args:
         rows: those of `harlib.bench.data.run` with the task "read"; one without figures is left
@@ -40,7 +40,7 @@ def bytes_and_speed(rows: Sequence[dict], *, ax: Axes | None = None) -> Axes:
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_formatter("{x:,g}")
     ax.set_title("What a video costs and how fast its clips come")
-    ax.set_xlabel("megabytes a video on disk")
+    ax.set_xlabel("megabytes per video on disk")
     ax.set_ylabel("clips of 16 × 112 × 112 a second and core")
     said = "; ".join(
         f"{row['engine']} {row['codec']} {quantity(row['bytes_per_video'], 'B')} and "
@@ -52,7 +52,7 @@ def bytes_and_speed(rows: Sequence[dict], *, ax: Axes | None = None) -> Axes:
 
 @styled
 def speeds(rows: Sequence[dict], *, ax: Axes | None = None) -> Axes:
-    """Clips/s of every engine and precision, a group of bars a network and kind of work.
+    """Clips/s of every engine and precision, a group of bars per network and kind of work.
 
     Args:
         rows: those of `harlib.bench.train.run`; rows without a figure are left out.

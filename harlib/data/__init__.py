@@ -1,7 +1,7 @@
 """From video files to batches of clips: a table of videos, a clip store, a loader.
 
 `Catalog` lists videos with category, split and group; `prepare` makes a `ClipStore` of them (HDF5,
-one file a category a split), `verify` and `repair` keep it sound; `training_batches` and
+one file per category per split), `verify` and `repair` keep it sound; `training_batches` and
 `evaluation_batches` give clips, which `iterate` reads ahead. `demo` draws the embedded videos.
 """
 

@@ -83,7 +83,7 @@ def per_category(
     """Accuracy of each category, with its interval.
 
     Returns:
-        DataFrame `category, support, missing, accuracy, low, high, top5`, one row a category;
+        DataFrame `category, support, missing, accuracy, low, high, top5`, one row per category;
         fractions in 0..1, low and high bound the 95 % interval of the top-1 accuracy. A category
         without a video has NaN, and so has the top-5 of up to five categories. {name: Scores} gives
         one table with the column `model` in front.
@@ -159,7 +159,7 @@ def pair_accuracy(
         pairs: (forward, backward) category names.
 
     Returns:
-        DataFrame `pair, videos, right, accuracy, low, high`, one row a pair and a last row "all
+        DataFrame `pair, videos, right, accuracy, low, high`, one row per pair and a last row "all
         pairs"; without pairs no row. {name: Scores} gives one table with the column `model` in
         front.
 
@@ -269,7 +269,7 @@ def write(
 
 
 def table(run_dirs: Mapping[str, str | Path] | Sequence[str | Path]) -> pd.DataFrame:
-    """Table of runs from their metrics.json, one row a run, in the order given.
+    """Table of runs from their metrics.json, one row per run, in the order given.
 
     Args:
         run_dirs: {name: folder} or a list of folders, whose own names are taken.

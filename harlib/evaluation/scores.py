@@ -29,7 +29,7 @@ def _no_logs() -> np.ndarray:
 
 @dataclass(frozen=True)
 class Scores:
-    """Class scores of one model on one split, one row a video, in the order of the store.
+    """Class scores of one model on one split, one row per video, in the order of the store.
 
     video_id: str (videos,).
     label: int32 (videos,), the true class index.

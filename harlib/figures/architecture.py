@@ -25,7 +25,7 @@ def network(table: pd.DataFrame, *, title: str | None = None, ax: Axes | None = 
     its share of all parameters.
 
     Args:
-        table: `models.describe(model)`: `stage, layer, kernel, output, parameters`, a row a layer.
+        table: `models.describe(model)`: `stage, layer, kernel, output, parameters`.
     """
     blocks = _blocks(table)
     total = max(int(table["parameters"].sum()), 1)

@@ -175,7 +175,7 @@ def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Above 60 categories the sorted counts without names.
 
     Args:
-        table: one row a video with `category, split` (`Catalog.frame`, `ClipStore.videos`).
+        table: one row per video with `category, split` (`Catalog.frame`, `ClipStore.videos`).
     """
     counts = pd.crosstab(table["category"], table["split"])
     counts = counts[[name for name in ("train", "val", "test") if name in counts]]

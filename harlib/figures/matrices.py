@@ -38,7 +38,7 @@ def confusion(
     if matrix.shape != (classes, classes) or len(categories) != classes:
         raise ValueError(
             f"a matrix of the shape {matrix.shape} and {len(categories)} categories, expected "
-            "a square matrix with one row a category"
+            "a square matrix with one row per category"
         )
     clustered = classes > 12 if clustered is None else clustered
     order = cluster_order(matrix) if clustered else np.arange(classes)

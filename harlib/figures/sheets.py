@@ -24,7 +24,7 @@ def contact_sheet(
     title: str | None = None,
     ax: Axes | None = None,
 ) -> Axes:
-    """A row a clip: `frames` evenly spaced frames, first and last among them, titles at the left.
+    """A row per clip: `frames` evenly spaced frames, first and last among them, titles at the left.
 
     Tiles are as wide as the widest clip needs.
 

@@ -65,8 +65,8 @@ def export(
         of noise.
     Raises:
         ModuleNotFoundError: for "onnx" without its packages.
-        ValueError: another format or backend, not one name a class, something at `path` that is to
-            be kept, or a file that does not load or does not compute what the network does.
+        ValueError: another format or backend, not one name per class, something at `path` that is
+            to be kept, or a file that does not load or does not compute what the network does.
     """
     if to not in FORMATS:
         raise ValueError(f"format {to!r} is unknown; it is one of {', '.join(FORMATS)}.")

@@ -33,7 +33,7 @@ def gmacs(model: keras.Model) -> float:
 
 
 def describe(model: keras.Model) -> pd.DataFrame:
-    """The network as a table, one row a layer that computes or reshapes.
+    """The network as a table, one row per layer that computes or reshapes.
 
     Returns:
         DataFrame `stage, layer, kernel, output, parameters`; kernel as "3x3x3, 64, stride 2",

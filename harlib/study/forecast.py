@@ -34,14 +34,14 @@ from harlib.study.runs import environment, fingerprint, study_files
 # Python with TensorFlow stands for all that is Python and not arithmetic: a notebook's kernel with
 # its figures and report takes this multiple of it,
 _NOTEBOOK = 2.0
-# the evaluation's many figures and comparisons so many more, and for each run that it compares.
+# the evaluation's many figures and comparisons this many more, and for each run that it compares.
 _EVALUATION, _COMPARED = 1.5, 0.7
 # Graphs are built for the checks before training, for training (with the recipe's optimiser, which
-# has many small parts), for validation and for scoring: so many times what the trial's took.
+# has many small parts), for validation and for scoring: this many times what the trial's took.
 _GRAPHS = 5.0
 # Of the processes that draw and prepare, on as many cores.
 _SHARED = 0.8
-# The checks learn one batch by heart: mostly in so many steps, never for more than 20 s; then
+# The checks learn one batch by heart: mostly in this many steps, never for more than 20 s; then
 # they read for 3 s.
 _CHECK_STEPS, _CHECK_S, _READ_S = 30, 20.0, 3.0
 

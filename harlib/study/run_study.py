@@ -178,7 +178,7 @@ def _earlier(folder: Path) -> str:
 
 
 def _watch(run_dir: Path, label: str, done: threading.Event, say: Callable[[str], None]) -> None:
-    """Shows ``progress.json``: one changing line on a terminal, else a line a stage or epoch."""
+    """Shows ``progress.json``: one changing line on a terminal, else a line per stage or epoch."""
     begun, shown, width = time.time(), None, 0
     live = sys.stdout.isatty()
     while not done.wait(0.5):

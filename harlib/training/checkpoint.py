@@ -1,4 +1,4 @@
-"""A training run's checkpoints: everything that decides the next step, in one file a step.
+"""A training run's checkpoints: everything that decides the next step, in one file per step.
 
 A checkpoint is ``step-<step>-<checksum>.npz``: the model's and the optimiser's variables as plain
 arrays and a JSON text (member ``state``) with the rest. The name carries the checksum of the whole

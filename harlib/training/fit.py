@@ -49,7 +49,7 @@ def fit(
     watchers: Sequence[Callable[[pd.DataFrame], None]] = (),
     stage: Stage | None = None,
 ) -> pd.DataFrame:
-    """Train `model` to the end of the recipe and return its history, one row an epoch.
+    """Train `model` to the end of the recipe and return its history, one row per epoch.
 
     The model takes uint8 clips (batch, frames, height, width, 3) and gives float32 class
     probabilities (batch, classes). `batches[i]` is global step i's pair of clips and labels, a

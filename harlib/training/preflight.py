@@ -27,7 +27,7 @@ _RATE = 1e-3
 
 
 def labels(store: ClipStore, train_split: str, validate_split: str = "") -> pd.DataFrame:
-    """The audit of a store's labels: a row a check, `check, found, verdict`.
+    """The audit of a store's labels: a row per check, `check, found, verdict`.
 
     Verdicts: "ok", "look" (may be meant) and "stop" (the result would mean nothing): categories
     without training videos, groups or equal videos on both sides of a split (stop from 1 % on;
@@ -101,7 +101,7 @@ def check(
     seconds: float = 20.0,
     stage: Stage | None = None,
 ) -> pd.DataFrame:
-    """What can be known before training: a row a check, `check, found, verdict`.
+    """What can be known before training: a row per check, `check, found, verdict`.
 
     The arguments are those of `fit.fit`. At most `steps` steps and about `seconds` seconds (after
     the first step, which builds the graph) go into learning `batches[0]` by heart, without dropout.

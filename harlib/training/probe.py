@@ -24,7 +24,7 @@ class Probe:
     Attributes:
         kernel: float32 (features, classes). bias: float32 (classes,).
         strength: scikit-learn's C, the inverse of the penalty's weight.
-        tried: a row a strength, `C, cross_entropy, accuracy, chosen`, of held-out training videos.
+        tried: a row per C: `C, cross_entropy, accuracy, chosen`, of held-out training videos.
     """
 
     kernel: np.ndarray
@@ -116,7 +116,7 @@ def _solve(solver: LogisticRegression, features: np.ndarray, labels: np.ndarray)
 def _check(features: np.ndarray, labels: np.ndarray, groups: np.ndarray, classes: int) -> None:
     if features.ndim != 2 or not len(features) == len(labels) == len(groups):
         raise ValueError(
-            f"features are (views, features) with a label and a group a view; received "
+            f"features are (views, features) with a label and a group per view; received "
             f"{features.shape}, {labels.shape} and {groups.shape}"
         )
     if not np.isfinite(features).all():

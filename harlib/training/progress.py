@@ -1,4 +1,4 @@
-"""What a training run tells while it runs: one line an epoch, `progress.json`, `history.csv`."""
+"""What a training run tells while it runs: one line per epoch, `progress.json`, `history.csv`."""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -5,7 +5,7 @@ import pandas as pd
 
 
 class FakeStore:
-    """`lengths` are frames a video; red is the video's row, green the frame, blue the column."""
+    """`lengths` are frames per video; red is the video's row, green the frame, blue the column."""
 
     def __init__(self, lengths, *, categories=3, split="train", height=16, width=20, broken=()):
         rows = np.arange(len(lengths))

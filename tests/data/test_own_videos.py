@@ -252,7 +252,7 @@ def sides(root, seed=0, **options):
 
 
 def test_a_video_more_or_less_moves_no_other(tmp_path):
-    """Of 20 groups a category, whatever comes or goes: none moves, but rarely one at the border."""
+    """Of 20 groups per category none moves, whatever comes or goes; rarely one at the border."""
     touch(tmp_path, *(f"{c}/{c}_{n}.mp4" for c in ("walk", "run", "jump") for n in range(20)))
     moved = changes = 0
     for seed in range(8):

@@ -99,7 +99,7 @@ def test_transformers_at_full_size(name, frames, first, last, transform, options
 
 @pytest.mark.parametrize("clip", [(4, (32, 48)), (8, 32)])
 def test_mvit(clip, video, tmp_path, monkeypatch):
-    """One block a stage, 8 channels a head."""
+    """One block per stage, 8 channels per head."""
     monkeypatch.setattr(mvit, "BLOCKS", (1, 1, 1, 1))
     frames, size = clip
     setting = [

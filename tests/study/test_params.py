@@ -124,7 +124,7 @@ def test_kinetics_subsets_are_named_as_kinetics_names_them(study, count, own_dat
         ({"_03_c3d": "frames: 99999999999"}, ["'frames'", "less than or equal to 10000"]),
         ({"_03_c3d": "size: 1.0e+9"}, ["'size'", "1 to 8192 pixels"]),
         ({"_03_c3d": "size: [64, 64, 64]"}, ["'size'", "[height, width]"]),
-        ({"_03_c3d": "size: 8000\nframes: 900"}, ["'size'", "172.8 GB a clip", "2.1 GB"]),
+        ({"_03_c3d": "size: 8000\nframes: 900"}, ["'size'", "172.8 GB per clip", "2.1 GB"]),
         ({"_03_c3d": "width: .inf"}, ["'width'", "finite"]),
         ({"_03_c3d": "color: .nan"}, ["'color'", "finite"]),
         ({"_03_c3d": "crops: 2"}, ["'crops'", "1, 3 or 5"]),

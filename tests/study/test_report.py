@@ -21,7 +21,7 @@ def test_what_could_not_be_read_is_said_with_the_result():
     assert "could not be read" not in sentences.answer(METRICS)
     said = sentences.answer(METRICS | {"missing": 2})
     assert "2 listed videos could not be read and counted as wrong." in said
-    assert "from 2 views a video" in said  # of the six that were read
+    assert "from 2 views per video" in said  # of the six that were read
 
 
 def test_a_table_is_escaped_and_its_numbers_stand_at_the_right():

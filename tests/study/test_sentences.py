@@ -41,7 +41,7 @@ def test_clip_and_video_level_are_compared_as_they_lie(top1, clip, said):
 
 def test_one_view_a_video_is_not_compared_with_itself():
     text = sentences.answer(measured(0.8, 0.8, [0.1, 1.0], views=1))
-    assert "single view" not in text and "from 1 view a video" in text
+    assert "single view" not in text and "from 1 view per video" in text
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_the_most_frequent_mistake_is_one_of_several_where_others_are_as_frequen
 @pytest.mark.parametrize(
     ("top1", "said"),
     [
-        ([0.5, 0.9], "b spends the most, 8 billion multiply-adds a video, and no run names more"),
+        ([0.5, 0.9], "b spends the most, 8 billion multiply-adds per video, and no run names more"),
         ([0.9, 0.5], "names 50.0 % of the videos; a spends 1 billion and names 90.0 %."),
     ],
 )

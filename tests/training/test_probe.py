@@ -78,7 +78,7 @@ def test_a_feature_that_never_changes_and_two_groups_are_enough():
         (lambda f, y, g: (f * np.nan, y, g), "not finite"),
         (lambda f, y, g: (f, y, np.zeros(len(y), int)), "category 0 has training videos of one"),
         (lambda f, y, g: (f, np.zeros_like(y), g), "labels are 0 to 1, each at least once"),
-        (lambda f, y, g: (f, y[:-1], g), "a label and a group a view"),
+        (lambda f, y, g: (f, y[:-1], g), "a label and a group per view"),
     ],
 )
 def test_what_cannot_be_probed_is_said(change, said):

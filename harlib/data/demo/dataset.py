@@ -118,7 +118,7 @@ def write_dataset(
     Stanford-40.
 
     Args:
-        train, val: videos a category.
+        train, val: videos per category.
         stills: images an action (three quarters for training; 0 writes none).
         difficulty: 1 calm, 2 and 3 with clutter, camera shake and occlusion.
         workers: processes (default: all cores), on which the frames do not depend.

@@ -30,7 +30,7 @@ _SLOTS = 1 << 16  # numbers for a process's arrays that wait or are shown
 
 
 class Workers:
-    """So many processes that read a dataset's elements; `take` gives them in the dataset's order.
+    """Processes that read a dataset's elements; `take` gives them in the dataset's order.
 
     Arrays come as views of memory that both share, and that the process writes to again when no
     view is left. The memory has no name: it is gone when nobody maps it.

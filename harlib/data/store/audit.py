@@ -23,7 +23,7 @@ class Audit:
 
     @property
     def table(self) -> pd.DataFrame:
-        """A row a category: listed, found, decoded, short, unreadable, duplicates."""
+        """A row per category: listed, found, decoded, short, unreadable, duplicates."""
         status = self.videos["status"]
         flags = pd.DataFrame(
             {

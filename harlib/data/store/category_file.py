@@ -2,7 +2,7 @@
 
     payload   uint8 (bytes,)        all videos' chunks, one a frame, in order
     offsets   uint64 (frames + 1,)  frame i of the file is payload[offsets[i]:offsets[i + 1]]
-    videos/*  one value a listed video; a video that could not be decoded has 0 frames
+    videos/*  one value per listed video; a video that could not be decoded has 0 frames
 
 Both arrays are stored contiguous, so reading needs neither the HDF5 library nor its lock.
 """

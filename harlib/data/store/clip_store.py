@@ -1,8 +1,8 @@
-"""The clip store: one HDF5 file a category a split, and an index with one row a video.
+"""The clip store: one HDF5 file per category per split, and an index with one row per video.
 
 <root>/store.json               settings, categories, where each file's arrays lie; written last
-<root>/index.csv                a row a stored video
-<root>/audit.csv                a row a listed video: what became of it
+<root>/index.csv                a row per stored video
+<root>/audit.csv                a row per listed video: what became of it
 <root>/.sources.json            sizes and times of the videos' files, see `source_files`
 <root>/<split>/<category>.h5    see `category_file`
 """
@@ -53,7 +53,7 @@ class ClipStore:
     learning from a clip takes, over the epochs of a run, less than 1 % of each.
 
     Attributes:
-        videos: table with one row a video, in the order split, category, video_id: `video_id,
+        videos: table with one row per video, in the order split, category, video_id: `video_id,
             category, label, split, group, frames, height, width, fps`.
         categories: sorted names; a video's `label` is its category's place here.
         codec: "raw", "jpeg" or "h264".

@@ -1,6 +1,6 @@
 """How a video's frames are packed into bytes: raw, JPEG, or H.264 with short keyframe steps.
 
-A codec turns frames into one chunk of bytes a frame, and any frames' chunks back into pixels.
+A codec turns frames into one chunk of bytes per frame, and any frames' chunks back into pixels.
 `quality` runs from 0 to 100 on JPEG's scale; for H.264 it is CRF 23 + (90 - quality) / 2.
 """
 

@@ -49,7 +49,7 @@ def is_plain(shard: str | os.PathLike) -> bool:
     try:
         with open(shard, "rb") as handle:
             return handle.read(2) != b"\x1f\x8b"
-    except OSError:  # whoever reads it says why
+    except OSError:  # the reader says why
         return False
 
 

@@ -6,7 +6,7 @@ import pandas as pd
 
 
 def table() -> pd.DataFrame:
-    """One row a network, in the order of `models.names()`; read, not computed.
+    """One row per network, in the order of `models.names()`; read, not computed.
 
     Returns:
         DataFrame `name, frames, size, classes, parameters, gmacs, paper, accuracy`: trainable
@@ -19,7 +19,7 @@ def table() -> pd.DataFrame:
 
 
 def text() -> str:
-    """The table for a terminal: two lines a network."""
+    """The table for a terminal: two lines per network."""
     lines = []
     for row in table().itertuples():
         clip = f"{row.frames}x{row.size}x{row.size}"

@@ -1,4 +1,4 @@
-"""What a run can be asked for: a model a notebook, one line a mistake."""
+"""What a run can be asked for: a model per notebook, one line per mistake."""
 
 import lazy_loader
 

@@ -35,9 +35,9 @@ class DataPrep(Common):
     lists_split: Literal[1, 2, 3] = 1  # UCF101: which of its three splits
     annotations: list[str] = []  # Kinetics: CSV files inside data_root
     categories: list[str] = []  # empty = all
-    train_videos: Count = 60  # demo: training videos a category
-    val_videos: Count = 15  # demo: val videos a category
-    still_images: Annotated[int, Field(ge=0, le=1_000_000)] = 40  # demo: still images a category
+    train_videos: Count = 60  # demo: training videos per category
+    val_videos: Count = 15  # demo: val videos per category
+    still_images: Annotated[int, Field(ge=0, le=1_000_000)] = 40  # demo: still images per category
     difficulty: Literal[1, 2, 3] = 1  # demo: 2 and 3 add clutter, shake, occlusion
     codec: Literal["raw", "jpeg", "h264"] = "jpeg"
     store_size: Size = 64  # short side in pixels, or [height, width] to stretch
@@ -230,7 +230,7 @@ def validate(
     whether the files and folders that it names must be there.
 
     Raises:
-        ParamsError: values that are wrong, one line a mistake.
+        ParamsError: values that are wrong, one line per mistake.
     """
     if notebook not in NOTEBOOKS:
         raise ParamsError(

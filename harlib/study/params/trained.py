@@ -129,8 +129,8 @@ class Trained(Common):
         height, width = (value, value) if isinstance(value, int) else value
         if (held := 3 * frames * height * width) > _CLIP:
             raise ValueError(
-                f"is {height} × {width} pixels, {held / 1e9:,.1f} GB a clip with frames: {frames}; "
-                f"a clip is at most {_CLIP / 1e9:.1f} GB"
+                f"is {height} × {width} pixels, {held / 1e9:,.1f} GB per clip with frames: {frames}"
+                f"; a clip is at most {_CLIP / 1e9:.1f} GB"
             )
         return value
 

@@ -38,7 +38,7 @@ def facts(run_dir: Path) -> dict[str, Any]:
     taught = [
         f"The {params['train_split']} videos of the clip store {state.get('store_hash', '–')}, "
         f"recipe {params['recipe']}, {count(params['epochs'], 'epoch')}, "
-        f"{params['batch']} clips a step, seed {params['seed']}.",
+        f"{params['batch']} clips per step, seed {params['seed']}.",
         f"{metrics['minutes']:.1f} minutes on {_hardware(where)}; code "
         f"{where['commit'] or 'outside git'}, Keras {where['versions']['keras']} on "
         f"{where['backend']}.",

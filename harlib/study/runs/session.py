@@ -135,7 +135,7 @@ def catalog_file(p: Common) -> Path:
 
 
 def listed(p: Common) -> pd.DataFrame:
-    """What was listed, found or not: `video_id, category, split, group`, a row a video.
+    """What was listed, found or not: `video_id, category, split, group`, a row per video.
 
     From notebook 01's catalog; for a store of `har prepare`, from the store's own audit, which
     knows the groups of what could be decoded: every other video is its own.

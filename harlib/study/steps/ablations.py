@@ -37,7 +37,7 @@ def plans(p: Ablations) -> list[tuple[str, int, C3D]]:
 
 
 def train(p: Ablations, store: ClipStore) -> pd.DataFrame:
-    """Trains and scores what is not complete yet; a row a training, from its `metrics.json`.
+    """Trains and scores what is not complete yet; a row per training, from its `metrics.json`.
 
     Columns: `variant, seed, network, video_top1, clip_top1, minutes`; fractions in 0..1. What a
     training prints goes to `logs/` in this run's folder.

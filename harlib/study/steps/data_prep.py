@@ -30,7 +30,7 @@ def about(p: DataPrep) -> tables.Sentence:
         {
             "kinetics": "The videos are those that lists in Kinetics' format name.",
             "ucf101": "The videos are those that lists in UCF101's format name.",
-            "folder": "The videos are those of a folder with a folder a category.",
+            "folder": "The videos are those of a folder with a folder per category.",
         }[p.source]
     )
 
@@ -113,7 +113,7 @@ def _goes_to(p: DataPrep, asked: Path, folder: Path) -> None:
 
 
 def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
-    """Makes the clip store (or keeps a complete one); returns the audit, one row a category."""
+    """Makes the clip store (or keeps a complete one); returns the audit, one row per category."""
     if session.kept(p):
         return Audit.load(p.store_dir).table.reset_index()
     settings: dict[str, Any] = {

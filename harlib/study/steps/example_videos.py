@@ -123,7 +123,7 @@ def show_attention(
     title = f"{named}\nGrad-CAM, maps of {layer}"
     figures.show(
         figures.contact_sheet(clips, titles, colors=colors, title=title),
-        "Frames of one clip a video, and below them the same frames with the places marked that "
+        "Frames of one clip per video, and below them the same frames with the places marked that "
         f"spoke for the named category, by the maps of the layer {layer}: {names}",
     )
     return None

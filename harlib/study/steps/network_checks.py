@@ -94,7 +94,7 @@ def _steps(
 
 
 class _StandIn:
-    """As much of a clip store as networks and batches ask for: two videos a category a split."""
+    """What networks and batches ask of a clip store: two videos per category per split."""
 
     def __init__(self, categories: list[str]) -> None:
         self.categories = categories

@@ -46,7 +46,7 @@ def source_table(p: Performance, rows: Rows) -> tables.Table:
 
 
 def show_reading(rows: Rows) -> None:
-    """Shows bytes a video against clips/s a core."""
+    """Shows bytes per video against clips/s per core."""
     figures.show(bytes_and_speed(rows["data"]))
 
 
@@ -58,8 +58,8 @@ def reading_table(rows: Rows) -> tables.Table:
             {
                 "reader": table["engine"],
                 "format": table["codec"],
-                "clips/s a core": table["clips_per_s"],
-                "a video": [size(value) for value in table["bytes_per_video"]],
+                "clips/s per core": table["clips_per_s"],
+                "per video": [size(value) for value in table["bytes_per_video"]],
                 "times on the fly": table["times_on_the_fly"],
             }
         )
@@ -144,7 +144,7 @@ def beside_the_study(rows: Rows) -> tables.Table:
 
 
 def projection(rows: Rows) -> pd.DataFrame:
-    """What Kinetics-600 takes by this machine's rows, a row a codec of the clip store.
+    """What Kinetics-600 takes by this machine's rows, a row per codec of the clip store.
 
     Columns: `codec, disk_tb, prepare_h, loader_clips_per_s` (all cores reading),
     `model_clips_per_s` and `epoch_h`, which the slower of the two sets (`limited_by`); the last

@@ -89,7 +89,7 @@ def cost_reading(table: pd.DataFrame) -> tables.Sentence:
     cost = table["gmacs"] * table["views"]
     dear = table.loc[cost.idxmax()]
     best = table.sort_values("video_top1", ascending=False, kind="stable").iloc[0]
-    spent = f"{cost.max():.3g} billion multiply-adds a video"
+    spent = f"{cost.max():.3g} billion multiply-adds per video"
     if dear["video_top1"] == best["video_top1"]:
         return tables.Sentence(
             f"{dear['run']} spends the most, {spent}, and no run names more of the videos "
@@ -105,8 +105,8 @@ def cost_reading(table: pd.DataFrame) -> tables.Sentence:
 
 def protocol_table(runs: dict[str, Path]) -> tables.Table:
     """How each run was scored."""
-    names = {"split": "split", "clips": "clips a video", "crops": "crops a clip",
-             "crop_scale": "crop, share of the frame", "frames": "frames a clip",
+    names = {"split": "split", "clips": "clips per video", "crops": "crops per clip",
+             "crop_scale": "crop, share of the frame", "frames": "frames per clip",
              "stride": "stride, frames", "clip_fps": "frames a second", "size": "pixels a side",
              "checkpoint": "weights"}  # fmt: skip
     rows = []
@@ -121,7 +121,7 @@ def protocol_table(runs: dict[str, Path]) -> tables.Table:
 
 
 def comparison_table(compared: pd.DataFrame) -> tables.Table:
-    """`comparison.compare_all`, a row a pair of runs, as a reader wants it."""
+    """`comparison.compare_all`, a row per pair of runs, as a reader wants it."""
     rows = [
         {
             "run A": row.a,

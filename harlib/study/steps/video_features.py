@@ -51,7 +51,7 @@ def write(
     overwrite: bool = False,
     say: Callable[[str], object] = print,
 ) -> str:
-    """Writes a vector a clip, or a video's mean, and the table of the videos; says what it wrote.
+    """Writes a vector per clip, or their mean per video, and the table of the videos; says so.
 
     Memory does not grow with the videos. Run again after an interruption, it resumes.
 

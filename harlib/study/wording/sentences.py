@@ -146,7 +146,7 @@ def answer(metrics: Mapping[str, Any]) -> Sentence:
     return Sentence(
         f"{naming.network(metrics)} names the action in {percent(video['top1'])} of "
         f"{video['n']:,} {how['split']} videos (95 % interval {100 * low:.1f} to "
-        f"{100 * high:.1f} %), from {said} a video of "
+        f"{100 * high:.1f} %), from {said} per video of "
         f"{naming.clip(how)}{single}."
         f"{lost}{guess(low, high, metrics.get('majority'))}"
     )
