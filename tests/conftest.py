@@ -15,6 +15,9 @@ from harlib.data.store.prepare import prepare
 from harlib.data.video.files import encode
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+# XLA compiles in a third of the time, and tests compute next to nothing; their numbers are compared
+# with other backends' anyway.
+os.environ.setdefault("JAX_DISABLE_MOST_OPTIMIZATIONS", "1")
 os.environ.pop("HARLIB_ROOT", None)  # a person's own project is none of the tests'
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     # of a job that a script started with &; what tests start would inherit it and hear no Ctrl-C
