@@ -5,8 +5,10 @@ import lazy_loader
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     [
+        "cleaning",
         "environment",
         "fingerprint",
+        "listing",
         "named",
         "open_notebook",
         "results_version",

@@ -8,6 +8,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "ablations",
         "begin",
         "checks",
+        "comparing",
         "data_prep",
         "example_videos",
         "from_scratch",

@@ -1,0 +1,117 @@
+"""The commands of `har` about what studies left: their networks at work."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import click
+
+from harlib import HarlibError
+from harlib.text import size
+
+
+def _seconds(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
+    """ "1s", "0.5 s", "500ms" or "2" as seconds."""
+    if value is None:
+        return None
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|s)?\s*", value)
+    seconds = float(found[1]) / (1000 if found[2] == "ms" else 1) if found else 0.0
+    if not seconds:
+        raise click.BadParameter(f"{value!r} is no time above 0: write 1s, 0.5s or 500ms")
+    return seconds
+
+
+@click.command()
+@click.argument("source")
+@click.argument("videos", nargs=-1, required=True)
+@click.option("--clips", metavar="N|windows",
+              help="Clips a video, equally spaced; windows: all, side by side.")  # fmt: skip
+@click.option("--every", metavar="TIME", callback=_seconds,
+              help="A window every so often (1s, 0.5s), for what is when.")  # fmt: skip
+@click.option("--top", default=5, show_default=True, help="Categories told of each.")
+@click.option("--threshold", type=click.FloatRange(0, 1),
+              help="Below it a video is none of these; else chosen on val.")  # fmt: skip
+@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last",
+              help="Which weights of a run.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, dir_okay=False),
+              help="FILE.csv, .json, .parquet, or .srt (subtitles of one video).")  # fmt: skip
+@click.option("--report", type=click.Path(path_type=Path, file_okay=False),
+              help="A new folder for pages with video and timeline.")  # fmt: skip
+@click.option("--overlay", type=click.Path(path_type=Path, dir_okay=False),
+              help="FILE.mp4: the video with its labels drawn in.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace the files at --out and --overlay.")
+@click.option("--batch", default=8, show_default=True, help="Clips computed at once.")
+def predict(source: str, videos: tuple[str, ...], **options: Any) -> None:
+    """Name what is in VIDEOS: files, folders, tables with a column of paths, or - for a list.
+
+    SOURCE is a trained run (as mine/03_c3d, or its folder), what har export wrote, or published
+    weights (as x3d_s/kinetics400; har weights list). A video up to 30 s is looked at as in the
+    run's own scoring, a longer one in windows side by side. Exit 1 when a video cannot be read.
+    """
+    from harlib.inference import asking, load
+
+    asking.check(**{key: options[key] for key in ("out", "report", "overlay", "overwrite")})
+    paths, notes = asking.listed(videos)
+    if options["overlay"] and len(paths) != 1:
+        raise HarlibError(f"--overlay is of one video, and {len(paths):,} are named")
+    for note in notes:
+        click.echo(note)
+    predictor = load(named(source), checkpoint=options.pop("checkpoint"))
+    if not asking.predict(predictor, paths, say=click.echo, **options):
+        raise click.exceptions.Exit(1)
+
+
+def named(source: str) -> str | Path:
+    """A run by its name where there is one; anything else as it is."""
+    from harlib import pretrained
+
+    if source in pretrained.names() or Path(source).exists():
+        return source
+    from harlib.study.runs.named import run_folder
+
+    return run_folder(source)
+
+
+@click.command("list")
+@click.argument("study", required=False)
+def list_(study: str | None) -> None:
+    """List studies, their runs, how each stands, its accuracy, and what lies on the disk."""
+    from harlib.study.runs import listing
+
+    click.echo(listing.text(listing.listing(study)))
+
+
+@click.command()
+@click.argument("runs", nargs=-1, required=True)
+def compare(runs: tuple[str, ...]) -> None:
+    """Compare RUNS that scored the same videos, of one study or of several.
+
+    What differs in their settings, the accuracy of each, a paired test, the categories and the
+    videos where they differ. A run is its name (as mine/03_c3d) or its folder.
+    """
+    from harlib.study.steps import comparing
+
+    click.echo(comparing.compare(runs))
+
+
+@click.command()
+@click.argument("study", required=False)
+@click.option("--dry-run", is_flag=True, help="Only list what may be deleted.")
+def clean(study: str | None, dry_run: bool) -> None:
+    """Delete what no run needs and can be made again: says what and asks first.
+
+    Source videos, networks, scores and reports always stay.
+    """
+    from harlib.study.runs import cleaning
+
+    found = cleaning.candidates(study)
+    click.echo(cleaning.text(found))
+    for doubt in cleaning.doubts():
+        click.echo(doubt)
+    if found and not dry_run:
+        click.confirm("Delete all of these, for good?", abort=True)
+        deleted = cleaning.delete(found)
+        click.echo(f"Deleted: {size(sum(one.bytes for one in deleted))}")
+
+
+COMMANDS = (predict, list_, compare, clean)

@@ -1,0 +1,263 @@
+"""Runs side by side, of one study or of several: `har compare`."""
+
+import string
+import textwrap
+import zipfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harlib import HarlibError
+from harlib.evaluation import Scores, comparison, hits, metrics, naming
+from harlib.run_folder import RunFolder
+from harlib.study.params import yaml_text
+from harlib.study.params.base import ParamsError, project_root
+from harlib.study.runs.listing import printable
+from harlib.study.runs.named import run_folder
+from harlib.text import count, percent, quoted
+
+_WIDTH = 100
+_CATEGORIES = 5  # of a pair
+_VIDEOS = 20
+_LETTERS = string.ascii_uppercase
+_ABSENT = "not given"
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One of the runs: `letter` stands for it in tables, `scores` are of the videos that all have.
+
+    `others` are its videos that not every run has.
+    """
+
+    letter: str
+    name: str
+    folder: Path
+    scores: Scores
+    others: int = 0
+
+
+def compare(names: Sequence[str]) -> str:
+    """Two runs or more on the videos that all of them have scored, as text for a terminal.
+
+    Args:
+        names: as `named.run_folder` takes them.
+
+    Raises:
+        ParamsError: there is no such run, or fewer than two.
+        FileNotFoundError: a run has no scores.
+        HarlibError: scores that cannot be read, of other categories, or of no common video.
+    """
+    runs = _on_common(_loaded(names))
+    sections = {
+        "": _named(runs),
+        "Settings that differ": _settings(runs),
+        "Accuracy, video top-1 with its 95 % interval": _accuracies(runs),
+        "Is the difference real?": _tests(runs),
+        "Categories where they differ most": _categories(runs),
+        "Videos where they differ": _videos(runs),
+    }
+    return "\n\n".join(
+        "\n".join(filter(None, [title, *(part for line in lines for part in _wrapped(line))]))
+        for title, lines in sections.items()
+    )
+
+
+def _loaded(names: Sequence[str]) -> list[_Run]:
+    folders = [run_folder(name) for name in names]
+    if len({folder.resolve() for folder in folders}) < max(2, len(names)):
+        raise ParamsError(f"har compare takes two runs or more, each once; received {list(names)}")
+    if len(names) > len(_LETTERS):
+        raise ParamsError(f"har compare takes {len(_LETTERS)} runs at most; received {len(names)}")
+    shown = [_shown(folder) for folder in folders]
+    return [_Run(*one) for one in zip(_LETTERS, shown, folders, map(_read, folders), strict=False)]
+
+
+def _shown(folder: Path) -> str:
+    """A run's name: short below `runs/` of the project, its path elsewhere."""
+    runs = project_root() / "runs"
+    return printable(folder.relative_to(runs) if folder.is_relative_to(runs) else folder)
+
+
+def _read(folder: Path) -> Scores:
+    try:
+        return Scores.load(folder)
+    except (HarlibError, FileNotFoundError):
+        raise
+    except (ValueError, EOFError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        raise HarlibError(
+            f"the scores in {folder} cannot be read ({error}): score the run again (har evaluate)"
+        ) from error
+
+
+def _on_common(runs: list[_Run]) -> list[_Run]:
+    """The runs with their scores of the videos that all of them list, readable or not."""
+    first = runs[0]
+    for run in runs:
+        if list(run.scores.categories) != list(first.scores.categories):
+            raise HarlibError(
+                f"{first.name} and {run.name} have {len(first.scores.categories)} and "
+                f"{len(run.scores.categories)} categories that are not the same: compare runs on "
+                "the same ones"
+            )
+    common = _keys(first.scores)
+    for run in runs[1:]:
+        common = common.intersection(_keys(run.scores), sort=False)
+    if not len(common):
+        raise HarlibError(
+            f"{', '.join(run.name for run in runs)} have scored no video in common, by category "
+            "and video_id: compare runs on one split of the same data"
+        )
+    return [_only(run, common) for run in runs]
+
+
+def _keys(scores: Scores) -> pd.MultiIndex:
+    """Category and name of every listed video, the scored ones first."""
+    return pd.MultiIndex.from_arrays(
+        [
+            scores.categories[hits.all_labels(scores)],
+            np.concatenate([scores.video_id, scores.missing_id]),
+        ]
+    )
+
+
+def _only(run: _Run, videos: pd.MultiIndex) -> _Run:
+    whole = run.scores
+    kept = _keys(whole).isin(videos)
+    scored, missing = kept[: len(whole.label)], kept[len(whole.label) :]
+    if not scored.any():
+        raise HarlibError(f"{run.name} could read none of the {len(videos):,} common videos")
+    rows = ["video_id", "label", "video_scores", "view_scores", "group"]
+    rows += ["view_logs"] if whole.view_logs.size else []
+    changes: dict[str, Any] = {name: getattr(whole, name)[scored] for name in rows}
+    lost = ("missing_id", "missing_label", "missing_group")
+    changes |= {name: getattr(whole, name)[missing] for name in lost}
+    return replace(run, scores=replace(whole, **changes), others=int((~kept).sum()))
+
+
+def _named(runs: list[_Run]) -> Iterator[str]:
+    """What each letter stands for, and on which videos the runs are compared."""
+    for run in runs:
+        network = ""
+        if RunFolder(run.folder).metrics.is_file():
+            network = f" ({naming.network(naming.read(run.folder))})"
+        yield f"{run.letter}  {run.name}{network}"
+    scores = runs[0].scores
+    videos = len(hits.all_labels(scores))
+    said = f"On {count(videos, 'video')} that all of them have"
+    others = ", ".join(f"{run.others:,} of {run.letter}" for run in runs if run.others)
+    yield f"{said}; left out, as not all have them: {others}." if others else f"{said} scored."
+
+
+def _settings(runs: list[_Run]) -> list[str]:
+    """A line for each parameter that is not the same in all runs; inner ones by `outer.inner`."""
+    values = {run.letter: dict(_flat(_parameters(run.folder))) for run in runs}
+    lines = []
+    for key in dict.fromkeys(key for own in values.values() for key in own):
+        by_value: dict[str, list[str]] = {}
+        for letter, own in values.items():
+            said = quoted(own[key]) if key in own else _ABSENT
+            by_value.setdefault(said, []).append(letter)
+        if len(by_value) > 1:
+            told = (f"{', '.join(letters)} {value}" for value, letters in by_value.items())
+            lines.append(f"  {printable(key)}: {'; '.join(told)}")
+    return lines or ["  none"]
+
+
+def _parameters(folder: Path) -> dict[str, Any]:
+    read = yaml_text.read(RunFolder(folder).params)
+    return {key: value for key, value in read.items() if key not in ("study", "run")}
+
+
+def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
+
+
+def _accuracies(runs: list[_Run]) -> Iterator[str]:
+    for run in runs:
+        video = metrics.summary(run.scores)["video"]
+        low, high = (100 * bound for bound in video["top1_interval"])
+        yield f"  {run.letter}  {percent(video['top1'])} ({low:.1f} to {high:.1f})"
+
+
+def _tests(runs: list[_Run]) -> Iterator[str]:
+    """The paired comparison of every two runs, two lines each."""
+    table = comparison.compare_all({run.letter: run.scores for run in runs})
+    for row in table.itertuples():
+        yield (
+            f"  {row.a} − {row.b}: {100 * row.difference:+.1f} points (95 % interval "
+            f"{100 * row.low:+.1f} to {100 * row.high:+.1f}), p = {row.p:.2g} (McNemar)"
+        )
+        yield (
+            f"         right: both {row.both:,}, only {row.a} {row.only_a:,}, "
+            f"only {row.b} {row.only_b:,}, neither {row.neither:,}"
+        )
+    groups = hits.all_groups(runs[0].scores)
+    if len(set(groups)) < len(groups):
+        yield (
+            f"  The videos are of {count(len(set(groups)), 'group')}: trust the interval, which "
+            "resamples groups; McNemar's test takes each video by itself."
+        )
+    if len(table) > 1:
+        yield f"  {len(table)} tests: each p is as if it were the only one."
+
+
+def _categories(runs: list[_Run]) -> Iterator[str]:
+    for a, b in combinations(runs, 2):
+        table = comparison.category_difference(a.scores, b.scores)
+        table = table[table["difference"] != 0]
+        table = table.sort_values("difference", key=abs, ascending=False, kind="stable")
+        if table.empty:
+            yield f"  {a.letter} and {b.letter} have the same accuracy in every category."
+        for row in table.head(_CATEGORIES).itertuples():
+            yield (
+                f"  {printable(row.category)} (n = {row.support:,}): {a.letter} {percent(row.a)}, "
+                f"{b.letter} {percent(row.b)}"
+            )
+
+
+def _videos(runs: list[_Run]) -> Iterator[str]:
+    """What each run called the videos that they call differently; first where one is right."""
+    first = runs[0].scores
+    orders = [comparison.same_videos(first, run.scores) for run in runs]
+    named = np.stack([_called(run.scores)[o] for run, o in zip(runs, orders, strict=True)])
+    right = np.stack(
+        [hits.right_videos(run.scores)[o] for run, o in zip(runs, orders, strict=True)]
+    )
+    apart = np.flatnonzero((named != named[0]).any(axis=0))
+    shown = sorted(apart, key=lambda video: not right[:, video].any())[:_VIDEOS]
+    keys = _keys(first)
+    whole = f"  {len(apart):,} of {count(len(keys), 'video')}"
+    yield f"{whole}, the first {_VIDEOS}:" if len(apart) > _VIDEOS else f"{whole}."
+    for video in shown:
+        category, name = map(printable, keys[video])
+        said = (
+            f"{run.letter} {printable(called)}"
+            for run, called in zip(runs, named[:, video], strict=True)
+        )
+        yield f"  {category}, {name}: {'; '.join(said)}"
+
+
+def _called(scores: Scores) -> np.ndarray:
+    """What a run called each listed video: str (videos + missing,)."""
+    logs = hits.video_logs(scores)
+    best = (scores.video_scores if logs is None else logs).argmax(axis=1)
+    lost = np.full(len(scores.missing_id), "(could not be read)")
+    return np.concatenate([scores.categories[best], lost])
+
+
+def _wrapped(line: str) -> list[str]:
+    margin = " " * (len(line) - len(line.lstrip()))
+    return textwrap.wrap(
+        line, _WIDTH, subsequent_indent=f"{margin}    ", break_long_words=False,
+        break_on_hyphens=False, drop_whitespace=True,
+    )  # fmt: skip
