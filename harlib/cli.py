@@ -1,5 +1,6 @@
 """`har`: every command calls one function of the library."""
 
+import dataclasses
 import dis
 import faulthandler
 import os
@@ -14,6 +15,7 @@ from harlib import HarlibError, system_errors
 from harlib.bench.commands import bench
 from harlib.pretrained.commands import weights
 from harlib.progress import StoppedAt
+from harlib.study.commands import COMMANDS
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -451,17 +453,21 @@ def export_run(
     keras file needs harlib to be loaded, the others do not. What is there already and is no
     earlier export is kept.
     """
+    from harlib.evaluation import confidence
     from harlib.models import export_readme
     from harlib.models.export import export_run
     from harlib.study.runs.named import run_folder
 
+    folder = run_folder(run)
+    sure = confidence.of_run(folder, checkpoint)
     path, difference = export_run(
-        run_folder(run),
+        folder,
         to,
         checkpoint=checkpoint,
         folded=fold,
         path=output,
         overwrite=overwrite,
+        more={"confidence": dataclasses.asdict(sure)} if sure else None,
     )
     click.echo(
         f"{path}: loaded and run; its logits differ from the network's by {difference:.1e} of the "
@@ -473,6 +479,8 @@ def export_run(
 
 main.add_command(bench)
 main.add_command(weights)
+for command in COMMANDS:
+    main.add_command(command)
 
 
 if __name__ == "__main__":

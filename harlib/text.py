@@ -5,6 +5,9 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+# A cell that a spreadsheet would run; an apostrophe before it keeps it a text (OWASP).
+FORMULA = r"^('*[=+\-@\t\r])"
+
 
 def percent(value: float | None, digits: int = 1) -> str:
     """A fraction as percent; a dash for None and NaN.

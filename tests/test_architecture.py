@@ -22,6 +22,7 @@ STAGES = (
     "training",
     "evaluation",
     "figures",
+    "inference",
     "bench",
     "study",
     "cli",

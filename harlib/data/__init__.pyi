@@ -15,7 +15,7 @@ from .store.prepare import prepare
 from .store.repair import repair
 from .store.verify import verify
 from .video.container import VideoError
-from .video.files import decode, encode
+from .video.files import decode, encode, probe
 from .video.reader import VideoReader
 
 __all__ = [
@@ -47,6 +47,7 @@ __all__ = [
     "loading",
     "look",
     "prepare",
+    "probe",
     "repair",
     "store",
     "training_batches",

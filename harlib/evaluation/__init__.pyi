@@ -1,6 +1,7 @@
 from . import (
     calibration,
     comparison,
+    confidence,
     features,
     gradcam,
     hits,
@@ -11,14 +12,17 @@ from . import (
     resume,
     scoring,
 )
+from .confidence import Confidence
 from .scores import ScoreError, Scores
 from .scoring import score
 
 __all__ = [
+    "Confidence",
     "ScoreError",
     "Scores",
     "calibration",
     "comparison",
+    "confidence",
     "features",
     "gradcam",
     "hits",

@@ -139,11 +139,13 @@ def export_run(
     folded: bool = False,
     path: str | Path | None = None,
     overwrite: bool = False,
+    more: Mapping[str, Any] | None = None,
 ) -> tuple[Path, float]:
     """Export the network of a trained and scored run, by default into `run_dir/export`.
 
     Args:
         checkpoint: "last", `model.keras`, or "best", `checkpoints/best.keras`.
+        more: for README.json, beside what the run's files tell.
 
     Returns:
         The path, and the largest difference of the logits as of `export`.
@@ -175,7 +177,7 @@ def export_run(
         for key, value in read_json(run.metrics, "model")["model"].items()
         if key in ("name", "width", "pixels")
     }
-    about["checkpoint"] = checkpoint
+    about |= {"checkpoint": checkpoint} | dict(more or {})
     return path, export(
         model, path, to, categories, folded=folded, overwrite=overwrite, about=about
     )

@@ -18,7 +18,9 @@ def clip_input(run_dir: str | Path) -> dict[str, Any]:
         `short_side` (pixels to which the short side is brought; None with `stretch`), `crop`
         ([height, width], from the middle) and `crop_scale` (its share of the largest that fits).
         `fps` and `stretch` are left out where the run does not tell them and its clip store is
-        gone.
+        gone. `views` are `clips`, `crops` and `crop_scale` of the scoring; `store` says what its
+        clips were cut from (`fps`, `size`, `codec`, `quality`), `clip_fps` at which rate (None: by
+        stride), each None where the run does not tell it.
     Raises:
         FileNotFoundError: the run has no metrics.json.
     """
@@ -28,9 +30,14 @@ def clip_input(run_dir: str | Path) -> dict[str, Any]:
         raise FileNotFoundError(f"{file} is not there: har evaluate first.")
     how = read_json(file, "protocol")["protocol"]
     crop, scale = sampling.as_size(how["size"]), how.get("crop_scale") or 1.0
+    stored = how.get("stored")
+    if not stored or "codec" not in stored:  # an earlier version told less, or nothing
+        there = _stored(run_dir)
+        stored = there if not stored or there and stored.items() <= there.items() else stored
     found = {"frames": how["frames"], "stride": how["stride"], "crop": list(crop),
-             "crop_scale": scale}  # fmt: skip
-    stored = how.get("stored") or _stored(run_dir)
+             "crop_scale": scale, "clip_fps": how.get("clip_fps"), "store": stored,
+             "views": {key: how[key] for key in ("clips", "crops", "crop_scale") if key in how},
+             }  # fmt: skip
     if how.get("clip_fps"):  # the clip has a rate of its own, whatever the store's
         found["stride"] = 1
         stored = stored and stored | {"fps": how["clip_fps"]}
@@ -58,12 +65,12 @@ def said(about: Mapping[str, Any]) -> str:
 
 
 def stored(store_dir: str | Path) -> dict[str, Any] | None:
-    """`{"fps", "size"}` with which a clip store was made; None when it is gone."""
+    """`{"fps", "size", "codec", "quality"}` of a clip store; None when it is gone."""
     file = Path(store_dir) / "store.json"
     if not file.is_file():
         return None
     settings = read_json(file, "settings")["settings"]
-    return {"fps": settings["fps"], "size": settings["size"]}
+    return {key: settings[key] for key in ("fps", "size", "codec", "quality")}
 
 
 def _stored(run_dir: Path) -> dict[str, Any] | None:

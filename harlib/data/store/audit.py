@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-_FORMULA = r"^('*[=+\-@\t\r])"
+from harlib.text import FORMULA
+
 COLUMNS = ["video_id", "category", "split", "file", "status", "reason", "same_as"]
 
 
@@ -45,14 +46,13 @@ class Audit:
     def to_csv(self) -> str:
         """The table as text for people, who open it in a spreadsheet.
 
-        There a cell that begins with one of = + - @, a tab or a carriage return is a formula; an
-        apostrophe before it keeps it a text (as OWASP recommends), and `load` takes it away.
+        Cells that it would run as a formula get an apostrophe, which `load` takes away.
         """
-        safe = self.videos.replace(_FORMULA, r"'\1", regex=True)
+        safe = self.videos.replace(FORMULA, r"'\1", regex=True)
         return safe.to_csv(index=False, lineterminator="\n")
 
     @classmethod
     def load(cls, root: str | os.PathLike) -> "Audit":
         """The audit of a finished store."""
         table = pd.read_csv(Path(root) / "audit.csv", dtype=str, keep_default_na=False)
-        return cls(table.replace(rf"^'{_FORMULA[1:]}", r"\1", regex=True))
+        return cls(table.replace(rf"^'{FORMULA[1:]}", r"\1", regex=True))

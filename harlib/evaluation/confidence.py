@@ -1,0 +1,97 @@
+"""How sure a model may say it is, and when to say nothing: chosen on validation videos."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from harlib.evaluation.predict import logarithms
+from harlib.evaluation.scores import Scores
+from harlib.files import read_json
+from harlib.run_folder import RunFolder
+
+CHOSEN_ON = "val"  # the test videos choose nothing
+KEPT = 0.95  # of the validation videos that are named rightly, this share stays named
+_TEMPERATURES = (0.1, 10.0)
+
+
+@dataclasses.dataclass(frozen=True)
+class Confidence:
+    """What validation videos tell of a model's probabilities.
+
+    Attributes:
+        temperature: by which logits are divided, so that the probabilities fit the accuracy.
+        threshold: of the calibrated probability; a video whose best is below it is not named.
+        videos: how many validation videos there were.
+        turned_away: share of them that are not named. accuracy: of the others, 0..1.
+    """
+
+    temperature: float
+    threshold: float
+    videos: int
+    turned_away: float
+    accuracy: float
+
+    def calibrated(self, logs: np.ndarray) -> np.ndarray:
+        """`calibrated` by this temperature."""
+        return calibrated(logs, self.temperature)
+
+
+def calibrated(logs: np.ndarray, temperature: float) -> np.ndarray:
+    """Probabilities float64 (…, classes), the mean over views of their scores after scaling.
+
+    Args:
+        logs: natural logarithms of the softmax, (…, views, classes); NaN for views there are not.
+
+    Reference:
+        Guo et al., On Calibration of Modern Neural Networks, ICML 2017 (temperature scaling), here
+        of every view before a video's mean is taken.
+    """
+    scaled = np.maximum(np.asarray(logs, np.float64), np.log(np.finfo(np.float64).tiny))
+    scaled = scaled / temperature
+    scaled = np.exp(scaled - scaled.max(axis=-1, keepdims=True))
+    return np.nanmean(scaled / scaled.sum(axis=-1, keepdims=True), axis=-2)
+
+
+def measure(scores: Scores) -> Confidence:
+    """The temperature with the least cross entropy of whole videos, and the threshold that follows.
+
+    The threshold keeps `KEPT` of the videos that are named rightly.
+    """
+    logs = scores.view_logs if scores.view_logs.size else logarithms(scores.view_scores)
+    if not logs.shape[1]:  # of an ensemble: its videos are all there is
+        logs = logarithms(scores.video_scores)[:, None]
+    own = np.arange(len(scores.label)), scores.label
+
+    def cross_entropy(log_temperature: float) -> float:
+        probability = calibrated(logs, np.exp(log_temperature))[own]
+        return -float(np.log(np.maximum(probability, 1e-12)).mean())
+
+    found = minimize_scalar(cross_entropy, bounds=np.log(_TEMPERATURES), method="bounded")
+    temperature = float(np.exp(found.x))
+    probabilities = calibrated(logs, temperature)
+    sure = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == scores.label
+    threshold = float(np.quantile(sure[right], 1 - KEPT, method="lower")) if right.any() else 1.0
+    named = sure >= threshold
+    return Confidence(
+        temperature=temperature,
+        threshold=threshold,
+        videos=len(right),
+        turned_away=float(1 - named.mean()),
+        accuracy=float(right[named].mean()) if named.any() else 0.0,
+    )
+
+
+def of_run(folder: str | Path, checkpoint: str = "last") -> Confidence | None:
+    """What a run's scores tell of these weights; None where they are not of validation videos."""
+    run = RunFolder(folder)
+    if not (run.metrics.is_file() and run.scores.is_file() and run.views.is_file()):
+        return None
+    how = read_json(run.metrics, "protocol")["protocol"]
+    if how.get("split") != CHOSEN_ON or how.get("checkpoint", "last") != checkpoint:
+        return None
+    return measure(Scores.load(folder))

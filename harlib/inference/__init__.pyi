@@ -1,0 +1,14 @@
+from . import asking, overlay, timeline, writers
+from .predictor import NONE_OF_THESE, Prediction, Predictor
+from .sources import load
+
+__all__ = [
+    "NONE_OF_THESE",
+    "Prediction",
+    "Predictor",
+    "asking",
+    "load",
+    "overlay",
+    "timeline",
+    "writers",
+]

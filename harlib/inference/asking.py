@@ -1,0 +1,150 @@
+"""Many videos, one after the other: which there are, and what is said of each."""
+
+from __future__ import annotations
+
+import dataclasses
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from harlib import HarlibError
+from harlib.data import Catalog, VideoError
+from harlib.evaluation import Confidence
+from harlib.inference import overlay as drawing
+from harlib.inference import timeline, writers
+from harlib.inference.predictor import SHORT_S, Prediction, Predictor
+from harlib.text import count, percent
+
+TABLES = (".csv", ".parquet")
+
+
+def videos(argument: str) -> tuple[list[str], list[str]]:
+    """The videos that a person means, and sentences about what was left out.
+
+    Args:
+        argument: a video; a folder of videos in any layout; a table with a column of paths; or "-"
+            for paths on standard input, one a line.
+
+    Raises:
+        HarlibError: there is no such file, or it lists no videos.
+    """
+    if argument == "-":
+        found = [line.rstrip("\n") for line in sys.stdin if line.strip()]
+        if not found:
+            raise HarlibError("standard input names no videos: one path a line")
+        return found, []
+    path = Path(argument)
+    if path.is_dir():
+        listed = Catalog.from_unlabelled(path)
+    elif path.suffix.lower() in TABLES and path.is_file():
+        listed = Catalog.from_table(path)
+        parts = listed.frame["start_s"].notna() | listed.frame["end_s"].notna()
+        if parts.any():
+            raise HarlibError(
+                f"{path} names parts of videos (start, end): whole videos are asked about, with "
+                "--every for what is when"
+            )
+    elif path.exists() or ".tar!" in argument:
+        return [argument], []
+    else:
+        raise HarlibError(f"{argument}: no such video, folder or table")
+    files = listed.frame["path"]
+    return list(dict.fromkeys(files[files != ""])), list(listed.left_out)
+
+
+def listed(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """`videos` of several arguments, each video once.
+
+    Raises:
+        HarlibError: one of them is nothing.
+    """
+    found = [videos(argument) for argument in arguments]
+    paths = dict.fromkeys(path for own, _ in found for path in own)
+    return list(paths), [note for _, notes in found for note in notes]
+
+
+def check(
+    *, out: Path | None, report: Path | None, overlay: Path | None, overwrite: bool = False
+) -> None:
+    """Whether all this may be written, asked before any work.
+
+    Raises:
+        HarlibError: it may not; the message says why.
+    """
+    if out is not None:
+        writers.check(out, overwrite=overwrite)
+    if report is not None:
+        timeline.check(report)
+    if overlay is not None:
+        if overlay.suffix != ".mp4":
+            raise HarlibError(f"{overlay}: the video with its labels is an mp4 file")
+        if overlay.exists() and not overwrite:
+            raise HarlibError(f"{overlay} is there already: name another file, or --overwrite")
+
+
+def predict(
+    predictor: Predictor,
+    paths: Sequence[str],
+    *,
+    clips: str | None = None,
+    every: float | None = None,
+    top: int = 5,
+    threshold: float | None = None,
+    out: Path | None = None,
+    report: Path | None = None,
+    overlay: Path | None = None,
+    overwrite: bool = False,
+    batch: int = 8,
+    say: Callable[[str], object] = print,
+) -> bool:
+    """Says what is in each video, a line each, and writes what is asked for.
+
+    Args:
+        clips: a number, or "windows"; every: seconds; see `Predictor`.
+        top: categories told of each video and window in `out`.
+        threshold: instead of the one that validation videos chose.
+        out, report, overlay: a table, a folder of pages, a video with its labels.
+
+    Returns:
+        Whether all videos could be read.
+    """
+    if threshold is not None:
+        predictor = dataclasses.replace(predictor, confidence=_given(predictor, threshold))
+    number: Any = int(clips) if clips and clips.isdigit() else clips
+    if number is not None and number != "windows" and not (isinstance(number, int) and number):
+        raise HarlibError(f"--clips is a number above 0 or windows; received {clips!r}")
+    predictions: list[Prediction] = []
+    errors: dict[str, str] = {}
+    for path in paths:
+        try:
+            said = predictor(path, clips=number, every_s=every, batch=batch)
+        except VideoError as error:
+            errors[path] = error.reason
+            say(f"{path}: cannot be read: {error.reason}")
+            continue
+        predictions.append(said)
+        say(f"{path}: {timeline.sentence(said)}")
+        if len(paths) == 1 and len(said.windows) > 1 and (every or said.end_s.max() > SHORT_S):
+            for part in said.segments().itertuples():
+                when = f"{writers.stamp(part.start_s)[:-4]} to {writers.stamp(part.end_s)[:-4]}"
+                say(f"    {when}  {part.label}  {percent(part.probability)}")
+    if predictions:
+        for note in timeline.notes(predictions[0]):
+            say(note)
+    if out is not None:
+        writers.write(out, predictions, errors, top)
+        say(f"{out}: {count(len(predictions), 'video')}")
+    if overlay is not None and predictions:
+        drawing.write(paths[0], predictions[0], overlay)
+        say(f"{overlay}: the video with its labels")
+    if report is not None and predictions:
+        say(f"Report: {timeline.write(report, predictor.name, predictions, errors)}")
+    return not errors
+
+
+def _given(predictor: Predictor, threshold: float) -> Confidence:
+    """A threshold by hand, with the temperature that was measured where one was."""
+    measured = predictor.confidence
+    temperature = measured.temperature if measured else 1.0
+    return Confidence(temperature, threshold, videos=0, turned_away=0.0, accuracy=0.0)

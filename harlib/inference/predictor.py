@@ -1,0 +1,267 @@
+"""A network that names what is in a video, and what it says of one."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any, Literal
+
+import numpy as np
+import pandas as pd
+
+from harlib import HarlibError
+from harlib.data import Settings, VideoReader, probe
+from harlib.evaluation import Confidence
+from harlib.evaluation.predict import computed, logarithms
+from harlib.inference import views as viewing
+from harlib.inference.views import Cut, View
+
+NONE_OF_THESE = "none of these"
+SHORT_S = 30.0  # a video up to this length is one action, as those that were trained on
+_BATCH = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Prediction:
+    """What a network says of one video.
+
+    Attributes:
+        video: its path, or any name.
+        categories: in the order of the classes.
+        start_s, end_s: float64 (windows,), when each of the clips looked at is shown.
+        windows: float32 (windows, classes), the network's probabilities of each, the mean over
+            its crops.
+        confidence: the temperature, and the threshold of the calibrated probability below which
+            a video is `NONE_OF_THESE`; None where no validation videos told them.
+    """
+
+    video: str
+    categories: tuple[str, ...]
+    start_s: np.ndarray
+    end_s: np.ndarray
+    windows: np.ndarray
+    confidence: Confidence | None = None
+
+    @property
+    def probabilities(self) -> np.ndarray:
+        """float32 (classes,): the mean of the windows, as videos are scored in training."""
+        return self.windows.mean(axis=0, dtype=np.float64).astype(np.float32)
+
+    @property
+    def calibrated(self) -> np.ndarray | None:
+        """float64 (classes,): probabilities at the temperature; None where that is unknown."""
+        if self.confidence is None:
+            return None
+        return self.confidence.calibrated(logarithms(self.windows))
+
+    @property
+    def label(self) -> str:
+        """The most probable category, or `NONE_OF_THESE` where it is not probable enough."""
+        return str(self.top(1)["label"].iloc[0]) if self.sure else NONE_OF_THESE
+
+    @property
+    def sure(self) -> bool:
+        """Whether the most probable category reaches the threshold."""
+        calibrated = self.calibrated
+        if self.confidence is None or calibrated is None:
+            return True
+        return bool(calibrated.max() >= self.confidence.threshold)
+
+    def top(self, count: int = 5) -> pd.DataFrame:
+        """The `count` most probable categories: `label, probability, calibrated`, a row each.
+
+        `calibrated` is NaN where no temperature was measured.
+        """
+        probabilities = self.probabilities
+        order = np.argsort(-probabilities, kind="stable")[:count]
+        calibrated = self.calibrated
+        sure = np.full(len(order), np.nan) if calibrated is None else calibrated[order]
+        return pd.DataFrame(
+            {
+                "label": [self.categories[i] for i in order],
+                "probability": probabilities[order],
+                "calibrated": sure,
+            }
+        )
+
+    def timeline(self) -> pd.DataFrame:
+        """Every window: `start_s, end_s, label, probability, sure`, its most probable category."""
+        best = self.windows.argmax(axis=1)
+        sure = np.ones(len(best), bool)
+        if self.confidence is not None:
+            calibrated = self.confidence.calibrated(logarithms(self.windows)[:, None])
+            sure = calibrated.max(axis=1) >= self.confidence.threshold
+        return pd.DataFrame(
+            {
+                "start_s": self.start_s,
+                "end_s": self.end_s,
+                "label": [self.categories[i] for i in best],
+                "probability": self.windows[np.arange(len(best)), best],
+                "sure": sure,
+            }
+        )
+
+    def segments(self) -> pd.DataFrame:
+        """Neighbouring windows of one label as one: `start_s, end_s, label, probability`.
+
+        probability: the mean over the windows. Those that are not sure are `NONE_OF_THESE`.
+        """
+        found = self.timeline().sort_values("start_s", kind="stable")
+        found["label"] = found["label"].where(found["sure"], NONE_OF_THESE)
+        run = (found["label"] != found["label"].shift()).cumsum()
+        joined = found.groupby(run).agg(
+            start_s=("start_s", "first"),
+            end_s=("end_s", "last"),
+            label=("label", "first"),
+            probability=("probability", "mean"),
+        )
+        # overlapping windows: a segment ends where the next begins
+        following = joined["start_s"].shift(-1, fill_value=np.inf)
+        joined["end_s"] = np.minimum(joined["end_s"], following)
+        return joined.reset_index(drop=True)
+
+
+@dataclasses.dataclass(frozen=True)
+class Predictor:
+    """Call it with a video; see `harlib.inference.load`.
+
+    Attributes:
+        name: whose network it is.
+        model: gives float32 (batch, classes) by `predict_on_batch` of uint8 clips.
+        categories: in the order of the classes.
+        settings: how a video's frames are brought to the size and rate that was trained on.
+        cut: the clip, and its crops.
+        clips: of a video in the run's own scoring; None for windows side by side.
+        confidence: what validation videos told of its probabilities; None without them.
+    """
+
+    name: str
+    model: Any
+    categories: tuple[str, ...]
+    settings: Settings
+    cut: Cut
+    clips: int | None = 1
+    confidence: Confidence | None = None
+
+    def __call__(
+        self,
+        video: str | os.PathLike,
+        *,
+        clips: int | Literal["windows"] | None = None,
+        every_s: float | None = None,
+        batch: int = _BATCH,
+    ) -> Prediction:
+        """What is in a video file, in memory that does not grow with its length.
+
+        Args:
+            clips: equally spaced ones, or "windows" for all that fit side by side. By default a
+                video up to `SHORT_S` seconds is looked at as in the run's own scoring, a longer
+                one in windows.
+            every_s: a window every so many seconds instead.
+            batch: clips that are computed at once.
+
+        Raises:
+            VideoError: it cannot be read.
+        """
+        if every_s is not None and clips is not None:
+            raise HarlibError("clips and every_s exclude each other: give one")
+        if every_s is not None and not every_s > 0:
+            raise HarlibError(f"every_s is {every_s}: it is a number of seconds above 0")
+        found = list(self.windows(video, clips=clips, every_s=every_s, batch=batch))
+        scores = np.stack([probabilities for _, probabilities in found])
+        start_s, end_s = (np.array([getattr(v, key) for v, _ in found])
+                          for key in ("start_s", "end_s"))  # fmt: skip
+        return Prediction(
+            video=os.fspath(video),
+            categories=self.categories,
+            start_s=start_s,
+            end_s=end_s,
+            windows=scores,
+            confidence=self.confidence,
+        )
+
+    def windows(
+        self,
+        video: str | os.PathLike,
+        *,
+        clips: int | Literal["windows"] | None = None,
+        every_s: float | None = None,
+        batch: int = _BATCH,
+    ) -> Iterator[tuple[View, np.ndarray]]:
+        """(view, probabilities float32 (classes,)) of a video's views, as they are computed.
+
+        The views come without their pixels. Arguments as of a call.
+        """
+        # what a stride is in frames depends on the rate, which only the whole video tells
+        counted = clips not in (None, "windows") or (
+            self.cut.clip.fps is not None and self.settings.fps is None
+        )
+        length, rate = 0, self.settings.fps or 0.0
+        if clips is None and every_s is None and self.clips is not None:
+            length, rate = self._short(video)
+            clips = self.clips if length else "windows"
+        elif counted:
+            length, rate = viewing.measured(video, self.settings)
+        settings = self.settings
+        with VideoReader(video, size=settings.size, fps=settings.fps) as reader:
+            frames = viewing.as_stored(reader, settings)
+            if not rate:
+                frames, rate = _rate_of(frames, reader)
+            if isinstance(clips, int):
+                every = viewing.spread(frames, length, rate, self.cut, clips)
+            else:
+                every = viewing.windows(frames, rate, self.cut, every_s)
+            yield from self.scored(every, batch)
+
+    def _short(self, video: str | os.PathLike) -> tuple[int, float]:
+        """(frames, rate) of a video that is scored as those it was trained on, else 0 and 0."""
+        if probe(video).duration_s > SHORT_S:
+            return 0, self.settings.fps or 0.0
+        length, rate = viewing.measured(video, self.settings)
+        return (length, rate) if length <= SHORT_S * rate else (0, rate)
+
+    def scored(
+        self, every: Iterable[View], batch: int = _BATCH
+    ) -> Iterator[tuple[View, np.ndarray]]:
+        """(view without pixels, probabilities) of views of any source, such as a camera's."""
+        per = self.cut.crops
+        size = max(1, batch // per)
+        for held, output in computed(self.model, _batches(every, size)):
+            scores = np.asarray(output, np.float32)[: len(held) * per]
+            _check(scores, self)
+            for view, crops in zip(held, scores.reshape(len(held), per, -1), strict=True):
+                yield view, crops.mean(axis=0)
+
+
+def _batches(every: Iterable[View], size: int) -> Iterator[tuple[list[View], np.ndarray]]:
+    """Views, without their pixels, and their crops, uint8 (size * crops, …): one graph fits all."""
+    held: list[View] = []
+    clips: list[np.ndarray] = []
+    for view in every:
+        held.append(dataclasses.replace(view, crops=view.crops[:0]))
+        clips.append(view.crops)
+        if len(held) == size:
+            yield held, np.concatenate(clips)
+            held, clips = [], []
+    if held:
+        clips += [clips[-1]] * (size - len(held))
+        yield held, np.concatenate(clips)
+
+
+def _rate_of(
+    frames: Iterator[np.ndarray], reader: VideoReader
+) -> tuple[Iterator[np.ndarray], float]:
+    """The frames again, and the rate that the file claims: known once the first frame came."""
+    first = next(frames)
+    assert reader.info is not None
+    return chain([first], frames), reader.info.fps
+
+
+def _check(scores: np.ndarray, own: Predictor) -> None:
+    if scores.ndim != 2 or scores.shape[1] != len(own.categories):
+        raise HarlibError(
+            f"{own.name} gives {scores.shape[1:]} scores per clip and has "
+            f"{len(own.categories)} categories: its export is damaged"
+        )

@@ -1,0 +1,142 @@
+"""Predictions as files for other programs: CSV, JSON, Parquet, subtitles (SRT)."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from harlib import HarlibError
+from harlib.files import appearing, write_json, write_text
+from harlib.inference.predictor import Prediction
+from harlib.text import FORMULA, percent
+
+COLUMNS = ["video", "level", "start_s", "end_s", "rank", "label", "probability", "calibrated",
+           "sure", "error"]  # fmt: skip
+
+
+def check(out: Path, *, overwrite: bool = False) -> None:
+    """Whether predictions may be written to `out`, asked before any work.
+
+    Raises:
+        HarlibError: an ending of no format, a package that is missing, or a file that is there.
+    """
+    if out.suffix not in _WRITERS:
+        raise HarlibError(f"{out} names no format: end it in {', '.join(_WRITERS)}")
+    if out.exists() and not overwrite:
+        raise HarlibError(f"{out} is there already: name another file, or give --overwrite")
+    if out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise HarlibError("parquet files need pyarrow: pip install pyarrow")
+
+
+def write(
+    out: Path, predictions: Sequence[Prediction], errors: Mapping[str, str], top: int = 5
+) -> None:
+    """Writes predictions, and why other videos have none (`errors` by video), by `out`'s ending.
+
+    `.csv`, `.parquet`: a row per video and rank, and per window and rank, of the columns `COLUMNS`.
+    `.json`: a list with an object per video. `.srt`: the windows of one video as subtitles.
+
+    Raises:
+        HarlibError: subtitles of other than one video.
+    """
+    _WRITERS[out.suffix](out, predictions, errors, top)
+
+
+def table(predictions: Sequence[Prediction], errors: Mapping[str, str], top: int) -> pd.DataFrame:
+    """The rows of `.csv` and `.parquet` files, see `write`."""
+    rows: list[tuple] = []
+    for one in predictions:
+        for rank, row in enumerate(one.top(top).itertuples(), 1):
+            rows.append((one.video, "video", one.start_s.min(), one.end_s.max(), rank, row.label,
+                         row.probability, row.calibrated, one.sure, ""))  # fmt: skip
+        for start, end, scores in zip(one.start_s, one.end_s, one.windows, strict=True):
+            for rank, place in enumerate(np.argsort(-scores, kind="stable")[:top], 1):
+                rows.append((one.video, "window", start, end, rank, one.categories[place],
+                             scores[place], np.nan, None, ""))  # fmt: skip
+    for video, why in errors.items():
+        rows.append((video, "video", np.nan, np.nan, 0, "", np.nan, np.nan, None, why))
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _csv(out: Path, predictions: Sequence[Prediction], errors: Mapping[str, str], top: int) -> None:
+    rows = table(predictions, errors, top)
+    text = ["video", "label", "error"]
+    rows[text] = rows[text].replace(FORMULA, r"'\1", regex=True)
+    write_text(out, rows.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+
+
+def _parquet(
+    out: Path, predictions: Sequence[Prediction], errors: Mapping[str, str], top: int
+) -> None:
+    with appearing(out) as part:
+        table(predictions, errors, top).to_parquet(part, index=False)
+
+
+def _json(
+    out: Path, predictions: Sequence[Prediction], errors: Mapping[str, str], top: int
+) -> None:
+    content: list[dict[str, Any]] = [
+        {
+            "video": one.video,
+            "label": one.label,
+            "sure": one.sure,
+            "threshold": one.confidence and one.confidence.threshold,
+            "top": _ranked(one.top(top)),
+            "windows": [
+                {"start_s": round(float(start), 3), "end_s": round(float(end), 3),
+                 "top": [{"label": one.categories[i], "probability": float(scores[i])}
+                         for i in np.argsort(-scores, kind="stable")[:top]]}
+                for start, end, scores in zip(one.start_s, one.end_s, one.windows, strict=True)
+            ],
+        }
+        for one in predictions
+    ]  # fmt: skip
+    content += [{"video": video, "error": why} for video, why in errors.items()]
+    write_json(out, content)
+
+
+def _ranked(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    return [
+        {
+            "label": row.label,
+            "probability": float(row.probability),
+            "calibrated": None if np.isnan(row.calibrated) else float(row.calibrated),
+        }
+        for row in rows.itertuples()
+    ]
+
+
+def _srt(out: Path, predictions: Sequence[Prediction], errors: Mapping[str, str], top: int) -> None:
+    if len(predictions) != 1:
+        raise HarlibError(
+            f"{out}: subtitles are of one video, and {len(predictions)} were named; "
+            "ask one at a time, or write .csv"
+        )
+    lines = []
+    for number, row in enumerate(predictions[0].segments().itertuples(), 1):
+        shown = " ".join(str(row.label).split())  # a line break would end the subtitle
+        lines += [str(number), f"{stamp(row.start_s)} --> {stamp(row.end_s)}",
+                  f"{shown} {percent(row.probability, 0)}", ""]  # fmt: skip
+    write_text(out, "\n".join(lines))
+
+
+def stamp(seconds: float) -> str:
+    """A time as subtitles write it.
+
+    >>> stamp(3725.5)
+    '01:02:05,500'
+    """
+    milliseconds = round(1000 * float(seconds))
+    minutes, rest = divmod(milliseconds, 60_000)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours:02d}:{minutes:02d}:{rest // 1000:02d},{rest % 1000:03d}"
+
+
+_WRITERS: dict[str, Callable[[Path, Sequence[Prediction], Mapping[str, str], int], None]] = {
+    ".csv": _csv, ".json": _json, ".parquet": _parquet, ".srt": _srt,
+}  # fmt: skip
