@@ -152,6 +152,7 @@ def demo_data(folder: Path, train: int, val: int, stills: int, difficulty: int, 
 
 @main.command()
 @click.option("--folder", type=_FOLDER, help="Videos at [split/]category/*.")
+@click.option("--table", type=_FILE, help="CSV or Parquet: path,label[,split,group,start,end].")
 @click.option("--kinetics", type=_FILE, multiple=True, help="Kinetics CSV; needs --videos.")
 @click.option("--ucf101", type=_FOLDER, help="Folder of UCF101's lists; needs --videos.")
 @click.option("--hmdb51", type=_FOLDER, help="Folder of HMDB51's lists; needs --videos.")
@@ -159,13 +160,14 @@ def demo_data(folder: Path, train: int, val: int, stills: int, difficulty: int, 
 @click.option("--videos", type=_FOLDER, help="Folder of the videos, or of .tar(.gz) shards.")
 @click.option("--split", type=click.IntRange(1, 3), default=1, help="UCF101's or HMDB51's split.")
 @click.option("--categories", type=_FILE, help="Only the categories of this file, one a line.")
-@click.option("--val", default=0.2, show_default=True, help="Share of --folder's groups held out.")
+@click.option("--val", default=0.2, show_default=True, help="Share of the groups held out.")
 @click.option("--seed", default=0, show_default=True, help="Which groups are held out.")
-@click.option("--group", metavar="REGEX", help="Its first (…) in a file's name is the group.")
+@click.option("--group", metavar="REGEX", help="Its (…) in a file's name is the group.")
 @click.argument("csv", type=click.Path(path_type=Path, dir_okay=False))
 def catalog(
     csv: Path,
     folder: Path | None,
+    table: Path | None,
     kinetics: tuple[Path, ...],
     ucf101: Path | None,
     hmdb51: Path | None,
@@ -185,14 +187,16 @@ def catalog(
     from harlib.data import Catalog
     from harlib.data.catalog import names
 
-    if sum(map(bool, (folder, kinetics, ucf101, hmdb51, stanford40))) != 1:
+    if sum(map(bool, (folder, table, kinetics, ucf101, hmdb51, stanford40))) != 1:
         raise click.UsageError(
-            "give one of --folder, --kinetics, --ucf101, --hmdb51 and --stanford40"
+            "give one of --folder, --table, --kinetics, --ucf101, --hmdb51 and --stanford40"
         )
     if (kinetics or ucf101 or hmdb51) and not videos:
         raise click.UsageError("these lists need --videos, the folder of the videos")
     if folder:
         listed = Catalog.from_folder(folder, val=val, seed=seed, group=group)
+    elif table:
+        listed = Catalog.from_table(table, val=val, seed=seed, group=group)
     elif kinetics and videos:
         listed = Catalog.from_kinetics_csv(list(kinetics), videos)
     elif ucf101 and videos:

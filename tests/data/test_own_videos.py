@@ -319,6 +319,92 @@ def test_every_category_is_on_both_sides(tmp_path):
         assert all("train" in sides for sides in both), (seed, both)
 
 
+@pytest.mark.parametrize("val", [0.2, 1 / 3])
+def test_categories_that_share_actors_are_on_both_sides_wherever_they_can(val):
+    """Of eight categories each has four of nine actors, so that no actor's side is free."""
+    rng = np.random.default_rng(0)
+    for seed in range(100):
+        rows = [(f"c{c}", f"actor{a}") for c in range(8) for a in rng.permutation(9)[:4]]
+        table = pd.DataFrame(rows, columns=["category", "group"])
+        split, _ = held_out.split(table, table["group"], val, seed)
+        both = table.assign(split=split).groupby("category")["split"].agg(set)
+        assert all(sides == {"train", "val"} for sides in both), (seed, both)
+
+
+def test_groups_that_cannot_be_held_out_are_no_silent_training():
+    table = pd.DataFrame([("a", "x"), ("a", "y"), ("b", "x"), ("c", "y")])
+    table.columns = ["category", "group"]
+    with pytest.raises(
+        CatalogError, match="each is the only one of some category, .* first '[xy]'"
+    ):
+        held_out.split(table, table["group"], 0.5, 0)
+
+
+def test_an_actor_found_in_the_names_is_on_one_side(tmp_path):
+    actors = ("daria", "denis", "eli", "ido", "ira")
+    touch(tmp_path, *(f"{c}/{a}_{c}{n}.mp4" for c in ("walk", "run") for a in actors for n in "12"))
+    catalog = Catalog.from_folder(tmp_path)
+    assert own_videos.unknown_groups(catalog.frame) == 0
+    assert catalog.frame.groupby("group")["split"].nunique().tolist() == [1] * 5
+    sentence = (
+        "Groups: 5 from the first word of the names (daria, denis, eli ...): their videos stay on "
+        "one side of the split. --group REGEX, or group in the parameters, sets others."
+    )
+    assert sentence in catalog.notes and "Warning" not in said(catalog)
+    touch(tmp_path / "given", "train/walk/daria_walk.mp4", "train/walk/eli_walk.mp4")
+    touch(tmp_path / "given", "train/run/daria_run.mp4", "train/run/eli_run.mp4")
+    touch(tmp_path / "given", "val/walk/daria_walk2.mp4", "val/run/ira_run.mp4")
+    given = Catalog.from_folder(tmp_path / "given")
+    assert own_videos.unknown_groups(given.frame) == 6
+    assert "1 group would lie on both sides of the split that is given, first daria." in said(given)
+    assert "Warning: the groups of all videos are unknown" in said(given)
+
+
+def test_folders_inside_the_categories_are_groups(tmp_path):
+    days = ("monday", "tuesday", "friday")
+    touch(tmp_path, *(f"{c}/{d}/000{n}.mp4" for c in ("walk", "run") for d in days for n in "01"))
+    catalog = Catalog.from_folder(tmp_path)
+    assert catalog.categories == ["run", "walk"] and set(catalog.frame["group"]) == set(days)
+    assert "walk/monday/0001" in set(catalog.frame["video_id"])
+    assert (
+        "The outer folders are the categories (run, walk), not those inside them, first friday, "
+        "monday, tuesday." in catalog.notes
+    )
+    assert "Groups: 3 from the folders inside the categories (friday, monday, tues" in said(catalog)
+    touch(tmp_path, "walk/0007.mp4")
+    with pytest.raises(
+        CatalogError, match="13 videos, not all at .*: 1 lie elsewhere .* walk/0007"
+    ):
+        Catalog.from_folder(tmp_path)
+    days = {"train": ("monday", "tuesday"), "val": ("friday", "sunday")}
+    touch(
+        tmp_path / "split",
+        *(
+            f"{side}/{c}/{d}/{n}.mp4"
+            for side in days
+            for d in days[side]
+            for c in "ab"
+            for n in "12"
+        ),
+    )
+    frame = Catalog.from_folder(tmp_path / "split").frame
+    assert set(frame["category"]) == {"a", "b"} and set(frame["split"]) == {"train", "val"}
+    assert set(frame["group"]) == {*days["train"], *days["val"]}
+
+
+@pytest.mark.parametrize("place", ["walk/train/", "trainset/walk/", "fold_1/walk/", "Test 2/walk/"])
+def test_splits_of_other_names_and_places_are_no_categories_and_no_groups(tmp_path, place):
+    touch(tmp_path, *(f"{place}{n}.mp4" for n in range(4)))
+    with pytest.raises(CatalogError, match="4 videos, not all at .* 4 lie elsewhere"):
+        Catalog.from_folder(tmp_path)
+
+
+def test_folders_of_frames_are_no_stills_to_learn_from(tmp_path):
+    touch(tmp_path, *(f"{c}/video 1/{n:06d}.jpg" for c in ("walk", "run") for n in range(9)))
+    with pytest.raises(CatalogError, match="folders of frames are not read; `ffmpeg .*'run/video"):
+        Catalog.from_folder(tmp_path)
+
+
 def test_unknown_groups_are_said(walk_and_run):
     unknown = Catalog.from_folder(walk_and_run)
     assert own_videos.unknown_groups(unknown.frame) == 10

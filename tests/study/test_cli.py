@@ -64,7 +64,7 @@ def test_catalog_of_a_folder(write_videos, tmp_path):
         (["study", "demmo"], "nearest valid name: 'demo'"),
         (["study", "demo", "--set", "seed"], "KEY=VALUE"),
         (["study", "demo", "--set", "seeed=3"], "'seed'"),
-        (["catalog", "out.csv"], "give one of --folder, --kinetics"),
+        (["catalog", "out.csv"], "give one of --folder, --table, --kinetics"),
         (["models", "resnet"], "'resnet' is unknown"),
     ],
 )

@@ -134,16 +134,36 @@ def test_a_complete_01_without_its_store_is_made_again(own):
     assert not fingerprint.is_complete(data)
 
 
-def test_unknown_groups_are_said_beside_what_was_left_out(actors):
+def test_groups_are_found_in_names_and_unknown_ones_are_said(actors):
     known = data_prep.catalog(params(actors))
-    assert sentences.listed(known) == (
-        "Every video that lies there is listed, and which videos belong together is known."
+    assert "Groups: 6 from the pattern" in sentences.listed(known)
+    found = data_prep.catalog(params(actors, group="", held_out=[]))
+    assert "Groups: 6 from the first word of the names (daria, denis, eli" in sentences.listed(
+        found
     )
+    assert sentences.groups(found.frame) == (
+        "No group of videos that belong together lies on two sides of the split."
+    )
+    assert found.frame["group"].tolist() != found.frame["video_id"].tolist()
+
+    for folder in (actors / "clips_80x64").iterdir():
+        for number, file in enumerate(sorted(folder.iterdir())):
+            file.rename(file.with_name(f"clip_{number:04d}.mp4"))
     (actors / "clips_80x64/run/notes.dav").touch()
     plain = data_prep.catalog(params(actors, group="", held_out=[]))
     assert "Left out: 1 file whose ending is of no video" in sentences.listed(plain)
     assert "Warning: the groups of all videos are unknown" in sentences.listed(plain)
     assert sentences.groups(plain.frame).startswith("Warning: the groups of all videos are unknown")
-    assert sentences.groups(known.frame) == (
-        "No group of videos that belong together lies on two sides of the split."
-    )
+
+
+def test_a_table_is_a_source(actors):
+    folder = actors / "clips_80x64"
+    rows = [f"{file},{file.parent.name}" for file in sorted(folder.rglob("*.mp4"))]
+    (actors / "list.csv").write_text("\n".join(["path,label", *rows]))
+    asked = params(actors, source="table", videos="list.csv", group="", held_out=[], val_share=0.4)
+    found = data_prep.catalog(asked)
+    assert len(found) == len(rows) and found.categories == ["bend", "jack", "run"]
+    assert "Groups: 6 from the first word of the names" in sentences.listed(found)
+    few = data_prep.catalog(asked.model_copy(update={"val_share": 0.1}))
+    held = [set(c.frame.loc[c.frame["split"] == "val", "group"]) for c in (few, found)]
+    assert held[0] < held[1]

@@ -14,6 +14,7 @@ import pandas as pd
 
 from harlib.data.catalog import names, own_videos, published_lists
 from harlib.data.catalog.folder import CatalogError
+from harlib.data.catalog.table import read as read_table
 from harlib.data.video import tar_shards
 from harlib.text import near
 
@@ -111,8 +112,8 @@ class Catalog:
         if lost:
             said.append(
                 f"Warning: {len(lost):,} of {len(self):,} listed videos have no file, first "
-                f"{names.first(lost)}. Files are found by the names that the lists give, in any "
-                "folder."
+                f"{names.first(lost)}. Published lists find files by their names in any folder, a "
+                "table by their paths from its own folder."
             )
         for name, category in names.alike(self.categories).items():
             if name != category and category in self.categories:
@@ -204,15 +205,34 @@ class Catalog:
     def from_folder(
         cls, root: str | os.PathLike, *, val: float = 0.2, seed: int = 0, group: str | None = None
     ) -> "Catalog":
-        """Videos at `split/category/*` or `category/*`; where there are none, stills.
+        """Videos at `[split/]category/*` or `[split/]category/folder/*`; without any, stills.
 
         Without split folders, about `val` of each category's groups are held out, by their names
         and `seed` alone (see `harlib.data.catalog.held_out`). `group` is a regular expression
-        whose first group in a file's stem names the video's group; by default a Kinetics or UCF101
-        name's, else every file is its own. Folders whose names look alike are one category.
+        whose first group in a file's stem names the video's group; by default groups are looked
+        for in the names and folders (see `harlib.data.catalog.groups`), and `left_out` says which
+        were found. Folders whose names look alike are one category.
         """
         frame, left_out = own_videos.folder(Path(root), val, seed, group)
         return cls(frame, names.printable(Path(root).resolve().name), left_out)
+
+    @classmethod
+    def from_table(
+        cls, path: str | os.PathLike, *, val: float = 0.2, seed: int = 0, group: str | None = None
+    ) -> "Catalog":
+        """Videos that a CSV or Parquet file lists as `path,label[,split,group,start,end]`.
+
+        Paths are relative to the table's folder, `start` and `end` are seconds in the file. Columns
+        may also be called `video`, `file`, `filename`; `category`, `class`, `action`; `actor`,
+        `subject`, `person`; `start_s`, `end_s`. What is missing is filled in, and `left_out` says
+        so: ids from the paths, groups and splits as in `from_folder`. Parts of a file are a group.
+        A listed video whose file is missing stays in the catalog. Parquet needs pyarrow.
+
+        Raises:
+            CatalogError: a row is wrong, by its number (that of a CSV's first row is 2).
+        """
+        frame, left_out = read_table(Path(path), val, seed, group)
+        return cls(frame, names.printable(Path(path).stem), left_out)
 
     @classmethod
     def from_unlabelled(cls, root: str | os.PathLike) -> "Catalog":

@@ -2,6 +2,8 @@
 
 import hashlib
 import math
+from collections import defaultdict
+from itertools import islice
 
 import numpy as np
 import pandas as pd
@@ -15,8 +17,8 @@ def split(table: pd.DataFrame, keys: pd.Series, val: float, seed: int) -> tuple[
 
     A group's key and the seed give it a number from 0 to 1, and numbers below `val` are held out.
     So other videos that come or go move no group. There are two exceptions, at the border of a
-    category: it has a group on each side, as long as it has two, and it holds out at most the
-    double of its share.
+    category: it has a group on each side, as long as it has two and shares none with categories
+    that need it elsewhere, and it holds out at most the double of its share.
 
     Args:
         table: rows with `category` and `group`.
@@ -24,7 +26,7 @@ def split(table: pd.DataFrame, keys: pd.Series, val: float, seed: int) -> tuple[
         val: share of the groups to hold out, in (0, 0.5].
 
     Raises:
-        CatalogError: `val` is out of range, or no category has two groups.
+        CatalogError: `val` is out of range, or no group can be held out.
     """
     if not 0 < val <= 0.5:
         raise CatalogError(f"val is {val}: the share of groups held out must be in (0, 0.5]")
@@ -32,12 +34,12 @@ def split(table: pd.DataFrame, keys: pd.Series, val: float, seed: int) -> tuple[
     groups = table[["category", "group"]].assign(number=numbers)
     groups = groups.sort_values(["number", "group"]).drop_duplicates(["category", "group"])
     ordered = dict(list(groups.groupby("category")))
-    held = set()
-    for own in ordered.values():
-        held.update(own["group"][: _count(own["number"].to_numpy(), val)])
-    for own in ordered.values():  # groups that span categories may have left one without training
-        if held.issuperset(own["group"]):
-            held.discard(own["group"].iloc[-1])
+    held = _held(ordered, val)
+    if not held and any(len(own) > 1 for own in ordered.values()):
+        raise CatalogError(
+            "no group can be held out: each is the only one of some category, which would have "
+            f"nothing to learn from, first {groups['group'].iloc[0]!r}; other groups are needed"
+        )
     if not held:
         raise CatalogError(
             f"no video can be held out: each of {len(ordered)} categories has one group only, "
@@ -59,7 +61,31 @@ def _number(key: str, seed: int) -> float:
     return int.from_bytes(hashlib.sha256(data).digest()[:8]) / 2**64
 
 
+def _held(ordered: dict[str, pd.DataFrame], val: float) -> set[str]:
+    """The groups held out, of each category's in the order of their numbers."""
+    groups = {category: own["group"].tolist() for category, own in ordered.items()}
+    held = set()
+    for category, own in ordered.items():
+        held.update(groups[category][: _count(own["number"].to_numpy(), val)])
+    for own in groups.values():  # groups that span categories may have left one without training
+        if held.issuperset(own):
+            held.discard(own[-1])
+    learned = {category: len(set(own) - held) for category, own in groups.items()}
+    sharing = defaultdict(list)
+    for category, own in groups.items():
+        for group in own:
+            sharing[group].append(category)
+    for own in groups.values():
+        if held.isdisjoint(own):
+            free = (group for group in own if all(learned[c] > 1 for c in sharing[group]))
+            for group in islice(free, 1):
+                held.add(group)
+                for category in sharing[group]:
+                    learned[category] -= 1
+    return held
+
+
 def _count(numbers: np.ndarray, val: float) -> int:
-    """How many of a category's groups, by their sorted numbers, are held out."""
+    """How many of a category's groups, by their sorted numbers, are held out by `val` alone."""
     most = min(len(numbers) - 1, math.ceil(round(2 * val * len(numbers), 9)))
-    return min(max(int((numbers < val).sum()), 1), most)
+    return min(int((numbers < val).sum()), most)

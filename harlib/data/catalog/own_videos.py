@@ -10,11 +10,19 @@ from typing import NamedTuple
 import pandas as pd
 
 from harlib import text
-from harlib.data.catalog import held_out, names
+from harlib.data.catalog import groups, held_out, names
 from harlib.data.catalog.folder import CatalogError, Found, look
-from harlib.data.catalog.published_lists import KINETICS_NAME, SPLIT_NAMES, UCF101_NAME, rows
+from harlib.data.catalog.published_lists import SPLIT_NAMES, rows
 from harlib.data.video import tar_shards
 from harlib.data.video.reader import STILL_SUFFIXES, VIDEO_SUFFIXES
+
+# (splits first, folders inside the categories): what most videos lie in is meant
+_LAYOUTS = [(False, False), (True, False), (False, True), (True, True)]
+# a folder so called is no category where others lie inside it, and no group inside one
+_SIDE = re.compile(
+    r"(?:train|training|val|valid|validation|validate|test|testing|dev|eval|holdout|fold)"
+    r"[\W_]*(?:set|split|data)?[\W_]*\d*"
+)
 
 
 class Place(NamedTuple):
@@ -34,32 +42,46 @@ def folder(root: Path, val: float, seed: int, group: str | None) -> tuple[pd.Dat
     if not files:
         raise CatalogError(" ".join([f"{root} holds no videos.", *said]))
     places = [_place(root, path) for path in sorted(files)]
-    has_splits = _has_splits(root, places)
+    has_splits, has_inner = _layout(root, places)
     said += _empty(found, places, 1 + has_splits)
-    called = names.alike(place.folders[-1] for place in places)
-    said += _renamed(called)
-    ids = _ids(places, root)
-    pattern = _pattern(group)
-    listed = [
-        (
-            name,
-            place.path,
-            called[place.folders[-1]],
+    called = names.alike(place.folders[has_splits] for place in places)
+    said += renamed(called, "folder")
+    if has_inner:
+        said.append(_inner(places, called))
+    videos = [
+        groups.Video(
+            place.stem,
+            place.folders[-1] if has_inner else "",
+            called[place.folders[has_splits]],
             SPLIT_NAMES[_plain(place.folders[0])] if has_splits else "",
-            _group(name, place.stem, pattern),
         )
-        for place, name in zip(places, ids, strict=True)
+        for place in places
     ]
-    table = rows(listed)
+    known, taken = groups.find(videos, group)
+    said += taken
+    table = rows(
+        [
+            (name, place.path, video.category, video.split, own or name)
+            for name, place, video, own in zip(
+                short_ids(places, root), places, videos, known, strict=True
+            )
+        ]
+    )
     if not has_splits:
-        # a video's own name may grow its folder's when another of that name comes
-        unknown = table["group"] == table["video_id"]
-        own = pd.Series([f"{place.folders[-1]}/{place.stem}" for place in places])
-        table["split"], reached = held_out.split(
-            table, own.where(unknown, table["group"]), val, seed
-        )
-        said.append(reached)
+        said.append(hold_out(table, places, val, seed))
     return table, said
+
+
+def hold_out(table: pd.DataFrame, places: list[Place], val: float, seed: int) -> str:
+    """Sets each row's split by its group; returns the sentence about the share reached.
+
+    places: where each row's video lies; without a group, it is known by its folders and name.
+    """
+    # a video's own name may grow its folder's when another of that name comes
+    unknown = table["group"] == table["video_id"]
+    own = pd.Series(["/".join((*place.folders, place.stem)) for place in places])
+    table["split"], reached = held_out.split(table, own.where(unknown, table["group"]), val, seed)
+    return reached
 
 
 def unlabelled(root: Path) -> tuple[pd.DataFrame, list[str]]:
@@ -126,16 +148,11 @@ def _moving(found: Found, said: list[str]) -> list[str]:
     return [path for path, ending in endings.items() if ending not in STILL_SUFFIXES]
 
 
-def _has_splits(root: Path, places: list[Place]) -> bool:
-    """Whether the videos lie at split/category/NAME; else all lie at category/NAME."""
-    kinds = [
-        "category" if len(place.folders) == 1
-        else "split" if len(place.folders) == 2 and _plain(place.folders[0]) in SPLIT_NAMES
-        else "other"
-        for place in places
-    ]  # fmt: skip
+def _layout(root: Path, places: list[Place]) -> tuple[bool, bool]:
+    """Whether the folders of splits come first, and whether others lie inside the categories."""
+    kinds = [_kind(place.folders) for place in places]
     counts = Counter(kinds)
-    most = max(("category", "split"), key=lambda kind: counts[kind])
+    most = max(_LAYOUTS, key=lambda kind: counts[kind])
     if counts[most] != len(places):
         odd = [place for place, kind in zip(places, kinds, strict=True) if kind != most]
         first = names.first(["/".join((*p.folders, p.stem + p.suffix)) for p in odd])
@@ -144,7 +161,31 @@ def _has_splits(root: Path, places: list[Place]) -> bool:
             f"split/category/NAME with splits train, val, test: {len(odd)} lie elsewhere "
             f"than the others, {first}; move them"
         )
-    return most == "split"
+    if most[1] and all(place.suffix.lower() in STILL_SUFFIXES for place in places):
+        folder = names.printable("/".join(places[0].folders))
+        raise CatalogError(
+            f"{root} holds pictures in folders inside the categories, first {folder}: folders of "
+            f"frames are not read; `ffmpeg -pattern_type glob -i '{folder}/*{places[0].suffix}' "
+            f"{folder}.mp4` makes a video of one"
+        )
+    return most
+
+
+def _kind(folders: tuple[str, ...]) -> tuple[bool, bool] | None:
+    """(begins with a split, ends with a folder inside the category); None for other places."""
+    has_split = len(folders) > 1 and _plain(folders[0]) in SPLIT_NAMES
+    inner = len(folders) - has_split - 1
+    if inner == 1 and any(_SIDE.fullmatch(_plain(name)) for name in folders[has_split:]):
+        return None
+    return (has_split, inner == 1) if inner in (0, 1) else None
+
+
+def _inner(places: list[Place], called: dict[str, str]) -> str:
+    """What is a category where folders lie in folders."""
+    return (
+        f"The outer folders are the categories ({names.first(sorted(set(called.values())))}), not "
+        f"those inside them, first {names.first(sorted({p.folders[-1] for p in places}))}."
+    )
 
 
 def _empty(found: Found, places: list[Place], depth: int) -> list[str]:
@@ -164,21 +205,21 @@ def _empty(found: Found, places: list[Place], depth: int) -> list[str]:
     ]
 
 
-def _renamed(called: dict[str, str]) -> list[str]:
-    """A sentence for each category that is not called as its folder, or has several."""
-    folders: dict[str, list[str]] = {}
+def renamed(called: dict[str, str], what: str) -> list[str]:
+    """A sentence for each category that is not called as its folder or label, or has several."""
+    own: dict[str, list[str]] = {}
     for name, category in called.items():
-        folders.setdefault(category, []).append(name)
+        own.setdefault(category, []).append(name)
     return [
-        f"The folders {names.told_apart(own)} look alike and are one category, {category!r}."
-        if len(own) > 1
-        else f"The folder {names.told_apart(own)} is the category {category!r}."
-        for category, own in folders.items()
-        if own != [category]
+        f"The {what}s {names.told_apart(found)} look alike and are one category, {category!r}."
+        if len(found) > 1
+        else f"The {what} {names.told_apart(found)} is the category {category!r}."
+        for category, found in own.items()
+        if found != [category]
     ]
 
 
-def _ids(places: list[Place], root: Path) -> list[str]:
+def short_ids(places: list[Place], root: Path) -> list[str]:
     """A name for each video: as short as makes all of them different."""
     stems = [names.printable(place.stem) for place in places]
     if len(set(stems)) == len(stems):
@@ -198,25 +239,3 @@ def _ids(places: list[Place], root: Path) -> list[str]:
 
 def _digest(path: str) -> str:
     return hashlib.sha256(os.fsencode(path)).hexdigest()[:8]
-
-
-def _pattern(group: str | None) -> re.Pattern | None:
-    if group is None:
-        return None
-    try:
-        pattern = re.compile(group)
-    except re.error as error:
-        raise CatalogError(f"group is {group!r}, no regular expression: {error}") from error
-    if not pattern.groups:
-        raise CatalogError(f"group is {group!r}: a part of it must be in (…), to be the group")
-    return pattern
-
-
-def _group(name: str, stem: str, pattern: re.Pattern | None) -> str:
-    if pattern is None:
-        known = KINETICS_NAME.fullmatch(stem) or UCF101_NAME.fullmatch(stem)
-        return names.printable(known[1]) if known else name
-    found = pattern.search(stem)
-    if not found or not found[1]:
-        raise CatalogError(f"the group pattern {pattern.pattern!r} finds no group in {stem!r}")
-    return names.printable(found[1])

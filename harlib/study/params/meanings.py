@@ -20,16 +20,17 @@ _MEANINGS = {
         "tensorboard": "logs for TensorBoard in the run's folder",
     },
     "The videos": {
-        "source": "demo (drawn here), kinetics, ucf101 or folder",
-        "videos": "folder of the videos inside data_root",
+        "source": "demo (drawn here), folder, table, kinetics or ucf101",
+        "videos": "folder of the videos inside data_root; table: the file of the table",
         "lists": "ucf101: folder of its lists inside data_root",
         "lists_split": "ucf101: which of its three splits",
         "annotations": "kinetics: CSV files inside data_root",
         "categories": "empty: all",
     },
     "The split": {
-        "group": "folder: regular expression whose first group, in a file name, is the actor",
-        "held_out": "folder: the groups (actors) that are val; empty: a fifth of them",
+        "group": "regular expression, its (…) in a file's name is the group; empty: from the names",
+        "held_out": "the groups (actors) that are val; empty: by val_share",
+        "val_share": "share of the groups that is held out as val",
     },
     "The drawn videos": {
         "train_videos": "demo: training videos per category",

@@ -29,8 +29,8 @@ from harlib.study.params.trained import C3D, Ablations, FrameCNN, ResNeXt101, Tr
 class DataPrep(Common):
     """Notebook 01: which videos, and the clip store made of them."""
 
-    source: Literal["demo", "kinetics", "ucf101", "folder"] = "demo"
-    videos: str = "videos"  # folder of videos inside data_root
+    source: Literal["demo", "kinetics", "ucf101", "folder", "table"] = "demo"
+    videos: str = "videos"  # folder of videos inside data_root; table: the table's file
     lists: str = "."  # UCF101: folder of its lists inside data_root
     lists_split: Literal[1, 2, 3] = 1  # UCF101: which of its three splits
     annotations: list[str] = []  # Kinetics: CSV files inside data_root
@@ -45,8 +45,10 @@ class DataPrep(Common):
     quality: Annotated[int, Field(ge=1, le=100)] = 90  # JPEG quality
     workers: Processes | None = None  # processes; None = one a core
     samples: Count = 8  # videos in the contact sheet
-    group: str = ""  # folder: regular expression whose first group, in a file's name, is the actor
-    held_out: list[str] = []  # folder: the groups (actors) that are val; empty = a fifth of them
+    # regular expression whose first (…), in a file's name, is the group; empty = found in the names
+    group: str = ""
+    held_out: list[str] = []  # the groups (actors) that are val; empty = by val_share
+    val_share: Annotated[float, Field(gt=0, le=0.5)] = 0.2  # of the groups
 
     @field_validator("source")
     @classmethod
@@ -54,7 +56,8 @@ class DataPrep(Common):
         if value == "demo" and info.data.get("data_root"):
             raise ValueError(
                 f"is 'demo', which draws its own videos, but data_root is "
-                f"{info.data['data_root']!r}: give source (folder, kinetics or ucf101) for your "
+                f"{info.data['data_root']!r}: give source (folder, table, kinetics or ucf101) for "
+                "your "
                 "videos, or leave data_root empty"
             )
         if value != "demo" and info.data.get("data_root") == "":
@@ -66,7 +69,7 @@ class DataPrep(Common):
     @field_validator("videos", "lists", "annotations")
     @classmethod
     def _lies_in_data_root(cls, value: str | list[str], info: ValidationInfo) -> str | list[str]:
-        users = {"videos": ("kinetics", "ucf101", "folder"), "lists": ("ucf101",)}
+        users = {"videos": ("kinetics", "ucf101", "folder", "table"), "lists": ("ucf101",)}
         if on_disk(info) and info.data.get("source") in users.get(
             info.field_name or "", ("kinetics",)
         ):
@@ -74,7 +77,8 @@ class DataPrep(Common):
                 path = project_root() / info.data.get("data_root", "") / name
                 if not path.exists():
                     raise ValueError(f"names {name!r}, which is not in data_root")
-                if path.is_dir() == (info.field_name == "annotations"):
+                is_file = info.field_name == "annotations" or info.data["source"] == "table"
+                if path.is_dir() == is_file:
                     wanted = "a folder" if path.is_file() else "a file"
                     raise ValueError(f"names {name!r}, which must be {wanted}")
         return value
@@ -82,10 +86,12 @@ class DataPrep(Common):
     @field_validator("annotations", "group", "held_out")
     @classmethod
     def _is_used(cls, value: str | list[str], info: ValidationInfo) -> str | list[str]:
-        user = "kinetics" if info.field_name == "annotations" else "folder"
-        source = info.data.get("source", user)
-        if value and source != user:
-            raise ValueError(f"is for source: {user}, and source is {source!r}: leave it empty")
+        users = ("kinetics",) if info.field_name == "annotations" else ("folder", "table")
+        source = info.data.get("source", users[0])
+        if value and source not in users:
+            raise ValueError(
+                f"is for source: {' or '.join(users)}, and source is {source!r}: leave it empty"
+            )
         return value
 
     @field_validator("group")

@@ -31,6 +31,7 @@ def about(p: DataPrep) -> tables.Sentence:
             "kinetics": "The videos are those that lists in Kinetics' format name.",
             "ucf101": "The videos are those that lists in UCF101's format name.",
             "folder": "The videos are those of a folder with a folder per category.",
+            "table": "The videos are those that a table names.",
         }[p.source]
     )
 
@@ -57,7 +58,8 @@ def own_videos(p: DataPrep) -> Catalog:
         lists = [root / name for name in p.annotations]
         return Catalog.from_kinetics_csv(lists, videos, categories=p.categories or None)
     else:
-        listed = Catalog.from_folder(videos, group=p.group or None)
+        read = Catalog.from_table if p.source == "table" else Catalog.from_folder
+        listed = read(videos, val=p.val_share, group=p.group or None)
         if p.held_out:
             listed = _hold_out(listed, p.held_out)
     return listed.select(categories=p.categories) if p.categories else listed
@@ -72,7 +74,10 @@ def _hold_out(listed: Catalog, groups: list[str]) -> Catalog:
             f"{', '.join(known[:12])}"
         )
     held = frame["group"].isin(groups)
-    return Catalog(frame.assign(split=held.map({True: "val", False: "train"})), listed.name)
+    sides = frame.assign(split=held.map({True: "val", False: "train"}))
+    # what was said of the share held out is not so
+    said = [line for line in listed.left_out if not line.startswith("Held out: ")]
+    return Catalog(sides, listed.name, said)
 
 
 def _draw(p: DataPrep) -> Catalog:
