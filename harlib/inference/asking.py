@@ -10,13 +10,14 @@ from typing import Any
 
 from harlib import HarlibError
 from harlib.data import Catalog, VideoError
+from harlib.data.catalog import table
 from harlib.evaluation import Confidence
 from harlib.inference import overlay as drawing
 from harlib.inference import timeline, writers
 from harlib.inference.predictor import SHORT_S, Prediction, Predictor
 from harlib.text import count, percent
 
-TABLES = (".csv", ".parquet")
+TABLES = (".csv", ".tsv", ".parquet", ".pq")
 
 
 def videos(argument: str) -> tuple[list[str], list[str]]:
@@ -38,13 +39,7 @@ def videos(argument: str) -> tuple[list[str], list[str]]:
     if path.is_dir():
         listed = Catalog.from_unlabelled(path)
     elif path.suffix.lower() in TABLES and path.is_file():
-        listed = Catalog.from_table(path)
-        parts = listed.frame["start_s"].notna() | listed.frame["end_s"].notna()
-        if parts.any():
-            raise HarlibError(
-                f"{path} names parts of videos (start, end): whole videos are asked about, with "
-                "--every for what is when"
-            )
+        return list(dict.fromkeys(table.paths(path))), []
     elif path.exists() or ".tar!" in argument:
         return [argument], []
     else:

@@ -181,6 +181,11 @@ def test_the_command(finished, tmp_path, monkeypatch):
     assert len(list((tmp_path / "pages").glob("*.mp4"))) == 2
     assert 'href="0001_0.html"' in (tmp_path / "pages" / "index.html").read_text()
 
+    (tmp_path / "list.csv").write_text("id,file\n1," + "\n2,".join(files[:2]))
+    assert har("03_c3d", tmp_path / "list.csv").output.count("%)\n") == 2
+    (tmp_path / "other.csv").write_text("id,label\n1,run\n")
+    assert "names no videos: it needs a column path" in har("03_c3d", tmp_path / "other.csv").output
+
     one = har("03_c3d", files[0], "--every", "0.2s", "--overlay", tmp_path / "drawn.mp4")
     assert one.exit_code == 0, one.output
     assert "00:00:00 to " in one.output and (tmp_path / "drawn.mp4").stat().st_size > 1000

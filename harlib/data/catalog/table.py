@@ -58,8 +58,7 @@ class Row(NamedTuple):
 
 def read(path: Path, val: float, seed: int, group: str | None) -> tuple[pd.DataFrame, list[str]]:
     """(catalog table, sentences about what was filled in); see `Catalog.from_table`."""
-    is_parquet = path.suffix.lower() in (".parquet", ".pq")
-    header, lines = _of_parquet(path) if is_parquet else _of_csv(path)
+    header, lines = _lines(path)
     where = _columns(path, header)
     folder = os.path.dirname(os.path.abspath(path))
     listed = [_row(f"{path}, row {n}", n, folder, where, cells) for n, cells in lines]
@@ -79,6 +78,26 @@ def read(path: Path, val: float, seed: int, group: str | None) -> tuple[pd.DataF
         by_row = [places[row.path] for row in listed]
         said.append(own_videos.hold_out(table, by_row, val, seed))
     return table, said
+
+
+def paths(path: Path) -> list[str]:
+    """The absolute paths in a table that needs no other column than `path`.
+
+    Raises:
+        CatalogError: it has no such column, no rows, or cannot be read.
+    """
+    header, lines = _lines(path)
+    keys = [name.casefold() for name in header]
+    found = next((keys.index(word) for word in _COLUMNS["path"] if word in keys), None)
+    if found is None or not lines:
+        raise CatalogError(
+            f"{path} names no videos: it needs a column path (or video, file, filename), and rows"
+        )
+    folder = os.path.dirname(os.path.abspath(path))
+    return [
+        _file(f"{path}, row {number}", folder, cells[found] if found < len(cells) else "")
+        for number, cells in lines
+    ]
 
 
 def _table(
@@ -106,6 +125,12 @@ def _columns_said(unread: list[str], given: set[str]) -> list[str]:
 
 
 # From a file to rows
+
+
+def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """(the column names, (number, cells) of each row)."""
+    is_parquet = path.suffix.lower() in (".parquet", ".pq")
+    return _of_parquet(path) if is_parquet else _of_csv(path)
 
 
 def _of_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
