@@ -1,4 +1,4 @@
-"""An upgrade restarts no finished run: a parameter that comes later leaves its settings the same."""
+"""An upgrade restarts no finished run: a parameter that comes later leaves settings the same."""
 
 import hashlib
 import json
