@@ -41,10 +41,6 @@ class Cut:
         crops = np.stack([cut(clip, box, self.clip.size) for box in boxes])
         return View(start / rate, (start + span) / rate, crops)
 
-    def stride(self, rate: float) -> float:
-        """Frames of a video of this rate from one frame of a clip to the next."""
-        return self.clip.stride if self.clip.fps is None else rate / self.clip.fps
-
 
 def measured(path: str | os.PathLike, settings: Settings) -> tuple[int, float]:
     """(frames, rate) of a video as it would be stored; all of it is decoded, at next to no size.
@@ -94,7 +90,7 @@ def windows(
     Side by side, the last one loops its own frames where the video ends inside it. Overlapping
     ones end with the last that fits; of a video shorter than a window there is one, looped.
     """
-    wanted, stride = how.clip.frames, how.stride(rate)
+    wanted, stride = how.clip.frames, how.clip.stride_at(rate)
     offsets = (np.arange(wanted) * stride).astype(np.int64)
     whole = max(1, round(wanted * stride))
     step = whole if every_s is None else max(1, round(every_s * rate))
@@ -123,7 +119,7 @@ def spread(
     frames: Iterable[np.ndarray], length: int, rate: float, how: Cut, count: int
 ) -> Iterator[View]:
     """`count` equally spaced views of a video of `length` frames, as `sampling.uniform_clips`."""
-    stride = how.stride(rate)
+    stride = how.clip.stride_at(rate)
     numbers = sampling.uniform_clips(length, how.clip.frames, stride, count)
     last = numbers.max(axis=1)
     needed = {number: int(np.flatnonzero((numbers == number).any(axis=1)).max())

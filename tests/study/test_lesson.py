@@ -64,13 +64,14 @@ def test_pictures_are_shown_with_words(network, tiny_store, monkeypatch):
     monkeypatch.setattr(figures, "show", lambda drawn: shown.append(figures.alt(drawn)))
     lesson.show_kernels(network)
     lesson.show_bottleneck(network)
-    for clips, stride in ((3, 1), ("windows", 2)):
-        p = SimpleNamespace(frames=4, stride=stride, clips=clips)
+    for clips, stride, fps in ((3, 1, None), ("windows", 2, None), ("windows", 1, 12.5)):
+        p = SimpleNamespace(frames=4, stride=stride, clip_fps=fps, size=24, clips=clips)
         lesson.show_views(p, tiny_store, split="val", crops=3)
     first = next(one for one in arithmetic.convolutions(network) if one.groups > 1)
     assert f"{first.weights:,} weights" in shown[1]
     assert "3 clips of 4 frames" in shown[2] and "9 views" in shown[2]
-    assert all(len(text) > 50 for text in shown) and len(shown) == 4
+    assert shown[3] == shown[4]  # the videos have 25 frames a second
+    assert all(len(text) > 50 for text in shown) and len(shown) == 5
 
 
 @pytest.mark.quick

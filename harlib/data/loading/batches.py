@@ -110,10 +110,7 @@ class _Clips:
         self.labels = videos["label"].to_numpy(np.int32)
         self.lengths = videos["frames"].to_numpy(np.int64)
         self.rates = videos["fps"].to_numpy(np.float64)
-        if clip.fps is None:
-            self.strides = np.full(len(self.rows), float(clip.stride))
-        else:
-            self.strides = videos["fps"].to_numpy(float) / clip.fps
+        self.strides = np.array([clip.stride_at(rate) for rate in self.rates])
 
     def empty(self, count: int) -> np.ndarray:
         return buffers.empty((count, self.frames, *self.size, 3))

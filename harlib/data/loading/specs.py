@@ -49,6 +49,14 @@ class ClipSpec:
         """(frames, height, width, 3) of one clip."""
         return (self.frames, *sampling.as_size(self.size), 3)
 
+    def stride_at(self, rate: float) -> float:
+        """Frames of a video of this rate from one frame of the clip to the next.
+
+        >>> ClipSpec(stride=2).stride_at(25.0), ClipSpec(fps=10.0).stride_at(25.0)
+        (2.0, 2.5)
+        """
+        return float(self.stride) if self.fps is None else rate / self.fps
+
 
 @dataclasses.dataclass(frozen=True)
 class Augmentation:

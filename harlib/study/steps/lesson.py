@@ -13,6 +13,7 @@ from harlib.data import ClipStore
 from harlib.data.loading import sampling
 from harlib.evaluation import intervals
 from harlib.study.params.trained import Trained
+from harlib.study.steps import inputs
 from harlib.study.wording import tables
 from harlib.text import percent, quantity
 
@@ -118,12 +119,13 @@ def show_bottleneck(model: "keras.Model") -> None:
 
 def show_views(p: Trained, store: ClipStore, *, split: str, crops: int = 1) -> None:
     """Shows which frames of a typical video are scored, and how they become one answer."""
-    lengths = store.videos["frames"].to_numpy()[store.rows(split)]
-    length = int(sorted(lengths)[len(lengths) // 2])
+    videos = store.videos.iloc[store.rows(split)].sort_values("frames", kind="stable")
+    typical = videos.iloc[len(videos) // 2]
+    length, stride = int(typical["frames"]), inputs.clip_spec(p).stride_at(typical["fps"])
     if p.clips == "windows":
-        clips = sampling.windows(length, p.frames, p.stride)
+        clips = sampling.windows(length, p.frames, stride)
     else:
-        clips = sampling.uniform_clips(length, p.frames, p.stride, p.clips)
+        clips = sampling.uniform_clips(length, p.frames, stride, p.clips)
     figures.show(figures.views(clips, length, crops=crops))
 
 

@@ -11,7 +11,7 @@ import yaml
 from matplotlib.axes import Axes
 
 from harlib import HarlibError, figures
-from harlib.data import CROPS, ClipStore
+from harlib.data import CROPS, ClipSpec, ClipStore
 from harlib.data.loading import sampling
 from harlib.data.loading.augment import augment
 from harlib.evaluation import Scores, comparison, metrics
@@ -211,8 +211,11 @@ def augmentations(
     picture = widgets.Image(format="png", layout=controls.natural())
 
     def copy(row: int, rng: np.random.Generator) -> np.ndarray:
-        length = int(store.videos["frames"].iloc[row])
-        frames = sampling.random_clip(length, p["frames"], p["stride"], rng, jitter=p["jitter"])
+        video = store.videos.iloc[row]
+        clip = ClipSpec(frames=p["frames"], stride=p["stride"], fps=p["clip_fps"])
+        frames = sampling.random_clip(
+            int(video["frames"]), clip.frames, clip.stride_at(video["fps"]), rng, jitter=p["jitter"]
+        )
         return augment(
             store.read(row, frames), rng, size=p["size"], crop=crop.value, flip=flip.value,
             color=color.value, grey=p["grey"], reverse=p["reverse"],
@@ -240,7 +243,8 @@ def _training_of(study: str, run: str) -> tuple[dict[str, Any], str]:
     p = study_files.defaults("03_c3d") | (yaml.safe_load(file.read_text()) if there else {})
     pixels = p["size"] if isinstance(p["size"], int) else " × ".join(map(str, p["size"]))
     said = [f"{p['crop']} crops of {pixels} pixels", count(p["frames"], "frame"),
-            f"stride {p['stride']}"]  # fmt: skip
+            f"{p['clip_fps']:g} a second" if p["clip_fps"] else f"stride {p['stride']}",
+            ]  # fmt: skip
     said += [f"{name} {p[name]}" for name in ("color", "grey", "reverse", "jitter") if p[name]]
     whose = (
         f"as in {run}" if there else f"{run or 'no run'} is not there yet: as notebook 03 has it"
