@@ -6,6 +6,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from harlib.evaluation import ScoreError, Scores, folds
 from harlib.evaluation import metrics as metrics_of
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
@@ -53,10 +54,12 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
     )
     environment.filters["unbroken"] = tables.unbroken
+    pooled = _pooled(scored)
     page = environment.get_template("study.html.j2").render(
         study=study,
         style=style(),
-        answer=_study_answer(table),
+        answer=pooled[0]["text"] if pooled else _study_answer(table),
+        pooled=pooled,
         card=best,
         protocols=_protocols(scored),
         columns=[(name, kind) for name, _, kind in _columns(table)],
@@ -133,6 +136,30 @@ def _protocols(scored: list[Path]) -> list[str]:
     for folder in scored:
         shared.setdefault(protocol(read_json(RunFolder(folder).metrics)), []).append(folder.name)
     return [f"{', '.join(names)}: {text}." for text, names in shared.items()]
+
+
+def _pooled(scored: list[Path]) -> list[dict[str, str]]:
+    """What cross-validation says of each run with folds, the best first."""
+    place = {folder.name: folder for folder in scored}
+    found = []
+    for run, names in folds.of_names(list(place)).items():
+        try:
+            scores = folds.pooled([Scores.load(place[name]) for name in names])
+        except ScoreError as error:
+            text = f"{run}: {len(names)} folds are not pooled, since {error}."
+            found.append((-1.0, {"run": run, "folds": ", ".join(names), "text": text}))
+            continue
+        video = metrics_of.summary(scores)["video"]
+        low, high = video["top1_interval"]
+        groups = len({*scores.group.tolist(), *scores.missing_group.tolist()})
+        text = (
+            f"{run}, {len(names)} folds pooled: it names the action in {percent(video['top1'])} "
+            f"of {video['n']:,} videos of {groups:,} groups (95 % interval {100 * low:.1f} to "
+            f"{100 * high:.1f} %; mean class {percent(video['mean_class'])}). Each video was "
+            "scored by a network that had learned from none of its group."
+        )
+        found.append((video["top1"], {"run": run, "folds": ", ".join(names), "text": text}))
+    return [row for _, row in sorted(found, key=lambda pair: -pair[0])]
 
 
 def _study_answer(table: pd.DataFrame) -> str:
