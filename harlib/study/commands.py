@@ -11,14 +11,17 @@ from harlib.text import size
 
 
 def _seconds(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
-    """ "1s", "0.5 s", "500ms" or "2" as seconds."""
+    """ "1s", "0.5 s", "500ms", "30min", "2h" or "2" as seconds."""
     if value is None:
         return None
-    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|s)?\s*", value)
-    seconds = float(found[1]) / (1000 if found[2] == "ms" else 1) if found else 0.0
+    found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|min|h)?\s*", value)
+    seconds = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
     if not seconds:
-        raise click.BadParameter(f"{value!r} is no time above 0: write 1s, 0.5s or 500ms")
+        raise click.BadParameter(f"{value!r} is no time above 0: write 1s, 0.5s, 30min or 2h")
     return seconds
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
 @click.command()
@@ -72,6 +75,34 @@ def named(source: str) -> str | Path:
     return run_folder(source)
 
 
+@click.command("new-study")
+@click.argument("name")
+@click.option("--videos", type=click.Path(path_type=Path, exists=True), required=True,
+              help="A folder per category, or a table path,label.")  # fmt: skip
+@click.option("--budget", metavar="TIME", default="30min", show_default=True, callback=_seconds,
+              help="About how long the study may take here.")  # fmt: skip
+@click.option("--folds", type=click.IntRange(0, 20),
+              help="Cross-validation by group; 0: none; else the count decides.")  # fmt: skip
+@click.option("--size", type=click.IntRange(16, 512), default=64, show_default=True,
+              help="Pixels of the short side that the network sees.")  # fmt: skip
+def new_study(name: str, videos: Path, budget: float, folds: int | None, size: int) -> None:
+    """Look at your VIDEOS and write the parameter files of a study that fits them.
+
+    Then har study NAME trains and reports. What is written is an ordinary study, with comments
+    that say why; change what you like.
+    """
+    from harlib.study import new_study as making
+
+    making.refuse(name)
+    seen = making.look(videos)
+    chosen = making.plan(seen, budget_s=budget, folds=folds, size=size)
+    files = making.write(name, seen, chosen)
+    for line in making.told(seen, chosen):
+        click.echo(line)
+    click.echo(f"Written: {files[0].parent}, {len(files)} files")
+    click.echo(f"Next:  har study {name}")
+
+
 @click.command("list")
 @click.argument("study", required=False)
 def list_(study: str | None) -> None:
@@ -114,4 +145,4 @@ def clean(study: str | None, dry_run: bool) -> None:
         click.echo(f"Deleted: {size(sum(one.bytes for one in deleted))}")
 
 
-COMMANDS = (predict, list_, compare, clean)
+COMMANDS = (new_study, predict, list_, compare, clean)

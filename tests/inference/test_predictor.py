@@ -195,7 +195,10 @@ def test_the_command(finished, tmp_path, monkeypatch):
 
     for arguments, words in (
         (("03_c3d", tmp_path / "gone.mp4"), "gone.mp4: no such video, folder or table"),
-        (("03_c3d", files[0], "--every", "soon"), "'soon' is no time above 0: write 1s, 0.5s"),
+        (
+            ("03_c3d", files[0], "--every", "soon"),
+            "'soon' is no time above 0: write 1s, 0.5s, 30min",
+        ),
         (("03_c3d", files[0], "--clips", "few"), "--clips is a number above 0 or windows"),
         (("03_c3d", files[0], "--out", tmp_path / "o.json"), "o.json is there already"),
         (("03_c3d", files[0], "--out", tmp_path / "o.txt"), "names no format"),

@@ -1,0 +1,419 @@
+"""A person's own videos -> the parameter files of a study that fits them: `har new-study`."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harlib import HarlibError, pretrained, text
+from harlib.data import Catalog, VideoError, groups_warning, probe, unknown_groups
+from harlib.data.catalog import names
+from harlib.files import write_text
+from harlib.study.params.base import project_root
+
+PROBED = 60  # videos that are looked into
+FEW = 5  # videos of a category
+FOLDED = (30, 500)  # of so many videos every one is scored once, by cross-validation
+FOLDS = 3
+CLIP_S = 1.3  # what a clip spans, where the videos are as long
+CLIPS = 7_200  # shown in a training: what a small C3D from scratch needed on 90 videos of UCF101
+EPOCHS = (15, 120)
+_FRAMES, _SIDE = 16, 64
+_SHARE = 0.75  # of the budget for training; the rest is for preparing, checks and scoring
+_SIDES = frozenset(("left", "right", "clockwise", "anticlockwise", "counterclockwise"))
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the videos of a folder or table are like.
+
+    `height`, `width`, `fps` and `seconds` are medians of those that were opened; `shortest` in
+    seconds; `unreadable` has (path, reason).
+    """
+
+    path: Path
+    catalog: Catalog
+    height: int
+    width: int
+    fps: float
+    seconds: float
+    shortest: float
+    unreadable: list[tuple[str, str]]
+
+    @property
+    def known_groups(self) -> bool:
+        """Whether the groups of all videos are known."""
+        return not unknown_groups(self.catalog.frame)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is chosen for the videos: values for the parameter files, and why, a line each."""
+
+    folds: list[list[str]]  # groups held out in each; empty: by a share
+    split: str
+    store_size: list[int]
+    size: list[int]
+    clip_fps: float
+    flip: bool
+    batch: int
+    epochs: int
+    balanced: bool
+    weights: str
+    why: list[str]
+
+
+def look(path: Path) -> Look:
+    """Lists the videos and opens some of them.
+
+    Raises:
+        HarlibError: there are none, or too few to learn anything from.
+    """
+    is_table = path.is_file()
+    listed = Catalog.from_table(path) if is_table else Catalog.from_folder(path)
+    if len(listed.categories) < 2:
+        raise HarlibError(
+            f"{path} has one category, {listed.categories[0]!r}: a network learns to tell "
+            "categories apart, so give at least two (a folder each, or a label each)"
+        )
+    files = listed.frame.loc[listed.frame["path"] != "", "path"].tolist()
+    some = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, PROBED).astype(int))]
+    found, unreadable = [], []
+    for file in some:
+        try:
+            found.append(probe(file))
+        except VideoError as error:
+            unreadable.append((file, error.reason))
+    if not found:
+        raise HarlibError(f"none of {len(some)} videos of {path} can be read: {unreadable[0][1]}")
+    lengths = [one.duration_s or one.frames / one.fps for one in found]
+    lengths = [seconds for seconds in lengths if seconds > 0] or [CLIP_S]
+    return Look(
+        path=path,
+        catalog=listed,
+        height=round(statistics.median(one.height for one in found)),
+        width=round(statistics.median(one.width * one.pixel_aspect for one in found)),
+        fps=statistics.median(one.fps for one in found),
+        seconds=statistics.median(lengths),
+        shortest=min(lengths),
+        unreadable=unreadable,
+    )
+
+
+def plan(
+    seen: Look,
+    *,
+    budget_s: float = 1800.0,
+    folds: int | None = None,
+    size: int = _SIDE,
+    measure: Callable[[dict[str, Any]], float] | None = None,
+) -> Plan:
+    """What suits the videos, the time and this machine.
+
+    Args:
+        budget_s: seconds that the whole study may take, about.
+        folds: 0 holds out a share once; None lets the number of videos decide.
+        size: pixels of the short side of what the network sees.
+        measure: seconds of a training step of a network of such settings; by default measured.
+
+    Raises:
+        HarlibError: so many folds cannot be made of the groups.
+    """
+    frame = seen.catalog.frame
+    why: list[str] = []
+    counts = frame["category"].value_counts()
+    split, held = _sides(seen, folds, why)
+    parts = max(1, len(held))
+    learned = len(frame) * (parts - 1) // parts if held else int((frame["split"] == "train").sum())
+    wide = _even(size * seen.width / seen.height) if seen.width >= seen.height else _even(size)
+    tall = _even(size) if seen.width >= seen.height else _even(size * seen.height / seen.width)
+    stored = [_even(side * 9 / 8) for side in (tall, wide)]
+    why.append(
+        f"Size: {tall} × {wide} pixels of {stored[0]} × {stored[1]} in the store, from videos of "
+        f"{seen.height} × {seen.width}: room for random crops. Raise --size where a person cannot "
+        "tell the actions in the data report's pictures."
+    )
+    span = min(CLIP_S, max(0.2, 0.8 * seen.seconds))
+    clip_fps = round(min(seen.fps, _FRAMES / span), 2)
+    why.append(
+        f"Clips: {_FRAMES} frames at {clip_fps:g} a second span {_FRAMES / clip_fps:.1f} s; the "
+        f"videos last {seen.seconds:.1f} s (median; the shortest {seen.shortest:.1f} s)."
+    )
+    batch = int(np.clip(learned // 6, 4, 16))
+    network = {"size": [tall, wide], "batch": batch, "classes": len(counts)}
+    step_s = (measure or measured)(network)
+    wanted = int(np.clip(round(CLIPS / max(1, learned)), *EPOCHS))
+    affordable = int(_SHARE * budget_s / parts / max(1e-9, learned / batch * step_s))
+    epochs = max(EPOCHS[0], min(wanted, affordable))
+    minutes = parts * epochs * learned / batch * step_s / 60
+    why.append(
+        f"Training: {epochs} epochs of {text.count(learned, 'clip')}, a step of {batch} takes "
+        f"{step_s:.2f} s here: about {minutes:.0f} minutes in all"
+        + (f" for {parts} folds" if held else "")
+        + (f" (time for {wanted} epochs would be better: --budget)." if epochs < wanted else ".")
+    )
+    flip = not _sides_matter(seen.catalog.categories)
+    if not flip:
+        why.append("Mirror: off, as the categories' names tell left from right.")
+    balanced = bool(counts.max() > 2 * counts.min())
+    if balanced:
+        why.append(f"Balance: on, as categories have {counts.min():,} to {counts.max():,} videos.")
+    return Plan(held, split, stored, [tall, wide], clip_fps, flip, batch, epochs, balanced,
+                _weights(why), why)  # fmt: skip
+
+
+def warnings(seen: Look) -> list[str]:
+    """What a person should know before anything runs."""
+    said = list(seen.catalog.notes)
+    counts = seen.catalog.frame["category"].value_counts()
+    few = [f"{name} {number}" for name, number in counts.items() if number < FEW]
+    if few:
+        said.append(
+            f"Warning: fewer than {FEW} videos in {names.first(few, 8)}. A result on so few has an "
+            "interval that tells little; 20 of each, from several recordings, tell something."
+        )
+    if seen.unreadable:
+        path, why = seen.unreadable[0]
+        said.append(
+            f"Warning: {len(seen.unreadable)} of the videos looked into cannot be read, first "
+            f"{names.printable(path)}: {why}. They are left out, and the data report lists all."
+        )
+    return said
+
+
+def refuse(name: str) -> None:
+    """Whether a study can have this name, asked before any work.
+
+    Raises:
+        HarlibError: NAME is no name of a study, or there is such a study.
+    """
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise HarlibError(f"{name!r} is no name of a study: letters, digits and . _ - alone")
+    root = project_root()
+    for there in (root / "params" / name, root / "runs" / name, root / "data" / name):
+        if there.exists():
+            raise HarlibError(f"{there} is there already: choose another name")
+
+
+def write(name: str, seen: Look, chosen: Plan) -> list[Path]:
+    """Writes params/NAME/*.yaml; returns the files.
+
+    Raises:
+        HarlibError: as of `refuse`.
+    """
+    refuse(name)
+    root = project_root()
+    folder = root / "params" / name
+    contents = _contents(name, seen, chosen, root)
+    for file, content in contents.items():
+        write_text(folder / file, content)
+    return [folder / file for file in contents]
+
+
+def _contents(name: str, seen: Look, chosen: Plan, root: Path) -> dict[str, str]:
+    where = seen.path.resolve()
+    shelf = where.parent if where.is_file() else where
+    data_root = shelf.relative_to(root) if shelf.is_relative_to(root) else shelf
+    files = {
+        "common.yaml": _text(
+            [f"{len(seen.catalog):,} videos of {len(seen.catalog.categories)} categories, made by "
+             "har new-study.", f"Command: har study {name}", *chosen.why],
+            {"seed": 0, "data_root": str(data_root)},
+        )
+    }  # fmt: skip
+    data = {
+        "source": "table" if where.is_file() else "folder",
+        "videos": where.name if where.is_file() else ".",
+        "codec": "jpeg",
+        "store_size": chosen.store_size,
+        "fps": None,
+    }
+    network = {
+        "model": "c3d_bn",
+        "width": 0.25,
+        "dense": 256,
+        "dropout": 0.2,
+        "pixels": "residual",
+        "frames": _FRAMES,
+        "clip_fps": chosen.clip_fps,
+        "size": chosen.size,
+        "crop": "random",
+        "crop_scale": round(chosen.size[0] / chosen.store_size[0], 3),
+        "flip": chosen.flip,
+        "batch": chosen.batch,
+        "epochs": chosen.epochs,
+        "recipe": "modern",
+        "recipe_options": {"lr": 1e-3, "label_smoothing": 0.05, "ema": 0},
+        "color": 0.4,
+        "grey": 0.3,
+        "jitter": 0.3,
+        "mix": "none",
+        "balanced": chosen.balanced,
+        "validate_split": "",
+        "split": chosen.split,
+        "clips": 10,
+    }
+    about = ["C3D at a quarter of its width, on what changes from frame to frame."]
+    runs: dict[str, tuple[list[str], dict[str, Any]]] = {"03_c3d": (about, network)}
+    if chosen.weights:
+        own = {key: network[key] for key in ("batch", "balanced", "validate_split", "split",
+                                             "clips", "flip")}  # fmt: skip
+        runs["09_pretrained.probe"] = (
+            ["What others learned, and a linear classifier on it: minutes."],
+            {"weights": chosen.weights, "model": pretrained.find(chosen.weights).network,
+             "recipe": "probe", **own},
+        )  # fmt: skip
+    if not chosen.folds:
+        files["01_data_prep.yaml"] = _text(["The videos and their clip store."], data)
+        for run, (words, values) in runs.items():
+            files[f"{run}.yaml"] = _text(words, values)
+        files["05_evaluation.yaml"] = _text(["Compares the runs."], {"runs": []})
+        return files
+    for number, held in enumerate(chosen.folds, 1):
+        store = {"store": f"data/{name}/store-fold{number}"}
+        words = [f"Fold {number}: these groups are held out; the others are learned from."]
+        files[f"01_data_prep.fold{number}.yaml"] = _text(words, data | {"held_out": held} | store)
+        for run, (words, values) in runs.items():
+            files[f"{run}.fold{number}.yaml"] = _text(words, store | values)
+    return files
+
+
+def _sides(seen: Look, folds: int | None, why: list[str]) -> tuple[str, list[list[str]]]:
+    """(the split that is scored, the groups held out by each fold)."""
+    frame = seen.catalog.frame
+    given = not any(line.startswith("Held out: ") for line in seen.catalog.left_out)
+    if given and not folds:
+        split = "test" if (frame["split"] == "test").any() else "val"
+        if not (frame["split"] == split).any():
+            raise HarlibError(f"{seen.path} names no val or test videos: nothing could be scored")
+        why.append(f"Split: the one that {seen.path.name} gives, scored on {split}.")
+        return split, []
+    few, many = FOLDED
+    if folds is None:
+        folds = FOLDS if few <= len(frame) <= many else 0
+        folds = folds if _folds(frame, folds) else 0
+    if folds:
+        held = _folds(frame, folds)
+        if not held:
+            raise HarlibError(
+                f"--folds {folds}: each category needs {folds} groups or more, so that every fold "
+                "holds out one and learns from others"
+            )
+        why.append(
+            f"Folds: {folds}, by group: every video is scored once, by a network that learned from "
+            "none of its group, and the pooled accuracy heads the study's page."
+        )
+        return "val", held
+    why.append("Split: a fifth of the groups is held out, by their names.")
+    return "val", []
+
+
+def _folds(frame: Any, count: int) -> list[list[str]]:
+    """Groups by fold, the videos shared out evenly; empty where a category would lack a side."""
+    if count < 2:
+        return []
+    sizes = frame.groupby("group").size().sort_values(ascending=False, kind="stable")
+    held: list[list[str]] = [[] for _ in range(count)]
+    taken = np.zeros(count)
+    own = frame.groupby("group")["category"].value_counts().unstack(fill_value=0)
+    shares = np.zeros((count, own.shape[1]))
+    for group, number in sizes.items():
+        # where its categories are rarest so far, then where the fewest videos are
+        rare = shares @ own.loc[group].to_numpy(float)
+        place = min(range(count), key=lambda i: (rare[i], taken[i], i))
+        held[place].append(str(group))
+        taken[place] += number
+        shares[place] += own.loc[group].to_numpy(float)
+    total = own.sum(axis=0).to_numpy()
+    whole = (shares > 0).all() and (shares < total).all()
+    return [sorted(one) for one in held] if whole else []
+
+
+def _weights(why: list[str]) -> str:
+    """Published weights whose file is here; the network that suits a CPU best first."""
+    for name in ("x3d_s/kinetics400", "x3d_xs/kinetics400", "r2plus1d_18/kinetics400",
+                 "efficientnet_lite0/imagenet"):  # fmt: skip
+        if name in pretrained.names() and pretrained.find(name).path.is_file():
+            why.append(f"Published weights: {name} is here, so a linear probe of it runs too.")
+            return name
+    why.append(
+        "Published weights: none is here. With them videos as few as these are named far better: "
+        "har weights fetch x3d_s/kinetics400, then this command again under another name."
+    )
+    return ""
+
+
+def _sides_matter(categories: list[str]) -> bool:
+    return any(_SIDES & set(re.split(r"[^a-z]+", name.lower())) for name in categories)
+
+
+def _even(value: float) -> int:
+    """A whole number of 8 pixels, so that poolings divide it."""
+    return max(16, 8 * round(value / 8))
+
+
+def _text(words: list[str], values: dict[str, Any]) -> str:
+    import textwrap
+
+    import yaml
+
+    lines = [line for word in words for line in textwrap.wrap(word, 98)]
+    body = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None,
+                          width=98)  # fmt: skip
+    return "".join(f"# {line}\n" for line in lines) + body
+
+
+def measured(network: dict[str, Any]) -> float:
+    """Seconds of a training step, in a process of its own, which leaves this one without Keras."""
+    done = subprocess.run(
+        [sys.executable, "-c", _STEP, json.dumps(network | {"frames": _FRAMES})],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
+        raise HarlibError(f"a training step could not be measured on this machine: {last[:200]}")
+    return float(done.stdout.split()[-1])
+
+
+_STEP = """
+import json, sys, time
+import numpy as np
+asked = json.loads(sys.argv[1])
+from harlib import models
+from harlib.training import recipes
+model = models.build("c3d_bn", asked["classes"], frames=asked["frames"], size=tuple(asked["size"]),
+                     width=0.25, dense=256)
+recipes.build("modern", steps_per_epoch=10, epochs=2).compile(model)
+shape = asked["batch"], asked["frames"], *asked["size"], 3
+clips = np.random.default_rng(0).integers(0, 256, shape, "uint8")
+labels = np.eye(asked["classes"], dtype="float32")[np.arange(asked["batch"]) % asked["classes"]]
+times = []
+for _ in range(4):
+    begun = time.monotonic()
+    model.train_on_batch(clips, labels)
+    times.append(time.monotonic() - begun)
+print(min(times[1:]))
+"""
+
+
+def told(seen: Look, chosen: Plan) -> list[str]:
+    """All that is said to the person who asked."""
+    frame = seen.catalog.frame
+    counts = frame["category"].value_counts(sort=False)
+    return [
+        f"{text.count(len(frame), 'video')} of {len(counts)} categories: "
+        f"{names.first([f'{name} {number:,}' for name, number in counts.items()], 12)}.",
+        *(["Groups: known." ] if seen.known_groups and not groups_warning(frame) else []),
+        *warnings(seen),
+        *chosen.why,
+    ]  # fmt: skip
