@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from harlib import HarlibError, pretrained, text
-from harlib.data import Catalog, VideoError, groups_warning, probe, unknown_groups
+from harlib.data import Catalog, VideoError, probe
 from harlib.data.catalog import names
 from harlib.files import write_text
 from harlib.study.params.base import project_root
@@ -48,11 +48,6 @@ class Look:
     seconds: float
     shortest: float
     unreadable: list[tuple[str, str]]
-
-    @property
-    def known_groups(self) -> bool:
-        """Whether the groups of all videos are known."""
-        return not unknown_groups(self.catalog.frame)
 
 
 @dataclass(frozen=True)
@@ -408,12 +403,12 @@ print(min(times[1:]))
 
 def told(seen: Look, chosen: Plan) -> list[str]:
     """All that is said to the person who asked."""
-    frame = seen.catalog.frame
-    counts = frame["category"].value_counts(sort=False)
+    counts = seen.catalog.frame["category"].value_counts(sort=False)
+    # of folds each has a share of its own
+    said = [line for line in warnings(seen) if not (chosen.folds and line.startswith("Held out: "))]
     return [
-        f"{text.count(len(frame), 'video')} of {len(counts)} categories: "
+        f"{text.count(len(seen.catalog), 'video')} of {len(counts)} categories: "
         f"{names.first([f'{name} {number:,}' for name, number in counts.items()], 12)}.",
-        *(["Groups: known." ] if seen.known_groups and not groups_warning(frame) else []),
-        *warnings(seen),
+        *said,
         *chosen.why,
-    ]  # fmt: skip
+    ]
