@@ -56,14 +56,20 @@ def calibrated(logs: np.ndarray, temperature: float) -> np.ndarray:
     return np.nanmean(scaled / scaled.sum(axis=-1, keepdims=True), axis=-2)
 
 
-def measure(scores: Scores) -> Confidence:
+def measure(scores: Scores, crops: int = 1) -> Confidence:
     """The temperature with the least cross entropy of whole videos, and the threshold that follows.
 
-    The threshold keeps `KEPT` of the videos that are named rightly.
+    The threshold keeps `KEPT` of the videos that are named correctly.
+
+    Args:
+        crops: of each clip: the mean of their scores is what is scaled.
     """
     logs = scores.view_logs if scores.view_logs.size else logarithms(scores.view_scores)
     if not logs.shape[1]:  # of an ensemble: its videos are all there is
         logs = logarithms(scores.video_scores)[:, None]
+    elif crops > 1:
+        videos, _, classes = logs.shape
+        logs = logarithms(scores.view_scores.reshape(videos, -1, crops, classes).mean(axis=2))
     own = np.arange(len(scores.label)), scores.label
 
     def cross_entropy(log_temperature: float) -> float:
@@ -73,16 +79,16 @@ def measure(scores: Scores) -> Confidence:
     found = minimize_scalar(cross_entropy, bounds=np.log(_TEMPERATURES), method="bounded")
     temperature = float(np.exp(found.x))
     probabilities = calibrated(logs, temperature)
-    sure = probabilities.max(axis=1)
-    right = probabilities.argmax(axis=1) == scores.label
+    named = scores.video_scores.argmax(axis=1)  # as the network's own probabilities have it
+    sure, right = probabilities[np.arange(len(named)), named], named == scores.label
     threshold = float(np.quantile(sure[right], 1 - KEPT, method="lower")) if right.any() else 1.0
-    named = sure >= threshold
+    kept = sure >= threshold
     return Confidence(
         temperature=temperature,
         threshold=threshold,
         videos=len(right),
-        turned_away=float(1 - named.mean()),
-        accuracy=float(right[named].mean()) if named.any() else 0.0,
+        turned_away=float(1 - kept.mean()),
+        accuracy=float(right[kept].mean()) if kept.any() else 0.0,
     )
 
 
@@ -94,4 +100,4 @@ def of_run(folder: str | Path, checkpoint: str = "last") -> Confidence | None:
     how = read_json(run.metrics, "protocol")["protocol"]
     if how.get("split") != CHOSEN_ON or how.get("checkpoint", "last") != checkpoint:
         return None
-    return measure(Scores.load(folder))
+    return measure(Scores.load(folder), how.get("crops", 1))

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 from harlib import HarlibError
 from harlib.data import Catalog, VideoError
 from harlib.data.catalog import table
+from harlib.data.catalog.names import printable
 from harlib.evaluation import Confidence
 from harlib.inference import overlay as drawing
 from harlib.inference import timeline, writers
-from harlib.inference.predictor import SHORT_S, Prediction, Predictor
+from harlib.inference.predictor import NONE_OF_THESE, SHORT_S, Prediction, Predictor
 from harlib.text import count, percent
 
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
@@ -31,15 +33,15 @@ def videos(argument: str) -> tuple[list[str], list[str]]:
         HarlibError: there is no such file, or it lists no videos.
     """
     if argument == "-":
-        found = [line.rstrip("\n") for line in sys.stdin if line.strip()]
+        found = [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
         if not found:
-            raise HarlibError("standard input names no videos: one path a line")
+            raise HarlibError("standard input names no videos: one path per line")
         return found, []
     path = Path(argument)
     if path.is_dir():
         listed = Catalog.from_unlabelled(path)
     elif path.suffix.lower() in TABLES and path.is_file():
-        return list(dict.fromkeys(table.paths(path))), []
+        return table.paths(path)
     elif path.exists() or ".tar!" in argument:
         return [argument], []
     else:
@@ -55,18 +57,29 @@ def listed(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
         HarlibError: one of them is nothing.
     """
     found = [videos(argument) for argument in arguments]
-    paths = dict.fromkeys(path for own, _ in found for path in own)
-    return list(paths), [note for _, notes in found for note in notes]
+    paths = {os.path.realpath(path): path for own, _ in reversed(found) for path in reversed(own)}
+    return list(reversed(paths.values())), [note for _, notes in found for note in notes]
 
 
 def check(
-    *, out: Path | None, report: Path | None, overlay: Path | None, overwrite: bool = False
+    paths: Sequence[str],
+    *,
+    out: Path | None,
+    report: Path | None,
+    overlay: Path | None,
+    overwrite: bool = False,
 ) -> None:
-    """Whether all this may be written, asked before any work.
+    """Whether all this may be written of these videos, asked before any work.
 
     Raises:
         HarlibError: it may not; the message says why.
     """
+    inputs = {os.path.realpath(path) for path in paths}
+    for own in (out, overlay):
+        if own is not None and os.path.realpath(own) in inputs:
+            raise HarlibError(f"{own} is one of the videos: name another file")
+        if own is not None and own.suffix in (".srt", ".mp4") and len(paths) != 1:
+            raise HarlibError(f"{own} is of one video, and {len(paths):,} are named")
     if out is not None:
         writers.check(out, overwrite=overwrite)
     if report is not None:
@@ -76,13 +89,14 @@ def check(
             raise HarlibError(f"{overlay}: the video with its labels is an mp4 file")
         if overlay.exists() and not overwrite:
             raise HarlibError(f"{overlay} is there already: name another file, or --overwrite")
+        writers.can_be_written(overlay)
 
 
 def predict(
     predictor: Predictor,
     paths: Sequence[str],
     *,
-    clips: str | None = None,
+    clips: int | Literal["windows"] | None = None,
     every: float | None = None,
     top: int = 5,
     threshold: float | None = None,
@@ -96,7 +110,7 @@ def predict(
     """Says what is in each video, a line each, and writes what is asked for.
 
     Args:
-        clips: a number, or "windows"; every: seconds; see `Predictor`.
+        clips, every: as `clips` and `every_s` of a `Predictor`.
         top: categories told of each video and window in `out`.
         threshold: instead of the one that validation videos chose.
         out, report, overlay: a table, a folder of pages, a video with its labels.
@@ -106,9 +120,9 @@ def predict(
     """
     if threshold is not None:
         predictor = dataclasses.replace(predictor, confidence=_given(predictor, threshold))
-    number: Any = int(clips) if clips and clips.isdigit() else clips
-    if number is not None and number != "windows" and not (isinstance(number, int) and number):
-        raise HarlibError(f"--clips is a number above 0 or windows; received {clips!r}")
+    number = clips
+    if clips is None and every is None and (overlay or report or (out and out.suffix == ".srt")):
+        number = "windows"  # what is shown over time looks at all of it
     predictions: list[Prediction] = []
     errors: dict[str, str] = {}
     for path in paths:
@@ -116,17 +130,22 @@ def predict(
             said = predictor(path, clips=number, every_s=every, batch=batch)
         except VideoError as error:
             errors[path] = error.reason
-            say(f"{path}: cannot be read: {error.reason}")
+            say(f"{printable(path)}: cannot be read: {error.reason}")
             continue
         predictions.append(said)
-        say(f"{path}: {timeline.sentence(said)}")
+        say(f"{printable(path)}: {timeline.sentence(said)}")
+        if said.warning:
+            say(f"    Warning: {said.warning}")
         if len(paths) == 1 and len(said.windows) > 1 and (every or said.end_s.max() > SHORT_S):
             for part in said.segments().itertuples():
                 when = f"{writers.stamp(part.start_s)[:-4]} to {writers.stamp(part.end_s)[:-4]}"
-                say(f"    {when}  {part.label}  {percent(part.probability)}")
+                sure = "" if part.label == NONE_OF_THESE else f"  {percent(part.probability)}"
+                say(f"    {when}  {part.label}{sure}")
     if predictions:
         for note in timeline.notes(predictions[0]):
             say(note)
+    if not predictions and (report or overlay):
+        say("No page and no video is written: no video could be read")
     if out is not None:
         writers.write(out, predictions, errors, top)
         say(f"{out}: {count(len(predictions), 'video')}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from harlib.data import VideoReader, encode
+from harlib.data import VideoReader, encode, probe
 from harlib.inference.predictor import NONE_OF_THESE, Prediction
 from harlib.text import percent
 
@@ -19,11 +19,10 @@ _SHADE = 0.35  # of the picture below the text
 
 def write(video: str | os.PathLike, said: Prediction, out: Path) -> None:
     """Writes `video` as an H.264 mp4 file without sound, the label of each moment at its foot."""
-    with VideoReader(video) as reader:
+    rate = probe(video).fps
+    with VideoReader(video, fps=rate) as reader:  # by time stamps: the rate may change within
         frames = iter(reader)
-        first = next(frames)
-        assert reader.info is not None
-        encode(out, _drawn(first, frames, said, reader.info.fps), reader.info.fps, threads=0)
+        encode(out, _drawn(next(frames), frames, said, rate), rate, threads=0)
 
 
 def _drawn(
@@ -31,14 +30,15 @@ def _drawn(
 ) -> Iterator[np.ndarray]:
     parts = said.segments()
     ends = parts["end_s"].to_numpy()
-    height, width = (side - side % 2 for side in first.shape[:2])  # H.264 has even sides
+    height, width = (max(2, side - side % 2) for side in first.shape[:2])  # H.264 has even sides
     for number, frame in enumerate(_with(first, others)):
         place = min(int(np.searchsorted(ends, number / fps, side="right")), len(parts) - 1)
         row = parts.iloc[place]
-        text = row["label"]
+        text = str(row["label"])
         if text != NONE_OF_THESE:
             text += f"  {percent(row['probability'], 0)}"
-        yield _labelled(frame[:height, :width], text)
+        shown = np.resize(frame, (height, width, 3)) if min(frame.shape[:2]) < 2 else frame
+        yield _labelled(shown[:height, :width], text)
 
 
 def _with(first: np.ndarray, others: Iterator[np.ndarray]) -> Iterator[np.ndarray]:

@@ -20,6 +20,11 @@ from harlib.inference.views import Cut, View
 
 NONE_OF_THESE = "none of these"
 SHORT_S = 30.0  # a video up to this length is one action, as those that were trained on
+_CLAIMED_S = 600.0  # a file that claims to be longer is not counted first
+_EVERY_S = 1.0  # from one window to the next, where side by side they would be
+_DENSE_S = 0.5  # as short as this
+_PROMISED = 0.9  # of what a file promises; less is a cut file, as in preparation
+_GAP_S = 0.5  # between two windows
 _BATCH = 8
 
 
@@ -35,6 +40,7 @@ class Prediction:
             its crops.
         confidence: the temperature, and the threshold of the calibrated probability below which
             a video is `NONE_OF_THESE`; None where no validation videos told them.
+        warning: where less of the file could be read than it promises; else "".
     """
 
     video: str
@@ -43,6 +49,7 @@ class Prediction:
     end_s: np.ndarray
     windows: np.ndarray
     confidence: Confidence | None = None
+    warning: str = ""
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -67,7 +74,7 @@ class Prediction:
         calibrated = self.calibrated
         if self.confidence is None or calibrated is None:
             return True
-        return bool(calibrated.max() >= self.confidence.threshold)
+        return bool(calibrated[self.probabilities.argmax()] >= self.confidence.threshold)
 
     def top(self, count: int = 5) -> pd.DataFrame:
         """The `count` most probable categories: `label, probability, calibrated`, a row each.
@@ -87,18 +94,25 @@ class Prediction:
         )
 
     def timeline(self) -> pd.DataFrame:
-        """Every window: `start_s, end_s, label, probability, sure`, its most probable category."""
+        """Every window's most probable category, a row each.
+
+        Returns:
+            DataFrame `start_s, end_s, label, probability, calibrated` (NaN where no temperature was
+            measured) and `sure`.
+        """
         best = self.windows.argmax(axis=1)
-        sure = np.ones(len(best), bool)
+        calibrated, sure = np.full(len(best), np.nan), np.ones(len(best), bool)
         if self.confidence is not None:
-            calibrated = self.confidence.calibrated(logarithms(self.windows)[:, None])
-            sure = calibrated.max(axis=1) >= self.confidence.threshold
+            scaled = self.confidence.calibrated(logarithms(self.windows)[:, None])
+            calibrated = scaled[np.arange(len(best)), best]
+            sure = calibrated >= self.confidence.threshold
         return pd.DataFrame(
             {
                 "start_s": self.start_s,
                 "end_s": self.end_s,
                 "label": [self.categories[i] for i in best],
                 "probability": self.windows[np.arange(len(best)), best],
+                "calibrated": calibrated,
                 "sure": sure,
             }
         )
@@ -106,11 +120,13 @@ class Prediction:
     def segments(self) -> pd.DataFrame:
         """Neighbouring windows of one label as one: `start_s, end_s, label, probability`.
 
-        probability: the mean over the windows. Those that are not sure are `NONE_OF_THESE`.
+        probability: the mean over the windows. Those that are not sure are `NONE_OF_THESE`. Time
+        that no window covers is in no segment.
         """
         found = self.timeline().sort_values("start_s", kind="stable")
         found["label"] = found["label"].where(found["sure"], NONE_OF_THESE)
-        run = (found["label"] != found["label"].shift()).cumsum()
+        apart = found["start_s"] > found["end_s"].shift() + _GAP_S
+        run = ((found["label"] != found["label"].shift()) | apart).cumsum()
         joined = found.groupby(run).agg(
             start_s=("start_s", "first"),
             end_s=("end_s", "last"),
@@ -169,7 +185,9 @@ class Predictor:
             raise HarlibError("clips and every_s exclude each other: give one")
         if every_s is not None and not every_s > 0:
             raise HarlibError(f"every_s is {every_s}: it is a number of seconds above 0")
-        found = list(self.windows(video, clips=clips, every_s=every_s, batch=batch))
+        warnings: list[str] = []
+        looked = self.windows(video, clips=clips, every_s=every_s, batch=batch, warnings=warnings)
+        found = list(looked)
         scores = np.stack([probabilities for _, probabilities in found])
         start_s, end_s = (np.array([getattr(v, key) for v, _ in found])
                           for key in ("start_s", "end_s"))  # fmt: skip
@@ -180,6 +198,7 @@ class Predictor:
             end_s=end_s,
             windows=scores,
             confidence=self.confidence,
+            warning=" ".join(warnings),
         )
 
     def windows(
@@ -189,10 +208,12 @@ class Predictor:
         clips: int | Literal["windows"] | None = None,
         every_s: float | None = None,
         batch: int = _BATCH,
+        warnings: list[str] | None = None,
     ) -> Iterator[tuple[View, np.ndarray]]:
         """(view, probabilities float32 (classes,)) of a video's views, as they are computed.
 
-        The views come without their pixels. Arguments as of a call.
+        The views come without their pixels. Arguments as of a call; at the end `warnings` gets a
+        sentence where less could be read than the file promises.
         """
         # what a stride is in frames depends on the rate, which only the whole video tells
         counted = clips not in (None, "windows") or (
@@ -202,22 +223,46 @@ class Predictor:
         if clips is None and every_s is None and self.clips is not None:
             length, rate = self._short(video)
             clips = self.clips if length else "windows"
+            if not length:
+                every_s = self._step()
         elif counted:
             length, rate = viewing.measured(video, self.settings)
         settings = self.settings
         with VideoReader(video, size=settings.size, fps=settings.fps) as reader:
-            frames = viewing.as_stored(reader, settings)
+            times: list[float] = []
+            read = _timed(reader, times) if settings.fps is None else reader
+            frames = viewing.as_stored(read, settings)
             if not rate:
                 frames, rate = _rate_of(frames, reader)
             if isinstance(clips, int):
                 every = viewing.spread(frames, length, rate, self.cut, clips)
             else:
                 every = viewing.windows(frames, rate, self.cut, every_s)
-            yield from self.scored(every, batch)
+            for view, probabilities in self.scored(every, batch):
+                if settings.fps is None:  # a recorded rate may change within the file
+                    view = dataclasses.replace(
+                        view,
+                        start_s=_at(times, view.start_s * rate, rate),
+                        end_s=_at(times, view.end_s * rate, rate),
+                    )
+                yield view, probabilities
+            if warnings is not None:
+                warnings += _shortness(reader)
+
+    def _step(self) -> float | None:
+        """Seconds from one window to the next where nothing is asked: side by side, not denser."""
+        clip, rate = self.cut.clip, self.settings.fps
+        if clip.fps is not None:
+            span = clip.frames / clip.fps
+        elif rate is not None:
+            span = clip.frames * clip.stride / rate
+        else:
+            return _EVERY_S if clip.frames == 1 else None
+        return _EVERY_S if span < _DENSE_S else None
 
     def _short(self, video: str | os.PathLike) -> tuple[int, float]:
         """(frames, rate) of a video that is scored as those it was trained on, else 0 and 0."""
-        if probe(video).duration_s > SHORT_S:
+        if probe(video).duration_s > _CLAIMED_S:
             return 0, self.settings.fps or 0.0
         length, rate = viewing.measured(video, self.settings)
         return (length, rate) if length <= SHORT_S * rate else (0, rate)
@@ -248,6 +293,28 @@ def _batches(every: Iterable[View], size: int) -> Iterator[tuple[list[View], np.
     if held:
         clips += [clips[-1]] * (size - len(held))
         yield held, np.concatenate(clips)
+
+
+def _timed(reader: VideoReader, times: list[float]) -> Iterator[np.ndarray]:
+    """The reader's frames; `times` gets when each is shown."""
+    for frame in reader:
+        times.append(reader.at_s)
+        yield frame
+
+
+def _at(times: list[float], number: float, rate: float) -> float:
+    """When frame `number` of those read so far is shown; the end for the one behind the last."""
+    place = round(number)
+    return times[place] if place < len(times) else times[-1] + (place - len(times) + 1) / rate
+
+
+def _shortness(reader: VideoReader) -> list[str]:
+    if reader.span_s < _PROMISED * reader.promised_s:
+        promised = reader.promised_s
+        return [f"{reader.span_s:.1f} s decoded of {promised:.1f} s that the file promises"]
+    if reader.damage:
+        return [f"{reader.damage} damaged packets, {reader.decoded} frames decoded"]
+    return []
 
 
 def _rate_of(

@@ -12,7 +12,8 @@ import numpy as np
 from markupsafe import Markup
 
 from harlib import HarlibError, shipped
-from harlib.data import VideoReader, encode, probe
+from harlib.data import VideoError, VideoReader, encode, probe
+from harlib.data.catalog.names import printable
 from harlib.figures import PALETTE
 from harlib.files import write_text
 from harlib.inference.predictor import NONE_OF_THESE, Prediction
@@ -46,17 +47,17 @@ def write(
         stem = f"{number:04d}_{re.sub(r'[^A-Za-z0-9._-]+', '_', Path(one.video).stem)[:60]}"
         page = folder / (f"{stem}.html" if many else "index.html")
         copy = folder / f"{stem}.mp4"
-        _copy(one.video, copy)
-        write_text(page, _page(network, one, copy.name, many))
+        shown = copy.name if _copy(one.video, copy) else ""
+        write_text(page, _page(network, one, shown, many))
         pages.append(page)
     if not many:
         return pages[0]
     rows = [
-        {"video": Path(one.video).name, "page": page.name, "label": one.label,
+        {"video": _name(one.video), "page": page.name, "label": one.label,
          "probability": percent(float(one.probabilities.max()))}
         for one, page in zip(predictions, pages, strict=True)
     ]  # fmt: skip
-    rows += [{"video": Path(video).name, "page": "", "label": why, "probability": "–"}
+    rows += [{"video": _name(video), "page": "", "label": why, "probability": "–"}
              for video, why in errors.items()]  # fmt: skip
     index = folder / "index.html"
     write_text(index, _render("predictions.html.j2", network=network, rows=rows))
@@ -66,12 +67,16 @@ def write(
 def sentence(one: Prediction) -> str:
     """What is said of a video, in a line."""
     best = one.top(2)
-    first = f"{best['label'].iloc[0]}, {percent(best['probability'].iloc[0])}"
+    column = "probability" if one.confidence is None else "calibrated"
+    said = [f"{row['label']}, {percent(row[column])}" for _, row in best.iterrows()]
+    parts = one.segments()
+    seen = parts[parts["label"] != NONE_OF_THESE].assign(s=lambda p: p["end_s"] - p["start_s"])
+    several = seen.groupby("label")["s"].sum().sort_values(ascending=False).index.tolist()
+    if not one.sure and len(several) > 1:
+        return f"several, one after the other: {', '.join(several[:4])}{', …' * (len(several) > 4)}"
     if not one.sure:
-        return f"{NONE_OF_THESE} (the most probable is {first})"
-    if len(best) == 1:
-        return first
-    return f"{first} (then {best['label'].iloc[1]}, {percent(best['probability'].iloc[1])})"
+        return f"{NONE_OF_THESE} (the most probable is {said[0]})"
+    return said[0] + (f" (then {said[1]})" if len(said) > 1 else "")
 
 
 def notes(one: Prediction) -> list[str]:
@@ -82,27 +87,32 @@ def notes(one: Prediction) -> list[str]:
             "No validation videos were scored by this network, so no threshold was chosen: the "
             "most probable category is always named, also where it is none of them."
         ]
-    said = [
+    if not sure.videos:
+        return [f"The threshold, {percent(sure.threshold)}, was given."]
+    return [
         f"A video is {NONE_OF_THESE} where the calibrated probability of its best category is "
         f"below {percent(sure.threshold)}. That was chosen so that 95 % of the validation videos "
-        "that are named rightly stay named."
+        "that are named correctly stay named; single windows are judged by it too.",
+        f"Of {count(sure.videos, 'validation video')} it leaves {percent(sure.turned_away)} "
+        f"unnamed, and names {percent(sure.accuracy)} of the others correctly. Probabilities are "
+        f"calibrated with the temperature {sure.temperature:.2f}, at which they fit the validation "
+        "videos best.",
     ]
-    if sure.videos:
-        said.append(
-            f"Of {count(sure.videos, 'validation video')} it turns "
-            f"{percent(sure.turned_away)} away, and {percent(sure.accuracy)} of the others are "
-            "named rightly. Calibrated probabilities are at the temperature "
-            f"{sure.temperature:.2f}, at which they fit the validation videos best."
-        )
-    else:
-        said = [f"The threshold, {percent(sure.threshold)}, was given."]
-    return said
 
 
-def _copy(video: str, out: Path) -> None:
-    rate = min(probe(video).fps, _FPS)
-    with VideoReader(video, size=_SIDE, fps=rate) as reader:
-        encode(out, reader, rate, crf=28, threads=0)
+def _copy(video: str, out: Path) -> bool:
+    """Writes the small copy that a page plays; False of a file whose time stamps leap."""
+    try:
+        rate = min(probe(video).fps, _FPS)
+        with VideoReader(video, size=_SIDE, fps=rate) as reader:
+            encode(out, reader, rate, crf=28, threads=0)
+    except VideoError:
+        return False
+    return True
+
+
+def _name(video: str) -> str:
+    return printable(Path(video).name)
 
 
 def _page(network: str, one: Prediction, preview: str, many: bool) -> str:
@@ -110,7 +120,8 @@ def _page(network: str, one: Prediction, preview: str, many: bool) -> str:
     lines = _lines(one, length)
     segments = [
         {"start": round(float(row.start_s), 3), "from": _clock(row.start_s),
-         "to": _clock(row.end_s), "label": row.label, "probability": percent(row.probability)}
+         "to": _clock(row.end_s), "label": row.label,
+         "probability": "–" if row.label == NONE_OF_THESE else percent(row.probability)}
         for row in one.segments().itertuples()
     ]  # fmt: skip
     top = [
@@ -122,7 +133,8 @@ def _page(network: str, one: Prediction, preview: str, many: bool) -> str:
     return _render(
         "prediction.html.j2",
         network=network,
-        name=Path(one.video).name,
+        name=_name(one.video),
+        warning=one.warning,
         answer=sentence(one),
         preview=preview,
         lines=lines,
@@ -140,7 +152,7 @@ def _page(network: str, one: Prediction, preview: str, many: bool) -> str:
 def _lines(one: Prediction, length: float) -> list[dict[str, str]]:
     """The main categories' probabilities over time, as points of a picture of 1000 x 100."""
     order = np.argsort(-one.windows.max(axis=0), kind="stable")[:_SHOWN]
-    middles = 500 * (one.start_s + one.end_s) / length
+    middles = 500 * (one.start_s + one.end_s) / max(length, 1e-9)
     found = []
     for color, place in zip(PALETTE, order, strict=False):
         heights = 100 * (1 - one.windows[:, place])

@@ -87,15 +87,16 @@ def windows(
 ) -> Iterator[View]:
     """Views that begin every `every_s` seconds; by default side by side, as `sampling.windows`.
 
-    Side by side, the last one loops its own frames where the video ends inside it. Overlapping
-    ones end with the last that fits; of a video shorter than a window there is one, looped.
+    The last one loops its own frames where the video ends inside it. Overlapping ones end with the
+    first that reaches the end.
     """
     wanted, stride = how.clip.frames, how.clip.stride_at(rate)
     offsets = (np.arange(wanted) * stride).astype(np.int64)
     whole = max(1, round(wanted * stride))
-    step = whole if every_s is None else max(1, round(every_s * rate))
+    step = float(whole) if every_s is None else max(1.0, every_s * rate)
     held: deque[np.ndarray] = deque()
-    first = start = 0  # numbers of the frame that `held` begins with, and of the next window
+    first = start = count = 0  # numbers of the frame that `held` begins with, of the next window
+    seen = 0  # frames that windows have reached
     for frame in frames:
         if first + len(held) >= start:
             held.append(frame)
@@ -103,16 +104,18 @@ def windows(
             first += 1
         if first + len(held) == start + offsets[-1] + 1:
             yield how.view([held[start - first + o] for o in offsets], start, whole, rate)
-            start += step
+            seen, count = start + whole, count + 1
+            start = round(count * step)
             while held and first < start:
                 held.popleft()
                 first += 1
     length = first + len(held)
-    while start < length and (every_s is None or start == 0):
+    while start < length and seen < length:
         inside = int(np.searchsorted(offsets, length - start))
         looped = offsets[np.arange(wanted) % inside]
         yield how.view([held[start - first + o] for o in looped], start, length - start, rate)
-        start += step
+        seen, count = min(length, start + whole), count + 1
+        start = round(count * step)
 
 
 def spread(

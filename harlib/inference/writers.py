@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,9 @@ import numpy as np
 import pandas as pd
 
 from harlib import HarlibError
+from harlib.data.catalog.names import printable
 from harlib.files import appearing, write_json, write_text
-from harlib.inference.predictor import Prediction
+from harlib.inference.predictor import NONE_OF_THESE, Prediction
 from harlib.text import FORMULA, percent
 
 COLUMNS = ["video", "level", "start_s", "end_s", "rank", "label", "probability", "calibrated",
@@ -31,6 +33,21 @@ def check(out: Path, *, overwrite: bool = False) -> None:
         raise HarlibError(f"{out} is there already: name another file, or give --overwrite")
     if out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
         raise HarlibError("parquet files need pyarrow: pip install pyarrow")
+    can_be_written(out)
+
+
+def can_be_written(out: Path) -> None:
+    """Makes the folder of a file that will be written.
+
+    Raises:
+        HarlibError: nothing can be written there.
+    """
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarlibError(f"{out}: its folder cannot be made ({error.strerror})") from error
+    if not os.access(out.parent, os.W_OK):
+        raise HarlibError(f"{out}: nothing can be written into {out.parent}")
 
 
 def write(
@@ -51,23 +68,28 @@ def table(predictions: Sequence[Prediction], errors: Mapping[str, str], top: int
     """The rows of `.csv` and `.parquet` files, see `write`."""
     rows: list[tuple] = []
     for one in predictions:
+        video = printable(one.video)
         for rank, row in enumerate(one.top(top).itertuples(), 1):
-            rows.append((one.video, "video", one.start_s.min(), one.end_s.max(), rank, row.label,
-                         row.probability, row.calibrated, one.sure, ""))  # fmt: skip
-        for start, end, scores in zip(one.start_s, one.end_s, one.windows, strict=True):
+            rows.append((video, "video", one.start_s.min(), one.end_s.max(), rank, row.label,
+                         row.probability, row.calibrated, one.sure, one.warning))  # fmt: skip
+        for scores, window in zip(one.windows, one.timeline().itertuples(), strict=True):
             for rank, place in enumerate(np.argsort(-scores, kind="stable")[:top], 1):
-                rows.append((one.video, "window", start, end, rank, one.categories[place],
-                             scores[place], np.nan, None, ""))  # fmt: skip
+                calibrated = window.calibrated if rank == 1 else np.nan
+                rows.append((video, "window", window.start_s, window.end_s, rank,
+                             one.categories[place], scores[place], calibrated, window.sure,
+                             ""))  # fmt: skip
     for video, why in errors.items():
-        rows.append((video, "video", np.nan, np.nan, 0, "", np.nan, np.nan, None, why))
-    return pd.DataFrame(rows, columns=COLUMNS)
+        name = printable(video)
+        rows.append((name, "video", np.nan, np.nan, 0, "", np.nan, np.nan, None, why))
+    found = pd.DataFrame(rows, columns=COLUMNS)
+    return found.assign(start_s=found["start_s"].round(3), end_s=found["end_s"].round(3))
 
 
 def _csv(out: Path, predictions: Sequence[Prediction], errors: Mapping[str, str], top: int) -> None:
     rows = table(predictions, errors, top)
     text = ["video", "label", "error"]
     rows[text] = rows[text].replace(FORMULA, r"'\1", regex=True)
-    write_text(out, rows.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
+    write_text(out, rows.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
 
 
 def _parquet(
@@ -82,21 +104,23 @@ def _json(
 ) -> None:
     content: list[dict[str, Any]] = [
         {
-            "video": one.video,
+            "video": printable(one.video),
             "label": one.label,
             "sure": one.sure,
+            "warning": one.warning,
             "threshold": one.confidence and one.confidence.threshold,
             "top": _ranked(one.top(top)),
             "windows": [
-                {"start_s": round(float(start), 3), "end_s": round(float(end), 3),
+                {"start_s": round(float(window.start_s), 3), "end_s": round(float(window.end_s), 3),
+                 "sure": bool(window.sure),
                  "top": [{"label": one.categories[i], "probability": float(scores[i])}
                          for i in np.argsort(-scores, kind="stable")[:top]]}
-                for start, end, scores in zip(one.start_s, one.end_s, one.windows, strict=True)
+                for scores, window in zip(one.windows, one.timeline().itertuples(), strict=True)
             ],
         }
         for one in predictions
     ]  # fmt: skip
-    content += [{"video": video, "error": why} for video, why in errors.items()]
+    content += [{"video": printable(video), "error": why} for video, why in errors.items()]
     write_json(out, content)
 
 
@@ -120,8 +144,9 @@ def _srt(out: Path, predictions: Sequence[Prediction], errors: Mapping[str, str]
     lines = []
     for number, row in enumerate(predictions[0].segments().itertuples(), 1):
         shown = " ".join(str(row.label).split())  # a line break would end the subtitle
-        lines += [str(number), f"{stamp(row.start_s)} --> {stamp(row.end_s)}",
-                  f"{shown} {percent(row.probability, 0)}", ""]  # fmt: skip
+        if row.label != NONE_OF_THESE:
+            shown += f" {percent(row.probability, 0)}"
+        lines += [str(number), f"{stamp(row.start_s)} --> {stamp(row.end_s)}", shown, ""]
     write_text(out, "\n".join(lines))
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 import click
 
-from harlib import HarlibError
 from harlib.text import size
 
 
@@ -16,22 +15,33 @@ def _seconds(context: click.Context, option: click.Parameter, value: str | None)
         return None
     found = re.fullmatch(r"\s*(\d+(?:\.\d*)?|\.\d+)\s*(ms|s|min|h)?\s*", value)
     seconds = float(found[1]) * _UNITS[found[2] or "s"] if found else 0.0
-    if not seconds:
+    if not 0 < seconds <= _MOST_S:
         raise click.BadParameter(f"{value!r} is no time above 0: write 1s, 0.5s, 30min or 2h")
     return seconds
 
 
+_MOST_S = 1e7  # four months
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
+
+
+def _clips(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+    """A number of clips, or "windows"."""
+    if value is None or value == "windows":
+        return value
+    if not (value.isdecimal() and value.isascii() and 0 < int(value) < 1_000_000):
+        raise click.BadParameter(f"{value!r} is neither a number above 0 nor windows")
+    return int(value)
 
 
 @click.command()
 @click.argument("source")
 @click.argument("videos", nargs=-1, required=True)
-@click.option("--clips", metavar="N|windows",
-              help="Clips a video, equally spaced; windows: all, side by side.")  # fmt: skip
+@click.option("--clips", metavar="N|windows", callback=_clips,
+              help="Clips per video, equally spaced; windows: all, side by side.")  # fmt: skip
 @click.option("--every", metavar="TIME", callback=_seconds,
-              help="A window every so often (1s, 0.5s), for what is when.")  # fmt: skip
-@click.option("--top", default=5, show_default=True, help="Categories told of each.")
+              help="A window every so often (1s, 0.5s): what happens when.")  # fmt: skip
+@click.option("--top", type=click.IntRange(1), default=5, show_default=True,
+              help="Categories listed per video and window.")  # fmt: skip
 @click.option("--threshold", type=click.FloatRange(0, 1),
               help="Below it a video is none of these; else chosen on val.")  # fmt: skip
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last",
@@ -48,15 +58,14 @@ def predict(source: str, videos: tuple[str, ...], **options: Any) -> None:
     """Name what is in VIDEOS: files, folders, tables with a column of paths, or - for a list.
 
     SOURCE is a trained run (as mine/03_c3d, or its folder), what har export wrote, or published
-    weights (as x3d_s/kinetics400; har weights list). A video up to 30 s is looked at as in the
-    run's own scoring, a longer one in windows side by side. Exit 1 when a video cannot be read.
+    weights (as x3d_s/kinetics400; har weights list). A video up to 30 s is scored with the run's
+    own protocol, a longer one in windows side by side. Exit 1 when a video cannot be read.
     """
     from harlib.inference import asking, load
 
-    asking.check(**{key: options[key] for key in ("out", "report", "overlay", "overwrite")})
     paths, notes = asking.listed(videos)
-    if options["overlay"] and len(paths) != 1:
-        raise HarlibError(f"--overlay is of one video, and {len(paths):,} are named")
+    written = {key: options[key] for key in ("out", "report", "overlay", "overwrite")}
+    asking.check([*paths, *(v for v in videos if v not in paths)], **written)
     for note in notes:
         click.echo(note)
     predictor = load(named(source), checkpoint=options.pop("checkpoint"))
@@ -131,14 +140,16 @@ def compare(runs: tuple[str, ...]) -> None:
 def clean(study: str | None, dry_run: bool) -> None:
     """Delete what no run needs and can be made again: says what and asks first.
 
-    Source videos, networks, scores and reports always stay.
+    Your own videos, networks, scores of current runs and reports always stay.
     """
     from harlib.study.runs import cleaning
 
     found = cleaning.candidates(study)
     click.echo(cleaning.text(found))
-    for doubt in cleaning.doubts():
-        click.echo(doubt)
+    if doubts := cleaning.doubts():
+        click.echo("Not offered while this cannot be read: stores, drawn videos, earlier runs.")
+    for doubt in doubts:
+        click.echo(f"  {doubt}")
     if found and not dry_run:
         click.confirm("Delete all of these, for good?", abort=True)
         deleted = cleaning.delete(found)

@@ -40,6 +40,10 @@ FOUND = [
     ("subject_{n:02d}_{c}.avi", {"n": (1, 2)}, {"subject_01", "subject_02"}, "first two words"),
     ("video_{a}_{c}.avi", {"a": ACTORS}, {f"video_{a}" for a in ACTORS}, "first two words"),
     ("p{n}.avi", {"n": (1, 2, 3)}, {"p1", "p2", "p3"}, "first word"),
+    ("2024-05-0{d}_{a}_{c}.mp4", {"a": ACTORS, "d": (1, 2)}, set(ACTORS), "behind the dates"),
+    # one film in several categories, the category within the name
+    ("{i}{f}_{c}_u_{n}.avi", {"f": ("a", "b"), "n": (0, 1)},
+     {f"{i}{f}_u" for i in range(3) for f in "ab"}, "running numbers"),
     ("a{i:02d}_s{n:02d}_e{e:02d}_rgb.avi", {"n": (1, 2), "e": (1, 2)}, {"s01", "s02"}, "word"),
     # what a recording is called, before its parts are numbered
     ("{c}{i}match{m}_clip{n:03d}.avi", {"m": (1, 2), "n": (7, 12)},
@@ -188,3 +192,23 @@ def test_the_groups_of_ucf101_are_as_they_were(real_data):
     stems = catalog.frame["video_id"]
     assert (catalog.frame["group"] == stems.str.extract(r"v_(.+_g\d+)_c\d+")[0]).all()
     assert catalog.frame["group"].nunique() == 48
+
+
+def test_a_film_in_two_categories_is_one_group():
+    listed = [
+        Video(f"{film}_{c}_u_{n}", "", c)
+        for film in ("Juno", "Alien", "Heat", "Up")
+        for c, several in (("hug", (0, 1)), ("eat", (0, 1)))
+        for n in several
+    ]
+    found, _ = groups.find(listed)
+    assert len(set(found)) == 4 and "" not in found
+
+
+def test_one_person_in_one_category_does_not_undo_the_others():
+    listed = [
+        Video(f"{a}_{n}", "", "walk") for a in ("anna", "ben", "carl", "dora") for n in (1, 2)
+    ]
+    listed += [Video(f"anna_{n}", "", "dance") for n in range(3)]
+    found, _ = groups.find(listed)
+    assert set(found) == {"anna", "ben", "carl", "dora"}

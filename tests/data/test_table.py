@@ -240,3 +240,24 @@ def test_the_table_of_weizmann(real_data):
     folder = Catalog.from_folder(real_data / "weizmann9" / "clips_80x64", val=1 / 3)
     pd.testing.assert_frame_equal(catalog.frame, folder.frame)
     assert "Not read: the columns frames." in catalog.notes
+
+
+def test_spellings_of_a_group_and_parts_of_a_file_stay_together(tmp_path):
+    both = ("walk", "run")
+    names = [(c, g) for c in both for g in ("Anna", "anna", "ANNA", "ben", "cleo")]
+    rows = [f"{n}.mp4,{c},{g}" for n, (c, g) in enumerate(names)]
+    listed = Catalog.from_table(write(tmp_path, "\n".join(["path,label,group", *rows])))
+    assert listed.frame["group"].nunique() == 3
+    assert any("look alike and are one group" in note for note in listed.notes)
+
+    parts = ["long.mp4,walk,anna,0,5", "long.mp4,walk,,5,10", "long.mp4,run,,10,15"]
+    others = [(c, g) for c in both for g in ("ben", "cleo", "dan")]
+    parts += [f"{n}.mp4,{c},{g},," for n, (c, g) in enumerate(others)]
+    header = "path,label,group,start,end"
+    frame = Catalog.from_table(write(tmp_path, "\n".join([header, *parts]))).frame
+    own = frame[frame["start_s"].notna()]
+    assert set(own["group"]) == {"anna"} and own["split"].nunique() == 1
+
+    parts[1] = "long.mp4,walk,ben,5,10"
+    with pytest.raises(CatalogError, match="row 3: long.mp4 is of group 'ben' here and of 'anna'"):
+        Catalog.from_table(write(tmp_path, "\n".join([header, *parts])))

@@ -3,7 +3,9 @@
 import dataclasses
 import json
 import os
+from fractions import Fraction
 
+import av
 import keras
 import numpy as np
 import pytest
@@ -199,13 +201,59 @@ def test_the_command(finished, tmp_path, monkeypatch):
             ("03_c3d", files[0], "--every", "soon"),
             "'soon' is no time above 0: write 1s, 0.5s, 30min",
         ),
-        (("03_c3d", files[0], "--clips", "few"), "--clips is a number above 0 or windows"),
+        (("03_c3d", files[0], "--clips", "few"), "'few' is neither a number above 0 nor windows"),
         (("03_c3d", files[0], "--out", tmp_path / "o.json"), "o.json is there already"),
         (("03_c3d", files[0], "--out", tmp_path / "o.txt"), "names no format"),
-        (("03_c3d", *files[:2], "--overlay", tmp_path / "p.mp4"), "--overlay is of one video, and"),
+        (
+            ("03_c3d", *files[:2], "--overlay", tmp_path / "p.mp4"),
+            "p.mp4 is of one video, and 2 are named",
+        ),
+        (("03_c3d", *files[:2], "--out", tmp_path / "p.srt"), "p.srt is of one video, and 2 are"),
+        (("03_c3d", files[0], "--overlay", files[0], "--overwrite"), "is one of the videos: name"),
+        (("03_c3d", files[0], "--top", "0"), "0 is not in the range x>=1"),
+        (("03_c3d", files[0], "--out", "/proc/none/o.csv"), "its folder cannot be made"),
         (("03_c4d", files[0]), "no run '03_c4d'"),
         (("03_c3d", "-"), "standard input names no videos"),
     ):
         wrong = har(*arguments)
         assert wrong.exit_code and words in wrong.output, wrong.output
         assert "Traceback" not in wrong.output
+
+
+def test_a_rate_that_changes_within_the_file_and_a_cut_file(finished, moving_square, tmp_path):
+    """Times are those of the frames; less than was promised is said."""
+    predictor = inference.load(finished()[0])
+    frames = moving_square(frames=20, height=48, width=64)
+    with av.open(str(tmp_path / "slow.mkv"), "w") as file:
+        stream = file.add_stream("libx264", rate=25)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        stream.time_base = stream.codec_context.time_base = Fraction(1, 1000)
+        for number in range(100):  # two seconds at 25 frames a second, then ten at 5
+            frame = av.VideoFrame.from_ndarray(frames[number % 20])
+            frame.pts = 40 * number if number < 50 else 2000 + 200 * (number - 50)
+            frame.time_base = stream.time_base
+            file.mux(stream.encode(frame))
+        file.mux(stream.encode(None))
+    found = predictor(tmp_path / "slow.mkv", clips="windows")
+    assert found.start_s[:13].tolist() == pytest.approx([0.16 * n for n in range(13)], abs=0.01)
+    assert np.diff(found.start_s)[14:] == pytest.approx([0.8] * 10, abs=0.02)
+    assert not found.warning
+
+    encode(tmp_path / "whole.mp4", (frames[n % 20] for n in range(200)), fps=25)
+    whole = av.open(str(tmp_path / "whole.mp4"))
+    with av.open(str(tmp_path / "cut.mkv"), "w") as file:
+        copy = file.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                file.mux(packet)
+    content = (tmp_path / "cut.mkv").read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(content[: len(content) // 2])
+    found = predictor(tmp_path / "cut.mkv")
+    assert "s decoded of" in found.warning and len(found.windows) == 3
+
+
+def test_time_that_no_window_covers_is_in_no_segment(finished):
+    found = inference.Prediction("v", ("a", "b"), np.array([0.0, 7.0]), np.array([1.0, 8.0]),
+                                 np.array([[0.9, 0.1], [0.9, 0.1]], np.float32))  # fmt: skip
+    assert found.segments()["end_s"].tolist() == [1.0, 8.0]

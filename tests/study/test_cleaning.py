@@ -181,6 +181,8 @@ def test_a_store_that_only_a_parameter_file_names(project):
 def test_a_data_root_is_never_touched_nor_what_lies_in_it(project, root, where):
     store = write_store(project / "data" / "mine" / "store")
     write_drawn(project / "data" / "mine" / "source")
+    made = {"data/mine/store": "data/mine/store-1"}
+    write_run(project / "runs" / "mine" / "01_data_prep", made=made)
     assert len(offered(project)) == 2
     root = root if root == "." else str(project / root)
     if where == "run":

@@ -35,8 +35,10 @@ _VIEWS = frozenset(
 
 _BETWEEN = r"[\s_.\-]"
 _DATE = r"(?<!\d)(?:19|20)\d\d[-_.]?(?:0[1-9]|1[0-2])[-_.]?(?:0[1-9]|[12]\d|3[01])"
+_BESIDE = re.compile(rf"{_BETWEEN}{{2,}}")  # what is left around a word that was taken out
 _TIME = r"\d\d[.\-_:h]?\d\d[.\-_:m]?\d\d[.s]?\d*"
 _WORD = re.compile(rf"{_DATE}(?!\d)|[^\s_.\-]+")
+_DATE_FIRST = re.compile(rf"^{_DATE}(?!\d){_BETWEEN}*")
 _ENDS_IN_DATE = re.compile(rf"{_DATE}\Z")
 # what is taken from a stem's end, one at a time, up to where the first (…) ends
 _LAST = [
@@ -152,13 +154,22 @@ def _candidates(
     yield "the folders inside the categories", folders, _together_or_shared
     category = _beginning({video.category for video in videos})
     rests = _without_codes(videos, [category.sub("", video.stem, count=1) for video in videos])
+    undated = [_DATE_FIRST.sub("", rest) or rest for rest in rests]
+    if undated != rests:  # else the days would be taken for the persons
+        yield "the words behind the dates", [_letters(rest) for rest in undated], _shared
+        leads = [_lead(rest, 1) for rest in undated]
+        yield "the words behind the dates", _without_counters(videos, leads, undated), _shared
     yield "the first word of the names", [_letters(rest) for rest in rests], _shared
     for words, where in ((1, "first word"), (2, "first two words")):
         leads = [_lead(rest, words) for rest in rests]
         yield f"the {where} of the names", _without_counters(videos, leads, rests), _shared
+    inside = _inside({video.category for video in videos})
     steps = [_shorter(video.stem) for video in videos]
     for kept in (_letters_alone, _without_any, _up_to_date, _without_last):
         groups = _without_numbers(steps, kept, category)
+        groups = [
+            _BESIDE.sub("_", inside.sub("", group)).strip("_-. ") or group for group in groups
+        ]
         yield "the names without their running numbers", groups, _together
 
 
@@ -171,11 +182,20 @@ def _of_folder(video: Video) -> str:
     return "" if is_none else video.folder.strip()
 
 
+def _inside(categories: Iterable[str]) -> re.Pattern:
+    """A category's name as words of their own, anywhere in a stem."""
+    return re.compile(rf"(?:(?<=[\W_])|^){_written(categories)}(?=[\W_]|$)", re.IGNORECASE)
+
+
 def _beginning(categories: Iterable[str]) -> re.Pattern:
     """A category's name at the beginning of a stem, with the marks behind it."""
+    return re.compile(rf"^{_written(categories)}(?![^\W\d_])[\W_]*", re.IGNORECASE)
+
+
+def _written(categories: Iterable[str]) -> str:
     parts = [re.findall(r"[^\W_]+", category) for category in categories]
     written = sorted((r"[\W_]*".join(map(re.escape, part)) for part in parts if part), reverse=True)
-    return re.compile(rf"^(?:{'|'.join(written) or '(?!)'})(?![^\W\d_])[\W_]*", re.IGNORECASE)
+    return rf"(?:{'|'.join(written) or '(?!)'})"
 
 
 def _without_codes(videos: list[Video], rests: list[str]) -> list[str]:
@@ -320,7 +340,7 @@ def _are_apart(videos: list[Video], groups: list[str]) -> bool:
         for found in several
         if max(Counter(filter(None, found)).values(), default=1) <= _MOST * len(found)
     ]
-    return 2 * len(apart) > len(several)
+    return 2 * len(apart) >= len(several) > 0
 
 
 def _together(videos: list[Video], groups: list[str]) -> bool:

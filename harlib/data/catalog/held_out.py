@@ -51,6 +51,9 @@ def split(table: pd.DataFrame, keys: pd.Series, val: float, seed: int) -> tuple[
     said = (
         f"Held out: {len(held):,} of {count:,} groups ({len(held) / count:.0%}; asked: {val:.0%})."
     )
+    videos = int(table["group"].isin(held).sum())
+    if videos / len(table) > 1.5 * len(held) / count:  # a few groups hold most of the videos
+        said += f" They hold {videos:,} of {len(table):,} videos ({videos / len(table):.0%})."
     if without:
         said += f" None in {names.first(without, 8)}, with too few groups."
     return np.where(table["group"].isin(held), "val", "train"), said

@@ -205,15 +205,15 @@ def _empty(found: Found, places: list[Place], depth: int) -> list[str]:
     ]
 
 
-def renamed(called: dict[str, str], what: str) -> list[str]:
-    """A sentence for each category that is not called as its folder or label, or has several."""
+def renamed(called: dict[str, str], what: str, one: str = "category") -> list[str]:
+    """A sentence for each category (or group) that is not called as its folder, or has several."""
     own: dict[str, list[str]] = {}
     for name, category in called.items():
         own.setdefault(category, []).append(name)
     return [
-        f"The {what}s {names.told_apart(found)} look alike and are one category, {category!r}."
+        f"The {what}s {names.told_apart(found)} look alike and are one {one}, {category!r}."
         if len(found) > 1
-        else f"The {what} {names.told_apart(found)} is the category {category!r}."
+        else f"The {what} {names.told_apart(found)} is the {one} {category!r}."
         for category, found in own.items()
         if found != [category]
     ]

@@ -80,8 +80,8 @@ def read(path: Path, val: float, seed: int, group: str | None) -> tuple[pd.DataF
     return table, said
 
 
-def paths(path: Path) -> list[str]:
-    """The absolute paths in a table that needs no other column than `path`.
+def paths(path: Path) -> tuple[list[str], list[str]]:
+    """(absolute paths in a table that needs no other column than `path`, sentences).
 
     Raises:
         CatalogError: it has no such column, no rows, or cannot be read.
@@ -94,10 +94,13 @@ def paths(path: Path) -> list[str]:
             f"{path} names no videos: it needs a column path (or video, file, filename), and rows"
         )
     folder = os.path.dirname(os.path.abspath(path))
-    return [
+    files = [
         _file(f"{path}, row {number}", folder, cells[found] if found < len(cells) else "")
         for number, cells in lines
     ]
+    parts = {*_COLUMNS["start"], *_COLUMNS["end"]} & set(keys)
+    said = [f"Not read: {', '.join(sorted(parts))}. Whole videos are looked at."] if parts else []
+    return list(dict.fromkeys(files)), said
 
 
 def _table(
@@ -335,6 +338,23 @@ def _stamp(row: Row) -> str:
     return f"_{start}_{end}"
 
 
+def _of_column(path: Path, listed: list[Row]) -> tuple[list[str], list[str]]:
+    """The column's groups: spellings of one are one, and so are the parts of a file."""
+    called = names.alike(row.group for row in listed if row.group)
+    of_file: dict[str, str] = {}
+    for row in listed:
+        group = called.get(row.group, "")
+        known = of_file.setdefault(row.path, group) or group
+        if group and known != group and not row.split:
+            raise CatalogError(
+                f"{path}, row {row.number}: {names.printable(os.path.basename(row.path))} is of "
+                f"group {group!r} here and of {known!r} above; parts of a file are one group"
+            )
+        of_file[row.path] = known
+    found = [called.get(row.group, "") or of_file[row.path] for row in listed]
+    return found, own_videos.renamed(called, "name", "group")
+
+
 def _groups(
     path: Path,
     listed: list[Row],
@@ -345,7 +365,7 @@ def _groups(
     """(each row's group, "" where it is unknown; sentences): of the column, or as `groups.find`."""
     if pattern is None:
         if any(row.group for row in listed):
-            return [row.group for row in listed], []
+            return _of_column(path, listed)
         _refuse_both_sides(path, listed)
     videos = {}  # a file counts once in a category, however many parts of it are listed
     for row in listed:

@@ -82,9 +82,10 @@ class VideoReader:
     """Iterates over a video's frames, uint8 (height, width, 3), all of one size.
 
     Arguments as in `harlib.data.video.files.decode`. During and after the iteration `info` says
-    what the file claims, `span_s` is the time the decoded frames cover, `decoded` their number
-    before resampling, `yielded` after it, and `damage` the number of packets and frames that the
-    decoder refused or marked as corrupt. To be used in a `with` statement. Raises VideoError.
+    what the file claims, `at_s` when the last frame that came is shown (not of resampled ones),
+    `span_s` the time the decoded frames cover, `decoded` their number before resampling, `yielded`
+    after it, and `damage` the number of packets and frames that the decoder refused or marked as
+    corrupt. To be used in a `with` statement. Raises VideoError.
 
     A path "SHARD.tar!/MEMBER" (also .tar.gz, .tgz) is a member of a tar shard. `data` is the
     file's content where the caller has it already; the path is then only its name.
@@ -112,7 +113,7 @@ class VideoReader:
             raise VideoError(path, f"the part from {start_s} s to {end_s} s is empty")
         self.info: VideoInfo | None = None
         self.decoded = self.yielded = 0
-        self.span_s = 0.0
+        self.span_s = self.at_s = 0.0
         self._is_still = self.path.suffix.lower() in STILL_SUFFIXES
         if data is None and tar_shards.split(path):
             try:
@@ -237,7 +238,8 @@ class VideoReader:
                 self.info = self._describe(frame)
                 self._first = seconds
             self.decoded += 1
-            self.span_s = seconds - self._first + 1 / self.info.fps
+            self.at_s = seconds - self._first
+            self.span_s = self.at_s + 1 / self.info.fps
             yield seconds, self._upright(frame, scaler)
         if self.info is not None:
             stays_s = self._file.repeated_s - self._first + 1 / self.info.fps

@@ -175,8 +175,9 @@ def _is_used(store: Path, uses: _Uses) -> bool:
 
 
 def _is_stored(runs: Path) -> bool:
-    """Whether no run 01 of the study has still to read its videos."""
-    return all(map(_is_over, runs.glob("01_*")))
+    """Whether the study has a run 01, and none that has still to read its videos."""
+    made = list(runs.glob("01_*"))
+    return bool(made) and all(map(_is_over, made))
 
 
 def _checkpoints(runs: Path) -> Iterator[Candidate]:
