@@ -28,9 +28,9 @@ _RESUMES = ("study", "train", "evaluate", "features", "prepare", "demo-data")
 
 _OWN = """\b
 Your own videos, my-videos/CATEGORY/*.mp4 (after `make setup`, or pip install):
-  cp -r params/demo params/mine
-  har study mine --set data_root=my-videos --set source=folder \\
-    --set videos=. --set stills=
+  har new-study mine --videos my-videos
+  har study mine
+  har predict mine/03_c3d new.mp4
 """
 
 

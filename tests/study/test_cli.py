@@ -24,7 +24,7 @@ def test_help_names_the_commands_and_imports_no_framework():
         "except SystemExit: print(sorted({'tensorflow', 'keras', 'torch'} & set(sys.modules)))"
     )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout
-    assert "cp -r params/demo params/mine" in said and "make setup" in said
+    assert "har new-study mine --videos my-videos" in said and "make setup" in said
     for command in ("study", "demo-data", "catalog", "prepare", "verify", "models", "train",
                     "evaluate"):  # fmt: skip
         assert f"  {command} " in said
