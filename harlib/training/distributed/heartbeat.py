@@ -50,6 +50,9 @@ class Peers:
         else:
             self._accept(host, port, processes, deadline)
         self._lock = threading.Lock()
+        # The thread that knows why this process ends keeps it: what ends the others comes back as
+        # their silence, and must not be told instead.
+        self._last_word = threading.RLock()
         parent = os.getppid()
         for number, link in self._links.items():
             # Process 0 beats once all have come, which may take the last one as long as allowed.
@@ -115,6 +118,7 @@ class Peers:
                     self._over.set()
 
     def _lost(self, number: int, how: str) -> None:
+        self._last_word.acquire()
         message = f"{self.names[number]} {how}"
         for other, link in self._links.items():
             if other != number:
@@ -122,6 +126,7 @@ class Peers:
         self._end(message)
 
     def _end(self, message: str) -> None:
+        self._last_word.acquire()
         # Not an exception: the main thread may be inside a step that never ends.
         line = f"{message}; training stops here and resumes from its last checkpoint when started"
         print(f"{self.names[self.process]}: {line} again", file=sys.stderr, flush=True)
