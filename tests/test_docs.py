@@ -140,6 +140,7 @@ def test_a_reader_comes_from_the_start_to_the_sample_and_finds_a_name(browser, s
     ):
         threading.Thread(target=server.serve_forever, daemon=True).start()
         page = context.new_page()
+        page.set_default_timeout(120_000)  # the index is read on a busy machine
         page.goto(f"http://127.0.0.1:{server.server_port}/index.html")
         page.get_by_placeholder("Search").fill("training_batches")
         found = page.locator(".md-search-result__link").first
