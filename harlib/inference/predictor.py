@@ -19,6 +19,8 @@ from harlib.inference import views as viewing
 from harlib.inference.views import Cut, View
 
 NONE_OF_THESE = "none of these"
+"""The label of a video whose best category is below the threshold."""
+
 SHORT_S = 30.0  # a video up to this length is one action, as those that were trained on
 _CLAIMED_S = 600.0  # a file that claims to be longer is not counted first
 _EVERY_S = 1.0  # from one window to the next, where side by side they would be

@@ -14,6 +14,7 @@ from tiny_study import FILES, write_study
 from harlib import shipped
 from harlib.run_folder import RunFolder
 from harlib.study.runs import fingerprint, study_files
+from harlib.study.steps import model_run
 
 RUNS = [name for name in FILES if name != "common"]
 
@@ -65,6 +66,8 @@ def project(tiny_study, monkeypatch):
     assert done.returncode == 0, done.stdout + done.stderr
     monkeypatch.setenv("HARLIB_ROOT", str(root))
     monkeypatch.delenv("JPY_SESSION_NAME", raising=False)
+    # The stills of a copied project are files of other times, which their store notes once.
+    model_run.stills_store(study_files.load_folder(root / "runs" / "tiny" / "02_frame_cnn"))
     return root
 
 
