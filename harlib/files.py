@@ -1,5 +1,6 @@
 """Files that appear whole or not at all, and JSON read back with a clear error."""
 
+import importlib.util
 import json
 import os
 import uuid
@@ -45,6 +46,27 @@ def appearing(path: Path, *, durable: bool = True, suffix: str = ".part") -> Ite
             flush(path.parent)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def check_output(path: Path, endings: Iterable[str], *, overwrite: bool = False) -> None:
+    """Whether a file that a person names may be written, asked before any work; makes its folder.
+
+    Raises:
+        HarlibError: another ending, a package that is missing, a file that is there, or a folder
+            into which nothing can be written.
+    """
+    if path.suffix not in (known := list(endings)):
+        raise HarlibError(f"{path} names no format: end it in {', '.join(known)}")
+    if path.exists() and not overwrite:
+        raise HarlibError(f"{path} is there already: name another file, or give --overwrite")
+    if path.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
+        raise HarlibError("parquet files need pyarrow: pip install pyarrow")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarlibError(f"{path}: its folder cannot be made ({error.strerror})") from error
+    if not os.access(path.parent, os.W_OK):
+        raise HarlibError(f"{path}: nothing can be written into {path.parent}")
 
 
 def strays(folder: Path) -> Iterable[Path]:

@@ -14,6 +14,7 @@ from harlib.data import Catalog, VideoError
 from harlib.data.catalog import table
 from harlib.data.catalog.names import printable
 from harlib.evaluation import Confidence
+from harlib.files import check_output
 from harlib.inference import overlay as drawing
 from harlib.inference import timeline, writers
 from harlib.inference.predictor import NONE_OF_THESE, SHORT_S, Prediction, Predictor
@@ -85,11 +86,7 @@ def check(
     if report is not None:
         timeline.check(report)
     if overlay is not None:
-        if overlay.suffix != ".mp4":
-            raise HarlibError(f"{overlay}: the video with its labels is an mp4 file")
-        if overlay.exists() and not overwrite:
-            raise HarlibError(f"{overlay} is there already: name another file, or --overwrite")
-        writers.can_be_written(overlay)
+        check_output(overlay, [".mp4"], overwrite=overwrite)
 
 
 def predict(

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +11,7 @@ import pandas as pd
 
 from harlib import HarlibError
 from harlib.data.catalog.names import printable
-from harlib.files import appearing, write_json, write_text
+from harlib.files import appearing, check_output, write_json, write_text
 from harlib.inference.predictor import NONE_OF_THESE, Prediction
 from harlib.text import FORMULA, percent
 
@@ -25,29 +23,9 @@ def check(out: Path, *, overwrite: bool = False) -> None:
     """Whether predictions may be written to `out`, asked before any work.
 
     Raises:
-        HarlibError: an ending of no format, a package that is missing, or a file that is there.
+        HarlibError: as of `files.check_output`.
     """
-    if out.suffix not in _WRITERS:
-        raise HarlibError(f"{out} names no format: end it in {', '.join(_WRITERS)}")
-    if out.exists() and not overwrite:
-        raise HarlibError(f"{out} is there already: name another file, or give --overwrite")
-    if out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise HarlibError("parquet files need pyarrow: pip install pyarrow")
-    can_be_written(out)
-
-
-def can_be_written(out: Path) -> None:
-    """Makes the folder of a file that will be written.
-
-    Raises:
-        HarlibError: nothing can be written there.
-    """
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise HarlibError(f"{out}: its folder cannot be made ({error.strerror})") from error
-    if not os.access(out.parent, os.W_OK):
-        raise HarlibError(f"{out}: nothing can be written into {out.parent}")
+    check_output(out, _WRITERS, overwrite=overwrite)
 
 
 def write(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ from harlib import HarlibError, evaluation, pretrained, text
 from harlib.data import Catalog, ClipSpec, ClipStore, Protocol
 from harlib.data.loading import clip_input
 from harlib.data.store import prepare as preparing
-from harlib.files import appearing
+from harlib.files import appearing, check_output
 from harlib.run_folder import RunFolder
 from harlib.study.params.trained import Trained
 from harlib.study.runs import study_files
@@ -66,12 +65,7 @@ def write(
     Raises:
         HarlibError: no such network, videos, layer or format, or `out` is there.
     """
-    if out.suffix not in _WRITERS:
-        raise HarlibError(f"{out} names no format: end it in {', '.join(_WRITERS)}")
-    if out.exists() and not overwrite:
-        raise HarlibError(f"{out} is there already: name another file, or give --overwrite")
-    if out.suffix == ".parquet" and importlib.util.find_spec("pyarrow") is None:
-        raise HarlibError("parquet files need pyarrow: pip install pyarrow")
+    check_output(out, _WRITERS, overwrite=overwrite)
     asked, work = network(source), out.with_name(out.name + ".part")
     store = _store(videos, asked, work / "store", say)
     tables, total, width = [], 0, 0
