@@ -266,7 +266,9 @@ class Predictor:
         """(frames, rate) of a video that is scored as those it was trained on, else 0 and 0."""
         if probe(video).duration_s > _CLAIMED_S:
             return 0, self.settings.fps or 0.0
-        length, rate = viewing.measured(video, self.settings)
+        # at a known rate what is longer need not be counted to its end
+        most = None if self.settings.fps is None else int(SHORT_S * self.settings.fps) + 1
+        length, rate = viewing.measured(video, self.settings, most)
         return (length, rate) if length <= SHORT_S * rate else (0, rate)
 
     def scored(

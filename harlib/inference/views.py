@@ -42,13 +42,17 @@ class Cut:
         return View(start / rate, (start + span) / rate, crops)
 
 
-def measured(path: str | os.PathLike, settings: Settings) -> tuple[int, float]:
-    """(frames, rate) of a video as it would be stored; all of it is decoded, at next to no size.
+def measured(
+    path: str | os.PathLike, settings: Settings, most: int | None = None
+) -> tuple[int, float]:
+    """(frames, rate) of a video as it would be stored; it is decoded, at next to no size.
+
+    `most`: frames after which it stops.
 
     Raises:
         VideoError: it cannot be read.
     """
-    with VideoReader(path, size=(8, 8), fps=settings.fps) as reader:
+    with VideoReader(path, size=(8, 8), fps=settings.fps, max_frames=most) as reader:
         count = sum(1 for _ in reader)
         return count, settings.fps or round(reader.decoded / reader.span_s, 4)
 
