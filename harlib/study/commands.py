@@ -88,13 +88,17 @@ def named(source: str) -> str | Path:
 @click.argument("name")
 @click.option("--videos", type=click.Path(path_type=Path, exists=True), required=True,
               help="A folder per category, or a table path,label.")  # fmt: skip
+@click.option("--stills", type=click.Path(path_type=Path, exists=True, file_okay=False),
+              help="Pictures in a folder per category, for a 2D network.")  # fmt: skip
 @click.option("--budget", metavar="TIME", default="30min", show_default=True, callback=_seconds,
               help="About how long the study may take here.")  # fmt: skip
 @click.option("--folds", type=click.IntRange(0, 20),
               help="Cross-validation by group; 0: none; else the count decides.")  # fmt: skip
 @click.option("--size", type=click.IntRange(16, 512), default=64, show_default=True,
               help="Pixels of the short side that the network sees.")  # fmt: skip
-def new_study(name: str, videos: Path, budget: float, folds: int | None, size: int) -> None:
+def new_study(
+    name: str, videos: Path, stills: Path | None, budget: float, folds: int | None, size: int
+) -> None:
     """Look at your VIDEOS and write the parameter files of a study that fits them.
 
     Then har study NAME trains and reports. What is written is an ordinary study, with comments
@@ -103,7 +107,7 @@ def new_study(name: str, videos: Path, budget: float, folds: int | None, size: i
     from harlib.study import new_study as making
 
     making.refuse(name)
-    seen = making.look(videos)
+    seen = making.look(videos, stills)
     chosen = making.plan(seen, budget_s=budget, folds=folds, size=size)
     files = making.write(name, seen, chosen)
     for line in making.told(seen, chosen):

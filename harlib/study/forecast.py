@@ -276,7 +276,7 @@ def _videos(p: Common, todo: list[study_files.Run]) -> Videos | None:
 def _stills(p: Common) -> dict[str, int]:
     if not (isinstance(p, FrameCNN) and p.stills and (p.root / p.stills).is_dir()):
         return {}
-    counts = Catalog.from_stanford40(p.root / p.stills).frame["split"].value_counts()
+    counts = Catalog.from_stills(p.root / p.stills).frame["split"].value_counts()
     return {str(split): int(count) for split, count in counts.items()}
 
 

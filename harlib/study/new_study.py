@@ -29,6 +29,11 @@ CLIPS = 7_200  # shown in a training: what a small C3D from scratch needed on 90
 EPOCHS = (15, 120)
 _FRAMES, _SIDE = 16, 64
 _SHARE = 0.75  # of the budget for training; the rest is for preparing, checks and scoring
+# notebook 02's recipe of params/ucf101-mini, and what it has in common with the 3D network's
+_FRAME_CNN = {"backbone": "small", "width": 0.5, "frames": 1, "color": 0.2, "clips": 10,
+              "recipe": "modern", "recipe_options": {"ema": 0}, "mix": "none"}  # fmt: skip
+_ALIKE = ("size", "crop", "crop_scale", "flip", "batch", "epochs", "balanced", "validate_split",
+          "split")  # fmt: skip
 _SIDES = frozenset(("left", "right", "clockwise", "anticlockwise", "counterclockwise"))
 
 
@@ -48,6 +53,7 @@ class Look:
     seconds: float
     shortest: float
     unreadable: list[tuple[str, str]]
+    stills: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -67,12 +73,18 @@ class Plan:
     why: list[str]
 
 
-def look(path: Path) -> Look:
+def look(path: Path, stills: Path | None = None) -> Look:
     """Lists the videos and opens some of them.
 
+    Args:
+        path: a folder per category, or a table.
+        stills: labelled pictures that the frame CNN learns from first.
+
     Raises:
-        HarlibError: there are none, or too few to learn anything from.
+        HarlibError: there are none, or too few to learn anything from; or no stills there.
     """
+    if stills:
+        Catalog.from_stills(stills)
     is_table = path.is_file()
     listed = Catalog.from_table(path) if is_table else Catalog.from_folder(path)
     if len(listed.categories) < 2:
@@ -101,6 +113,7 @@ def look(path: Path) -> Look:
         seconds=statistics.median(lengths),
         shortest=min(lengths),
         unreadable=unreadable,
+        stills=stills,
     )
 
 
@@ -216,8 +229,7 @@ def write(name: str, seen: Look, chosen: Plan) -> list[Path]:
 
 def _contents(name: str, seen: Look, chosen: Plan, root: Path) -> dict[str, str]:
     where = seen.path.resolve()
-    shelf = where.parent if where.is_file() else where
-    data_root = shelf.relative_to(root) if shelf.is_relative_to(root) else shelf
+    data_root = _from_root(where.parent if where.is_file() else where, root)
     files = {
         "common.yaml": _text(
             [f"{len(seen.catalog):,} videos of {len(seen.catalog.categories)} categories, made by "
@@ -259,6 +271,12 @@ def _contents(name: str, seen: Look, chosen: Plan, root: Path) -> dict[str, str]
     }
     about = ["C3D at a quarter of its width, on what changes from frame to frame."]
     runs: dict[str, tuple[list[str], dict[str, Any]]] = {"03_c3d": (about, network)}
+    if seen.stills:
+        runs["02_frame_cnn"] = (
+            ["A small image network: the stills first, then single frames of the videos."],
+            {"stills": str(_from_root(seen.stills.resolve(), root)), **_FRAME_CNN,
+             **{key: network[key] for key in _ALIKE}},
+        )  # fmt: skip
     if chosen.weights:
         own = {key: network[key] for key in ("batch", "balanced", "validate_split", "split",
                                              "clips", "flip")}  # fmt: skip
@@ -280,6 +298,10 @@ def _contents(name: str, seen: Look, chosen: Plan, root: Path) -> dict[str, str]
         for run, (words, values) in runs.items():
             files[f"{run}.fold{number}.yaml"] = _text(words, store | values)
     return files
+
+
+def _from_root(path: Path, root: Path) -> Path:
+    return path.relative_to(root) if path.is_relative_to(root) else path
 
 
 def _sides(seen: Look, folds: int | None, why: list[str]) -> tuple[str, list[list[str]]]:

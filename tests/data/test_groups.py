@@ -37,6 +37,8 @@ FOUND = [
     ("{c}_{a}_{n}.avi", {"a": ACTORS, "n": (1, 2)}, set(ACTORS), "first word"),
     ("{c}ing-{a}-{n}.avi", {"a": ACTORS, "n": (1, 2)}, set(ACTORS), "first word"),
     ("person{n:02d}_{c}_d{d}.avi", {"n": (1, 25), "d": (1, 4)}, {"person01", "person25"}, "word"),
+    ("{a}{n:02d}_{c}.avi", {"a": ("adult", "child"), "n": (1, 2)},
+     {"adult01", "adult02", "child01", "child02"}, "first word"),
     ("subject_{n:02d}_{c}.avi", {"n": (1, 2)}, {"subject_01", "subject_02"}, "first two words"),
     ("video_{a}_{c}.avi", {"a": ACTORS}, {f"video_{a}" for a in ACTORS}, "first two words"),
     ("p{n}.avi", {"n": (1, 2, 3)}, {"p1", "p2", "p3"}, "first word"),

@@ -179,6 +179,15 @@ def test_stanford40(tmp_path):
     assert (frame["path"] == "").sum() == 1
 
 
+def test_stills_lie_in_a_folder_per_category_too_and_are_no_videos(tmp_path):
+    touch(tmp_path, *(f"{c}/{c}{n}.jpg" for c in ("run", "sit") for n in range(9)))
+    frame = Catalog.from_stills(tmp_path).frame
+    assert set(frame["category"]) == {"run", "sit"} and set(frame["split"]) == {"train", "val"}
+    touch(tmp_path / "moving", *(f"{c}/{c}{n}.mp4" for c in ("run", "sit") for n in range(2)))
+    with pytest.raises(CatalogError, match=r"holds videos, first .*run0\.mp4: stills are pictures"):
+        Catalog.from_stills(tmp_path / "moving")
+
+
 def test_folder_with_splits(tmp_path):
     touch(tmp_path, "train/run/a.mp4", "train/sit/a.mp4", "validation/run/b.mp4", "val/.x.mp4")
     frame = Catalog.from_folder(tmp_path).frame

@@ -86,6 +86,21 @@ def test_the_budget_bounds_the_epochs(root, clip):
     assert any("time for 120 epochs would be better: --budget" in line for line in short.why)
 
 
+def test_stills_bring_a_network_on_frames(root, clip):
+    place, stills = folder(root, clip), root / "stills"
+    with pytest.raises(HarlibError, match="stills holds no videos"):
+        stills.mkdir()
+        new_study.look(place, stills)
+    for category in ("run", "sit"):
+        (stills / category).mkdir()
+        for number in range(5):
+            (stills / category / f"{number}.jpg").touch()
+    seen = new_study.look(place, stills)
+    new_study.write("mine", seen, planned(seen, folds=0))
+    frames = study_files.chosen("mine", {}, ())[1][1].params
+    assert frames.run == "02_frame_cnn" and frames.stills == "stills" and frames.size == (64, 88)
+
+
 def test_names_of_sides_turn_mirroring_off_and_uneven_counts_are_balanced(root, clip):
     place = folder(root, clip, categories=("turn_left", "turn right"))
     for number in range(12):

@@ -16,6 +16,7 @@ from harlib.data.catalog import names, own_videos, published_lists
 from harlib.data.catalog.folder import CatalogError
 from harlib.data.catalog.table import read as read_table
 from harlib.data.video import tar_shards
+from harlib.data.video.reader import STILL_SUFFIXES
 from harlib.text import near
 
 # Where pyarrow is installed pandas keeps text in it, which holds no name that is not UTF-8; files
@@ -293,3 +294,21 @@ class Catalog:
         """
         frame, left_out = published_lists.stanford40(Path(root))
         return cls(frame, Path(root).resolve().name, left_out)
+
+    @classmethod
+    def from_stills(cls, root: str | os.PathLike) -> "Catalog":
+        """Labelled pictures, in Stanford-40's layout or in a folder per category.
+
+        Raises:
+            CatalogError: there are none, or videos.
+        """
+        if (Path(root) / "ImageSplits").is_dir():
+            return cls.from_stanford40(root)
+        listed = cls.from_folder(root)
+        videos = [p for p in listed.frame["path"] if Path(p).suffix.lower() not in STILL_SUFFIXES]
+        if videos:
+            raise CatalogError(
+                f"{root} holds videos, first {names.printable(videos[0])}: stills are pictures, in "
+                "a folder per category or in Stanford-40's layout"
+            )
+        return listed

@@ -18,7 +18,8 @@ from harlib.data.catalog.published_lists import KINETICS_NAME, SPLIT_NAMES, UCF1
 _MOST = 0.75
 _PERSONS = frozenset(
     ("person", "subject", "subj", "sub", "actor", "participant", "performer", "player")
-    + ("user", "speaker", "patient", "p", "s")
+    + ("user", "speaker", "patient", "student", "athlete", "volunteer", "adult", "child", "kid")
+    + ("man", "woman", "boy", "girl", "male", "female", "p", "s")
 )
 # things that cameras and people number, without saying what is in them
 _COUNTED = frozenset(
@@ -239,8 +240,14 @@ def _is_view(name: str) -> bool:
 
 
 def _letters(rest: str) -> str:
-    """The first word without a number behind it, where it may be a name."""
-    word = _lead(rest, 1).rstrip("0123456789")
+    """The first word without a number behind it, where it may be a name.
+
+    That of "adult01" is none: the number tells such persons apart.
+    """
+    numbered = _lead(rest, 1)
+    word = numbered.rstrip("0123456789")
+    if word != numbered and _words(word) & _PERSONS:
+        return ""
     least = 3 if word == rest else 2
     is_name = len(word) >= least and not _has_number(word) and not _only_counts(word)
     return word if is_name else ""

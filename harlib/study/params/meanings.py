@@ -71,7 +71,7 @@ _MEANINGS = {
         "jitter": "actions run up to 1 + jitter times as fast or slow",
     },
     "The training": {
-        "stills": "folder in Stanford-40's layout; empty: no stills stage",
+        "stills": "folder per category, or Stanford-40's layout; empty: no stills stage",
         "stills_epochs": "epochs on stills",
         "epochs": "times each training video is shown",
         "batch": "clips per step",

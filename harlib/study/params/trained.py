@@ -179,7 +179,7 @@ class FrameCNN(Trained):
     weights: str | None = None  # None, "imagenet" or a file
     width: Width = 1.0  # of the backbone "small"
     dropout: Share = 0.2
-    stills: str = ""  # a folder in Stanford-40's layout; empty = no stills stage
+    stills: str = ""  # a folder per category, or Stanford-40's; empty = no stills stage
     stills_epochs: Count = 10
 
     @property

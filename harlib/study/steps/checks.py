@@ -109,7 +109,7 @@ def _stills(p: FrameCNN, todo: dict[str, Common]) -> None:
             f"key 'stills': no folder {session.from_root(p, folder)}{none}; leave it empty to go "
             "without stills"
         )
-    Catalog.from_stanford40(folder)
+    Catalog.from_stills(folder)
 
 
 def _left(p: Evaluation) -> dict[str, Common]:

@@ -204,7 +204,7 @@ def stills_store(p: FrameCNN) -> ClipStore | None:
         return None
     short_side = p.size if isinstance(p.size, int) else min(p.size)
     size = max(short_side * 8 // 7, short_side)
-    listed = Catalog.from_stanford40(p.made(p.root / p.stills))
+    listed = Catalog.from_stills(p.made(p.root / p.stills))
     root = preparing.place(listed, p.data_dir / f"stills-store-{short_side}", size=size)
     preparing.prepare(listed, root, size=size, progress=session.stage(p, "preparing stills"))
     return ClipStore(root)
