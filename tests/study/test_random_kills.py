@@ -21,12 +21,14 @@ STUDY = ("study", "tiny", "--no-forecast")
 TRAIN = ("train", "params/tiny/common.yaml", "params/tiny/03_c3d.yaml", "--set", "epochs=40")
 # What must be the same after kills, whatever else may name a time or a folder.
 EXACT = (".keras", "scores.npz", "views.npz", "store.json", ".h5", ".mp4")
+ROUNDED = re.compile(rb"\b\d+\.\d\b")
 
 
 def left(root):
     """{file: hash of its content} of all that commands made below root.
 
-    Of a Keras file the weights count. Which steps have checkpoints depends on the clock.
+    Of a Keras file the weights count. Which steps have checkpoints depends on the clock, and so do
+    the minutes on a page, which two runs may have in common by chance.
     """
     found = {}
     for path in filter(Path.is_file, sorted(root.rglob("*"))):
@@ -37,6 +39,8 @@ def left(root):
         if path.suffix == ".keras":
             with zipfile.ZipFile(path) as file:
                 content.update(file.read("model.weights.h5"))
+        elif path.suffix == ".html":
+            content.update(ROUNDED.sub(b"", path.read_bytes()))
         else:
             content.update(path.read_bytes())
         found[name] = content.hexdigest()
