@@ -5,8 +5,8 @@
 Four processes are pinned, two to each core: one that trains a tiny C3D by itself on half of the
 batch, and one of a pair that trains it together on the whole batch. They take turns, so that a
 change of the machine's speed meets all of them; who has no turn sleeps. The cores must be idle
-otherwise. Printed: clips a second, medians over the rounds, and the pair's share of the sum of the
-two alone; "both at once" are the two alone at the same time, which share memory but no gradients.
+otherwise. Printed: clips per second, medians over the rounds, and the pair's share of the sum of
+the two alone; "both at once" are the two alone at the same time, which share memory, no gradients.
 """
 
 import argparse

@@ -27,3 +27,7 @@ class HarlibError(ValueError):
 
     def _render_traceback_(self) -> list[str]:  # asked by IPython
         return str(self).splitlines()
+
+
+class MissingFile(HarlibError, FileNotFoundError):
+    """A file or folder that is not there; the message says what makes it, or where it would be."""

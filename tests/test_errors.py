@@ -6,13 +6,14 @@ import inspect
 import os
 import pkgutil
 import sys
+from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
 import harlib
-from harlib import HarlibError, cli, system_errors
+from harlib import HarlibError, MissingFile, cli, system_errors
 
 pytestmark = pytest.mark.quick
 
@@ -46,6 +47,16 @@ def test_every_error_of_harlib_can_be_caught_as_one():
     assert {"ParamsError", "ScoreError", "CheckpointError", "TrainingDiverged"} <= found.keys()
     others = {name for name, kind in found.items() if not issubclass(kind, HarlibError)}
     assert others == {"Unknown", "_Refused"}  # of forecast and packing, which catch them
+
+
+def test_what_is_not_there_is_a_line_in_a_notebook_too():
+    missing = MissingFile("no clip store at data/mine/store")
+    assert missing._render_traceback_() == ["no clip store at data/mine/store"]
+    with pytest.raises(FileNotFoundError):
+        raise missing
+    sources = Path(harlib.__file__).parent.rglob("*.py")
+    plain = {file.name for file in sources if "raise FileNotFoundError(" in file.read_text()}
+    assert plain == {"source_files.py"}  # whose message becomes a video's reason
 
 
 @pytest.mark.parametrize(

@@ -1,10 +1,10 @@
 """`har bench data`: how fast clips are read, what a video costs on disk, beside other ways.
 
 Every reader gives the same thing: 16 neighbouring frames at a random place of a random video,
-short side 128, a random crop of 112 x 112. "Clips/s per core" are clips a second of CPU time of one
-process, so that other programs on the machine change them little; the scaling rows are wall time
-and need a quiet machine, see `harlib.bench.scaling`. All files are read from the page cache: a
-disk's speed is not measured.
+short side 128, a random crop of 112 x 112. "Clips/s per core" are clips per second of CPU time of
+one process, so that other programs on the machine change them little; the scaling rows are wall
+time and need a quiet machine, see `harlib.bench.scaling`. All files are read from the page cache:
+a disk's speed is not measured.
 """
 
 import functools
@@ -43,8 +43,8 @@ KINETICS = {
     "frames": kinetics_like.SECONDS * kinetics_like.FPS,
 }
 TITLES = {
-    "read": "read: clips a second of one core's CPU time",
-    "scaling": "scaling: clips a second of wall time, on a quiet machine only",
+    "read": "read: clips per second of one core's CPU time",
+    "scaling": "scaling: clips per second of wall time, on a quiet machine only",
     "prepare": "prepare: CPU seconds a video",
     "kinetics-600": "kinetics-600: what it costs, were its videos like these",
 }

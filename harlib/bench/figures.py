@@ -41,13 +41,13 @@ def bytes_and_speed(rows: Sequence[dict], *, ax: Axes | None = None) -> Axes:
         axis.set_major_formatter("{x:,g}")
     ax.set_title("What a video costs and how fast its clips come")
     ax.set_xlabel("megabytes per video on disk")
-    ax.set_ylabel("clips of 16 × 112 × 112 a second and core")
+    ax.set_ylabel("clips of 16 × 112 × 112 per second and core")
     said = "; ".join(
         f"{row['engine']} {row['codec']} {quantity(row['bytes_per_video'], 'B')} and "
         f"{quantity(row['clips_per_s'])} clips/s"
         for row in read
     )
-    return describe(ax, f"Bytes a video and clips a second and core: {said}.")
+    return describe(ax, f"Bytes per video and clips per second and core: {said}.")
 
 
 @styled
@@ -63,7 +63,7 @@ def speeds(rows: Sequence[dict], *, ax: Axes | None = None) -> Axes:
         lambda row: f"{row['model']}\n{'training' if row['mode'] == 'train' else 'inference'}",
         lambda row: f"{row['engine']}, {row['policy']}",
         "clips_per_s",
-        ("Clips a second by network and precision", "clips/s"),
+        ("Clips per second by network and precision", "clips/s"),
         ax,
     )
 

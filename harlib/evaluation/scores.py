@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harlib import HarlibError
+from harlib import HarlibError, MissingFile
 from harlib.files import write_npz
 from harlib.run_folder import RunFolder
 
@@ -139,7 +139,7 @@ class Scores:
         arrays: dict[str, np.ndarray] = {}
         for path in (folder.scores, folder.views):
             if not path.is_file():
-                raise FileNotFoundError(
+                raise MissingFile(
                     f"{run_dir} holds no {path.name}; score the run first (har evaluate RUN)"
                 )
             with np.load(path, allow_pickle=False) as file:

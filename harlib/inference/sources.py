@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from harlib import HarlibError, pretrained
+from harlib import HarlibError, MissingFile, pretrained
 from harlib.data import ClipSpec, Settings
 from harlib.data.loading import clip_input
 from harlib.evaluation import Confidence, confidence
@@ -60,7 +60,7 @@ def _run(folder: Path, checkpoint: str) -> Predictor:
              (run.metrics, "har evaluate")]  # fmt: skip
     for needed, remedy in needs:
         if not needed.is_file():
-            raise FileNotFoundError(f"{needed} is not there: {remedy}")
+            raise MissingFile(f"{needed} is not there: {remedy}")
     with np.load(run.scores, allow_pickle=False) as scores:
         categories = tuple(scores["categories"].tolist())
     model = keras_file.load(run.weights(checkpoint))

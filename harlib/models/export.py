@@ -15,6 +15,7 @@ import keras
 import numpy as np
 
 import harlib
+from harlib import MissingFile
 from harlib.data.loading import clip_input
 from harlib.files import read_json
 from harlib.models import (
@@ -158,7 +159,7 @@ def export_run(
     needs = [(source, "train the run"), (run.scores, "har evaluate"), (run.metrics, "har evaluate")]
     for needed, remedy in needs:
         if not needed.is_file():
-            raise FileNotFoundError(f"{needed} is not there: {remedy} first.")
+            raise MissingFile(f"{needed} is not there: {remedy} first.")
     with np.load(run.scores, allow_pickle=False) as scores:
         categories = scores["categories"].tolist()
     model = keras_file.load(source)
@@ -167,7 +168,7 @@ def export_run(
     if weights := RunFolder(run_dir).read_state().get("weights"):
         about["weights"] = weights  # their licence goes with the network
     if "fps" not in about:
-        raise FileNotFoundError(
+        raise MissingFile(
             f"{run_dir} does not tell the rate and size of its clips, and its clip store is gone: "
             "score the run once more (har evaluate) where the store is."
         )

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras import layers as kl
 
-from harlib import HarlibError
+from harlib import HarlibError, MissingFile
 from harlib.models import keras_file
 from harlib.models.blocks import scaled
 from harlib.models.efficientnet_lite import efficientnet_lite0
@@ -185,7 +185,7 @@ def _fetched(function: Callable[..., keras.Model], **arguments: Any) -> keras.Mo
             raise
         address, reason = found.groups()
         home = Path(os.environ.get("KERAS_HOME", Path.home() / ".keras"))
-        raise FileNotFoundError(
+        raise MissingFile(
             f"the imagenet weights cannot be fetched ({reason}): put the file {address} at "
             f"{home / 'models' / address.split('/')[-1]}, or give its path as weights."
         ) from error

@@ -222,6 +222,12 @@ def test_a_notebook_takes_the_studys_file_and_what_its_cell_gives_wins(tiny):
     assert '<td class="text">epochs</td>' in told._repr_html_()
 
 
+def test_the_weights_that_a_notebook_has_by_default_are_named(tiny):
+    tiny(_03_c3d="epochs: 3")
+    _, told = open_notebook.read("09_pretrained", {"study": "tiny", "run": "09_pretrained"})
+    assert "values from the weights efficientnet_lite0/imagenet" in str(told)
+
+
 def test_a_value_that_equals_the_default_still_wins_over_the_file(tiny):
     tiny(_03_c3d="batch: 16")
     assert open_notebook.read("03_c3d", running("batch = 32"))[0].batch == 32

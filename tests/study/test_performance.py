@@ -117,8 +117,9 @@ def test_the_notebook_and_its_page(machine_study, monkeypatch):
     assert done.returncode == 0, done.stdout + done.stderr
     reports = root / "reports" / "machine"
     page = (reports / "06_performance.html").read_text()
-    for said in ("Bytes a video and clips a second", "resnext3d_101 training", "37", "over 600 s",
-                 "the model sets the pace", "The largest batch that trains"):  # fmt: skip
+    for said in ("Bytes per video and clips per second", "resnext3d_101 training", "37",
+                 "over 600 s", "the model sets the pace",
+                 "The largest batch that trains"):  # fmt: skip
         assert said in page
     assert "how fast this machine" in (reports / "index.html").read_text()
     monkeypatch.setenv("HARLIB_ROOT", str(root))

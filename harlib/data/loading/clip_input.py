@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harlib import MissingFile
 from harlib.data.loading import sampling
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
@@ -27,7 +28,7 @@ def clip_input(run_dir: str | Path) -> dict[str, Any]:
     run_dir = Path(run_dir)
     file = RunFolder(run_dir).metrics
     if not file.is_file():
-        raise FileNotFoundError(f"{file} is not there: har evaluate first.")
+        raise MissingFile(f"{file} is not there: har evaluate first.")
     how = read_json(file, "protocol")["protocol"]
     crop, scale = sampling.as_size(how["size"]), how.get("crop_scale") or 1.0
     stored = how.get("stored")

@@ -62,7 +62,7 @@ _MEANINGS = {
         "frames": "frames of a clip",
         "stride": "stored frames from one to the next",
         "clip_fps": "frames per second of a clip, whatever the store has; None: by the stride",
-        "size": "pixels a side of what the network sees",
+        "size": "pixels per side of what the network sees",
         "crop": "hara, resized, random or center",
         "flip": "mirror half of the training clips",
         "color": "strength of random colour changes, 0 to 1",

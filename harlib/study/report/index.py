@@ -6,6 +6,7 @@ from typing import Any
 import jinja2
 import pandas as pd
 
+from harlib import MissingFile
 from harlib.evaluation import ScoreError, Scores, folds
 from harlib.evaluation import metrics as metrics_of
 from harlib.files import read_json
@@ -80,7 +81,7 @@ def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
     """
     notebooks = sorted(Path(runs_dir).glob("[0-9][0-9]_*/*.ipynb"))
     if not notebooks:
-        raise FileNotFoundError(f"{runs_dir} holds no run with a notebook: har study STUDY")
+        raise MissingFile(f"{runs_dir} holds no run with a notebook: har study STUDY")
     for notebook in notebooks:
         write_report(notebook.parent, folder)
     return write_index(runs_dir, folder)

@@ -12,7 +12,7 @@ import pandas as pd
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from harlib import shipped
+from harlib import MissingFile, shipped
 from harlib.data.catalog import own_videos
 from harlib.evaluation import Scores, naming
 from harlib.files import read_json
@@ -51,7 +51,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     run_dir = Path(run_dir).resolve()
     file = RunFolder(run_dir).notebook
     if file is None:
-        raise FileNotFoundError(f"{run_dir} holds no notebook, so it has no page")
+        raise MissingFile(f"{run_dir} holds no notebook, so it has no page")
     notebook = nbformat.read(file, as_version=4)
     for number, cell in enumerate(notebook.cells):
         cell["id"] = f"cell-{number}"  # papermill draws a random one for the cell it injects

@@ -35,11 +35,12 @@ def read(notebook: str, namespace: Mapping[str, Any]) -> tuple[Common, "Told"]:
         study_files.of_notebook(given["study"], notebook, given["run"])
     )
     asked = values | given
+    stated = study_files.defaults(notebook, asked) | asked
     implied = study_files.implied(notebook, asked)
-    origins = dict.fromkeys(implied, f"the weights {asked.get('weights')}") | origins
+    origins = dict.fromkeys(implied, f"the weights {stated.get('weights')}") | origins
     p = validate(
         notebook,
-        study_files.defaults(notebook, asked) | asked,
+        stated,
         origins | dict.fromkeys(given, HERE),
     )
     changed = {key: HERE for key in given if key not in ("study", "run")}

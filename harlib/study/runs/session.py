@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from harlib import MissingFile
 from harlib.data import Audit, Catalog, ClipStore
 from harlib.locks import Lock, sweep
 from harlib.progress import Stage
@@ -85,7 +86,7 @@ def open_store(p: Common) -> ClipStore:
         FileNotFoundError: there is none; the message says which notebook to run.
     """
     if not (p.store_dir / "store.json").is_file():
-        raise FileNotFoundError(no_store(p))
+        raise MissingFile(no_store(p))
     store = ClipStore(p.store_dir)
     if not kept(p):
         p.folder.write_state(store_hash=store.hash, store=from_root(p, p.store_dir))
@@ -146,7 +147,7 @@ def listed(p: Common) -> pd.DataFrame:
     if catalog_file(p).is_file():
         return Catalog.from_csv(catalog_file(p)).frame
     if not (p.store_dir / "audit.csv").is_file():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"neither {from_root(p, catalog_file(p))} nor {from_root(p, p.store_dir)}/audit.csv "
             "is there, so unreadable videos could not be counted as wrong: finish the store with "
             "har prepare"

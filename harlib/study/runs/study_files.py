@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harlib import HarlibError, shipped
+from harlib import HarlibError, MissingFile, shipped
 from harlib.run_folder import RunFolder
 from harlib.study.params import yaml_text
 from harlib.study.params.errors import nearest
@@ -226,7 +226,7 @@ def load_folder(run_dir: Path, changes: Mapping[str, Any] | None = None) -> Comm
     """
     file, changes = RunFolder(run_dir).params, dict(changes or {})
     if not file.is_file():
-        raise FileNotFoundError(f"{run_dir} holds no params.yaml: give a folder of runs/<study>/")
+        raise MissingFile(f"{run_dir} holds no params.yaml: give a folder of runs/<study>/")
     values = RunFolder(run_dir).read_params()
     notebook = RunFolder(run_dir).read_state().get("notebook", values["run"].split(".")[0])
     if notebook in NOTEBOOKS:

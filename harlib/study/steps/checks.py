@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 
+from harlib import MissingFile
 from harlib.data import SPLITS, Catalog, Settings
 from harlib.data.demo import dataset
 from harlib.files import read_json
@@ -80,7 +81,7 @@ def _stored(p: Common) -> tuple[list[str], set[str]]:
     """(categories, splits) of the clip store that is there. Raises FileNotFoundError."""
     about = p.store_dir / "store.json"
     if not about.is_file():
-        raise FileNotFoundError(session.no_store(p))
+        raise MissingFile(session.no_store(p))
     content = read_json(about, "categories", "files")
     return content["categories"], {file["path"].partition("/")[0] for file in content["files"]}
 
@@ -105,7 +106,7 @@ def _stills(p: FrameCNN, todo: dict[str, Common]) -> None:
         return
     if not folder.is_dir():
         none = "; its run 01 draws no stills (still_images: 0)" if drawn and not any(drawn) else ""
-        raise FileNotFoundError(
+        raise MissingFile(
             f"key 'stills': no folder {session.from_root(p, folder)}{none}; leave it empty to go "
             "without stills"
         )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from harlib import HarlibError, evaluation
+from harlib import HarlibError, MissingFile, evaluation
 from harlib.data import Catalog, ClipStore
 from harlib.data.loading import batches as loader
 from harlib.data.loading import clip_input
@@ -310,7 +310,7 @@ def load_model(p: Trained, checkpoint: str = "last") -> keras.Model:
     path = p.folder.weights(checkpoint)
     if not path.is_file():
         remedy = "set validate_split" if checkpoint == "best" else "train it first"
-        raise FileNotFoundError(f"{session.from_root(p, path)} is not there: {remedy}")
+        raise MissingFile(f"{session.from_root(p, path)} is not there: {remedy}")
     model = keras_file.load(path)
     height, width = (p.size, p.size) if isinstance(p.size, int) else p.size
     if tuple(model.input_shape[1:]) != (p.frames, height, width, 3):
@@ -361,7 +361,7 @@ def preflight_run(p: Common) -> tables.Table | tables.Sentence:
     if not isinstance(p, Trained):
         raise ValueError(f"run {p.run!r} trains nothing; give a file of notebook 02, 03, 04 or 09")
     if not (p.store_dir / "store.json").is_file():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"no clip store at {session.from_root(p, p.store_dir)}: make it first (har study "
             f"{p.study} --only 01_data_prep)"
         )

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from harlib import MissingFile
 from harlib.data import ClipStore
 from harlib.run_folder import RunFolder
 from harlib.study.params.trained import Trained
@@ -71,7 +72,7 @@ def _store(p: Trained, run_dir: Path) -> ClipStore:
     if wanted and (place := with_hash(wanted, places, roots)):
         return ClipStore(place)
     others = [f"{session.from_root(p, place)} is {own}" for place, own in there.items() if own]
-    raise FileNotFoundError(
+    raise MissingFile(
         f"the clip store {wanted} that {session.from_root(p, run_dir)} was trained on is not at "
         f"{session.from_root(p, places[0])}; {', '.join(others) or 'no other one is there'}: make "
         "it again with notebook 01 and the run's parameters"

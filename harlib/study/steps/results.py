@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harlib import figures
+from harlib import MissingFile, figures
 from harlib.data.demo import dataset
 from harlib.evaluation import Scores, calibration, comparison, hits, intervals, metrics, naming
 from harlib.files import read_json
@@ -32,12 +32,12 @@ def scored_runs(p: Evaluation) -> dict[str, Path]:
         if fingerprint.is_ended(path.parent)
     }
     if p.runs and (absent := [name for name in p.runs if name not in found]):
-        raise FileNotFoundError(
+        raise MissingFile(
             f"no complete scores of {', '.join(absent)} in {session.from_root(p, folder)}; "
             f"there are {', '.join(found) or 'none'}"
         )
     if not found:
-        raise FileNotFoundError(
+        raise MissingFile(
             f"no scored run in {session.from_root(p, folder)}: run a model notebook first"
         )
     chosen = {name: found[name] for name in p.runs} if p.runs else found
@@ -107,7 +107,7 @@ def protocol_table(runs: dict[str, Path]) -> tables.Table:
     """How each run was scored."""
     names = {"split": "split", "clips": "clips per video", "crops": "crops per clip",
              "crop_scale": "crop, share of the frame", "frames": "frames per clip",
-             "stride": "stride, frames", "clip_fps": "frames a second", "size": "pixels a side",
+             "stride": "stride, frames", "clip_fps": "frames per second", "size": "pixels per side",
              "checkpoint": "weights"}  # fmt: skip
     rows = []
     for name, folder in runs.items():
@@ -115,8 +115,8 @@ def protocol_table(runs: dict[str, Path]) -> tables.Table:
         how = {said: measured["protocol"].get(key) for key, said in names.items()}
         rows.append({"run": name, "videos": measured["video"]["n"]} | how)
     table = pd.DataFrame(rows)
-    if table["frames a second"].isna().all():  # every run by its stride
-        table = table.drop(columns="frames a second")
+    if table["frames per second"].isna().all():  # every run by its stride
+        table = table.drop(columns="frames per second")
     return tables.Table(table)
 
 

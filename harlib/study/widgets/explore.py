@@ -10,7 +10,7 @@ import pandas as pd
 import yaml
 from matplotlib.axes import Axes
 
-from harlib import HarlibError, figures
+from harlib import HarlibError, MissingFile, figures
 from harlib.data import CROPS, ClipSpec, ClipStore
 from harlib.data.loading import sampling
 from harlib.data.loading.augment import augment
@@ -63,7 +63,7 @@ def _any_store(study: str) -> ClipStore:
             return scored_store(run)
     folder = root / "data" / study / "store"
     if not (folder / "store.json").is_file():
-        raise FileNotFoundError(
+        raise MissingFile(
             f"the study {study!r} has no clip store at {folder}: run it first (har study {study})"
         )
     return ClipStore(folder)
