@@ -13,24 +13,43 @@ import click
 
 from harlib import HarlibError, system_errors
 from harlib.bench.commands import bench
+from harlib.data import commands as data_commands
 from harlib.pretrained.commands import weights
 from harlib.progress import StoppedAt
-from harlib.study.commands import COMMANDS
+from harlib.study import commands as study_commands
+from harlib.study import completion
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
-_FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 _INTERRUPTED = 128 + signal.SIGINT  # the exit code that shells give to what Ctrl-C ended
 
 
 # Commands that keep what is done when they are stopped.
 _RESUMES = ("study", "train", "evaluate", "features", "prepare", "demo-data")
 
+# What a person wants to do, and the commands for it.
+_SECTIONS = {
+    "Your own videos": ("new-study", "study", "predict"),
+    "Study and report": ("init", "list", "report", "compare", "clean"),
+    "One training": ("preflight", "train", "evaluate"),
+    "Networks at work": ("models", "weights", "features", "export"),
+    "Data sets and clip stores": ("demo-data", "catalog", "prepare", "verify"),
+    "Measure this machine": ("bench",),
+}
+
 _OWN = """\b
-Your own videos, my-videos/CATEGORY/*.mp4 (after `make setup`, or pip install):
+Your own videos, my-videos/CATEGORY/*.mp4 (after `make setup` or pip install):
   har new-study mine --videos my-videos
   har study mine
   har predict mine/03_c3d new.mp4
+
+\b
+Exit codes:
+    0  done
+    1  refused or failed, or a fault was found: the last lines say what
+    2  no such command, option or file, or a value of the wrong kind
+  130  stopped by Ctrl-C
+  143  stopped by kill or a batch system
 """
 
 
@@ -40,6 +59,18 @@ class _Har(click.Group):
     That is a `HarlibError`, what the system refused, and what harlib itself raised about values or
     missing packages. Anything else is a fault of the program, and shows where.
     """
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        named = [name for names in _SECTIONS.values() for name in names]
+        others = tuple(name for name in self.list_commands(ctx) if name not in named)
+        width = max(map(len, self.commands))
+        for title, names in (_SECTIONS | {"More": others}).items():
+            rows = [
+                (f"{name:<{width}}", self.commands[name].get_short_help_str(100)) for name in names
+            ]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.obj = list(args)
@@ -56,6 +87,10 @@ class _Har(click.Group):
                 where, again = stop.where, "resumes there"
             click.echo(f"\n{where}: the same command {again}", err=True)
             raise click.exceptions.Exit(_INTERRUPTED) from None
+        except click.UsageError as error:
+            if "unexpected extra argument" in error.message:
+                error.message += ": what has spaces stands in quotes"
+            raise
         except Exception as error:
             if ctx.params["debug"]:
                 raise
@@ -94,15 +129,24 @@ def main(debug: bool) -> None:
         faulthandler.enable(sys.__stderr__)  # a process that a signal ends says where it was
 
 
-_set = click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Replace a parameter."
-)
+def _pairs(
+    context: click.Context, option: click.Parameter, items: tuple[str, ...]
+) -> tuple[str, ...]:
+    for item in items:
+        if "=" not in item:
+            raise click.BadParameter(f"{item!r} is no KEY=VALUE, as epochs=3")
+    return items
 
 
-@main.command()
-@click.argument("study")
+_set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", callback=_pairs,
+                    help="Replace a parameter.")  # fmt: skip
+
+
+@main.command(short_help="Run a study's notebooks and write its reports.")
+@click.argument("study", shell_complete=completion.studies)
 @_set
-@click.option("--only", multiple=True, metavar="RUN", help="Run only this run (repeatable).")
+@click.option("--only", multiple=True, metavar="RUN", help="Run only this run (repeatable).",
+              shell_complete=completion.runs_of_study)  # fmt: skip
 @click.option("--forecast/--no-forecast", default=True, help="First measure how long it will take.")
 def study(study: str, overrides: tuple[str, ...], only: tuple[str, ...], forecast: bool) -> None:
     """Run a study: the notebooks of params/STUDY in order, and its reports.
@@ -120,10 +164,11 @@ def study(study: str, overrides: tuple[str, ...], only: tuple[str, ...], forecas
         raise click.exceptions.Exit(1)
 
 
-@main.command("init")
+@main.command("init", short_help="Lay out a working folder with notebooks and parameter files.")
 @click.argument("folder", type=_FOLDER)
 @click.option("--study", "studies", multiple=True, default=("demo",), show_default=True,
-              help="Whose parameter files to lay out (repeatable).")  # fmt: skip
+              help="Whose parameter files to lay out (repeatable).",
+              shell_complete=completion.studies)  # fmt: skip
 def init(folder: Path, studies: tuple[str, ...]) -> None:
     """Lay out a working folder: the notebooks, and the parameter files of studies to start from."""
     from harlib import shipped
@@ -133,151 +178,7 @@ def init(folder: Path, studies: tuple[str, ...]) -> None:
     click.echo(f"Next:  cd {folder}  and  har study {studies[0]}  or  jupyter lab notebooks")
 
 
-@main.command("demo-data")
-@click.argument("folder", type=_FOLDER)
-@click.option("--train", default=60, show_default=True, help="Training videos per category.")
-@click.option("--val", default=15, show_default=True, help="Val videos per category.")
-@click.option("--stills", default=40, show_default=True, help="Still images per category.")
-@click.option("--difficulty", type=click.IntRange(1, 3), default=1, show_default=True)
-@click.option("--seed", default=0, show_default=True)
-def demo_data(folder: Path, train: int, val: int, stills: int, difficulty: int, seed: int) -> None:
-    """Draw the embedded action videos into FOLDER, with a Kinetics-format CSV."""
-    from harlib.data.demo.dataset import write_dataset
-
-    table = write_dataset(
-        folder, train=train, val=val, stills=stills, difficulty=difficulty, seed=seed
-    )
-    click.echo(table)
-
-
-@main.command()
-@click.option("--folder", type=_FOLDER, help="Videos at [split/]category/*.")
-@click.option("--table", type=_FILE, help="CSV or Parquet: path,label[,split,group,start,end].")
-@click.option("--kinetics", type=_FILE, multiple=True, help="Kinetics CSV; needs --videos.")
-@click.option("--ucf101", type=_FOLDER, help="Folder of UCF101's lists; needs --videos.")
-@click.option("--hmdb51", type=_FOLDER, help="Folder of HMDB51's lists; needs --videos.")
-@click.option("--stanford40", type=_FOLDER, help="Folder with JPEGImages and ImageSplits.")
-@click.option("--videos", type=_FOLDER, help="Folder of the videos, or of .tar(.gz) shards.")
-@click.option("--split", type=click.IntRange(1, 3), default=1, help="UCF101's or HMDB51's split.")
-@click.option("--categories", type=_FILE, help="Only the categories of this file, one a line.")
-@click.option("--val", default=0.2, show_default=True, help="Share of the groups held out.")
-@click.option("--seed", default=0, show_default=True, help="Which groups are held out.")
-@click.option("--group", metavar="REGEX", help="Its (…) in a file's name is the group.")
-@click.argument("csv", type=click.Path(path_type=Path, dir_okay=False))
-def catalog(
-    csv: Path,
-    folder: Path | None,
-    table: Path | None,
-    kinetics: tuple[Path, ...],
-    ucf101: Path | None,
-    hmdb51: Path | None,
-    stanford40: Path | None,
-    videos: Path | None,
-    split: int,
-    categories: Path | None,
-    val: float,
-    seed: int,
-    group: str | None,
-) -> None:
-    """List videos with category, split and group into CSV; print the data set's hash.
-
-    Videos inside .tar, .tar.gz and .tgz files are listed too; nothing is unpacked. What is left
-    out is said.
-    """
-    from harlib.data import Catalog
-    from harlib.data.catalog import names
-
-    if sum(map(bool, (folder, table, kinetics, ucf101, hmdb51, stanford40))) != 1:
-        raise click.UsageError(
-            "give one of --folder, --table, --kinetics, --ucf101, --hmdb51 and --stanford40"
-        )
-    if (kinetics or ucf101 or hmdb51) and not videos:
-        raise click.UsageError("these lists need --videos, the folder of the videos")
-    if folder:
-        listed = Catalog.from_folder(folder, val=val, seed=seed, group=group)
-    elif table:
-        listed = Catalog.from_table(table, val=val, seed=seed, group=group)
-    elif kinetics and videos:
-        listed = Catalog.from_kinetics_csv(list(kinetics), videos)
-    elif ucf101 and videos:
-        listed = Catalog.from_ucf101(videos, ucf101, split=split)
-    elif hmdb51 and videos:
-        listed = Catalog.from_hmdb51(videos, hmdb51, split=split)
-    elif stanford40:
-        listed = Catalog.from_stanford40(stanford40)
-    if categories:
-        listed = listed.select(categories)
-    listed.to_csv(csv)
-    click.echo(listed)
-    click.echo(f"found {listed.found:,} of {len(listed):,} listed videos")
-    counts = listed.frame["category"].value_counts(sort=False)
-    for note in (f"Categories: {names.first([f'{c} {n:,}' for c, n in counts.items()], 30)}.",
-                 *listed.notes):  # fmt: skip
-        click.echo(note)
-    click.echo(f"hash {listed.hash}")
-
-
-@main.command()
-@click.argument("csv", type=_FILE)
-@click.argument("store", type=_FOLDER)
-@click.option(
-    "--codec", type=click.Choice(["raw", "jpeg", "h264"]), default="jpeg", show_default=True
-)
-@click.option("--size", type=int, default=128, show_default=True, help="Short side in pixels.")
-@click.option("--stretch", type=(int, int), help="HEIGHT WIDTH instead, as C3D's 128 171.")
-@click.option("--fps", type=float, help="Frames per second; without it as recorded.")
-@click.option("--quality", type=int, default=90, show_default=True, help="JPEG quality.")
-@click.option("--workers", type=int, help="Processes; without it one a core.")
-@click.option("--scheduler", metavar="TCP://…", help="A Dask scheduler; its workers share STORE.")
-@click.option("--repair", is_flag=True, help="Rewrite only what har verify finds damaged.")
-def prepare(
-    csv: Path,
-    store: Path,
-    codec: str,
-    size: int,
-    stretch: tuple[int, int] | None,
-    fps: float | None,
-    quality: int,
-    workers: int | None,
-    scheduler: str | None,
-    repair: bool,
-) -> None:
-    """Make the clip store STORE from the catalog CSV; run again, it finishes what was begun."""
-    from harlib.data import Catalog
-    from harlib.data.store import prepare as preparing
-    from harlib.data.store import repair as repairing
-
-    make = repairing.repair if repair else preparing.prepare
-    audit = make(
-        Catalog.from_csv(csv),
-        store,
-        codec=codec,
-        size=stretch or size,
-        fps=fps,
-        quality=quality,
-        workers=workers,
-        scheduler=scheduler,
-    )
-    click.echo(audit.table.to_string())
-    click.echo(f"{audit}; the reason of every video: {store / 'audit.csv'}")
-
-
-@main.command()
-@click.argument("store", type=_FOLDER)
-def verify(store: Path) -> None:
-    """Check every byte of a clip store; exit 1 when something is damaged."""
-    from harlib.data.store import prepare as preparing
-
-    problems = preparing.verify(store)
-    if problems.empty:
-        click.echo(f"every stored byte of {store} is as it was written")
-        return
-    click.echo(problems.to_string(index=False))
-    click.echo(f"{len(problems)} damaged; har prepare CSV {store} --repair rewrites them")
-    raise click.exceptions.Exit(1)
-
-
-@main.command()
+@main.command(short_help="List the networks: input, parameters, accuracy, paper.")
 @click.option("--classes", type=int, help="Number of classes to count with.")
 @click.option("--frames", type=int, help="Frames per clip to count with.")
 @click.option("--size", type=int, help="Pixels per side to count with.")
@@ -305,8 +206,8 @@ def models(
         )
 
 
-@main.command()
-@click.argument("params", nargs=-1, required=True)
+@main.command(short_help="Train and score without a notebook, also in several processes.")
+@click.argument("params", nargs=-1, required=True, shell_complete=completion.runs_with_files)
 @_set
 @click.option("--processes", type=click.IntRange(1), default=1, help="Processes to train in.")
 @click.option("--coordinator", metavar="HOST:PORT", help="Be one of them: where process 0 listens.")
@@ -354,8 +255,8 @@ def train(
         click.echo(model_run.run(run))
 
 
-@main.command()
-@click.argument("params", nargs=-1, required=True)
+@main.command(short_help="Check everything that a training needs before it begins.")
+@click.argument("params", nargs=-1, required=True, shell_complete=completion.runs_with_files)
 @_set
 def preflight(params: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     """Check labels, network, loader, memory, disk and end of the training that PARAMS describe.
@@ -371,10 +272,11 @@ def preflight(params: tuple[str, ...], overrides: tuple[str, ...]) -> None:
     click.echo(repr(preflight_run(run.params)))
 
 
-@main.command()
-@click.argument("run")
+@main.command(short_help="Score a trained run again, by its own protocol or another.")
+@click.argument("run", shell_complete=completion.trained_runs)
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), help="Which weights.")
-@click.option("--clips", metavar="N|windows", help="Clips a video; windows: all, side by side.")
+@click.option("--clips", metavar="N|windows", callback=study_commands.clips,
+              help="Clips a video; windows: all, side by side.")  # fmt: skip
 @click.option("--crops", type=int, help="Crops a clip.")
 def evaluate(run: str, **changes: Any) -> None:
     """Score the trained RUN again, without training: its name (as mine/03_c3d) or its folder.
@@ -386,23 +288,22 @@ def evaluate(run: str, **changes: Any) -> None:
     from harlib.study.steps.rescoring import evaluate as evaluate_run
 
     given = {key: value for key, value in changes.items() if value is not None}
-    if given.get("clips", "").isdigit():
-        given["clips"] = int(given["clips"])
     click.echo(evaluate_run(run_folder(run), given))
 
 
-@main.command()
-@click.argument("source")
+@main.command(short_help="Write a network's feature vectors of a folder of videos.")
+@click.argument("source", shell_complete=completion.trained_runs)
 @click.argument("videos", type=click.Path(path_type=Path, exists=True))
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True,
               help="FILE.npz, FILE.h5 or FILE.parquet.")  # fmt: skip
 @click.option("--layer", default="", help="Its name; without it what the classifier reads.")
 @click.option("--per", type=click.Choice(["clip", "video"]), default="clip", show_default=True)
 @click.option("--clips", metavar="N|windows", default="10", show_default=True,
+              callback=study_commands.clips,
               help="Clips a video; windows: all, side by side.")  # fmt: skip
 @click.option("--batch", default=8, show_default=True, help="Clips computed at once.")
 @click.option("--overwrite", is_flag=True, help="Replace the file at --out.")
-def features(source: str, videos: Path, clips: str, **options: Any) -> None:
+def features(source: str, videos: Path, **options: Any) -> None:
     """Write a network's feature vectors of VIDEOS: a folder, one file, or a clip store.
 
     SOURCE is a trained run (as mine/03_c3d, or its folder) or published weights (as
@@ -414,14 +315,11 @@ def features(source: str, videos: Path, clips: str, **options: Any) -> None:
 
     if source not in pretrained.names():
         source = str(run_folder(source))
-    if clips != "windows" and not clips.isdigit():
-        raise click.UsageError(f"--clips is a number or windows; received {clips!r}")
-    number: Any = clips if clips == "windows" else int(clips)
-    click.echo(write(source, videos, clips=number, say=click.echo, **options))
+    click.echo(write(source, videos, say=click.echo, **options))
 
 
-@main.command()
-@click.argument("study")
+@main.command(short_help="Write the pages of a study or of a run again.")
+@click.argument("study", shell_complete=completion.studies_or_runs)
 @click.option("--out", type=_FOLDER, help="Folder for the pages; without it reports/STUDY.")
 def report(study: str, out: Path | None) -> None:
     """Write the pages of STUDY again from what its runs left: its name, or a folder as runs/STUDY.
@@ -439,8 +337,8 @@ def report(study: str, out: Path | None) -> None:
         click.echo(write_report(run_folder(study), out))
 
 
-@main.command("export")
-@click.argument("run")
+@main.command("export", short_help="Write a trained network as Keras, SavedModel or ONNX.")
+@click.argument("run", shell_complete=completion.trained_runs)
 @click.option(
     "--to", type=click.Choice(["keras", "saved_model", "onnx"]), default="keras", show_default=True
 )
@@ -481,9 +379,7 @@ def export_run(
     click.echo(f"It needs {export_readme.NEEDS[to]}. {beside} lie beside it.")
 
 
-main.add_command(bench)
-main.add_command(weights)
-for command in COMMANDS:
+for command in (bench, weights, *data_commands.COMMANDS, *study_commands.COMMANDS):
     main.add_command(command)
 
 

@@ -12,7 +12,7 @@ from harlib import HarlibError
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 
 
-@click.group()
+@click.group(short_help="Measure reading, training and the largest batch.")
 def bench() -> None:
     """Measure this machine: harlib beside its peers, ratios within one run."""
     if os.name != "posix":

@@ -1,4 +1,4 @@
-from . import catalog, demo, loading, store, video
+from . import catalog, commands, demo, loading, store, video
 from .catalog.catalog import COLUMNS, SPLITS, Catalog
 from .catalog.folder import CatalogError, look
 from .catalog.own_videos import groups_warning, unknown_groups
@@ -38,6 +38,7 @@ __all__ = [
     "VideoError",
     "VideoReader",
     "catalog",
+    "commands",
     "decode",
     "demo",
     "encode",

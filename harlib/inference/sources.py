@@ -53,14 +53,14 @@ def load(source: str | Path, *, checkpoint: str = "last") -> Predictor:
 
 
 def _run(folder: Path, checkpoint: str) -> Predictor:
-    from harlib.models import keras_file
-
     run = RunFolder(folder)
     needs = [(run.weights(checkpoint), "train it first"), (run.scores, "har evaluate"),
              (run.metrics, "har evaluate")]  # fmt: skip
     for needed, remedy in needs:
         if not needed.is_file():
             raise MissingFile(f"{needed} is not there: {remedy}")
+    from harlib.models import keras_file
+
     with np.load(run.scores, allow_pickle=False) as scores:
         categories = tuple(scores["categories"].tolist())
     model = keras_file.load(run.weights(checkpoint))

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 
-@click.group()
+@click.group(short_help="List, describe and fetch published weights.")
 def weights() -> None:
     """Published weights: what there is, and their files."""
 

@@ -154,7 +154,8 @@ def find(name: str, network: str | None = None) -> Pretrained:
     whole = name if "/" in name or network is None else f"{network}/{name}"
     rows = _table().set_index("name", drop=False)
     if whole not in rows.index:
-        meant = near(whole, rows.index)
+        begun = [known for known in rows.index if known.startswith(f"{whole}/")]
+        meant = begun[0] if begun else near(whole, rows.index)
         own = ", ".join(rows.index[rows["network"] == network])
         raise HarlibError(
             f"no published weights {whole!r}"

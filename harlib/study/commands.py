@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from harlib.study import completion
 from harlib.text import size
 
 
@@ -24,7 +25,7 @@ _MOST_S = 1e7  # four months
 _UNITS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0}
 
 
-def _clips(context: click.Context, option: click.Parameter, value: str | None) -> Any:
+def clips(context: click.Context, option: click.Parameter, value: str | None) -> Any:
     """A number of clips, or "windows"."""
     if value is None or value == "windows":
         return value
@@ -33,10 +34,10 @@ def _clips(context: click.Context, option: click.Parameter, value: str | None) -
     return int(value)
 
 
-@click.command()
-@click.argument("source")
+@click.command(short_help="Name what is in new videos, and when.")
+@click.argument("source", shell_complete=completion.trained_runs)
 @click.argument("videos", nargs=-1, required=True)
-@click.option("--clips", metavar="N|windows", callback=_clips,
+@click.option("--clips", metavar="N|windows", callback=clips,
               help="Clips per video, equally spaced; windows: all, side by side.")  # fmt: skip
 @click.option("--every", metavar="TIME", callback=_seconds,
               help="A window every so often (1s, 0.5s): what happens when.")  # fmt: skip
@@ -84,7 +85,7 @@ def named(source: str) -> str | Path:
     return run_folder(source)
 
 
-@click.command("new-study")
+@click.command("new-study", short_help="Write the parameter files of a study of your own videos.")
 @click.argument("name")
 @click.option("--videos", type=click.Path(path_type=Path, exists=True), required=True,
               help="A folder per category, or a table path,label.")  # fmt: skip
@@ -116,8 +117,8 @@ def new_study(
     click.echo(f"Next:  har study {name}")
 
 
-@click.command("list")
-@click.argument("study", required=False)
+@click.command("list", short_help="List studies, runs, their accuracy, and what lies on the disk.")
+@click.argument("study", required=False, shell_complete=completion.studies_with_runs)
 def list_(study: str | None) -> None:
     """List studies, their runs, how each stands, its accuracy, and what lies on the disk."""
     from harlib.study.runs import listing
@@ -125,8 +126,8 @@ def list_(study: str | None) -> None:
     click.echo(listing.text(listing.listing(study)))
 
 
-@click.command()
-@click.argument("runs", nargs=-1, required=True)
+@click.command(short_help="Compare runs: settings, accuracy, a paired test, the videos.")
+@click.argument("runs", nargs=-1, required=True, shell_complete=completion.scored_runs)
 def compare(runs: tuple[str, ...]) -> None:
     """Compare RUNS that scored the same videos, of one study or of several.
 
@@ -138,8 +139,8 @@ def compare(runs: tuple[str, ...]) -> None:
     click.echo(comparing.compare(runs))
 
 
-@click.command()
-@click.argument("study", required=False)
+@click.command(short_help="Delete what no run needs: says what, and asks first.")
+@click.argument("study", required=False, shell_complete=completion.studies_with_runs)
 @click.option("--dry-run", is_flag=True, help="Only list what may be deleted.")
 def clean(study: str | None, dry_run: bool) -> None:
     """Delete what no run needs and can be made again: says what and asks first.

@@ -93,6 +93,12 @@ def look(path: Path, stills: Path | None = None) -> Look:
             "categories apart, so give at least two (a folder each, or a label each)"
         )
     files = listed.frame.loc[listed.frame["path"] != "", "path"].tolist()
+    if not files:
+        first = str(listed.frame["video_id"].iloc[0])
+        raise HarlibError(
+            f"none of the {text.count(len(listed), 'video')} of {path} is there, first {first}: a "
+            "path is written with / and begins at the table's folder, or at /"
+        )
     some = [files[i] for i in np.unique(np.linspace(0, len(files) - 1, PROBED).astype(int))]
     found, unreadable = [], []
     for file in some:

@@ -1,15 +1,22 @@
 """The command line: thin, quick to start, and clear about mistakes."""
 
+import errno
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner
 
+from harlib import HarlibError
 from harlib.cli import main
+from harlib.progress import StoppedAt
 
 pytestmark = pytest.mark.quick
+ROOT = Path(__file__).parents[2]
 
 
 def har(*arguments):
@@ -29,6 +36,54 @@ def test_help_names_the_commands_and_imports_no_framework():
                     "evaluate"):  # fmt: skip
         assert f"  {command} " in said
     assert said.splitlines()[-1] == "[]"
+
+
+def test_help_is_by_what_a_person_wants_to_do():
+    """Every command once, one line each, and at the end what the exit codes mean."""
+    said = har("--help").output
+    assert "More:" not in said, "a command is in no section of cli._SECTIONS"
+    listed = re.findall(r"^  ([a-z][a-z-]+)  +[A-Z].*\.$", said, re.MULTILINE)
+    assert sorted(listed) == sorted(main.commands)
+    assert said.index("Your own videos:") < said.index("Measure this machine:")
+    assert max(map(len, said.splitlines())) <= 80
+    assert re.findall(r"^ +(\d+)  ", said, re.MULTILINE) == ["0", "1", "2", "130", "143"]
+
+
+def test_a_command_of_no_section_is_listed_too():
+    main.add_command(click.Command("odd", help="Does something."))
+    try:
+        assert "More:\n  odd        Does something." in har("--help").output
+    finally:
+        main.commands.pop("odd")
+
+
+@pytest.mark.parametrize(
+    ("raised", "code"),
+    [
+        (None, 0),
+        (HarlibError("no such run"), 1),
+        (OSError(errno.ENOSPC, "full"), 1),
+        (ZeroDivisionError(), 1),  # a fault of the program, with its traceback
+        (click.UsageError("no such option"), 2),
+        (click.BadParameter("no number"), 2),
+        (KeyboardInterrupt(), 130),
+        (StoppedAt("training: stopped"), 130),
+        (SystemExit(143), 143),  # as a training ends that was sent SIGTERM
+    ],
+    ids=repr,
+)
+def test_exit_codes(raised, code):
+    def odd():
+        if raised:
+            raise raised
+
+    main.add_command(click.Command("odd", callback=odd))
+    try:
+        assert har("odd").exit_code == code
+    finally:
+        main.commands.pop("odd")
+    documented = (ROOT / "docs" / "command-line.md").read_text()
+    assert re.search(rf"^\| {code} \|", documented, re.MULTILINE)
 
 
 def test_prepare_and_verify(write_videos, tmp_path):

@@ -115,7 +115,7 @@ def test_scores_of_another_protocol_lie_beside_the_runs_own(trained):
     assert "best" in repr(results.protocol_table({p.run: folder / name}))
     assert {key: contents(folder)[key] for key in before} == before
     done = har("evaluate", folder, "--clips", "many")
-    assert done.exit_code == 1 and "--clips: key 'clips'" in done.output
+    assert done.exit_code == 2 and "'many' is neither a number above 0 nor" in done.output
 
 
 def test_options_that_are_the_runs_own_are_no_other_protocol(trained):

@@ -170,5 +170,5 @@ def test_the_command_says_what_it_does_not_know(tmp_path, videos):
     out = tmp_path / "f.npz"
     assert "x3d_zz" in run("x3d_zz/kinetics400", videos, "--out", out).output
     said = run("x3d_xs/kinetics400", videos, "--out", out, "--clips", "few").output
-    assert "--clips is a number or windows; received 'few'" in said
+    assert "'few' is neither a number above 0 nor windows" in said
     assert "does not exist" in run("x3d_xs/kinetics400", tmp_path / "none", "--out", out).output

@@ -191,6 +191,11 @@ class Catalog:
         """Read what `to_csv` wrote, or any CSV with its columns."""
         path = Path(path)
         frame = published_lists.read_csv(path)
+        if missing := [column for column in COLUMNS if column not in frame]:
+            raise CatalogError(
+                f"{path} is no catalog, it has no {names.first(missing, len(COLUMNS))}: har "
+                f"catalog --table {path} CSV writes one"
+            )
         for column in ("start_s", "end_s"):
             if column in frame:
                 try:

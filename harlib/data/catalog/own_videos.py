@@ -40,7 +40,8 @@ def folder(root: Path, val: float, seed: int, group: str | None) -> tuple[pd.Dat
     said = found.left_out()
     files = _moving(found, said)
     if not files:
-        raise CatalogError(" ".join([f"{root} holds no videos.", *said]))
+        expected = [] if said else [f"They are looked for at {root}/CATEGORY/NAME."]
+        raise CatalogError(" ".join([f"{root} holds no videos.", *expected, *said]))
     places = [_place(root, path) for path in sorted(files)]
     has_splits, has_inner = _layout(root, places)
     said += _empty(found, places, 1 + has_splits)
@@ -150,16 +151,27 @@ def _moving(found: Found, said: list[str]) -> list[str]:
 
 def _layout(root: Path, places: list[Place]) -> tuple[bool, bool]:
     """Whether the folders of splits come first, and whether others lie inside the categories."""
+    if not any(place.folders for place in places):
+        raise CatalogError(
+            f"{root} holds {text.count(len(places), 'video')} and no folders: move each into a "
+            f"folder named after its category, {root}/CATEGORY/NAME"
+        )
+    if all(len(p.folders) == 1 and _plain(p.folders[0]) in SPLIT_NAMES for p in places):
+        raise CatalogError(
+            f"{root} holds splits without categories: move each video into a folder named after "
+            f"its category, {root}/{places[0].folders[0]}/CATEGORY/NAME"
+        )
     kinds = [_kind(place.folders) for place in places]
     counts = Counter(kinds)
     most = max(_LAYOUTS, key=lambda kind: counts[kind])
     if counts[most] != len(places):
         odd = [place for place, kind in zip(places, kinds, strict=True) if kind != most]
         first = names.first(["/".join((*p.folders, p.stem + p.suffix)) for p in odd])
+        which, others = ("not all", " than the others") if counts[most] else ("none", "")
         raise CatalogError(
-            f"{root} holds {text.count(len(places), 'video')}, not all at category/NAME or "
-            f"split/category/NAME with splits train, val, test: {len(odd)} lie elsewhere "
-            f"than the others, {first}; move them"
+            f"{root} holds {text.count(len(places), 'video')}, {which} at category/NAME or "
+            f"split/category/NAME with splits train, val, test: {len(odd)} lie elsewhere{others}, "
+            f"{first}; move them"
         )
     if most[1] and all(place.suffix.lower() in STILL_SUFFIXES for place in places):
         folder = names.printable("/".join(places[0].folders))

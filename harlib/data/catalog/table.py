@@ -16,6 +16,7 @@ from harlib.data.catalog.folder import CatalogError
 from harlib.data.catalog.own_videos import Place
 from harlib.data.catalog.published_lists import SPLIT_NAMES, rows
 from harlib.data.video import tar_shards
+from harlib.data.video.reader import VIDEO_SUFFIXES
 
 # what a column may be called; of several the first is read
 _COLUMNS = {
@@ -132,6 +133,11 @@ def _columns_said(unread: list[str], given: set[str]) -> list[str]:
 
 def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """(the column names, (number, cells) of each row)."""
+    if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
+        raise CatalogError(
+            f"{path} is a video and no table: give the folder of the videos, with a folder per "
+            "category, or a CSV"
+        )
     is_parquet = path.suffix.lower() in (".parquet", ".pq")
     return _of_parquet(path) if is_parquet else _of_csv(path)
 
@@ -145,6 +151,10 @@ def _of_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
         raise CatalogError(f"{path}: no such file") from None
     except OSError as error:
         raise CatalogError(f"{path} cannot be read: {error.strerror}") from error
+    if content.startswith("PK\3\4"):
+        raise CatalogError(
+            f"{path} is a zip file, as Excel's are: unpack it, or save the table as CSV (UTF-8)"
+        )
     if "\0" in content:
         raise CatalogError(f"{path} is no CSV: it holds null characters; save it as CSV (UTF-8)")
     delimiter = max(",;\t", key=content.partition("\n")[0].count)

@@ -100,7 +100,10 @@ def parse(text: str) -> Any:
         why = " ".join(filter(None, (error.context, error.problem)))
         if r"'\t'" in why:
             why = "a tab where YAML takes spaces alone"
-        raise YamlError(f"not YAML: {_short(why)}{_at(error.problem_mark)}") from None
+        mark = error.problem_mark
+        if "could not find expected ':'" in why:
+            why, mark = "no `key: value`", error.context_mark
+        raise YamlError(f"not YAML: {_short(why)}{_at(mark)}") from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         raise YamlError(

@@ -81,7 +81,8 @@ def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
     """
     notebooks = sorted(Path(runs_dir).glob("[0-9][0-9]_*/*.ipynb"))
     if not notebooks:
-        raise MissingFile(f"{runs_dir} holds no run with a notebook: har study STUDY")
+        again = f"har study {Path(runs_dir).name}"
+        raise MissingFile(f"{runs_dir} holds no run with a notebook: {again}")
     for notebook in notebooks:
         write_report(notebook.parent, folder)
     return write_index(runs_dir, folder)

@@ -71,10 +71,11 @@ def _chosen(name: str, known: dict[str, Path], what: str, hint: str) -> str:
         return fits[0]
     if fits:
         raise ParamsError(f"{name!r} is a run of several studies; give one of {', '.join(fits)}")
-    runs = {whole.partition("/")[2] for whole in known}
-    near = nearest(name, known if "/" in name else {*known, *runs})
+    parts = {part for whole in known for part in whole.split("/")}
+    near = nearest(name, known if "/" in name else {*known, *parts})
     there = ", ".join(list(known)[:_SHOWN]) + (", …" if len(known) > _SHOWN else "")
-    raise ParamsError(f"no {what} {name!r}{hint or near}; there are {there or 'none yet'}")
+    none = f"none yet in {project_root() / 'runs'}"
+    raise ParamsError(f"no {what} {name!r}{hint or near}; there are {there or none}")
 
 
 def _hint(name: str | Path, runs: Path) -> str:

@@ -77,7 +77,20 @@ def study_folder(study: str) -> Path:
         if any(folder.glob("[0-9][0-9]_*.yaml")):
             return folder.resolve()
     known = sorted({item.name for shelf in shelves for item in shelf.glob("*") if item.is_dir()})
-    raise ParamsError(f"no study {study!r}{nearest(study, known)}; there are {', '.join(known)}")
+    hint = _hint(Path(study)) or nearest(study, known)
+    raise ParamsError(f"no study {study!r}{hint}; there are {', '.join(known)}")
+
+
+def _hint(path: Path) -> str:
+    """Of what is no study, why perhaps."""
+    if path.suffix == ".yaml" and path.is_file():
+        name = path.resolve().parent.name
+        return f", which is a file: har study {name} --only {path.name.removesuffix('.yaml')}"
+    if path.is_dir():
+        return f", which is a folder without parameter files: har new-study NAME --videos {path}"
+    if not (project_root() / "params").is_dir():
+        return f", as there is no folder params in {project_root()}: go to your project's folder"
+    return ""
 
 
 def study_root(folder: Path) -> Path:
