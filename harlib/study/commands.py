@@ -95,10 +95,18 @@ def named(source: str) -> str | Path:
               help="About how long the study may take here.")  # fmt: skip
 @click.option("--folds", type=click.IntRange(0, 20),
               help="Cross-validation by group; 0: none; else the count decides.")  # fmt: skip
+@click.option("--group", metavar="REGEX",
+              help="Its (…) in a file's name is the video's group.")  # fmt: skip
 @click.option("--size", type=click.IntRange(16, 512), default=64, show_default=True,
               help="Pixels of the short side that the network sees.")  # fmt: skip
 def new_study(
-    name: str, videos: Path, stills: Path | None, budget: float, folds: int | None, size: int
+    name: str,
+    videos: Path,
+    stills: Path | None,
+    budget: float,
+    folds: int | None,
+    group: str | None,
+    size: int,
 ) -> None:
     """Look at your VIDEOS and write the parameter files of a study that fits them.
 
@@ -108,7 +116,7 @@ def new_study(
     from harlib.study import new_study as making
 
     making.refuse(name)
-    seen = making.look(videos, stills)
+    seen = making.look(videos, group, stills)
     chosen = making.plan(seen, budget_s=budget, folds=folds, size=size)
     files = making.write(name, seen, chosen)
     for line in making.told(seen, chosen):

@@ -42,7 +42,7 @@ class Look:
     """What the videos of a folder or table are like.
 
     `height`, `width`, `fps` and `seconds` are medians of those that were opened; `shortest` in
-    seconds; `unreadable` has (path, reason).
+    seconds; `unreadable` has (path, reason). `group` is the pattern that was given for them.
     """
 
     path: Path
@@ -53,6 +53,7 @@ class Look:
     seconds: float
     shortest: float
     unreadable: list[tuple[str, str]]
+    group: str = ""
     stills: Path | None = None
 
 
@@ -73,11 +74,12 @@ class Plan:
     why: list[str]
 
 
-def look(path: Path, stills: Path | None = None) -> Look:
+def look(path: Path, group: str | None = None, stills: Path | None = None) -> Look:
     """Lists the videos and opens some of them.
 
     Args:
         path: a folder per category, or a table.
+        group: a regular expression; its (…) in a file's name is the video's group.
         stills: labelled pictures that the frame CNN learns from first.
 
     Raises:
@@ -86,7 +88,8 @@ def look(path: Path, stills: Path | None = None) -> Look:
     if stills:
         Catalog.from_stills(stills)
     is_table = path.is_file()
-    listed = Catalog.from_table(path) if is_table else Catalog.from_folder(path)
+    read = Catalog.from_table if is_table else Catalog.from_folder
+    listed = read(path, group=group)
     if len(listed.categories) < 2:
         raise HarlibError(
             f"{path} has one category, {listed.categories[0]!r}: a network learns to tell "
@@ -119,6 +122,7 @@ def look(path: Path, stills: Path | None = None) -> Look:
         seconds=statistics.median(lengths),
         shortest=min(lengths),
         unreadable=unreadable,
+        group=group or "",
         stills=stills,
     )
 
@@ -243,13 +247,15 @@ def _contents(name: str, seen: Look, chosen: Plan, root: Path) -> dict[str, str]
             {"seed": 0, "data_root": str(data_root)},
         )
     }  # fmt: skip
-    data = {
+    data: dict[str, Any] = {
         "source": "table" if where.is_file() else "folder",
         "videos": where.name if where.is_file() else ".",
         "codec": "jpeg",
         "store_size": chosen.store_size,
         "fps": None,
     }
+    if seen.group:
+        data["group"] = seen.group
     network = {
         "model": "c3d_bn",
         "width": 0.25,

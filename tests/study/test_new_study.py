@@ -90,12 +90,12 @@ def test_stills_bring_a_network_on_frames(root, clip):
     place, stills = folder(root, clip), root / "stills"
     with pytest.raises(HarlibError, match="stills holds no videos"):
         stills.mkdir()
-        new_study.look(place, stills)
+        new_study.look(place, stills=stills)
     for category in ("run", "sit"):
         (stills / category).mkdir()
         for number in range(5):
             (stills / category / f"{number}.jpg").touch()
-    seen = new_study.look(place, stills)
+    seen = new_study.look(place, stills=stills)
     new_study.write("mine", seen, planned(seen, folds=0))
     frames = study_files.chosen("mine", {}, ())[1][1].params
     assert frames.run == "02_frame_cnn" and frames.stills == "stills" and frames.size == (64, 88)

@@ -120,7 +120,7 @@ def groups_warning(videos: pd.DataFrame) -> str:
     return (
         f"Warning: the groups of {which} videos are unknown, so each counts as its own. Clips of "
         "one recording or person may lie on both sides of the split, which makes accuracies too "
-        "high. For a folder of videos, group (har catalog --group) names what must stay together."
+        "high. --group REGEX, or group in the parameters, names what must stay together."
     )
 
 
