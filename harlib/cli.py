@@ -88,9 +88,10 @@ class _Har(click.Group):
             click.echo(f"\n{where}: the same command {again}", err=True)
             raise click.exceptions.Exit(_INTERRUPTED) from None
         except click.UsageError as error:
-            if "unexpected extra argument" in error.message:
-                error.message += ": what has spaces stands in quotes"
-            raise
+            if "unexpected extra argument" not in error.message:
+                raise
+            said = f"{error.message}: what has spaces stands in quotes"
+            raise click.UsageError(said, error.ctx) from None
         except Exception as error:
             if ctx.params["debug"]:
                 raise

@@ -72,7 +72,7 @@ def test_messages_are_found_and_others_are_not():
     assert _is_said("x.txt names no format: end it in .csv, .json")
     assert not _is_said("x.txt has no known format: end it in .csv, .json")
     assert not _is_said("my-videos holds 4 videos and no folders: put each into a folder named a")
-    assert not _is_said("my-videos is full of 4 videos and no folders: move each into a folder named "
+    assert not _is_said("my-videos has 4 videos and no folders: move each into a folder named "
                         "after its category, my-videos/CATEGORY/NAME")  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""What the shell completes: the names of studies and runs, without a framework and without an error."""
+"""What the shell completes: names of studies and runs, without a framework, without an error."""
 
 import os
 import subprocess

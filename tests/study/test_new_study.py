@@ -79,6 +79,15 @@ def test_unknown_groups_and_few_videos_are_said(root, clip):
     assert names[0] == "01_data_prep" and "03_c3d" in names and "05_evaluation" in names
 
 
+def test_a_pattern_for_the_groups_is_used_and_written(root, clip):
+    place = folder(root, clip, actors=[f"{d}{n}" for d in "abc" for n in range(3)])
+    seen = new_study.look(place, group="^([a-c])")
+    assert set(seen.catalog.frame["group"]) == {"a", "b", "c"}
+    new_study.write("mine", seen, planned(seen, folds=3))
+    (data, *_) = study_files.chosen("mine", {}, ())[1]
+    assert data.params.group == "^([a-c])" and data.params.held_out in (["a"], ["b"], ["c"])
+
+
 def test_the_budget_bounds_the_epochs(root, clip):
     seen = new_study.look(folder(root, clip, each=3))
     short, long = (planned(seen, budget_s=s, folds=0) for s in (10, 6000))

@@ -70,11 +70,10 @@ class DataPrep(Common):
     @classmethod
     def _lies_in_data_root(cls, value: str | list[str], info: ValidationInfo) -> str | list[str]:
         users = {"videos": ("kinetics", "ucf101", "folder", "table"), "lists": ("ucf101",)}
-        if on_disk(info) and info.data.get("source") in users.get(
-            info.field_name or "", ("kinetics",)
-        ):
+        asked = on_disk(info) and "data_root" in info.data  # else that is the mistake
+        if asked and info.data.get("source") in users.get(info.field_name or "", ("kinetics",)):
             for name in [value] if isinstance(value, str) else value or ["?.csv"]:
-                path = project_root() / info.data.get("data_root", "") / name
+                path = project_root() / info.data["data_root"] / name
                 if not path.exists():
                     raise ValueError(f"names {name!r}, which is not in data_root")
                 is_file = info.field_name == "annotations" or info.data["source"] == "table"
