@@ -310,13 +310,9 @@ def features(source: str, videos: Path, **options: Any) -> None:
     SOURCE is a trained run (as mine/03_c3d, or its folder) or published weights (as
     x3d_xs/kinetics400; har weights list). Run again after an interruption, it resumes.
     """
-    from harlib import pretrained
-    from harlib.study.runs.named import run_folder
     from harlib.study.steps.video_features import write
 
-    if source not in pretrained.names():
-        source = str(run_folder(source))
-    click.echo(write(source, videos, say=click.echo, **options))
+    click.echo(write(str(study_commands.named(source)), videos, say=click.echo, **options))
 
 
 @main.command(short_help="Write the pages of a study or of a run again.")

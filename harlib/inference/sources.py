@@ -54,7 +54,8 @@ def load(source: str | Path, *, checkpoint: str = "last") -> Predictor:
 
 def _run(folder: Path, checkpoint: str) -> Predictor:
     run = RunFolder(folder)
-    needs = [(run.weights(checkpoint), "train it first"), (run.scores, "har evaluate"),
+    untrained = "train it first (a run of notebook 02, 03, 04 or 09 leaves one)"
+    needs = [(run.weights(checkpoint), untrained), (run.scores, "har evaluate"),
              (run.metrics, "har evaluate")]  # fmt: skip
     for needed, remedy in needs:
         if not needed.is_file():

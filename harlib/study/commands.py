@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from harlib.study import completion
-from harlib.text import size
+from harlib.text import near, size
 
 
 def _seconds(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
@@ -75,11 +75,18 @@ def predict(source: str, videos: tuple[str, ...], **options: Any) -> None:
 
 
 def named(source: str) -> str | Path:
-    """A run by its name where there is one; anything else as it is."""
+    """A run by its name where there is one; published weights and what is there as they are.
+
+    Raises:
+        HarlibError: none of these; the message has the nearest names.
+    """
     from harlib import pretrained
 
-    if source in pretrained.names() or Path(source).exists():
+    known = pretrained.names()
+    if source in known or Path(source).exists():
         return source
+    if any(name.startswith(f"{source}/") for name in known) or near(source, known, cutoff=0.8):
+        pretrained.find(source)  # says which weights are perhaps meant
     from harlib.study.runs.named import run_folder
 
     return run_folder(source)

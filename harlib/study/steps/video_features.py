@@ -114,11 +114,12 @@ def network(source: str) -> Source:
     p = study_files.load_folder(folder)
     if not isinstance(p, Trained):
         raise HarlibError(f"{source} trains no network: give a run of notebook 02, 03, 04 or 09")
+    model = model_run.load_model(p, p.checkpoint)  # first: without one there is nothing to say
     shown = clip_input.clip_input(folder)
     size = shown.get("stretch") or shown["short_side"]
     return Source(
         source,
-        model_run.load_model(p, p.checkpoint),
+        model,
         inputs.clip_spec(p),
         p.crop_scale,
         shown.get("fps") if p.clip_fps is None else p.clip_fps,
