@@ -7,6 +7,7 @@ import click
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
+FRAME_FPS = click.FloatRange(0, 1000, min_open=True)
 
 
 @click.command("demo-data", short_help="Draw the embedded action videos.")
@@ -27,8 +28,8 @@ def demo_data(folder: Path, train: int, val: int, stills: int, difficulty: int, 
 
 
 @click.command(short_help="List videos with category, split and group.")
-@click.option("--folder", type=_FOLDER, help="Videos at [split/]category/*.")
-@click.option("--table", type=_FILE, help="CSV or Parquet: path,label[,split,group,start,end].")
+@click.option("--folder", type=_FOLDER, help="Videos (or frames/*.jpg) at [split/]category/*.")
+@click.option("--table", type=_FILE, help="CSV or Parquet: path,label[,split,group,start,end,fps].")
 @click.option("--kinetics", type=_FILE, multiple=True, help="Kinetics CSV; needs --videos.")
 @click.option("--ucf101", type=_FOLDER, help="Folder of UCF101's lists; needs --videos.")
 @click.option("--hmdb51", type=_FOLDER, help="Folder of HMDB51's lists; needs --videos.")
@@ -39,6 +40,7 @@ def demo_data(folder: Path, train: int, val: int, stills: int, difficulty: int, 
 @click.option("--val", default=0.2, show_default=True, help="Share of the groups held out.")
 @click.option("--seed", default=0, show_default=True, help="Which groups are held out.")
 @click.option("--group", metavar="REGEX", help="Its (…) in a file's name is the group.")
+@click.option("--frame-fps", type=FRAME_FPS, help="Rate of folders of numbered images.")
 @click.argument("csv", type=click.Path(path_type=Path, dir_okay=False))
 def catalog(
     csv: Path,
@@ -54,6 +56,7 @@ def catalog(
     val: float,
     seed: int,
     group: str | None,
+    frame_fps: float | None,
 ) -> None:
     """List videos with category, split and group into CSV; print the data set's hash.
 
@@ -69,10 +72,9 @@ def catalog(
         )
     if (kinetics or ucf101 or hmdb51) and not videos:
         raise click.UsageError("these lists need --videos, the folder of the videos")
-    if folder:
-        listed = Catalog.from_folder(folder, val=val, seed=seed, group=group)
-    elif table:
-        listed = Catalog.from_table(table, val=val, seed=seed, group=group)
+    if own := folder or table:
+        read = Catalog.from_folder if folder else Catalog.from_table
+        listed = read(own, val=val, seed=seed, group=group, frame_fps=frame_fps)
     elif kinetics and videos:
         listed = Catalog.from_kinetics_csv(list(kinetics), videos)
     elif ucf101 and videos:

@@ -13,6 +13,7 @@ from harlib import HarlibError
 from harlib.data import Catalog, VideoError
 from harlib.data.catalog import table
 from harlib.data.catalog.names import printable
+from harlib.data.video import images
 from harlib.evaluation import Confidence
 from harlib.files import check_output
 from harlib.inference import overlay as drawing
@@ -23,12 +24,13 @@ from harlib.text import count, percent
 TABLES = (".csv", ".tsv", ".parquet", ".pq")
 
 
-def videos(argument: str) -> tuple[list[str], list[str]]:
+def videos(argument: str, frame_fps: float | None = None) -> tuple[list[str], list[str]]:
     """The videos that a person means, and sentences about what was left out.
 
     Args:
-        argument: a video; a folder of videos in any layout; a table with a column of paths; or "-"
-            for paths on standard input, one a line.
+        argument: a video; a folder of videos in any layout, or of a video's numbered frames; a
+            table with a column of paths; or "-" for paths on standard input, one a line.
+        frame_fps: of folders of frames, as `Catalog.from_unlabelled`.
 
     Raises:
         HarlibError: there is no such file, or it lists no videos.
@@ -37,13 +39,13 @@ def videos(argument: str) -> tuple[list[str], list[str]]:
         found = [line.rstrip("\r\n") for line in sys.stdin if line.strip()]
         if not found:
             raise HarlibError("standard input names no videos: one path per line")
-        return found, []
+        return [images.address(p, frame_fps) if os.path.isdir(p) else p for p in found], []
     path = Path(argument)
     if path.is_dir():
-        listed = Catalog.from_unlabelled(path)
+        listed = Catalog.from_unlabelled(path, frame_fps=frame_fps)
     elif path.suffix.lower() in TABLES and path.is_file():
-        return table.paths(path)
-    elif path.exists() or ".tar!" in argument:
+        return table.paths(path, frame_fps)
+    elif path.exists() or ".tar!" in argument or images.is_folder(argument):
         return [argument], []
     else:
         raise HarlibError(f"{argument}: no such video, folder or table")
@@ -51,13 +53,13 @@ def videos(argument: str) -> tuple[list[str], list[str]]:
     return list(dict.fromkeys(files[files != ""])), list(listed.left_out)
 
 
-def listed(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+def listed(arguments: Sequence[str], frame_fps: float | None = None) -> tuple[list[str], list[str]]:
     """`videos` of several arguments, each video once.
 
     Raises:
         HarlibError: one of them is nothing.
     """
-    found = [videos(argument) for argument in arguments]
+    found = [videos(argument, frame_fps) for argument in arguments]
     paths = {os.path.realpath(path): path for own, _ in reversed(found) for path in reversed(own)}
     return list(reversed(paths.values())), [note for _, notes in found for note in notes]
 

@@ -316,9 +316,7 @@ def _shortness(reader: VideoReader) -> list[str]:
     if reader.span_s < _PROMISED * reader.promised_s:
         promised = reader.promised_s
         return [f"{reader.span_s:.1f} s decoded of {promised:.1f} s that the file promises"]
-    if reader.damage:
-        return [f"{reader.damage} damaged packets, {reader.decoded} frames decoded"]
-    return []
+    return [reader.remark] if reader.remark else []
 
 
 def _rate_of(

@@ -6,6 +6,7 @@ from typing import Any
 
 import click
 
+from harlib.data import commands as data_commands
 from harlib.study import completion
 from harlib.text import near, size
 
@@ -54,6 +55,8 @@ def clips(context: click.Context, option: click.Parameter, value: str | None) ->
 @click.option("--overlay", type=click.Path(path_type=Path, dir_okay=False),
               help="FILE.mp4: the video with its labels drawn in.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the files at --out and --overlay.")
+@click.option("--frame-fps", type=data_commands.FRAME_FPS,
+              help="Rate of folders of numbered images.")  # fmt: skip
 @click.option("--batch", default=8, show_default=True, help="Clips computed at once.")
 def predict(source: str, videos: tuple[str, ...], **options: Any) -> None:
     """Name what is in VIDEOS: files, folders, tables with a column of paths, or - for a list.
@@ -64,7 +67,7 @@ def predict(source: str, videos: tuple[str, ...], **options: Any) -> None:
     """
     from harlib.inference import asking, load
 
-    paths, notes = asking.listed(videos)
+    paths, notes = asking.listed(videos, options.pop("frame_fps"))
     written = {key: options[key] for key in ("out", "report", "overlay", "overwrite")}
     asking.check([*paths, *(v for v in videos if v not in paths)], **written)
     for note in notes:
@@ -106,6 +109,8 @@ def named(source: str) -> str | Path:
               help="Its (…) in a file's name is the video's group.")  # fmt: skip
 @click.option("--size", type=click.IntRange(16, 512), default=64, show_default=True,
               help="Pixels of the short side that the network sees.")  # fmt: skip
+@click.option("--frame-fps", type=data_commands.FRAME_FPS,
+              help="Rate of folders of numbered images.")  # fmt: skip
 def new_study(
     name: str,
     videos: Path,
@@ -114,6 +119,7 @@ def new_study(
     folds: int | None,
     group: str | None,
     size: int,
+    frame_fps: float | None,
 ) -> None:
     """Look at your VIDEOS and write the parameter files of a study that fits them.
 
@@ -123,7 +129,7 @@ def new_study(
     from harlib.study import new_study as making
 
     making.refuse(name)
-    seen = making.look(videos, group, stills)
+    seen = making.look(videos, group=group, stills=stills, frame_fps=frame_fps)
     chosen = making.plan(seen, budget_s=budget, folds=folds, size=size)
     files = making.write(name, seen, chosen)
     for line in making.told(seen, chosen):

@@ -42,7 +42,8 @@ class Look:
     """What the videos of a folder or table are like.
 
     `height`, `width`, `fps` and `seconds` are medians of those that were opened; `shortest` in
-    seconds; `unreadable` has (path, reason). `group` is the pattern that was given for them.
+    seconds; `unreadable` has (path, reason). `group` is the pattern and `frame_fps` the rate of
+    folders of frames that were given for them.
     """
 
     path: Path
@@ -55,6 +56,7 @@ class Look:
     unreadable: list[tuple[str, str]]
     group: str = ""
     stills: Path | None = None
+    frame_fps: float | None = None
 
 
 @dataclass(frozen=True)
@@ -74,13 +76,20 @@ class Plan:
     why: list[str]
 
 
-def look(path: Path, group: str | None = None, stills: Path | None = None) -> Look:
+def look(
+    path: Path,
+    *,
+    group: str | None = None,
+    stills: Path | None = None,
+    frame_fps: float | None = None,
+) -> Look:
     """Lists the videos and opens some of them.
 
     Args:
         path: a folder per category, or a table.
         group: a regular expression; its (…) in a file's name is the video's group.
         stills: labelled pictures that the frame CNN learns from first.
+        frame_fps: of folders of numbered images, as `Catalog.from_folder`.
 
     Raises:
         HarlibError: there are none, or too few to learn anything from; or no stills there.
@@ -89,7 +98,7 @@ def look(path: Path, group: str | None = None, stills: Path | None = None) -> Lo
         Catalog.from_stills(stills)
     is_table = path.is_file()
     read = Catalog.from_table if is_table else Catalog.from_folder
-    listed = read(path, group=group)
+    listed = read(path, group=group, frame_fps=frame_fps)
     if len(listed.categories) < 2:
         raise HarlibError(
             f"{path} has one category, {listed.categories[0]!r}: a network learns to tell "
@@ -124,6 +133,7 @@ def look(path: Path, group: str | None = None, stills: Path | None = None) -> Lo
         unreadable=unreadable,
         group=group or "",
         stills=stills,
+        frame_fps=frame_fps,
     )
 
 
@@ -256,6 +266,8 @@ def _contents(name: str, seen: Look, chosen: Plan, root: Path) -> dict[str, str]
     }
     if seen.group:
         data["group"] = seen.group
+    if seen.frame_fps is not None:
+        data["frame_fps"] = seen.frame_fps
     network = {
         "model": "c3d_bn",
         "width": 0.25,

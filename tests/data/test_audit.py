@@ -17,7 +17,7 @@ from harlib.data.store.audit import Audit
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.prepare import PrepareError, verify
 from harlib.data.video.files import encode
-from harlib.data.video.reader import STILL_SUFFIXES
+from harlib.data.video.images import STILL_SUFFIXES
 
 quick = pytest.mark.quick
 

@@ -399,9 +399,9 @@ def test_splits_of_other_names_and_places_are_no_categories_and_no_groups(tmp_pa
         Catalog.from_folder(tmp_path)
 
 
-def test_folders_of_frames_are_no_stills_to_learn_from(tmp_path):
-    touch(tmp_path, *(f"{c}/video 1/{n:06d}.jpg" for c in ("walk", "run") for n in range(9)))
-    with pytest.raises(CatalogError, match="folders of frames are not read; `ffmpeg .*'run/video"):
+def test_pictures_in_folders_inside_categories_are_no_stills_to_learn_from(tmp_path):
+    touch(tmp_path, *(f"{c}/{n}/000001.jpg" for c in ("walk", "run") for n in range(9)))
+    with pytest.raises(CatalogError, match="first run/0, and they are no frames: .* running numb"):
         Catalog.from_folder(tmp_path)
 
 

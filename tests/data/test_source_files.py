@@ -179,7 +179,7 @@ def test_whatever_a_file_raises_is_its_reason(odd, tmp_path, codec):
         "tower.mp4": "frames of 1024 x 2 pixels would become 32768 x 64; at most 16,384 a side",
         "line.png": "frames of 1 x 900 pixels would become 64 x 57600; at most 16,384 a side",
         "loop.mp4": "a link that leads to itself",
-        "folder.mp4": "it is a folder, not a file",
+        "folder.mp4": "it is an empty folder",
         "pipe.mp4": "it is a pipe or device, not a file",
         "device.mp4": "it is a pipe or device, not a file",
         "null.png": "it is a pipe or device, not a file",

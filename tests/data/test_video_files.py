@@ -269,7 +269,7 @@ def bad_files(folder, moving_square):
     reasons = {name: reason for name, (_, reason) in contents.items()}
     return reasons | {
         "sound.mp4": "no video stream",
-        "folder.mp4": "no such file",
+        "folder.mp4": "it is an empty folder",
         "none.mp4": "no such file",
         "none.jpg": "no such file",
     }

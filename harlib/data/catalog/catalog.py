@@ -209,9 +209,19 @@ class Catalog:
 
     @classmethod
     def from_folder(
-        cls, root: str | os.PathLike, *, val: float = 0.2, seed: int = 0, group: str | None = None
+        cls,
+        root: str | os.PathLike,
+        *,
+        val: float = 0.2,
+        seed: int = 0,
+        group: str | None = None,
+        frame_fps: float | None = None,
     ) -> "Catalog":
         """Videos at `[split/]category/*` or `[split/]category/folder/*`; without any, stills.
+
+        A folder of numbered images below a category is a video, frame by frame, where there are no
+        video files. `frame_fps` is its frames per second; None: as a file `fps.txt` in it says, or
+        25. `left_out` says which.
 
         Without split folders, about `val` of each category's groups are held out, by their names
         and `seed` alone (see `harlib.data.catalog.held_out`). `group` is a regular expression
@@ -219,14 +229,23 @@ class Catalog:
         for in the names and folders (see `harlib.data.catalog.groups`), and `left_out` says which
         were found. Folders whose names look alike are one category.
         """
-        frame, left_out = own_videos.folder(Path(root), val, seed, group)
+        frame, left_out = own_videos.folder(Path(root), val, seed, group, frame_fps)
         return cls(frame, names.printable(Path(root).resolve().name), left_out)
 
     @classmethod
     def from_table(
-        cls, path: str | os.PathLike, *, val: float = 0.2, seed: int = 0, group: str | None = None
+        cls,
+        path: str | os.PathLike,
+        *,
+        val: float = 0.2,
+        seed: int = 0,
+        group: str | None = None,
+        frame_fps: float | None = None,
     ) -> "Catalog":
-        """Videos that a CSV or Parquet file lists as `path,label[,split,group,start,end]`.
+        """Videos that a CSV or Parquet file lists as `path,label[,split,group,start,end,fps]`.
+
+        A path may be that of a folder of numbered frames, at the rate `fps`, else `frame_fps`, else
+        as in `from_folder`.
 
         Paths are relative to the table's folder, `start` and `end` are seconds in the file. Columns
         may also be called `video`, `file`, `filename`; `category`, `class`, `action`; `actor`,
@@ -237,17 +256,20 @@ class Catalog:
         Raises:
             CatalogError: a row is wrong, by its number (that of a CSV's first row is 2).
         """
-        frame, left_out = read_table(Path(path), val, seed, group)
+        frame, left_out = read_table(Path(path), val, seed, group, frame_fps)
         return cls(frame, names.printable(Path(path).stem), left_out)
 
     @classmethod
-    def from_unlabelled(cls, root: str | os.PathLike) -> "Catalog":
+    def from_unlabelled(
+        cls, root: str | os.PathLike, *, frame_fps: float | None = None
+    ) -> "Catalog":
         """Every video at or below `root`, whatever its folders: split "test", category "videos".
 
-        Ids are paths from `root`, with "/"; each video is its own group.
+        Ids are paths from `root`, with "/"; each video is its own group. Folders of numbered images
+        are videos as in `from_folder`, `root` itself too.
         """
         root = Path(root)
-        frame, left_out = own_videos.unlabelled(root)
+        frame, left_out = own_videos.unlabelled(root, frame_fps)
         return cls(frame, names.printable(root.resolve().name), left_out)
 
     @classmethod

@@ -2,6 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import joblib
 
 from harlib import HarlibError, text
 from harlib.data.catalog import names
-from harlib.data.video import tar_shards
+from harlib.data.video import images, tar_shards
 from harlib.data.video.reader import VIDEO_SUFFIXES
 
 
@@ -21,12 +22,14 @@ class CatalogError(HarlibError):
 class Found:
     """The files below a folder that have one of the wanted endings, and what else lies there.
 
-    `files` are absolute paths, `folders` those that were looked into, the root first.
+    `files` are absolute paths, `folders` those that were looked into, the root first. `frames` are
+    the folders that are videos, frame by frame; no file of theirs is among the others.
     """
 
     root: Path
     files: list[str] = field(default_factory=list)
     folders: list[str] = field(default_factory=list)
+    frames: dict[str, images.Sequence] = field(default_factory=dict)
     hidden: list[str] = field(default_factory=list)  # files of hidden or system names
     system: list[str] = field(default_factory=list)  # folders that no person made
     again: list[str] = field(default_factory=list)  # links to a folder that is there already
@@ -75,8 +78,16 @@ class Found:
         return names.first([self.relative(path) for path in paths], count)
 
 
-def look(root: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> Found:
+def look(
+    root: Path,
+    suffixes: frozenset[str] = VIDEO_SUFFIXES,
+    of_frames: Callable[[tuple[str, ...]], bool] = lambda folders: False,
+) -> Found:
     """All files with these endings below a folder; members of tar shards too (`shards`).
+
+    Args:
+        of_frames: whether numbered images in a folder are a video, by the names of the folders
+            that lead to it.
 
     Raises:
         CatalogError: a folder cannot be listed or a shard cannot be read: its videos would be
@@ -98,11 +109,18 @@ def look(root: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> Found:
         for name in [name for name in folders if names.is_system_folder(name)]:
             found.system.append(os.path.join(folder, name))
             folders.remove(name)
+        place = Path(folder).relative_to(root.absolute()).parts
         for name in [name for name in folders if _ending(name) in suffixes]:
+            if of_frames((*place, name)) and _sequence(os.path.join(folder, name)):
+                continue
             files.append(name)  # called like a video: preparing says what it is
             folders.remove(name)
         folders.sort()
-        for name in sorted(files):
+        own: set[str] = set()
+        if of_frames(place) and (sequence := images.sequence(files)):
+            found.frames[folder] = sequence
+            own = {*sequence.files, *sequence.others, *images.RATE_FILES}
+        for name in sorted(set(files) - own):
             path = os.path.join(folder, name)
             if tar_shards.is_shard(name) and not name.startswith("."):
                 packed.append(path)
@@ -126,6 +144,13 @@ def look(root: Path, suffixes: frozenset[str] = VIDEO_SUFFIXES) -> Found:
             else:
                 _add(found, address, suffixes)
     return found
+
+
+def _sequence(folder: str) -> images.Sequence | None:
+    try:
+        return images.sequence(os.listdir(folder))
+    except OSError:  # the walk says why
+        return None
 
 
 def _add(found: Found, path: str, suffixes: frozenset[str]) -> None:

@@ -10,11 +10,12 @@ from typing import NamedTuple
 import pandas as pd
 
 from harlib import text
-from harlib.data.catalog import groups, held_out, names
+from harlib.data.catalog import frame_folders, groups, held_out, names
 from harlib.data.catalog.folder import CatalogError, Found, look
 from harlib.data.catalog.published_lists import SPLIT_NAMES, rows
-from harlib.data.video import tar_shards
-from harlib.data.video.reader import STILL_SUFFIXES, VIDEO_SUFFIXES
+from harlib.data.video import images, tar_shards
+from harlib.data.video.images import STILL_SUFFIXES
+from harlib.data.video.reader import VIDEO_SUFFIXES
 
 # (splits first, folders inside the categories): what most videos lie in is meant
 _LAYOUTS = [(False, False), (True, False), (False, True), (True, True)]
@@ -34,15 +35,17 @@ class Place(NamedTuple):
     suffix: str
 
 
-def folder(root: Path, val: float, seed: int, group: str | None) -> tuple[pd.DataFrame, list[str]]:
+def folder(
+    root: Path, val: float, seed: int, group: str | None, frame_fps: float | None
+) -> tuple[pd.DataFrame, list[str]]:
     """(catalog table, sentences about what was left out); see `Catalog.from_folder`."""
-    found = look(root, VIDEO_SUFFIXES | STILL_SUFFIXES)
+    found = look(root, VIDEO_SUFFIXES | STILL_SUFFIXES, _lies_in_a_category)
     said = found.left_out()
-    files = _moving(found, said)
+    files = frame_folders.moving(found, said, frame_fps)
     if not files:
         expected = [] if said else [f"They are looked for at {root}/CATEGORY/NAME."]
         raise CatalogError(" ".join([f"{root} holds no videos.", *expected, *said]))
-    places = [_place(root, path) for path in sorted(files)]
+    places = [place(root, path) for path in sorted(files)]
     has_splits, has_inner = _layout(root, places)
     said += _empty(found, places, 1 + has_splits)
     called = names.alike(place.folders[has_splits] for place in places)
@@ -85,17 +88,19 @@ def hold_out(table: pd.DataFrame, places: list[Place], val: float, seed: int) ->
     return reached
 
 
-def unlabelled(root: Path) -> tuple[pd.DataFrame, list[str]]:
+def unlabelled(root: Path, frame_fps: float | None) -> tuple[pd.DataFrame, list[str]]:
     """(catalog table, sentences about what was left out); see `Catalog.from_unlabelled`."""
     if root.is_file():
         files, said, base = [str(root.absolute())], [], root.parent
     else:
-        found = look(root, VIDEO_SUFFIXES | STILL_SUFFIXES)
-        said, base = found.left_out(), root
-        files = _moving(found, said)
+        found = look(root, VIDEO_SUFFIXES | STILL_SUFFIXES, lambda folders: True)
+        said = found.left_out()
+        base = root.absolute().parent if str(root.absolute()) in found.frames else root
+        files = frame_folders.moving(found, said, frame_fps)
     if not files:
         raise CatalogError(" ".join([f"{root} holds no videos.", *said]))
-    paths = [(Path(os.path.relpath(file, base.absolute())).as_posix(), file) for file in files]
+    shown = [os.path.relpath(images.split(file)[0], base.absolute()) for file in files]
+    paths = [(Path(path).as_posix(), file) for path, file in zip(shown, files, strict=True)]
     ids = [names.printable(path) for path, _ in paths]
     return rows(
         [(i, file, "videos", "test", i) for i, (_, file) in zip(ids, paths, strict=True)]
@@ -124,29 +129,25 @@ def groups_warning(videos: pd.DataFrame) -> str:
     )
 
 
-def _place(root: Path, path: str) -> Place:
-    *folders, name = Path(tar_shards.place(path)).relative_to(root.absolute()).parts
+def place(root: Path, path: str) -> Place:
+    """Where a video's file, or folder of frames, lies below a folder."""
+    file = tar_shards.place(images.split(path)[0])
+    *folders, name = Path(file).relative_to(root.absolute()).parts
     stem, suffix = os.path.splitext(name)
+    if suffix.lower() not in VIDEO_SUFFIXES and os.path.isdir(file):
+        stem, suffix = name, ""
     return Place(path, tuple(folders), stem, suffix)
+
+
+def _lies_in_a_category(folders: tuple[str, ...]) -> bool:
+    """Whether a folder is below those of the categories; images right in them are stills."""
+    if len(folders) < 2 or _SIDE.fullmatch(_plain(folders[-1])):
+        return False
+    return len(folders) > 2 or not _SIDE.fullmatch(_plain(folders[0]))
 
 
 def _plain(name: str) -> str:
     return name.strip().lower()
-
-
-def _moving(found: Found, said: list[str]) -> list[str]:
-    """The files without the pictures that lie beside videos, which are covers and thumbnails."""
-    endings = {path: os.path.splitext(path)[1].lower() for path in found.files}
-    pictures = [path for path, ending in endings.items() if ending in STILL_SUFFIXES]
-    if not pictures or set(endings.values()) <= STILL_SUFFIXES | {".gif"}:
-        return found.files
-    first = names.first([found.relative(path) for path in pictures])
-    said.append(
-        f"Left out: {text.count(len(pictures), 'picture')} beside "
-        f"{text.count(len(endings) - len(pictures), 'video')}, "
-        f"first {first}. Stills to learn from belong into a folder without videos."
-    )
-    return [path for path, ending in endings.items() if ending not in STILL_SUFFIXES]
 
 
 def _layout(root: Path, places: list[Place]) -> tuple[bool, bool]:
@@ -176,9 +177,9 @@ def _layout(root: Path, places: list[Place]) -> tuple[bool, bool]:
     if most[1] and all(place.suffix.lower() in STILL_SUFFIXES for place in places):
         folder = names.printable("/".join(places[0].folders))
         raise CatalogError(
-            f"{root} holds pictures in folders inside the categories, first {folder}: folders of "
-            f"frames are not read; `ffmpeg -pattern_type glob -i '{folder}/*{places[0].suffix}' "
-            f"{folder}.mp4` makes a video of one"
+            f"{root} holds pictures in folders inside the categories, first {folder}, and they are "
+            "no frames: those are two or more with running numbers (000001.jpg, frame_0001.png), "
+            "in a folder and no tar file"
         )
     return most
 

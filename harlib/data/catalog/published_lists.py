@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harlib.data.catalog.folder import CatalogError, Found, look
-from harlib.data.video.reader import STILL_SUFFIXES
+from harlib.data.video.images import STILL_SUFFIXES
 
 __all__ = ["CatalogError"]
 

@@ -1,4 +1,4 @@
-"""A table of videos, `path,label[,split,group,start,end]` -> rows of a catalog."""
+"""A table of videos, `path,label[,split,group,start,end,fps]` -> rows of a catalog."""
 
 import csv
 import importlib.util
@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from harlib.data.catalog import groups, names, own_videos
+from harlib.data.catalog import frame_folders, groups, names, own_videos
 from harlib.data.catalog.folder import CatalogError
 from harlib.data.catalog.own_videos import Place
 from harlib.data.catalog.published_lists import SPLIT_NAMES, rows
-from harlib.data.video import tar_shards
+from harlib.data.video import images, tar_shards
 from harlib.data.video.reader import VIDEO_SUFFIXES
 
 # what a column may be called; of several the first is read
@@ -27,6 +27,7 @@ _COLUMNS = {
     "group": ("group", "actor", "subject", "person"),
     "start": ("start", "start_s"),
     "end": ("end", "end_s"),
+    "fps": ("fps", "frame_fps"),
 }
 _FILLED_IN = {
     "video_id": "video_id from the paths",
@@ -37,13 +38,14 @@ _FILLED_IN = {
 }
 _NEEDED = (
     "a table needs path (or video, file, filename) and label (or category, class, action), and may "
-    "have split, group, start, end and video_id"
+    "have split, group, start, end, fps and video_id"
 )
 
 
 class Row(NamedTuple):
     """A row as the table has it: its number, the file's absolute path, and its cells.
 
+    The path of a folder of frames has its rate with it where one is stated (see `images.address`).
     `start` and `end` are seconds, NaN where there are none; other cells are then "".
     """
 
@@ -57,12 +59,14 @@ class Row(NamedTuple):
     end: float
 
 
-def read(path: Path, val: float, seed: int, group: str | None) -> tuple[pd.DataFrame, list[str]]:
+def read(
+    path: Path, val: float, seed: int, group: str | None, frame_fps: float | None = None
+) -> tuple[pd.DataFrame, list[str]]:
     """(catalog table, sentences about what was filled in); see `Catalog.from_table`."""
     header, lines = _lines(path)
     where = _columns(path, header)
     folder = os.path.dirname(os.path.abspath(path))
-    listed = [_row(f"{path}, row {n}", n, folder, where, cells) for n, cells in lines]
+    listed = [_row(f"{path}, row {n}", n, folder, where, cells, frame_fps) for n, cells in lines]
     if not listed:
         raise CatalogError(f"{path} has no rows below its header; {_NEEDED}")
     given = _given(path, listed)
@@ -70,6 +74,7 @@ def read(path: Path, val: float, seed: int, group: str | None) -> tuple[pd.DataF
     said = _columns_said([name for n, name in enumerate(header) if n not in where.values()], given)
     called = names.alike(row.label for row in listed)
     said += own_videos.renamed(called, "label")
+    said += frame_folders.told_of_table(row.path for row in listed)
     places = {row.path: _place(folder, row.path) for row in listed}
     known, taken = _groups(path, listed, places, called, group)
     short = own_videos.short_ids(list(places.values()), Path(folder))
@@ -81,27 +86,36 @@ def read(path: Path, val: float, seed: int, group: str | None) -> tuple[pd.DataF
     return table, said
 
 
-def paths(path: Path) -> tuple[list[str], list[str]]:
+def paths(path: Path, frame_fps: float | None = None) -> tuple[list[str], list[str]]:
     """(absolute paths in a table that needs no other column than `path`, sentences).
+
+    Args:
+        frame_fps: of folders of frames in rows without an `fps`.
 
     Raises:
         CatalogError: it has no such column, no rows, or cannot be read.
     """
     header, lines = _lines(path)
     keys = [name.casefold() for name in header]
-    found = next((keys.index(word) for word in _COLUMNS["path"] if word in keys), None)
+    found, rate = (next((keys.index(word) for word in _COLUMNS[column] if word in keys), None)
+                   for column in ("path", "fps"))  # fmt: skip
     if found is None or not lines:
         raise CatalogError(
             f"{path} names no videos: it needs a column path (or video, file, filename), and rows"
         )
     folder = os.path.dirname(os.path.abspath(path))
     files = [
-        _file(f"{path}, row {number}", folder, cells[found] if found < len(cells) else "")
+        _file(f"{path}, row {number}", folder, _cell(cells, found), _cell(cells, rate), frame_fps)
         for number, cells in lines
     ]
     parts = {*_COLUMNS["start"], *_COLUMNS["end"]} & set(keys)
     said = [f"Not read: {', '.join(sorted(parts))}. Whole videos are looked at."] if parts else []
+    said += frame_folders.told_of_table(files)
     return list(dict.fromkeys(files)), said
+
+
+def _cell(cells: list[str], place: int | None) -> str:
+    return cells[place] if place is not None and place < len(cells) else ""
 
 
 def _table(
@@ -109,7 +123,9 @@ def _table(
 ) -> pd.DataFrame:
     """The rows as a catalog has them; parts of a file are a group where nothing else is known."""
     parts = Counter(row.path for row in listed)
-    there = {file: os.path.exists((tar_shards.split(file) or (file,))[0]) for file in parts}
+    there = {
+        file: os.path.exists((tar_shards.split(file) or images.split(file))[0]) for file in parts
+    }
     videos = []
     for row, group in zip(listed, known, strict=True):
         name = row.video_id or short[row.path] + _stamp(row)
@@ -219,9 +235,16 @@ def _columns(path: Path, header: list[str]) -> dict[str, int]:
     return where
 
 
-def _row(about: str, number: int, folder: str, where: dict[str, int], cells: list[str]) -> Row:
-    said = {c: cells[place] if place < len(cells) else "" for c, place in where.items()}
-    file = _file(about, folder, said.pop("path"))
+def _row(
+    about: str,
+    number: int,
+    folder: str,
+    where: dict[str, int],
+    cells: list[str],
+    frame_fps: float | None,
+) -> Row:
+    said = {column: _cell(cells, place) for column, place in where.items()}
+    file = _file(about, folder, said.pop("path"), said.pop("fps", ""), frame_fps)
     said = {column: cell.strip() for column, cell in said.items()}
     for column, cell in said.items():
         if names.UNPRINTABLE.search(cell):
@@ -247,8 +270,8 @@ def _row(about: str, number: int, folder: str, where: dict[str, int], cells: lis
     )
 
 
-def _file(about: str, folder: str, cell: str) -> str:
-    """The absolute path of a row's file, or address of a shard's member."""
+def _file(about: str, folder: str, cell: str, fps: str, frame_fps: float | None) -> str:
+    """The absolute path of a row's file, or address of a shard's member or a folder of frames."""
     if not cell.strip():
         raise CatalogError(f"{about} has no path; it needs the path of a video file")
     if "\0" in cell:
@@ -257,10 +280,18 @@ def _file(about: str, folder: str, cell: str) -> str:
     tried = [os.path.abspath(os.path.join(folder, name)) for name in (file, file.strip())]
     file = next(filter(os.path.exists, tried), tried[-1])
     if os.path.isdir(file):
-        raise CatalogError(
-            f"{about}: path {cell!r} is a folder; a row names one video file (har catalog "
-            "--folder lists a folder)"
-        )
+        inside = os.listdir(file)
+        if inside and not any(map(images.is_image, inside)):
+            raise CatalogError(
+                f"{about}: path {cell!r} is a folder; a row names one video file, or a folder of "
+                "numbered frames (har catalog --folder lists a folder)"
+            )
+        try:
+            return images.address(
+                file, images.checked_rate(fps.strip()) if fps.strip() else frame_fps
+            )
+        except ValueError as error:
+            raise CatalogError(f"{about}: fps {error}") from None
     return file if member is None else tar_shards.address(file, member)
 
 
@@ -332,9 +363,8 @@ def _refuse_both_sides(path: Path, listed: list[Row]) -> None:
 
 def _place(folder: str, file: str) -> Place:
     """Where a file lies below the table's folder, or below the root where it lies elsewhere."""
-    place = Path(tar_shards.place(file))
-    inside = place.relative_to(folder if place.is_relative_to(folder) else place.anchor)
-    return Place(file, inside.parts[:-1], *os.path.splitext(inside.name))
+    found = Path(tar_shards.place(images.split(file)[0]))
+    return own_videos.place(Path(folder if found.is_relative_to(folder) else found.anchor), file)
 
 
 def _stamp(row: Row) -> str:

@@ -279,6 +279,4 @@ def _shortness(reader: VideoReader, row: dict) -> str:
         promised, by = max((promised, by), (listed, "list"))
     if reader.span_s < SHORT * promised:
         return f"{reader.span_s:.2f} s decoded of {promised:.2f} s that the {by} promises"
-    if reader.damage:
-        return f"{reader.damage} damaged packets, {reader.decoded} frames decoded"
-    return ""
+    return reader.remark

@@ -5,6 +5,7 @@ store, the sizes and times of all files. A file whose size and times are as they
 unchanged, which costs nothing. Another one is read again as a whole and compared: a copied or
 restored data set once, at the disk's speed and at most 1.4 GB/s of a core (SHA-256, Zen 3), where
 decoding it took a thousand times longer. Sizes alone, or samples of a file, would miss a change.
+Of a folder of frames all this is said of its frames together.
 """
 
 import errno
@@ -14,28 +15,30 @@ import json
 import os
 import stat
 from collections import defaultdict
+from contextlib import suppress
 from pathlib import Path
 
 import joblib
 
-from harlib.data.video import tar_shards
+from harlib.data.video import images, tar_shards
 from harlib.files import write_text
 
 _KEPT = ".sources.json"
 
 
 def digest(source: str | os.PathLike | bytes) -> str:
-    """16 hex digits of a file's content, or of a shard's member that was read already.
+    """16 hex digits of the content of a file, of a folder of frames, or of a member read already.
 
     Raises:
         OSError: the file cannot be read.
         FileNotFoundError: there is none.
-        ValueError: it is a folder, a pipe or a device.
+        ValueError: it is a folder without frames, a pipe or a device.
     """
     if isinstance(source, bytes):
         return hashlib.sha256(source).hexdigest()[:16]
+    place = images.split(source)[0]
     try:
-        about = os.stat(source)
+        about = os.stat(place)
     except (NotADirectoryError, FileNotFoundError):
         raise FileNotFoundError("no such file") from None
     except OSError as error:
@@ -44,10 +47,11 @@ def digest(source: str | os.PathLike | bytes) -> str:
         if error.errno == errno.ELOOP:
             raise OSError(errno.ELOOP, "a link that leads to itself") from None
         raise
+    if stat.S_ISDIR(about.st_mode):
+        return _digest_of_frames(place, *_stamp_of_frames(place))
     if not stat.S_ISREG(about.st_mode):
-        kind = "a folder" if stat.S_ISDIR(about.st_mode) else "a pipe or device"
-        raise ValueError(f"it is {kind}, not a file")
-    return _digest(os.fspath(source), *_stamp(about))
+        raise ValueError("it is a pipe or device, not a file")
+    return _digest(place, *_stamp(about))
 
 
 @functools.lru_cache(maxsize=64)  # many rows may be parts of one long video
@@ -56,25 +60,51 @@ def _digest(path: str, *stamp: int) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:16]
 
 
+@functools.lru_cache(maxsize=64)
+def _digest_of_frames(folder: str, *stamp: int) -> str:
+    whole = hashlib.sha256()
+    for path in images.content(folder):
+        whole.update(os.fsencode(os.path.basename(path)) + b"\0")
+        if os.path.isfile(path):  # a pipe would be waited for
+            with suppress(PermissionError), open(path, "rb") as file:
+                whole.update(hashlib.file_digest(file, "sha256").digest())
+    return whole.hexdigest()[:16]
+
+
 def _stamp(about: os.stat_result) -> list[int]:
     # the time of a change cannot be set back, as that of a modification can
     return [about.st_size, about.st_mtime_ns, about.st_ctime_ns]
 
 
+def _stamp_of_frames(folder: str) -> list[int]:
+    """The frames' bytes, and the sums of their times and the folder's own, which renaming sets."""
+    size, *times = _stamp(os.stat(folder))
+    size = 0  # of the folder itself, as the disk's format has it
+    for path in images.content(folder):
+        with suppress(OSError):  # a link to nothing: a frame that cannot be read
+            own, *others = _stamp(os.stat(path))
+            size += own
+            times = [a + b for a, b in zip(times, others, strict=True)]
+    return [size, *times]
+
+
 def stamps(paths: list[str]) -> list[list[int]]:
-    """Size in bytes and times of each video's file (of a member: its shard); [-1] without one."""
+    """Size in bytes and times of each video's file (of a member: its shard); [-1] without one.
+
+    Of a folder of frames they are sums.
+    """
     known = {}
 
     def stamp(path: str) -> list:
-        file = (tar_shards.split(path) or [path])[0]
+        file = (tar_shards.split(path) or images.split(path))[0]
         if file not in known:
             known[file] = [-1]
-            try:
+            with suppress(OSError, ValueError):  # preparing says what it is
                 about = os.stat(file) if file else None
-            except (OSError, ValueError):
-                about = None
-            if about and stat.S_ISREG(about.st_mode):
-                known[file] = _stamp(about)
+                if about and stat.S_ISREG(about.st_mode):
+                    known[file] = _stamp(about)
+                elif about and stat.S_ISDIR(about.st_mode):
+                    known[file] = _stamp_of_frames(file)
         return known[file]
 
     return [stamp(path) for path in paths]

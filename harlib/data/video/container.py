@@ -106,6 +106,11 @@ class Container:
         return self._packet_clock.jumps_s
 
     @property
+    def remark(self) -> str:
+        """What `damage` counts, in words; "" where there is none."""
+        return f"{self.damage} damaged packets" if self.damage else ""
+
+    @property
     def repeated_s(self) -> float:
         """When, after the first frame, a packet said last that the picture stays; -inf if none."""
         if self._repeated is None:

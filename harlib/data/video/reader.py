@@ -1,23 +1,18 @@
 """Frames of a video, one at a time: the wanted part, size and rate, upright."""
 
-import io
 import math
 import os
-import struct
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 import av
-import cv2
 import numpy as np
 from av.video.reformatter import Interpolation, VideoReformatter
-from PIL import Image
 
-from harlib.data.video import tar_shards
-from harlib.data.video.container import MAX_PIXELS, Container, VideoError, reason
+from harlib.data.video import images, tar_shards
+from harlib.data.video.container import Container, VideoError, reason
 from harlib.data.video.orientation import Orientation
 
 # endings of what `container.FORMATS` opens, as cameras, recorders and converters write them
@@ -29,7 +24,6 @@ VIDEO_SUFFIXES = frozenset(
     + (".qt", ".rm", ".rmvb", ".tod", ".trp", ".ts", ".tts", ".vob", ".vro", ".webm", ".wmv")
     + (".xvid", ".y4m")
 )
-STILL_SUFFIXES = frozenset((".bmp", ".jpeg", ".jpg", ".png"))
 MAX_SIDE = 16_384  # pixels of a scaled frame: more than H.264 takes, or than 8K at any short side
 MAX_ASPECT = 8  # known recordings have pixels of 1:2 to 8:3
 MAX_GAP_S = 60.0  # a longer pause between two frames is a damaged timestamp
@@ -87,7 +81,8 @@ class VideoReader:
     after it, and `damage` the number of packets and frames that the decoder refused or marked as
     corrupt. To be used in a `with` statement. Raises VideoError.
 
-    A path "SHARD.tar!/MEMBER" (also .tar.gz, .tgz) is a member of a tar shard. `data` is the
+    A path "SHARD.tar!/MEMBER" (also .tar.gz, .tgz) is a member of a tar shard, a folder one of
+    numbered frames, with "FOLDER?fps=30" at a stated rate (see `images`). `data` is the
     file's content where the caller has it already; the path is then only its name.
     """
 
@@ -114,20 +109,18 @@ class VideoReader:
         self.info: VideoInfo | None = None
         self.decoded = self.yielded = 0
         self.span_s = self.at_s = 0.0
-        self._is_still = self.path.suffix.lower() in STILL_SUFFIXES
         if data is None and tar_shards.split(path):
             try:
                 data = tar_shards.read(path)
             except tar_shards.ShardError as error:
                 raise VideoError(path, str(error)) from error
-        self._data = data if self._is_still else None
-        self._container = None if self._is_still else Container(self.path, data)
-
-    @property
-    def _file(self) -> Container:
-        """The open file; a still has none."""
-        assert self._container is not None
-        return self._container
+        self._file: Container | images.Images
+        if data is None and images.is_folder(self.path):
+            self._file = images.Images.of_folder(self.path)
+        elif self.path.suffix.lower() in images.STILL_SUFFIXES:
+            self._file = images.Images.of_file(self.path, data)
+        else:
+            self._file = Container(self.path, data)
 
     @property
     def _known(self) -> VideoInfo:
@@ -139,8 +132,7 @@ class VideoReader:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._container is not None:
-            self._container.close()
+        self._file.close()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -157,19 +149,32 @@ class VideoReader:
 
     @property
     def promised_s(self) -> float:
-        """The length the file claims, without what its time stamps leapt ahead up to here."""
-        leapt = 0.0 if self._is_still else self._file.jumps_s
-        return max(0.0, self._known.duration_s - leapt)
+        """The length the file claims, without what its time stamps leapt ahead up to here.
+
+        0 of images, which claim none.
+        """
+        if isinstance(self._file, images.Images):
+            return 0.0  # what is missing of a folder is its `remark`
+        return max(0.0, self._known.duration_s - self._file.jumps_s)
 
     @property
     def damage(self) -> int:
-        """Packets and frames that the decoder refused or marked as corrupt, up to here."""
-        return 0 if self._is_still else self._file.damage
+        """Packets and frames that the decoder refused or marked as corrupt, up to here.
+
+        Of a folder: frames that are missing, unreadable or of another size.
+        """
+        return self._file.damage
+
+    @property
+    def remark(self) -> str:
+        """What `damage` counts, in words; "" where there is none."""
+        said = self._file.remark
+        is_video = isinstance(self._file, Container)
+        return f"{said}, {self.decoded} frames decoded" if said and is_video else said
 
     def __iter__(self) -> Iterator[np.ndarray]:
-        if self._is_still:
-            self.decoded = self.yielded = 1
-            yield self._still()
+        if isinstance(self._file, images.Images) and self._file.is_still:
+            yield self._still(self._file.still())
             return
         timed = self._timed()
         every = (
@@ -183,50 +188,14 @@ class VideoReader:
         if not self.yielded:
             whole = not self.start_s and self.end_s == math.inf
             part = "" if whole else f" between {self.start_s:g} s and {self.end_s:g} s"
-            damage = f", {self.damage} damaged packets" if self.damage else ""
+            damage = self._file.remark and f", {self._file.remark}"
             raise VideoError(self.path, f"no frame could be decoded{part}{damage}")
 
-    def _still(self) -> np.ndarray:
-        if self._data is not None:
-            data = np.frombuffer(self._data, np.uint8)
-        elif self.path.is_file():
-            data = np.fromfile(self.path, np.uint8)
-        else:
-            raise VideoError(self.path, "no such file")
-        if not data.size:
-            raise VideoError(self.path, "the file is empty (0 bytes)")
-        self._check_still(data)
-        try:
-            image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-        except cv2.error:
-            image = None
-        if image is None:
-            raise VideoError(self.path, "not a readable image")
-        height, width = image.shape[:2]
-        codec = self.path.suffix[1:].lower().replace("jpg", "jpeg")
-        self.info = VideoInfo(height, width, 1.0, 1, 1.0, codec, 0)
+    def _still(self, image: np.ndarray) -> np.ndarray:
+        self.info = self._describe(image)
+        self.decoded = self.yielded = 1
         self.span_s = 1.0
-        high, wide = self.shape
-        if (high, wide) != (height, width):
-            shrinks = high <= height and wide <= width
-            image = cv2.resize(
-                image, (wide, high), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-            )
-        return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
-
-    def _check_still(self, data: np.ndarray) -> None:
-        """Refuse an image by its header: decoding an absurd one takes gigabytes."""
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-                width, height = Image.open(io.BytesIO(data.data)).size
-        except Image.DecompressionBombError:
-            reason = f"absurd image of more than {MAX_PIXELS:,} pixels"
-            raise VideoError(self.path, reason) from None
-        except (OSError, ValueError, SyntaxError, struct.error, OverflowError) as error:
-            raise VideoError(self.path, "not a readable image") from error
-        if width * height > MAX_PIXELS:
-            raise VideoError(self.path, f"absurd frame size {width} x {height}")
+        return images.scaled(image, *self.shape)
 
     def _timed(self) -> Iterator[tuple[float, np.ndarray]]:
         """(seconds since the video's first frame, frame) of the wanted part."""
@@ -277,9 +246,12 @@ class VideoReader:
             for _ in range(count, total):
                 yield shown[1]
 
-    def _describe(self, frame: av.VideoFrame) -> VideoInfo:
-        self._orientation = how = Orientation.of(frame)
+    def _describe(self, frame: av.VideoFrame | np.ndarray) -> VideoInfo:
         file = self._file
+        if isinstance(frame, np.ndarray):
+            height, width = frame.shape[:2]
+            return VideoInfo(height, width, file.rate, file.count, file.duration_s, file.codec, 0)
+        self._orientation = how = Orientation.of(frame)
         height, width, aspect = frame.height, frame.width, file.pixel_aspect
         if isinstance(self.size, int | np.integer) and not 1 / MAX_ASPECT <= aspect <= MAX_ASPECT:
             raise VideoError(
@@ -294,7 +266,9 @@ class VideoReader:
             *(how.degrees, how.mirrored, float(aspect)),
         )
 
-    def _upright(self, frame: av.VideoFrame, scaler: VideoReformatter) -> np.ndarray:
+    def _upright(self, frame: av.VideoFrame | np.ndarray, scaler: VideoReformatter) -> np.ndarray:
+        if isinstance(frame, np.ndarray):
+            return images.scaled(frame, *self.shape)
         how = self._orientation
         high, wide = self.shape[::-1] if how.lies else self.shape
         # libav scales the YUV planes while it converts: 2.5 times cheaper than after, for 1080p

@@ -22,6 +22,7 @@ _MEANINGS = {
     "The videos": {
         "source": "demo (drawn here), folder, table, kinetics or ucf101",
         "videos": "folder of the videos inside data_root; table: the file of the table",
+        "frame_fps": "of folders of numbered images; None: as fps.txt in each says, or 25",
         "lists": "ucf101: folder of its lists inside data_root",
         "lists_split": "ucf101: which of its three splits",
         "annotations": "kinetics: CSV files inside data_root",

@@ -49,6 +49,8 @@ class DataPrep(Common):
     group: str = ""
     held_out: list[str] = []  # the groups (actors) that are val; empty = by val_share
     val_share: Annotated[float, Field(gt=0, le=0.5)] = 0.2  # of the groups
+    # of folders of numbered images; None = as fps.txt in each says, or 25
+    frame_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
 
     @field_validator("source")
     @classmethod
@@ -82,9 +84,11 @@ class DataPrep(Common):
                     raise ValueError(f"names {name!r}, which must be {wanted}")
         return value
 
-    @field_validator("annotations", "group", "held_out")
+    @field_validator("annotations", "group", "held_out", "frame_fps")
     @classmethod
-    def _is_used(cls, value: str | list[str], info: ValidationInfo) -> str | list[str]:
+    def _is_used(
+        cls, value: str | list[str] | float | None, info: ValidationInfo
+    ) -> str | list[str] | float | None:
         users = ("kinetics",) if info.field_name == "annotations" else ("folder", "table")
         source = info.data.get("source", users[0])
         if value and source not in users:

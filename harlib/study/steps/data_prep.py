@@ -11,6 +11,7 @@ from harlib import text
 from harlib.data import Audit, Catalog, ClipStore, groups_warning
 from harlib.data.demo import dataset
 from harlib.data.store import prepare as preparing
+from harlib.data.store import source_files
 from harlib.data.video import tar_shards
 from harlib.files import write_json
 from harlib.study.params.notebooks import DataPrep
@@ -59,7 +60,7 @@ def own_videos(p: DataPrep) -> Catalog:
         return Catalog.from_kinetics_csv(lists, videos, categories=p.categories or None)
     else:
         read = Catalog.from_table if p.source == "table" else Catalog.from_folder
-        listed = read(videos, val=p.val_share, group=p.group or None)
+        listed = read(videos, val=p.val_share, group=p.group or None, frame_fps=p.frame_fps)
         if p.held_out:
             listed = _hold_out(listed, p.held_out)
     return listed.select(categories=p.categories) if p.categories else listed
@@ -139,11 +140,10 @@ def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
 def sizes(listed: Catalog, store: ClipStore) -> dict[str, int]:
     """Bytes of the videos' files, of the store, and of the store were it uncompressed."""
     files = {(tar_shards.split(path) or [path])[0] for path in listed.frame["path"] if path}
-    paths = [Path(file) for file in files]
     videos = store.videos
     pixels = int((videos["frames"] * videos["height"] * videos["width"]).sum())
     return {
-        "video files": sum(path.stat().st_size for path in paths if path.is_file()),
+        "video files": sum(max(0, size) for size, *_ in source_files.stamps(sorted(files))),
         f"this store ({store.codec})": int(store.bytes),
         "same frames, uncompressed": 3 * pixels,
     }

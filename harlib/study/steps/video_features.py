@@ -47,6 +47,7 @@ def write(
     clips: int | Literal["windows"] = 10,
     batch: int = 8,
     threads: int = 2,
+    frame_fps: float | None = None,
     overwrite: bool = False,
     say: Callable[[str], object] = print,
 ) -> str:
@@ -61,13 +62,14 @@ def write(
             `video_id`, `category`, `split`, `group`, `view` and `start_s`.
         layer: its name; "" for what the classifier reads.
         clips: of a video, equally spaced; "windows": all that fit, side by side.
+        frame_fps: of folders of numbered images, as `Catalog.from_unlabelled`.
 
     Raises:
         HarlibError: no such network, videos, layer or format, or `out` is there.
     """
     check_output(out, _WRITERS, overwrite=overwrite)
     asked, work = network(source), out.with_name(out.name + ".part")
-    store = _store(videos, asked, work / "store", say)
+    store = _store(videos, frame_fps, asked, work / "store", say)
     tables, total, width = [], 0, 0
     with open(work / "vectors", "wb") as file:
         for split in sorted(set(store.videos["split"])):
@@ -143,12 +145,14 @@ def _published(name: str) -> Source:
     return Source(name, model, clip, found.crop_scale, rate, size)
 
 
-def _store(videos: Path, asked: Source, place: Path, say: Callable[[str], object]) -> ClipStore:
+def _store(
+    videos: Path, frame_fps: float | None, asked: Source, place: Path, say: Callable[[str], object]
+) -> ClipStore:
     """The videos' clip store: their own, or one that is made at `place` for the network's clip."""
     place.parent.mkdir(parents=True, exist_ok=True)
     if (videos / "store.json").is_file():
         return ClipStore(videos)
-    listed = Catalog.from_unlabelled(videos)
+    listed = Catalog.from_unlabelled(videos, frame_fps=frame_fps)
     for note in listed.left_out:
         say(note)
     audit = preparing.prepare(listed, place, size=asked.size, fps=asked.fps)
