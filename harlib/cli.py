@@ -303,7 +303,8 @@ def evaluate(run: str, **changes: Any) -> None:
               callback=study_commands.clips,
               help="Clips a video; windows: all, side by side.")  # fmt: skip
 @click.option("--batch", default=8, show_default=True, help="Clips computed at once.")
-@click.option("--frame-fps", type=data_commands.FRAME_FPS, help="Rate of folders of numbered images.")
+@click.option("--frame-fps", type=data_commands.FRAME_FPS,
+              help="Rate of folders of numbered images.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the file at --out.")
 def features(source: str, videos: Path, **options: Any) -> None:
     """Write a network's feature vectors of VIDEOS: a folder, one file, or a clip store.

@@ -1,4 +1,4 @@
-from . import asking, overlay, timeline, writers
+from . import asking, camera, live, overlay, timeline, writers
 from .predictor import NONE_OF_THESE, Prediction, Predictor
 from .sources import load
 
@@ -7,6 +7,8 @@ __all__ = [
     "Prediction",
     "Predictor",
     "asking",
+    "camera",
+    "live",
     "load",
     "overlay",
     "timeline",

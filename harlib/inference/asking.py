@@ -117,8 +117,7 @@ def predict(
     Returns:
         Whether all videos could be read.
     """
-    if threshold is not None:
-        predictor = dataclasses.replace(predictor, confidence=_given(predictor, threshold))
+    predictor = judged(predictor, threshold)
     number = clips
     if clips is None and every is None and (overlay or report or (out and out.suffix == ".srt")):
         number = "windows"  # what is shown over time looks at all of it
@@ -156,8 +155,11 @@ def predict(
     return not errors
 
 
-def _given(predictor: Predictor, threshold: float) -> Confidence:
-    """A threshold by hand, with the temperature that was measured where one was."""
+def judged(predictor: Predictor, threshold: float | None) -> Predictor:
+    """The predictor with a threshold by hand, and the temperature that was measured if one was."""
+    if threshold is None:
+        return predictor
     measured = predictor.confidence
     temperature = measured.temperature if measured else 1.0
-    return Confidence(temperature, threshold, videos=0, turned_away=0.0, accuracy=0.0)
+    given = Confidence(temperature, threshold, videos=0, turned_away=0.0, accuracy=0.0)
+    return dataclasses.replace(predictor, confidence=given)

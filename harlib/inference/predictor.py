@@ -226,7 +226,7 @@ class Predictor:
             length, rate = self._short(video)
             clips = self.clips if length else "windows"
             if not length:
-                every_s = self._step()
+                every_s = self.step_s()
         elif counted:
             length, rate = viewing.measured(video, self.settings)
         settings = self.settings
@@ -251,7 +251,7 @@ class Predictor:
             if warnings is not None:
                 warnings += _shortness(reader)
 
-    def _step(self) -> float | None:
+    def step_s(self) -> float | None:
         """Seconds from one window to the next where nothing is asked: side by side, not denser."""
         clip, rate = self.cut.clip, self.settings.fps
         if clip.fps is not None:

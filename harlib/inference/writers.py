@@ -64,10 +64,14 @@ def table(predictions: Sequence[Prediction], errors: Mapping[str, str], top: int
 
 
 def _csv(out: Path, predictions: Sequence[Prediction], errors: Mapping[str, str], top: int) -> None:
-    rows = table(predictions, errors, top)
+    write_text(out, csv_text(table(predictions, errors, top)))
+
+
+def csv_text(rows: pd.DataFrame, *, header: bool = True) -> str:
+    """Rows of `table`, which may have more columns, as lines of a CSV file."""
     text = ["video", "label", "error"]
-    rows[text] = rows[text].replace(FORMULA, r"'\1", regex=True)
-    write_text(out, rows.to_csv(index=False, float_format="%.9g", lineterminator="\n"))
+    safe = rows.assign(**rows[text].replace(FORMULA, r"'\1", regex=True))
+    return safe.to_csv(index=False, header=header, float_format="%.9g", lineterminator="\n")
 
 
 def _parquet(

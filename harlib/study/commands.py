@@ -57,16 +57,26 @@ def clips(context: click.Context, option: click.Parameter, value: str | None) ->
 @click.option("--overwrite", is_flag=True, help="Replace the files at --out and --overlay.")
 @click.option("--frame-fps", type=data_commands.FRAME_FPS,
               help="Rate of folders of numbered images.")  # fmt: skip
+@click.option("--for", "for_s", metavar="TIME", callback=_seconds,
+              help="Of a camera: how long; else until Ctrl-C.")  # fmt: skip
 @click.option("--batch", default=8, show_default=True, help="Clips computed at once.")
 def predict(source: str, videos: tuple[str, ...], **options: Any) -> None:
     """Name what is in VIDEOS: files, folders, tables with a column of paths, or - for a list.
+
+    camera:0 is this machine's first camera, watched live: a line per window, until Ctrl-C.
 
     SOURCE is a trained run (as mine/03_c3d, or its folder), what har export wrote, or published
     weights (as x3d_s/kinetics400; har weights list). A video up to 30 s is scored with the run's
     own protocol, a longer one in windows side by side. Exit 1 when a video cannot be read.
     """
-    from harlib.inference import asking, load
+    from harlib.inference import asking, camera, load
 
+    for_s = options.pop("for_s")
+    if any(map(camera.is_camera, videos)):
+        _watch(source, videos, options | {"for_s": for_s})
+        return
+    if for_s is not None:
+        raise click.UsageError("--for is for a live camera, as camera:0")
     paths, notes = asking.listed(videos, options.pop("frame_fps"))
     written = {key: options[key] for key in ("out", "report", "overlay", "overwrite")}
     asking.check([*paths, *(v for v in videos if v not in paths)], **written)
@@ -75,6 +85,24 @@ def predict(source: str, videos: tuple[str, ...], **options: Any) -> None:
     predictor = load(named(source), checkpoint=options.pop("checkpoint"))
     if not asking.predict(predictor, paths, say=click.echo, **options):
         raise click.exceptions.Exit(1)
+
+
+def _watch(source: str, videos: tuple[str, ...], options: dict[str, Any]) -> None:
+    """`predict` of a camera."""
+    from harlib.inference import asking, camera, live, load
+
+    if len(videos) > 1:
+        raise click.UsageError("a camera is watched alone: name it and nothing else")
+    for other in ("clips", "report", "overlay", "frame_fps"):
+        if options.pop(other) is not None:
+            raise click.UsageError(f"--{other.replace('_', '-')} is for files, not for a camera")
+    del options["batch"]
+    live.check(options["out"], overwrite=options["overwrite"])
+    opened = camera.Camera(videos[0])  # asked before the network is loaded, which takes seconds
+    predictor = load(named(source), checkpoint=options.pop("checkpoint"))
+    live.predict(
+        asking.judged(predictor, options.pop("threshold")), opened, say=click.echo, **options
+    )
 
 
 def named(source: str) -> str | Path:
