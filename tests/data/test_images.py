@@ -300,7 +300,7 @@ def test_a_table_names_folders_of_frames(walk_and_run, tmp_path, moving_square):
 def test_without_labels_a_folder_of_frames_is_one_video(walk_and_run):
     one = Catalog.from_unlabelled(walk_and_run / "walk" / "walk0")
     assert one.frame["video_id"].tolist() == ["walk0"]
-    assert "1 folder of numbered images is a video, first .: no file fps.txt" in said(one)
+    assert "1 folder of numbered images is a video, first walk0: no file fps.txt" in said(one)
     every = Catalog.from_unlabelled(walk_and_run, frame_fps=30)
     assert len(every) == 10 and every.frame["path"].str.endswith("?fps=30").all()
 

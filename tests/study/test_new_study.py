@@ -3,13 +3,15 @@
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from harlib import HarlibError
 from harlib.cli import main
-from harlib.data import encode
+from harlib.data import ClipStore, encode
 from harlib.study import new_study
 from harlib.study.params.notebooks import DataPrep
 from harlib.study.runs import study_files
+from harlib.study.steps import data_prep
 
 ACTORS = ("anna", "ben", "cleo", "dan", "eve", "finn")
 
@@ -186,3 +188,26 @@ def test_the_command_measures_and_writes(root, clip):
     assert "Groups: 6 from the first word of the names (anna, ben, cleo" in done.output
     again = CliRunner().invoke(main, asked)
     assert again.exit_code == 1 and "params/mine is there already" in again.output
+
+
+def test_folders_of_frames_become_a_study_at_their_rate(root, clip, moving_square):
+    for category in ("run", "sit"):
+        for actor in ACTORS:
+            place = root / "my" / category / f"{actor}_{category}"
+            place.mkdir(parents=True)
+            for number, frame in enumerate(moving_square(frames=12, height=48, width=64), 1):
+                Image.fromarray(frame).save(place / f"{number:06d}.jpg")
+    seen = new_study.look(root / "my", 6)
+    assert (seen.fps, seen.seconds, len(seen.catalog)) == (6.0, 2.0, 12)
+    assert set(seen.catalog.frame["group"]) == set(ACTORS)
+    files = new_study.write("mine", seen, planned(seen, folds=0))
+    assert "frame_fps: 6" in next(f for f in files if f.name.startswith("01_")).read_text()
+    (prepared,) = (run.params for run in study_files.chosen("mine", {}, ())[1]
+                   if isinstance(run.params, DataPrep))  # fmt: skip
+    listed = data_prep.catalog(prepared)
+    assert listed.hash == seen.catalog.hash and listed.found == 12
+    data_prep.prepare(prepared, listed)
+    store = ClipStore(prepared.store_dir)
+    assert set(store.videos["frames"]) == {12} and set(store.videos["fps"]) == {6.0}
+    files = [path for path in (root / "my").rglob("*.jpg")]
+    assert data_prep.sizes(listed, store)["video files"] == sum(f.stat().st_size for f in files)

@@ -114,4 +114,5 @@ def _is_unknown(folder: str) -> bool:
 
 
 def _first(found: Found, paths: list[str]) -> str:
-    return names.first([found.relative(path) for path in paths])
+    shown = (found.relative(path) for path in paths)
+    return names.first([path if path != "." else found.root.absolute().name for path in shown])
