@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sys
+import tarfile
 
 import cv2
 import numpy as np
@@ -220,6 +221,19 @@ def test_beside_video_files_they_may_be_the_videos_own(walk_and_run, moving_squa
     assert "Left out: 10 folders of numbered images beside 6 videos, first run/run0" in said(
         catalog
     )
+    unused = Catalog.from_folder(walk_and_run, frame_fps=30)
+    assert "frame_fps (30) is of no use" in said(unused) and unused.hash == catalog.hash
+    (walk_and_run / "list.csv").write_text("path,label\nwalk/walk0.mp4,walk\nwalk/walk1.mp4,walk\n")
+    table = Catalog.from_table(walk_and_run / "list.csv", frame_fps=30)
+    assert "frame_fps (30) is of no use" in said(table)
+
+
+def test_frames_in_a_tar_file_are_refused_with_the_reason(walk_and_run, tmp_path):
+    (tmp_path / "packed").mkdir()
+    with tarfile.open(tmp_path / "packed" / "all.tar", "w") as tar:
+        tar.add(walk_and_run, ".")
+    with pytest.raises(CatalogError, match="first run/run0, and they are no frames: .* no tar fi"):
+        Catalog.from_folder(tmp_path / "packed")
 
 
 def test_an_audited_store_of_frames(walk_and_run, tmp_path):

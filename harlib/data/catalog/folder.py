@@ -3,7 +3,7 @@
 import os
 from collections import Counter, defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import joblib
@@ -23,7 +23,8 @@ class Found:
     """The files below a folder that have one of the wanted endings, and what else lies there.
 
     `files` are absolute paths, `folders` those that were looked into, the root first. `frames` are
-    the folders that are videos, frame by frame; no file of theirs is among the others.
+    the folders that are videos, frame by frame, without the names of these; no file of theirs is
+    among the others.
     """
 
     root: Path
@@ -118,7 +119,8 @@ def look(
         folders.sort()
         own: set[str] = set()
         if of_frames(place) and (sequence := images.sequence(files)):
-            found.frames[folder] = sequence
+            # a data set has millions of frames, whose names are of no use here
+            found.frames[folder] = replace(sequence, files=[])
             own = {*sequence.files, *sequence.others, *images.RATE_FILES}
         for name in sorted(set(files) - own):
             path = os.path.join(folder, name)

@@ -37,6 +37,8 @@ def moving(found: Found, said: list[str], fps: float | None = None) -> list[str]
             f"{_first(found, pictures)}. "
             + ("Stills to learn from belong into a folder without videos." if beside else _ONE)
         )
+    if fps is not None and (beside or not frames):
+        said.append(_unused(fps))
     if beside:
         return videos
     if not frames:
@@ -45,8 +47,15 @@ def moving(found: Found, said: list[str], fps: float | None = None) -> list[str]
     return sorted([*videos, *(images.address(folder, fps) for folder in frames)])
 
 
-def told_of_table(paths: Iterable[str]) -> list[str]:
+def _unused(fps: float) -> str:
+    return f"No folder of numbered images is a video here: frame_fps ({fps:g}) is of no use."
+
+
+def told_of_table(paths: Iterable[str], fps: float | None = None) -> list[str]:
     """A sentence about the folders of frames that a table names, where no rate is stated."""
+    paths = list(paths)
+    if fps is not None and not any(images.split(path)[1] for path in paths):
+        return [_unused(fps)]
     folders = dict.fromkeys(path for path in paths if os.path.isdir(path))
     unknown = [folder for folder in folders if _is_unknown(folder)]
     if not unknown:

@@ -74,7 +74,7 @@ def read(
     said = _columns_said([name for n, name in enumerate(header) if n not in where.values()], given)
     called = names.alike(row.label for row in listed)
     said += own_videos.renamed(called, "label")
-    said += frame_folders.told_of_table(row.path for row in listed)
+    said += frame_folders.told_of_table((row.path for row in listed), frame_fps)
     places = {row.path: _place(folder, row.path) for row in listed}
     known, taken = _groups(path, listed, places, called, group)
     short = own_videos.short_ids(list(places.values()), Path(folder))
@@ -110,7 +110,7 @@ def paths(path: Path, frame_fps: float | None = None) -> tuple[list[str], list[s
     ]
     parts = {*_COLUMNS["start"], *_COLUMNS["end"]} & set(keys)
     said = [f"Not read: {', '.join(sorted(parts))}. Whole videos are looked at."] if parts else []
-    said += frame_folders.told_of_table(files)
+    said += frame_folders.told_of_table(files, frame_fps)
     return list(dict.fromkeys(files)), said
 
 
