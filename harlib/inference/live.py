@@ -87,14 +87,15 @@ def watch(
     start, seen = 0.0, 0
     while (found := latest.clip(round(start), pace.offsets, pace.late, for_s)) is not None:
         begin, frames = found
-        skipped = int((begin - round(start)) / pace.step)
-        dropped = max(0, begin - max(round(start), seen)) if begin > round(start) else 0
+        planned = round(start)
+        skipped = int((begin - planned) / pace.step)
+        dropped = min(max(0, begin - max(planned, seen)), skipped * pace.span)
         stored = list(as_stored(frames, predictor.settings))
         view = predictor.cut.view(stored, begin, pace.span, pace.rate)
         said = _said(predictor, source.name, view)
         yield Window(said, max(0.0, latest.seconds - view.end_s), skipped, dropped)
         seen = begin + pace.span
-        start = (start if begin == round(start) else begin) + pace.step
+        start = (begin if skipped else start) + pace.step
 
 
 def _said(predictor: Predictor, name: str, view: View) -> Prediction:
@@ -152,9 +153,9 @@ def predict(
     last: Prediction | None = None
     mode = "w" if overwrite else "x"
     with contextlib.ExitStack() as stack:
-        file = out and stack.enter_context(out.open(mode, encoding="utf-8", newline=""))
         latest = stack.enter_context(Latest(source, pace.rate, hold, predictor.settings.size))
         _warm_up(predictor, source, pace)
+        file = out and stack.enter_context(out.open(mode, encoding="utf-8", newline=""))
         latest.start()
         every_window = watch(predictor, source, latest, pace, for_s)
         try:
