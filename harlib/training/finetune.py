@@ -81,6 +81,10 @@ class Gradual(Recipe):
                 f"recipe {self.name}: stage_decay lies in (0, 1]; received {self.stage_decay}"
             )
 
+    def config(self) -> dict:
+        """See `Recipe`; how long the run is decides when a stage begins to learn."""
+        return super().config() | {"epochs": self.epochs}
+
     def rates(self, model: keras.Model) -> dict[str, Rate]:
         """See `Recipe`: of every stage before the head."""
         updates = self.steps_per_epoch * self.epochs // self.accumulate
