@@ -1,4 +1,15 @@
-from . import distributed, finetune, precision, preflight, probe, recipes, watchers
+from . import (
+    distributed,
+    finetune,
+    precision,
+    preflight,
+    probe,
+    recipe_numbers,
+    recipes,
+    resources,
+    stopping,
+    watchers,
+)
 from .fit import fit
 from .recipe import Recipe
 
@@ -10,6 +21,9 @@ __all__ = [
     "precision",
     "preflight",
     "probe",
+    "recipe_numbers",
     "recipes",
+    "resources",
+    "stopping",
     "watchers",
 ]

@@ -8,7 +8,7 @@ file, so file and checksum appear together; the arrays belong to no backend and 
 import hashlib
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +84,12 @@ class Checkpoints:
     """The checkpoints of one run in `folder`; the last `keep` are kept.
 
     `fingerprint` (JSON types) says what the run is made of: only checkpoints with the same one
-    are taken up.
+    are taken up. Its entries in `free`, as "identity.epochs", may differ.
     """
 
-    def __init__(self, folder: Path, fingerprint: Mapping, keep: int = 2) -> None:
+    def __init__(
+        self, folder: Path, fingerprint: Mapping, keep: int = 2, free: Collection[str] = ()
+    ) -> None:
         if keep < 1:
             raise ValueError(
                 f"keep is the number of checkpoints that stay, from 1; received {keep}"
@@ -95,6 +97,7 @@ class Checkpoints:
         self.folder = Path(folder)
         self.fingerprint = json.loads(json.dumps(fingerprint))
         self.keep = keep
+        self.free = set(free)
         self.folder.mkdir(parents=True, exist_ok=True)
         for part in files.strays(self.folder):  # of a writer that was killed
             part.unlink()
@@ -134,7 +137,11 @@ class Checkpoints:
             with np.load(path, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             state = json.loads(arrays.pop("state").tobytes())
-            lines = differences(state["fingerprint"], self.fingerprint)
+            lines = [
+                line
+                for line in differences(state["fingerprint"], self.fingerprint)
+                if line.partition(": ")[0] not in self.free
+            ]
             if lines:
                 raise CheckpointMismatch(
                     f"{path} was made with other parameters or data ({'; '.join(lines)}): "

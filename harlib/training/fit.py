@@ -7,7 +7,7 @@ sums, history) and the step's number decide everything that follows.
 import contextlib
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 
 import keras
@@ -21,6 +21,7 @@ from harlib.training.divergence import TrainingDiverged
 from harlib.training.progress import table
 from harlib.training.recipe import Recipe
 from harlib.training.signals import Interrupt, leave
+from harlib.training.stopping import Stopping
 from harlib.training.trainer import Run
 
 # Steps between two questions to the other processes whether one of them was told to stop: each is
@@ -44,7 +45,9 @@ def fit(
     keep: int = 2,
     resume: bool = True,
     identity: Mapping | None = None,
+    free: Collection[str] = (),
     monitor: str = "val_accuracy",
+    patience: int = 0,
     report: Callable[[str], None] = print,
     watchers: Sequence[Callable[[pd.DataFrame], None]] = (),
     stage: Stage | None = None,
@@ -71,11 +74,16 @@ def fit(
     `checkpoint_every_steps` steps, before an error in the data, Ctrl-C or SIGTERM leaves this
     function (of several processes, all at the same step), and at the end. With `resume`, a run goes
     on from its newest one if `identity` (JSON types: whatever decides the data and the model),
-    recipe and shapes are the same; otherwise the old ones are removed. Where it had
+    recipe and shapes are the same; otherwise the old ones are removed. Entries of `identity` in
+    `free`, as "parameters.epochs", may differ: where the recipe does not depend on the number of
+    epochs (`recipe_numbers.length_in`), a run with more of them goes on and ends as if it had had
+    them from the start. Where it had
     been trained for longer than the recipe asks, nothing is trained: its model and the longer
     history are what is returned, and `report` is told. With validation, the model
     of the best epoch by `monitor` is `run_dir/checkpoints/best.keras`. At the end
-    `run_dir/model.keras` holds the model, without optimiser.
+    `run_dir/model.keras` holds the model, without optimiser. With `patience` training ends once so
+    many epochs in a row were no better than the best by `monitor`, and the model has the best
+    epoch's weights, however it ended.
 
     A model that was built for several devices (`training.devices`) is trained on all of them. Of
     several processes (`training.cluster`) each gives its own part of every batch, equally large
@@ -87,7 +95,8 @@ def fit(
         CheckpointError: there are checkpoints and none can be read.
         ValueError: arguments that do not fit together.
     """
-    _check(model, recipe, epochs, steps_per_epoch, validation, monitor)
+    stopping = Stopping(monitor, patience)
+    _check(model, recipe, epochs, steps_per_epoch, validation, stopping)
     group = devices.of(model)
     if recipe.accumulate > 1 and isinstance(group, devices.Mirrored):
         raise ValueError(
@@ -97,7 +106,7 @@ def fit(
     with group.scope():
         if group.process:  # process 0 speaks, draws and logs for all
             report, watchers = _silent, ()
-        run = Run(group, recipe, Path(run_dir), identity, keep, report, stage)
+        run = Run(group, recipe, Path(run_dir), identity, keep, report, stage, stopping, free)
         if validation is not None:
             run.progress.validation = len(group.own(len(validation)))
         report(recipe.describe())
@@ -105,7 +114,7 @@ def fit(
             report(line)
         run.begin(resume)
         every = checkpoint_every_s, checkpoint_every_steps
-        _steps(run, batches, validation, threads, workers, every, monitor, watchers)
+        _steps(run, batches, validation, threads, workers, every, watchers)
         run.finish()
     return table(run.history)
 
@@ -121,7 +130,6 @@ def _steps(
     threads: int,
     workers: int,
     every: tuple[float, int | None],
-    monitor: str,
     watchers: Sequence[Callable[[pd.DataFrame], None]],
 ) -> None:
     """All steps from the run's own to its last, with what comes between them."""
@@ -130,7 +138,7 @@ def _steps(
     source = read(batches, run.step, run.total, threads, workers)
     saved = time.monotonic()
     with Interrupt(report) as interrupt, contextlib.closing(source):
-        while run.step < run.total:
+        while not run.is_over:
             began = time.monotonic()
             try:
                 clips, labels = next(source)
@@ -142,7 +150,7 @@ def _steps(
             except TrainingDiverged as error:
                 raise run.explain(batches, error) from None
             if run.step % recipe.steps_per_epoch == 0:
-                run.end_epoch(validation, monitor, threads)
+                run.end_epoch(validation, threads)
                 for watcher in watchers:
                     watcher(table(run.history))
             due = checkpoint_every_steps and run.step % checkpoint_every_steps == 0
@@ -163,7 +171,7 @@ def _check(
     epochs: int | None,
     steps_per_epoch: int | None,
     validation: Finite | None,
-    monitor: str,
+    stopping: Stopping,
 ) -> None:
     for name, given in (("epochs", epochs), ("steps_per_epoch", steps_per_epoch)):
         if given not in (None, getattr(recipe, name)):
@@ -175,8 +183,15 @@ def _check(
             f"{model.name} ends in logits; training needs class probabilities: build it with "
             'classifier_activation="softmax"'
         )
-    if monitor not in ("val_accuracy", "val_loss"):
-        raise ValueError(f"monitor is val_accuracy or val_loss; received {monitor!r}")
+    if stopping.monitor not in ("val_accuracy", "val_loss"):
+        raise ValueError(f"monitor is val_accuracy or val_loss; received {stopping.monitor!r}")
+    if stopping.patience < 0:
+        raise ValueError(f"patience is a number of epochs, from 0; received {stopping.patience}")
+    if stopping.patience and validation is None:
+        raise ValueError(
+            f"patience={stopping.patience} ends training by the validation: give validation, or "
+            "patience=0"
+        )
     if recipe.level_rule and recipe.monitor == "val_loss" and validation is None:
         raise ValueError(
             f"recipe {recipe.name} lowers the rate by the validation loss: give validation, "

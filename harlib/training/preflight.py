@@ -119,7 +119,7 @@ def check(
             trial.learn(next(source), steps, seconds)
         memory = tree_memory()
         on_device = resources.device_memory()
-        sizes = _sizes(model)
+        sizes = resources.sizes(model)
         load_s = _loading(batches, threads, workers, seconds=min(seconds, 3.0))
         validate_s = _validating(group, recipe, validation, classes)
     rows = [trial.first_loss(), trial.overfitted()]
@@ -263,15 +263,6 @@ def _validating(
     start = time.monotonic()
     validate(group, recipe, some, classes, 0)
     return (time.monotonic() - start) / count * len(validation)
-
-
-def _sizes(model: keras.Model) -> tuple[int, int]:
-    """Bytes of the weights, and of the optimiser's state."""
-    sizes = {"model": 0, "optimizer": 0}
-    for name, array in capture(model).items():
-        for part in sizes:
-            sizes[part] += array.nbytes * name.startswith(part)
-    return sizes["model"], sizes["optimizer"]
 
 
 def _table(rows: list[tuple]) -> pd.DataFrame:

@@ -1,11 +1,19 @@
-"""The room that a training needs: memory, device memory and disk."""
+"""The room that a training needs: memory, device memory and disk.
+
+Keras is imported where a network is looked at: what `needed` says takes none.
+"""
+
+from __future__ import annotations
 
 import shutil
 import subprocess
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import keras
 import psutil
+
+if TYPE_CHECKING:
+    import keras
 
 
 def rows(
@@ -26,9 +34,7 @@ def rows(
         peak, total = on_device
         found = f"{_size(peak)} of {_size(total)} at most"
         found_rows.append(("device memory", found, "look" if peak > 0.95 * total else "ok"))
-    weights, optimizer = sizes
-    # While a checkpoint is written, the kept ones are still there; then the last and the best.
-    need = (keep + 1) * (weights + optimizer) + 3 * weights
+    need = needed(sizes, keep)
     home = run_dir
     while not home.exists():
         home = home.parent
@@ -40,8 +46,28 @@ def rows(
     return found_rows
 
 
+def sizes(model: keras.Model) -> tuple[int, int]:
+    """Bytes of a compiled model's weights, and of its optimiser's state."""
+    from harlib.training.checkpoint import capture
+
+    found = {"model": 0, "optimizer": 0}
+    for name, array in capture(model).items():
+        for part in found:
+            found[part] += array.nbytes * name.startswith(part)
+    return found["model"], found["optimizer"]
+
+
+def needed(sizes: tuple[float, float], keep: int) -> float:
+    """Bytes on the disk of a training with such `sizes`, at most."""
+    weights, optimizer = sizes
+    # While a checkpoint is written, the kept ones are still there; then the last and the best.
+    return (keep + 1) * (weights + optimizer) + 3 * weights
+
+
 def device_memory() -> tuple[int, int] | None:
     """Peak and total bytes of the first accelerator; None without one."""
+    import keras
+
     backend = keras.backend.backend()
     if backend == "torch":
         import torch

@@ -3,7 +3,7 @@
 import contextlib
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ import keras
 import numpy as np
 
 from harlib.files import appearing
+from harlib.models import keras_file
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
 from harlib.text import duration
@@ -21,6 +22,7 @@ from harlib.training.distributed import devices
 from harlib.training.divergence import TrainingDiverged, advice, first_layer, first_nonfinite
 from harlib.training.progress import Progress, tree_memory
 from harlib.training.recipe import Recipe
+from harlib.training.stopping import Stopping
 
 
 class Run:
@@ -34,9 +36,12 @@ class Run:
         identity: Mapping | None,
         keep: int,
         report: Callable[[str], None],
-        stage: Stage | None = None,
+        stage: Stage | None,
+        stopping: Stopping,
+        free: Collection[str],
     ) -> None:
         self.group, self.model = group, (model := group.model)
+        self.stopping = stopping
         self.recipe, self.run_dir, self.report = recipe, run_dir, report
         self.classes = model.output_shape[-1]
         self.total = recipe.epochs * recipe.steps_per_epoch
@@ -60,7 +65,9 @@ class Run:
         }
         if group.process:  # until process 0 has tidied the folder and left a checkpoint there
             group.meet("begun")
-        self.checkpoints = Checkpoints(RunFolder(run_dir).checkpoints, fingerprint, keep)
+        self.checkpoints = Checkpoints(
+            RunFolder(run_dir).checkpoints, fingerprint, keep, [f"identity.{name}" for name in free]
+        )
 
     def begin(self, resume: bool) -> None:
         """Take up the newest checkpoint, or write the first one."""
@@ -169,7 +176,7 @@ class Run:
                 break
         return TrainingDiverged(f"{error}; at step {step + 1} {found}") if found else error
 
-    def end_epoch(self, validation: Finite | None, monitor: str, threads: int) -> None:
+    def end_epoch(self, validation: Finite | None, threads: int) -> None:
         """Validate, write the row, move the schedule, keep the best."""
         sums, began = self.sums, time.monotonic()
         row = {
@@ -185,7 +192,7 @@ class Run:
                 if not math.isfinite(row["val_loss"]):
                     where = f"the validation loss is {row['val_loss']} after epoch {row['epoch']}"
                     raise TrainingDiverged(advice(where))
-                self._keep_best(monitor, row)
+                self._keep_best(row)
         row |= {
             "lr": sums["lr"],
             "seconds": sums["seconds"],
@@ -206,12 +213,19 @@ class Run:
             loss = self.sums["loss"] / self.sums["clips"]
             self.progress.validated(self.step, loss, seconds)
 
+    @property
+    def is_over(self) -> bool:
+        """Whether no step is left, or none that would help."""
+        return self.step >= self.total or self.stopping.is_over(self.history)
+
     def finish(self) -> None:
-        """Save the last checkpoint and the model."""
+        """Save the last checkpoint and the model, with patience the best epoch's."""
         self.group.meet("trained")
         if not self.checkpoints.holds(self.step):
             self.save()
         self._take_average()
+        if self.stopping.patience:
+            self._take_best()
         if self.group.process:
             return
         path = RunFolder(self.run_dir).model
@@ -237,6 +251,17 @@ class Run:
             for weight, value in zip(weights, own, strict=True):
                 weight.assign(value)
 
+    def _take_best(self) -> None:
+        """Put the best epoch's weights into the model."""
+        best = keras_file.load(RunFolder(self.run_dir).best_model)
+        for weight, own in zip(self.model.weights, best.weights, strict=True):
+            weight.assign(as_numpy(own))
+        epoch = self.history[self.stopping.best(self.history)]["epoch"]
+        ended = f"training ends after epoch {len(self.history)} of {self.recipe.epochs}"
+        if self.stopping.is_over(self.history):
+            ended += f", as the last {self.stopping.patience} were no better in validation"
+        self.report(f"{ended}: the model has the weights of epoch {epoch}, the best one")
+
     def _take_average(self) -> None:
         """Put the weights' moving average, if there is one, into the model."""
         self.optimizer.finalize_variable_values(self.model.trainable_variables)
@@ -245,11 +270,10 @@ class Run:
             for weight in self.model.trainable_variables:
                 weight.assign(_copy(weight))
 
-    def _keep_best(self, monitor: str, row: dict[str, Any]) -> None:
-        gain = [row["val_accuracy"], -row["val_loss"]]  # of equal accuracies, the lower loss
-        gain = gain if monitor == "val_accuracy" else gain[1:]
-        if self.best is None or gain > self.best:
-            self.best = gain
+    def _keep_best(self, row: dict[str, Any]) -> None:
+        merit = self.stopping.merit(row)
+        if self.best is None or merit > self.best:
+            self.best = merit
             if self.group.process == 0:
                 _save(self.model, RunFolder(self.run_dir).best_model)
 

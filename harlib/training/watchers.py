@@ -11,6 +11,8 @@ from typing import Any
 import keras
 import pandas as pd
 
+from harlib.training.stopping import Stopping
+
 
 class TensorBoard:
     """Writes every epoch's row as scalars into `folder`, which ``tensorboard --logdir`` shows.
@@ -57,11 +59,14 @@ class LiveCurves:
     """Draws the curves anew below the cell after every epoch, and removes them at the last.
 
     `draw(history)` returns a picture as PNG bytes. The finished notebook keeps no trace: the
-    next cell draws the whole run.
+    next cell draws the whole run. `patience` is that of `fit`.
     """
 
-    def __init__(self, draw: Callable[[pd.DataFrame], bytes], epochs: int) -> None:
+    def __init__(
+        self, draw: Callable[[pd.DataFrame], bytes], epochs: int, patience: int = 0
+    ) -> None:
         self.draw, self.epochs = draw, epochs
+        self.stopping = Stopping(patience=patience)
         self._handle = None
 
     def __call__(self, history: pd.DataFrame) -> None:
@@ -69,6 +74,7 @@ class LiveCurves:
         from IPython.display import display
 
         last = history["epoch"].iloc[-1] == self.epochs
+        last = last or self.stopping.is_over(history.to_dict("records"))
         if len(history) < 2 or (last and self._handle is None):
             return  # one epoch is a point, and nothing is shown that would be removed at once
         content = {"text/plain": ""}

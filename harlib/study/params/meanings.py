@@ -86,6 +86,7 @@ _MEANINGS = {
         "shuffle_labels": "a check: with wrong labels the result must be chance",
         "train_split": "learned from",
         "validate_split": "one clip per video scored after each epoch; empty: none",
+        "patience": "training ends after so many epochs without a better validation; 0: never",
         "lr_multipliers": 'of the learning rate by stage, as {"stage1": 0.1}',
         "seeds": "one training a seed and a variant",
         "variants": "by name, the parameters that each changes; the first is the measure",

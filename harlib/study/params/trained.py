@@ -23,6 +23,7 @@ from harlib.study.params.base import (
     project_root,
 )
 from harlib.study.params.errors import nearest
+from harlib.training import recipe_numbers
 
 Split = Literal["train", "val", "test"]
 # Bytes of a clip of whole numbers; a network's arithmetic takes four times that and more.
@@ -73,6 +74,8 @@ class Trained(Common):
     shuffle_labels: bool = False  # a check: the result must then be chance
     train_split: Split = "train"
     validate_split: Split | Literal[""] = "val"  # scored after each epoch; empty = not at all
+    # epochs in a row without a better validation that end the training; 0 = never
+    patience: Annotated[int, Field(ge=0, le=1_000_000)] = 0
     split: Split = "val"  # scored at the end
     clips: Frames | Literal["windows"] = 4  # of a video; windows: all that fit, side by side
     crops: Literal[1, 3, 5] = 1
@@ -111,15 +114,36 @@ class Trained(Common):
         """Whether anything is learned step by step, by gradients."""
         return self.epochs > 0 and self.recipe != "probe"
 
+    @property
+    def length_in_recipe(self) -> str:
+        """What of the recipe depends on the number of epochs; see `recipe_numbers.length_in`."""
+        return recipe_numbers.length_in(self.recipe, self.recipe_options)
+
     def network_options(self) -> dict[str, Any]:
         """The options of the run's network, for `models.build`."""
         raise NotImplementedError
+
+    @classmethod
+    def implied(cls, stated: Mapping[str, Any]) -> dict[str, Any]:
+        """What patience waits for is the best epoch, so its weights are scored."""
+        return {"checkpoint": "best"} if stated.get("patience") else {}
+
+    @field_validator("patience")
+    @classmethod
+    def _is_validated(cls, value: int, info: ValidationInfo) -> int:
+        if value and info.data.get("validate_split") == "":
+            raise ValueError(f"is {value}, by the split after each epoch: set validate_split, or 0")
+        if value and (info.data.get("recipe") == "probe" or info.data.get("epochs") == 0):
+            raise ValueError(f"is {value}, but this run takes no epochs of training: leave it 0")
+        return value
 
     @field_validator("checkpoint")
     @classmethod
     def _has_a_best(cls, value: str, info: ValidationInfo) -> str:
         if value == "best" and info.data.get("validate_split") == "":
             raise ValueError("is 'best', by the split after each epoch: set validate_split")
+        if value == "last" and info.data.get("patience"):
+            raise ValueError("is 'last', but with patience the best weights are kept: give 'best'")
         return value
 
     @field_validator("size")
@@ -245,11 +269,12 @@ class Network3D(Trained):
         """What published weights expect: their own clip and width where nothing else is stated."""
         model = stated.get("model", cls.model_fields["model"].default)
         found = _published(stated.get("weights", cls.model_fields["weights"].default), model)
+        implied = super().implied(stated)
         if found is None:
-            return {}
+            return implied
         rate = found.fps if found.frames > 1 else None  # a single frame has none
-        return {"frames": found.frames, "clip_fps": rate, "size": found.size,
-                "crop_scale": found.crop_scale, "width": 1.0}  # fmt: skip
+        return implied | {"frames": found.frames, "clip_fps": rate, "size": found.size,
+                          "crop_scale": found.crop_scale, "width": 1.0}  # fmt: skip
 
     @field_validator("weights")
     @classmethod
@@ -328,7 +353,7 @@ class ResNeXt101(Network3D):
     def implied(cls, stated: Mapping[str, Any]) -> dict[str, Any]:
         """See `Network3D`: with the groups of the published network."""
         found = super().implied(stated)
-        return found | {"cardinality": 32} if found else {}
+        return found | {"cardinality": 32} if "width" in found else found
 
     def network_options(self) -> dict[str, Any]:
         """See `Trained`: of `resnext3d`."""
@@ -356,7 +381,8 @@ class Transfer(Network3D):
         """See `Network3D`; another network than the notebook's own begins without weights."""
         own = cls.model_fields["model"].default
         if "weights" not in stated and stated.get("model", own) != own:
-            return {"weights": "", "recipe": "modern", "frames": 16, "size": 112}
+            own_clip = {"weights": "", "recipe": "modern", "frames": 16, "size": 112}
+            return Trained.implied(stated) | own_clip
         return super().implied(stated)
 
     @field_validator("model")

@@ -120,7 +120,8 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
     if RunFolder(run_dir).data.is_file():
         said = read_json(RunFolder(run_dir).data)["summary"]
     if scored:
-        said = f"{sentences.answer(metrics)} {_groups_warning(run_dir)}".strip()
+        parts = [sentences.answer(metrics), _groups_warning(run_dir), _stopped(run_dir, params)]
+        said = " ".join(str(part) for part in parts if part)
         card += [
             ("video top-1", percent(metrics["video"]["top1"]), True),
             ("clip top-1", percent(metrics["clip"]["top1"]), True),
@@ -180,6 +181,14 @@ def _groups_warning(run_dir: Path) -> str:
     scores = Scores.load(run_dir)
     videos = pd.DataFrame({"video_id": scores.video_id, "group": scores.group})
     return own_videos.groups_warning(videos)
+
+
+def _stopped(run_dir: Path, params: dict[str, Any]) -> str:
+    """How a training with patience ended; empty for every other run."""
+    file = RunFolder(run_dir).history
+    if not (params.get("patience") and file.is_file()):
+        return ""
+    return sentences.stopped(pd.read_csv(file), params)
 
 
 def _parameters(model: dict[str, Any]) -> str:

@@ -37,7 +37,10 @@ def read(notebook: str, namespace: Mapping[str, Any]) -> tuple[Common, "Told"]:
     asked = values | given
     stated = study_files.defaults(notebook, asked) | asked
     implied = study_files.implied(notebook, asked)
-    origins = dict.fromkeys(implied, f"the weights {stated.get('weights')}") | origins
+    origins = {
+        key: "patience" if key == "checkpoint" else f"the weights {stated.get('weights')}"
+        for key in implied
+    } | origins
     p = validate(
         notebook,
         stated,

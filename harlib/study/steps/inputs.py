@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 Watcher = Callable[[pd.DataFrame], None]  # is called with the history after every epoch
 
 
-def watchers(p: Trained, plan: Recipe, folder: Path) -> list[Watcher]:
+def watchers(p: Trained, plan: Recipe, folder: Path, patience: int = 0) -> list[Watcher]:
     """Who looks on: TensorBoard by parameter, curves below the cell for a person in JupyterLab."""
     from harlib.training import watchers as watch
 
@@ -33,7 +33,9 @@ def watchers(p: Trained, plan: Recipe, folder: Path) -> list[Watcher]:
         from harlib import figures
 
         found.append(
-            watch.LiveCurves(lambda done: figures.png(figures.learning_curves(done)), plan.epochs)
+            watch.LiveCurves(
+                lambda done: figures.png(figures.learning_curves(done)), plan.epochs, patience
+            )
         )
     return found
 

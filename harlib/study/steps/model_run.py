@@ -97,7 +97,10 @@ def train(p: Trained, model: keras.Model, plan: Recipe, store: ClipStore) -> pd.
     if session.kept(p):
         return taught(model, p.run_dir)[1]
     transfer.note_weights(p)
-    return _fit(p, model, plan, store, p.run_dir, session.stage(p, "training"), p.frames)
+    if p.patience and (reason := p.length_in_recipe):
+        session.note(p, sentences.impatient(p.patience, p.recipe, reason))
+    stage = session.stage(p, "training")
+    return _fit(p, model, plan, store, p.run_dir, stage, p.frames, patience=p.patience)
 
 
 def preflight(
@@ -163,6 +166,7 @@ def _fit(
     stage: Any,
     frames: int,
     validate_split: str | None = None,
+    patience: int = 0,
 ) -> pd.DataFrame:
     import keras
 
@@ -185,7 +189,10 @@ def _fit(
             "precision": keras.config.dtype_policy().name,
             "parameters": fingerprint.settings(p),
         },
-        watchers=inputs.watchers(p, plan, folder),
+        # a recipe that depends on it says so itself
+        free=["parameters.epochs"],
+        patience=patience,
+        watchers=inputs.watchers(p, plan, folder, patience),
         stage=stage,
     )
 

@@ -11,6 +11,7 @@ from harlib.data.catalog import own_videos
 from harlib.evaluation import naming
 from harlib.study.wording.tables import Sentence
 from harlib.text import count, percent, size
+from harlib.training import stopping
 
 if TYPE_CHECKING:
     from harlib.data import Catalog, ClipStore
@@ -105,6 +106,40 @@ def training(history: pd.DataFrame) -> Sentence:
             f"{size(taken.iloc[-1])} after the last and {size(taken.max())} at most"
         )
     return Sentence(text + ".")
+
+
+def impatient(patience: int, recipe: str, reason: str) -> str:
+    """A warning that a training may end before its recipe has done its work."""
+    return (
+        f"patience: {patience} may end training early, but recipe {recipe} counts on every epoch: "
+        f"{reason}; it suits study-adam, study-sgd and hara-sgd"
+    )
+
+
+def stopped(history: pd.DataFrame, params: Mapping[str, Any]) -> str:
+    """Which epoch's weights a training with patience kept, and what that means for its accuracy.
+
+    Empty without patience.
+    """
+    patience = params.get("patience", 0)
+    if not patience:
+        return ""
+    rows, rule = history.to_dict("records"), stopping.Stopping(patience=patience)
+    best, done = int(rows[rule.best(rows)]["epoch"]), len(rows)
+    ended, what = f"Training had all of its {count(done, 'epoch')}", "This one was"
+    if rule.is_over(rows):
+        ended = (
+            f"Training ended after epoch {done} of {params['epochs']}, as "
+            f"{count(patience, 'epoch')} in a row {'was' if patience == 1 else 'were'} no better"
+        )
+        what = "Both were"
+    text = (
+        f"{ended}; the weights are those of epoch {best}. {what} chosen on the "
+        f"{params['validate_split']} videos"
+    )
+    if params["split"] == params["validate_split"]:
+        text += ", on which the accuracy was measured too: it is optimistic"
+    return f"{text}."
 
 
 def stills(store: ClipStore | None) -> Sentence:
