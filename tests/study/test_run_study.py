@@ -170,14 +170,14 @@ def test_results_of_other_parameters_are_moved_aside(study, tmp_path):
 def test_each_of_several_unfinished_runs_is_kept_and_the_difference_told(study, tmp_path, capsys):
     study()
     runs = tmp_path / "runs" / "tiny"
-    for epochs in (3, 4):
+    for epochs in (4, 3):
         (runs / "03_c3d" / "left").write_text(f"before {epochs}")
         RunFolder(runs / "03_c3d").write_state(status="started")
         study(overrides={"epochs": epochs}, only=("03_c3d",))
     said = capsys.readouterr().out
-    assert "03_c3d starts anew (epochs: 3 then, 4 now); what it had left is now in runs/" in said
-    assert (runs / "before" / "03_c3d" / "left").read_text() == "before 3"
-    assert (runs / "before" / "03_c3d-2" / "left").read_text() == "before 4"
+    assert "03_c3d starts anew (epochs: 4 then, 3 now); what it had left is now in runs/" in said
+    assert (runs / "before" / "03_c3d" / "left").read_text() == "before 4"
+    assert (runs / "before" / "03_c3d-2" / "left").read_text() == "before 3"
 
 
 def test_what_was_put_aside_is_told_with_its_size(study, tmp_path, monkeypatch):

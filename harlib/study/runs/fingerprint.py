@@ -5,6 +5,7 @@ import functools
 import hashlib
 import json
 import time
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import yaml
 from harlib.files import read_json, write_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import NOTEBOOKS, Common
-from harlib.study.runs import environment, study_files
+from harlib.study.params.trained import Ablations, Network3D, Trained
+from harlib.study.runs import carried, environment, study_files
 from harlib.study.runs.results_version import versions
 
 _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
@@ -34,12 +36,14 @@ def notebook_of(params: Common) -> str:
     return next(name for name, one in NOTEBOOKS.items() if one.params is type(params))
 
 
-def fingerprint(params: Common) -> str:
+def fingerprint(params: Common, also: Collection[Path] = ()) -> str:
     """16 hex digits that change with whatever decides what a run leaves.
 
     That is its settings, the clip store, an upstream run, and the `results_version` of a stage that
     the run goes through. How many threads read and devices share a batch does not change what is
     computed, so it does not count.
+
+    also: folders of runs that are taken for complete.
     """
     notebook = notebook_of(params)
     digest = hashlib.sha256()
@@ -50,7 +54,7 @@ def fingerprint(params: Common) -> str:
         digest.update(_cells(notebook).encode())
     for path in params.reads:
         digest.update(path.read_bytes())
-    for upstream in upstream_runs(params):
+    for upstream in upstream_runs(params, also):
         digest.update(f"{upstream.name}:{RunFolder(upstream).read_state()['fingerprint']}".encode())
     return digest.hexdigest()[:16]
 
@@ -118,15 +122,18 @@ def _store_hash(params: Common) -> str:
     return hash_of(params.store_dir) if reads else ""
 
 
-def upstream_runs(params: Common) -> list[Path]:
-    """Folders of the study's complete runs that this run builds on, in order."""
+def upstream_runs(params: Common, also: Collection[Path] = ()) -> list[Path]:
+    """Folders of the study's complete runs that this run builds on, in order.
+
+    also: folders of runs that are taken for complete.
+    """
     needs = NOTEBOOKS[notebook_of(params)].needs
     chosen = set(getattr(params, "runs", ()))
     return [
         folder
         for folder in sorted(params.run_dir.parent.glob("[0-9][0-9]_*"))
         if folder.name.startswith(needs)
-        and is_ended(folder)
+        and (folder in also or is_ended(folder))
         and (not chosen or folder.name in chosen or folder.name.startswith("01"))
     ]
 
@@ -139,12 +146,15 @@ def is_complete(params: Common) -> bool:
     return not made or hash_of(params.store_dir) == made
 
 
-def is_same(params: Common) -> bool:
-    """Whether what lies in the run's folder is of the same settings, store and runs."""
+def is_same(params: Common, also: Collection[Path] = ()) -> bool:
+    """Whether what lies in the run's folder is of the same settings, store and runs.
+
+    also: folders of runs that are taken for complete.
+    """
     state = params.folder.read_state()
     if is_old(state):
         return _has_settings(params, state)
-    return state.get("fingerprint") == fingerprint(params)
+    return state.get("fingerprint") == fingerprint(params, also)
 
 
 def is_old(state: dict[str, Any]) -> bool:
@@ -190,46 +200,110 @@ def displaces(params: Common) -> bool:
     return params.run_dir.exists() and not is_same(params)
 
 
+def shorter(params: Common) -> int:
+    """Epochs of the run in the folder, where more of them are all that is asked now; else 0."""
+    if not isinstance(params, Trained) or isinstance(params, Ablations) or not params.takes_steps:
+        return 0
+    then = params.folder.read_params().get("epochs")
+    if not isinstance(then, int) or not 0 < then < params.epochs:
+        return 0
+    return then if is_same(params.model_copy(update={"epochs": then})) else 0
+
+
+def goes_on(params: Common) -> bool:
+    """Whether training goes on where the run in the folder ended, for more epochs than that had."""
+    return bool(shorter(params)) and not _starts_anew_as(params)
+
+
+def _starts_anew_as(params: Common) -> str:
+    """Why a run for more epochs cannot go on from the shorter one; empty where it can."""
+    assert isinstance(params, Trained)
+    if reason := params.length_in_recipe:
+        return f"recipe {params.recipe} depends on their number, as {reason}"
+    if is_old(params.folder.read_state()):
+        return "its checkpoints are of an earlier harlib"
+    if not any(params.folder.checkpoints.glob("step-*.npz")):
+        return "its checkpoints are gone"
+    return ""
+
+
 def claim(params: Common) -> None:
     """Makes the run's folder this run's own.
 
     What an earlier run with other parameters left is moved to ``before/`` beside it (a
     training may have cost days), numbered, and a line says so; what this very run left is kept,
-    so that it resumes.
+    so that it resumes. A run that `goes_on` gets the checkpoints of the earlier one, too.
     """
-    run_dir, mark = params.run_dir, fingerprint(params)
-    state = RunFolder(run_dir).read_state()
+    run_dir = params.run_dir
     if displaces(params):
         before = _free(run_dir.parent / "before" / run_dir.name)
         before.parent.mkdir(parents=True, exist_ok=True)
-        changed = difference(params)
-        run_dir.rename(before)
-        kept = before.relative_to(params.root)
-        print(f"{params.run} starts anew ({changed}); what it had left is now in {kept}")
-        state = {}
+        changed, kept = difference(params), before.relative_to(params.root)
+        if goes_on(params):
+            # whole before it has its place, so that a killed process leaves no half of it there
+            ready = carried.take(run_dir, before.parent / f".{run_dir.name}.part")
+            made_by = RunFolder(run_dir).read_state().get("code", "")
+            RunFolder(ready).write_state(**_started(params, made_by))
+            run_dir.rename(before)
+            ready.rename(run_dir)
+            print(
+                f"{params.run} goes on after epoch {carried.epochs(run_dir)} ({changed}); the run "
+                f"as it was is now in {kept}"
+            )
+        else:
+            with_weights = bool(shorter(params)) and isinstance(params, Network3D)
+            run_dir.rename(before)
+            line = f"{params.run} starts anew ({changed}); what it had left is now in {kept}"
+            if with_weights and RunFolder(before).model.is_file():
+                line += f" (weights: {kept} begins with its weights)"
+            print(line)
     run_dir.mkdir(parents=True, exist_ok=True)
+    state = RunFolder(run_dir).read_state()
     made_by = code(notebook_of(params))
     if RunFolder(run_dir).checkpoints.is_dir() and (other := remark(run_dir)):
         line = f"it resumes from checkpoints {other}"
         RunFolder(run_dir).write_state(said=list(dict.fromkeys([*state.get("said", []), line])))
         made_by = state.get("code", made_by)
     if state.get("status") != "started":
-        RunFolder(run_dir).write_state(
-            notebook=notebook_of(params),
-            fingerprint=mark,
-            results_version=versions(notebook_of(params)),
-            code=made_by,
-            status="started",
-            started=time.time(),
-        )
+        RunFolder(run_dir).write_state(**_started(params, made_by))
     RunFolder(run_dir).params.write_text(
         yaml.safe_dump(params.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
     )
     write_json(RunFolder(run_dir).environment, environment.describe())
 
 
-def difference(params: Common) -> str:
-    """What makes these parameters another run than the one in their folder."""
+def _started(params: Common, made_by: str) -> dict[str, Any]:
+    """The state of a run that begins; `made_by`: the code of what it resumes from."""
+    notebook = notebook_of(params)
+    return {
+        "notebook": notebook,
+        "fingerprint": fingerprint(params),
+        "results_version": versions(notebook),
+        "builds_on": _builds_on(params),
+        "code": made_by,
+        "status": "started",
+        "started": time.time(),
+    }
+
+
+def _builds_on(params: Common, also: Collection[Path] = ()) -> dict[str, str]:
+    """The fingerprints of the runs that it builds on, by their names."""
+    runs = upstream_runs(params, also)
+    return {run.name: RunFolder(run).read_state()["fingerprint"] for run in runs}
+
+
+def difference(params: Common, also: Collection[Path] = ()) -> str:
+    """What makes these parameters another run than the one in their folder, in words.
+
+    also: folders of runs that are taken for complete.
+    """
+    written_out = NOTEBOOKS[notebook_of(params)].written_out
+    other = "a run it builds on, or the code of its cells," if written_out else "a run it builds on"
+    return "; ".join(differences(params, also)) or f"{other} changed"
+
+
+def differences(params: Common, also: Collection[Path] = ()) -> list[str]:
+    """The same, a line each; empty where no more is known than that they are."""
     run_dir = params.run_dir
     then = RunFolder(run_dir).read_params()
     lines = [
@@ -237,6 +311,8 @@ def difference(params: Common) -> str:
         for key, value in settings(params).items()
         if then and then.get(key, "absent") != value
     ]
+    if shorter(params) and (reason := _starts_anew_as(params)):
+        lines.append(reason)
     stores = RunFolder(run_dir).read_state().get("store_hash", ""), _store_hash(params)
     if all(stores) and stores[0] != stores[1]:
         lines.append(f"clip store {stores[0]} then, {stores[1]} now")
@@ -249,9 +325,16 @@ def difference(params: Common) -> str:
         for stage, number in now.items()
         if stage in was and was[stage] != number
     ]
-    written_out = NOTEBOOKS[notebook_of(params)].written_out
-    other = "a run it builds on, or the code of its cells," if written_out else "a run it builds on"
-    return "; ".join(lines) or f"{other} changed"
+    built = RunFolder(run_dir).read_state().get("builds_on", {})
+    if built != (builds := _builds_on(params, also)):
+        named = sorted(name for name in built | builds if built.get(name) != builds.get(name))
+        lines += [
+            f"{name}, which it builds on, is {'another' if name in builds else 'not complete'} now"
+            for name in named
+            if name in built
+        ]
+        lines += [f"{name} is there now" for name in named if name not in built and built]
+    return lines
 
 
 def _free(folder: Path) -> Path:
