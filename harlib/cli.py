@@ -149,7 +149,12 @@ _set = click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", ca
 @click.option("--only", multiple=True, metavar="RUN", help="Run only this run (repeatable).",
               shell_complete=completion.runs_of_study)  # fmt: skip
 @click.option("--forecast/--no-forecast", default=True, help="First measure how long it will take.")
-def study(study: str, overrides: tuple[str, ...], only: tuple[str, ...], forecast: bool) -> None:
+@click.option(
+    "--dry-run", is_flag=True, help="Only say what would run, why, how long, on what disk."
+)
+def study(
+    study: str, overrides: tuple[str, ...], only: tuple[str, ...], forecast: bool, dry_run: bool
+) -> None:
     """Run a study: the notebooks of params/STUDY in order, and its reports.
 
     Runs that are complete with the same parameters are kept.
@@ -157,6 +162,10 @@ def study(study: str, overrides: tuple[str, ...], only: tuple[str, ...], forecas
     from harlib.study.runs.study_files import chosen, parse_overrides
 
     changes = parse_overrides(overrides)
+    if dry_run:
+        from harlib.study.dry_run import dry_run as told
+
+        return told(study, changes, only=only, tell_time=forecast, say=click.echo)
     chosen(study, changes, only)  # before papermill is imported, which takes seconds
     from harlib.study.run_study import run_study
 

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     [
         "commands",
         "completion",
+        "dry_run",
         "new_study",
         "params",
         "report",

@@ -18,6 +18,7 @@ import pandas as pd
 from harlib.data import Catalog, ClipStore
 from harlib.data.demo import dataset
 from harlib.run_folder import RunFolder
+from harlib.study import disk as room
 from harlib.study.params.notebooks import (
     NOTEBOOKS,
     Common,
@@ -66,10 +67,12 @@ def tell(
     say: Callable[[str], None],
     *,
     measure: Callable[[list], dict[str, Any]] | None = None,
+    disk: bool = False,
 ) -> bool:
     """Says how long the runs that are not complete will take; whether that is known.
 
-    Nothing to run, nothing said. What goes wrong is said, and stops nothing.
+    With `disk` also what they will take there. Nothing to run, nothing said. What goes wrong is
+    said, and stops nothing.
     """
     todo = pending(runs)
     if all(isinstance(run.params, (Performance, FromScratch)) for run in todo):
@@ -91,7 +94,14 @@ def tell(
             for run in todo
             if (videos := reads[run.name]) is not None
         }
-        say(text(parts, machine, spent))
+        early = [run.name for run in todo if getattr(run.params, "patience", 0)]
+        say(
+            text(parts, machine, spent)
+            + (f"; {', '.join(early)} may end earlier (patience)" if early else "")
+        )
+        if disk:
+            needs = {run.name: _bytes(run, reads[run.name], measured) for run in todo}
+            say(room.told(needs, todo[0].params.run_dir))
     except Unknown as why:
         say(f"How long this will take is unknown: {why}")
     except Exception as error:  # whatever it is, the runs themselves may still go well
@@ -226,6 +236,14 @@ def training(
     return total + videos.get(p.split, 0) * views * p.crops * score
 
 
+def _bytes(run: study_files.Run, reads: Videos | None, measured: Mapping[str, Any]) -> float | None:
+    """What a run will take on the disk; None where it is not known."""
+    reads = reads or Videos({})
+    videos, stills = sum(reads.videos.values()), sum(reads.stills.values())
+    drawn, networks = (measured[key].get(run.name) for key in ("videos", "networks"))
+    return room.needed(run.params, videos, stills, drawn or {}, networks or [])
+
+
 def _preparing(p: DataPrep, reads: Videos, measured: Mapping[str, Any]) -> float:
     """Seconds of drawing and preparing, without the notebook."""
     if p.source != "demo" or (p.store_dir / "store.json").is_file():
@@ -281,8 +299,8 @@ def _stills(p: Common) -> dict[str, int]:
 
 
 def _epochs_done(p: Trained) -> int:
-    """Epochs that an interrupted session of this very run has trained."""
+    """Epochs that are trained: by an interrupted session, or by a run for fewer epochs."""
     history = p.folder.history
-    if not history.is_file() or not fingerprint.is_same(p):
+    if not history.is_file() or not (fingerprint.is_same(p) or fingerprint.goes_on(p)):
         return 0
     return min(p.epochs, len(pd.read_csv(history)))

@@ -4,9 +4,10 @@
 
 `drawn` names the run that will draw the videos that this one reads; null where they are in its
 store. Says one line of JSON: `start_s` from the process's start to the end of its imports; in
-`videos`, of each run that draws, `draw_s` and `pack_s` of a video and `still_s` of a still; in
-`networks`, of each training of a run, seconds a clip: `step_s`, `score_s`, `read_s`, and `graph_s`
-of building a graph for training and one for scoring.
+`videos`, of each run that draws, `draw_s` and `pack_s` of a video and `still_s` of a still, and
+their bytes: `drawn_b`, `store_b` and `drawn_still_b`; in `networks`, of each training of a run,
+seconds a clip: `step_s`, `score_s`, `read_s`, and `graph_s` of building a graph for training and
+one for scoring, and the bytes of its weights and its optimiser, `weights_b` and `optimizer_b`.
 """
 
 import contextlib
@@ -20,6 +21,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import cv2
 import keras
 import psutil
 
@@ -31,8 +33,9 @@ from harlib.study import forecast
 from harlib.study.params.notebooks import DataPrep, validate
 from harlib.study.params.trained import FrameCNN, Trained
 from harlib.study.runs import environment
+from harlib.study.runs.listing import disk_bytes
 from harlib.study.steps import inputs, model_run
-from harlib.training import Recipe, precision
+from harlib.training import Recipe, precision, resources
 from harlib.training.distributed import devices
 
 _WORK_S = 1.0  # seconds of steps that are timed
@@ -93,14 +96,19 @@ def _videos(p: DataPrep, root: Path) -> tuple[ClipStore, dict[str, float]]:
     }
     preparing.prepare(listed, root / "store", workers=1, progress=False, **settings)
     packed = time.monotonic()
-    for action in list(dataset.STILLS)[:_CATEGORIES]:
+    stills = [
         dataset.draw_still(action, seed=p.seed, difficulty=p.difficulty)
+        for action in list(dataset.STILLS)[:_CATEGORIES]
+    ]
     still_s = (time.monotonic() - packed) / _CATEGORIES
     count = len(listed)
     return ClipStore(root / "store"), {
         "draw_s": (drawn - begun) / count,
         "pack_s": (packed - drawn) / count,
         "still_s": still_s,
+        "drawn_b": disk_bytes(root / "source" / "videos") / count,
+        "store_b": disk_bytes(root / "store") / count,
+        "drawn_still_b": sum(len(cv2.imencode(".jpg", still)[1]) for still in stills) / len(stills),
     }
 
 
@@ -126,11 +134,15 @@ def _network(p: Trained, store: ClipStore) -> dict[str, float]:
     group = devices.of(model)
     train_graph_s, step_s = _timed(lambda: group.train(clips, targets, None))
     score_graph_s, score_s = _timed(lambda: group.predict(clips))
+    plan.compile(model)
+    weights_b, optimizer_b = resources.sizes(model)
     return {
         "graph_s": train_graph_s + score_graph_s,
         "step_s": step_s / batch,
         "score_s": score_s / batch,
         "read_s": read_s / batch,
+        "weights_b": weights_b,
+        "optimizer_b": optimizer_b,
     }
 
 

@@ -13,10 +13,20 @@ from harlib.study.forecast import Videos
 from harlib.study.runs import fingerprint, study_files
 
 pytestmark = pytest.mark.quick
-NETWORK = {"graph_s": 0.5, "step_s": 0.02, "score_s": 0.005, "read_s": 0.002}
+NETWORK = {"graph_s": 0.5, "step_s": 0.02, "score_s": 0.005, "read_s": 0.002,
+           "weights_b": 1000, "optimizer_b": 2000}  # fmt: skip
 MEASURED = {
     "start_s": 5.0,
-    "videos": {"01_data_prep": {"draw_s": 0.1, "pack_s": 0.05, "still_s": 0.02}},
+    "videos": {
+        "01_data_prep": {
+            "draw_s": 0.1,
+            "pack_s": 0.05,
+            "still_s": 0.02,
+            "drawn_b": 3000,
+            "store_b": 2000,
+            "drawn_still_b": 500,
+        }
+    },
     "networks": {name: [NETWORK] for name in ("02_frame_cnn", "03_c3d", "04_resnext101")},
 }
 MACHINE = {"cpu": "AMD EPYC", "cores": 2, "accelerators": []}
