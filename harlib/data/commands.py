@@ -121,13 +121,14 @@ def prepare(
     repair: bool,
 ) -> None:
     """Make the clip store STORE from the catalog CSV; run again, it finishes what was begun."""
-    from harlib.data import Catalog
+    from harlib.data import Catalog, ClipStore
+    from harlib.data.store import look_alikes
     from harlib.data.store import prepare as preparing
     from harlib.data.store import repair as repairing
 
-    make = repairing.repair if repair else preparing.prepare
+    make, listed = repairing.repair if repair else preparing.prepare, Catalog.from_csv(csv)
     audit = make(
-        Catalog.from_csv(csv),
+        listed,
         store,
         codec=codec,
         size=stretch or size,
@@ -138,6 +139,9 @@ def prepare(
     )
     click.echo(audit.table.to_string())
     click.echo(f"{audit}; the reason of every video: {store / 'audit.csv'}")
+    found = look_alikes.look(ClipStore(store))
+    look_alikes.mend(found, listed)
+    click.echo(found.said())
 
 
 @click.command(short_help="Check every byte of a clip store.")

@@ -12,9 +12,10 @@ import numpy as np
 import pandas as pd
 
 from harlib.data import Audit, ClipStore, unknown_groups
+from harlib.data.store import look_alikes
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
-from harlib.text import duration
+from harlib.text import count, duration
 from harlib.training import resources
 from harlib.training.batches import Batches, Finite, read, validate
 from harlib.training.checkpoint import capture, newest_step, restore_model
@@ -31,7 +32,8 @@ def labels(store: ClipStore, train_split: str, validate_split: str = "") -> pd.D
 
     Verdicts: "ok", "look" (may be meant) and "stop" (the result would mean nothing): categories
     without training videos, groups or equal videos on both sides of a split (stop from 1 % on;
-    groups that are unknown are to look at), and the accuracy of always saying the largest category.
+    groups that are unknown, and look-alikes on both sides, are to look at), and the accuracy of
+    always saying the largest category.
     """
     videos = store.videos
     train = videos[videos["split"] == train_split]
@@ -59,12 +61,25 @@ def labels(store: ClipStore, train_split: str, validate_split: str = "") -> pd.D
             verdict = "look" if verdict == "ok" else verdict
         rows.append(("shared groups", found, verdict))
     if (Path(store.root) / "audit.csv").is_file():
+        if validate_split:
+            rows.append(_alike(look_alikes.load(store), train_split, validate_split))
         rows.append(_audited(Audit.load(store.root)))
     share = other["category"].value_counts(normalize=True)
     where = validate_split or train_split
     found = f"{share.iloc[0]:.1%} of {where} is {share.index[0]}" if len(share) else "no videos"
     rows.append(("majority class", found, "ok" if len(share) else "stop"))
     return _table(rows)
+
+
+def _alike(found: look_alikes.LookAlikes | None, *splits: str) -> tuple:
+    """The row about videos of both sides that look alike, whatever their groups are called."""
+    if found is None:
+        return "look-alikes", "unknown: har prepare, run again, compares the pictures", "look"
+    number = len(found.across(*splits))
+    said = f"{count(number, 'video')} of {' and '.join(splits)} like one on the other side"
+    if number:
+        said += f"; har new-study NAME --videos STORE/{look_alikes.TABLE} keeps them together"
+    return "look-alikes", said, "look" if number else "ok"
 
 
 def _audited(audit: Audit) -> tuple:

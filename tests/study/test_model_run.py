@@ -118,6 +118,24 @@ def test_scores_of_another_protocol_lie_beside_the_runs_own(trained):
     assert done.exit_code == 2 and "'many' is neither a number above 0 nor" in done.output
 
 
+def test_a_run_notes_for_its_page_which_of_its_videos_look_alike(trained, monkeypatch):
+    p, folder = trained
+    asked = []
+
+    def warning(params, store, *splits):
+        asked.append((store.root, splits))
+        return "Warning: 2 videos look like others."
+
+    monkeypatch.setattr(session, "look_alikes", warning)
+    model, store = model_run.load_model(p), ClipStore(p.store_dir)
+    scores = model_run.score(p, model, store, checkpoint="last")
+    model_run.measure(p, model, scores, minutes=1.0)  # scored again
+    assert not asked
+    model_run.measure(p, model, scores)
+    assert asked == [(p.store_dir, ("train", "val"))]
+    assert RunFolder(folder).read_state()["look_alikes"] == "Warning: 2 videos look like others."
+
+
 def test_options_that_are_the_runs_own_are_no_other_protocol(trained):
     p, folder = trained
     done = har("evaluate", folder, "--checkpoint", "last", "--clips", p.clips)

@@ -66,10 +66,10 @@ def test_unknown_groups_are_said_beside_the_accuracies(scores, tmp_path):
     known = {name: replace(s, group=np.array([f"g{v}" for v in s.video_id]))
              for name, s in scores.items()}  # fmt: skip
     unknown = {name: replace(s, group=s.video_id) for name, s in scores.items()}
-    assert results.groups(known) == (
+    assert results.groups(known, {}) == (
         "No group of videos that belong together lies on two sides of the split."
     )
-    assert results.groups(unknown).startswith("Warning: the groups of all videos are unknown")
+    assert results.groups(unknown, {}).startswith("Warning: the groups of all videos are unknown")
     for said, own in (("", known["a"]), ("Warning: the groups of all", unknown["a"])):
         own.save(tmp_path)
         warning = run_page._groups_warning(tmp_path)

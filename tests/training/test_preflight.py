@@ -153,3 +153,24 @@ def test_unknown_groups_are_no_absence_of_shared_ones():
         "unknown: of 3 of 4 videos no group is known; of the others 0 in train and val"
     )
     assert verdict == "look"
+
+
+@pytest.mark.quick
+def test_videos_of_both_sides_that_look_alike_are_to_look_at(tmp_path, monkeypatch):
+    columns = "video_id,category,split,file,status,reason,same_as\n"
+    (tmp_path / "audit.csv").write_text(columns)
+    rows = [("a", "train", "g1"), ("b", "train", "g2"), ("a", "val", "g3"), ("b", "val", "g4")]
+    own = store(rows, tmp_path)
+
+    def row(*group):
+        found = preflight.look_alikes.LookAlikes(own, np.array(group)) if group else None
+        monkeypatch.setattr(preflight.look_alikes, "load", lambda store: found)
+        return preflight.labels(own, "train", "val").set_index("check").loc["look-alikes"].tolist()
+
+    assert row(-1, -1, -1, -1) == ["0 videos of train and val like one on the other side", "ok"]
+    assert row(0, 0, 1, 1)[1] == "ok"
+    found, verdict = row(0, -1, 0, -1)
+    assert found.startswith("2 videos of train and val like one on the other side; har new-study")
+    assert found.endswith("--videos STORE/look_alikes.csv keeps them together")
+    assert verdict == "look"
+    assert row() == ["unknown: har prepare, run again, compares the pictures", "look"]

@@ -3,5 +3,7 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, ["prepare", "repair", "source_files"], {"clip_store": ["ClipStore"]}
+    __name__,
+    ["look_alikes", "prepare", "repair", "source_files"],
+    {"clip_store": ["ClipStore"]},
 )

@@ -3,6 +3,7 @@
 <root>/store.json               settings, categories, where each file's arrays lie; written last
 <root>/index.csv                a row per stored video
 <root>/audit.csv                a row per listed video: what became of it
+<root>/look_alikes.json, .csv   videos that look alike, see `look_alikes`
 <root>/.sources.json            sizes and times of the videos' files, see `source_files`
 <root>/<split>/<category>.h5    see `category_file`
 """

@@ -120,7 +120,12 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
     if RunFolder(run_dir).data.is_file():
         said = read_json(RunFolder(run_dir).data)["summary"]
     if scored:
-        parts = [sentences.answer(metrics), _groups_warning(run_dir), _stopped(run_dir, params)]
+        parts = [
+            sentences.answer(metrics),
+            _groups_warning(run_dir),
+            state.get("look_alikes", ""),
+            _stopped(run_dir, params),
+        ]
         said = " ".join(str(part) for part in parts if part)
         card += [
             ("video top-1", percent(metrics["video"]["top1"]), True),

@@ -27,7 +27,8 @@ from harlib.text import count, duration, size
 # All that preparing and drawing leave, as paths inside the folder.
 _ASIDE = r"(.+/)?\.part-[^/]+"
 _STORE = re.compile(
-    r"store\.json|index\.csv|audit\.csv|\.sources\.json|\.lock|\.parts/[^/]+\.(bin|json)"
+    r"store\.json|index\.csv|audit\.csv|look_alikes\.(csv|json)|\.sources\.json|\.lock"
+    r"|\.parts/[^/]+\.(bin|json)"
     rf"|(train|val|test)/[^/]+\.h5|{_ASIDE}"
 )
 _DRAWN = re.compile(

@@ -8,6 +8,7 @@ import pandas as pd
 
 from harlib import MissingFile
 from harlib.data import Audit, Catalog, ClipStore
+from harlib.data.store import look_alikes as alike
 from harlib.locks import Lock, sweep
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
@@ -91,6 +92,15 @@ def open_store(p: Common) -> ClipStore:
     if not kept(p):
         p.folder.write_state(store_hash=store.hash, store=from_root(p, p.store_dir))
     return store
+
+
+def look_alikes(p: Common, store: ClipStore, *splits: str) -> str:
+    """A warning of the store's videos that look alike on two sides of the split; else "".
+
+    splits: the sides that count; without them all.
+    """
+    found = alike.load(store)
+    return found.warning(*splits, named=from_root(p, store.root)) if found else ""
 
 
 def no_store(p: Common) -> str:

@@ -10,6 +10,7 @@ import pandas as pd
 from harlib import text
 from harlib.data import Audit, Catalog, ClipStore, groups_warning
 from harlib.data.demo import dataset
+from harlib.data.store import look_alikes as alike
 from harlib.data.store import prepare as preparing
 from harlib.data.store import source_files
 from harlib.data.video import tar_shards
@@ -134,7 +135,14 @@ def prepare(p: DataPrep, listed: Catalog) -> pd.DataFrame:
         listed, folder, workers=p.workers, progress=session.stage(p, "preparing videos"), **settings
     )
     listed.to_csv(session.catalog_file(p))
+    found = alike.look(ClipStore(folder), progress=session.stage(p, "comparing pictures"))
+    alike.mend(found, listed)
     return audit.table.reset_index()
+
+
+def look_alikes(p: DataPrep, store: ClipStore) -> tables.Sentence:
+    """Whether videos on two sides of the split look alike, and what keeps them together."""
+    return sentences.look_alikes(alike.load(store), session.from_root(p, store.root))
 
 
 def sizes(listed: Catalog, store: ClipStore) -> dict[str, int]:
@@ -159,7 +167,12 @@ def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> tables.Sentenc
             "summary": " ".join(
                 filter(
                     None,
-                    [sentences.data(store), sentences.audit(audit), groups_warning(store.videos)],
+                    [
+                        sentences.data(store),
+                        sentences.audit(audit),
+                        groups_warning(store.videos),
+                        session.look_alikes(p, store),
+                    ],
                 )
             ),
             "categories": list(store.categories),

@@ -301,6 +301,9 @@ def measure(
     } | naming.options(p.model_dump())
     # for those who use the network elsewhere: what its clips are made of
     protocol["stored"] = clip_input.stored(p.store_dir)
+    if minutes is None:  # pages derive from the run's folder alone
+        alike = session.look_alikes(p, ClipStore(p.store_dir), p.train_split, p.split)
+        p.folder.write_state(look_alikes=alike)
     taken = session.minutes(p) if minutes is None else minutes
     return sentences.answer(metrics.write(p.run_dir, scores, protocol, network, taken))
 

@@ -64,10 +64,12 @@ def pair_accuracy(scores: Scores) -> pd.DataFrame:
     return metrics.pair_accuracy(scores, there) if there else pd.DataFrame()
 
 
-def groups(scores: dict[str, Scores]) -> tables.Sentence:
-    """Whether it is known which of the scored videos belong together."""
+def groups(scores: dict[str, Scores], runs: dict[str, Path]) -> tables.Sentence:
+    """Whether it is known which of the scored videos belong together, and which look as if."""
     videos = [pd.DataFrame({"video_id": s.video_id, "group": s.group}) for s in scores.values()]
-    return sentences.groups(pd.concat(videos).drop_duplicates(ignore_index=True))
+    said = [sentences.groups(pd.concat(videos).drop_duplicates(ignore_index=True))]
+    alike = [RunFolder(folder).read_state().get("look_alikes", "") for folder in runs.values()]
+    return tables.Sentence(" ".join([*said, *dict.fromkeys(filter(None, alike))]))
 
 
 def accuracy_table(table: pd.DataFrame) -> tables.Table:

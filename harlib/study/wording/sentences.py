@@ -15,6 +15,7 @@ from harlib.training import stopping
 
 if TYPE_CHECKING:
     from harlib.data import Catalog, ClipStore
+    from harlib.data.store.look_alikes import LookAlikes
 
 
 def data(store: ClipStore) -> Sentence:
@@ -38,6 +39,16 @@ def groups(videos: pd.DataFrame) -> Sentence:
     """Whether the groups of some videos are known: rows with `video_id` and `group`."""
     known = "No group of videos that belong together lies on two sides of the split."
     return Sentence(own_videos.groups_warning(videos) or known)
+
+
+def look_alikes(found: LookAlikes | None, named: str) -> Sentence:
+    """Whether videos on two sides of a store's split look alike; None where nobody has looked.
+
+    named: the store's folder as a person types it.
+    """
+    if found is None:
+        return Sentence("Whether videos look alike is unknown: their pictures were not compared.")
+    return Sentence(found.said(named=named))
 
 
 def audit(table: pd.DataFrame) -> Sentence:
