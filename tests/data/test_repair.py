@@ -128,7 +128,7 @@ def test_the_commands_repair_what_verify_finds(tiny_catalog, tiny_store, tmp_pat
     )
     assert code == 0 and "listed 8, found 8, decoded 8" in said
     assert har("verify", tmp_path / "store")[0] == 0
-    assert digests(tmp_path / "store") == digests(tiny_store.root)
+    assert digests(tiny_store.root).items() <= digests(tmp_path / "store").items()
 
 
 @quick

@@ -15,8 +15,7 @@ import pandas as pd
 from harlib.data.catalog import names, own_videos, published_lists
 from harlib.data.catalog.folder import CatalogError
 from harlib.data.catalog.table import read as read_table
-from harlib.data.video import tar_shards
-from harlib.data.video.reader import STILL_SUFFIXES
+from harlib.data.video import images, tar_shards
 from harlib.text import near
 
 # Where pyarrow is installed pandas keeps text in it, which holds no name that is not UTF-8; files
@@ -332,7 +331,7 @@ class Catalog:
         if (Path(root) / "ImageSplits").is_dir():
             return cls.from_stanford40(root)
         listed = cls.from_folder(root)
-        videos = [p for p in listed.frame["path"] if Path(p).suffix.lower() not in STILL_SUFFIXES]
+        videos = [p for p in listed.frame["path"] if Path(p).suffix.lower() not in images.STILL_SUFFIXES]
         if videos:
             raise CatalogError(
                 f"{root} holds videos, first {names.printable(videos[0])}: stills are pictures, in "
