@@ -129,7 +129,7 @@ def named(source: str) -> str | Path:
               help="A folder per category, or a table path,label.")  # fmt: skip
 @click.option("--stills", type=click.Path(path_type=Path, exists=True, file_okay=False),
               help="Pictures in a folder per category, for a 2D network.")  # fmt: skip
-@click.option("--budget", metavar="TIME", default="30min", show_default=True, callback=_seconds,
+@click.option("--budget", metavar="TIME", default="15min", show_default=True, callback=_seconds,
               help="About how long the study may take here.")  # fmt: skip
 @click.option("--folds", type=click.IntRange(0, 20),
               help="Cross-validation by group; 0: none; else the count decides.")  # fmt: skip

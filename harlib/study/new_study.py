@@ -140,7 +140,7 @@ def look(
 def plan(
     seen: Look,
     *,
-    budget_s: float = 1800.0,
+    budget_s: float = 900.0,
     folds: int | None = None,
     size: int = _SIDE,
     measure: Callable[[dict[str, Any]], float] | None = None,

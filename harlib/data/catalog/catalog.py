@@ -331,7 +331,8 @@ class Catalog:
         if (Path(root) / "ImageSplits").is_dir():
             return cls.from_stanford40(root)
         listed = cls.from_folder(root)
-        videos = [p for p in listed.frame["path"] if Path(p).suffix.lower() not in images.STILL_SUFFIXES]
+        stills = images.STILL_SUFFIXES
+        videos = [path for path in listed.frame["path"] if Path(path).suffix.lower() not in stills]
         if videos:
             raise CatalogError(
                 f"{root} holds videos, first {names.printable(videos[0])}: stills are pictures, in "
