@@ -3,7 +3,8 @@
     python scale_out.py devices NETWORK RUN_DIR          (into RUN_DIR/one, two and moved)
     python scale_out.py process NETWORK RUN_DIR PROCESSES NUMBER COORDINATOR [KILL_AT [TERM_AT]]
 
-NETWORK is tiny, c3d or c3d_bn; KERAS_BACKEND chooses the backend.
+NETWORK is tiny, patience (the same, which may end early), c3d or c3d_bn; KERAS_BACKEND chooses the
+backend.
 """
 
 import contextlib
@@ -72,6 +73,10 @@ def train(network, run_dir, *place, **options):
     if network == "tiny":
         model, recipe = tiny_model(dropout=0.0), tiny_recipe()
         batches, validation = Batches(), Validation()
+    elif network == "patience":
+        model, recipe = tiny_model(dropout=0.0), tiny_recipe("study-sgd", epochs=12, lr=0.05)
+        batches, validation = Batches(), Validation()
+        options["patience"] = 2
     else:
         model = models.build(network, 3, frames=8, size=32, width=0.125, dense=8, dropout=0.0)
         epochs, lr = (1, 0.003) if network == "c3d_bn" else (2, 0.03)

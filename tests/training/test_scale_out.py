@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from harlib.models import keras_file
 from harlib.training.distributed import devices
 
 SCRIPT = Path(__file__).with_name("scale_out.py")
@@ -167,6 +168,20 @@ def test_one_that_is_told_to_stop_stops_all_at_the_same_step(tmp_path, jax_tiny)
     assert 5 < max(steps) < 16, "no checkpoint where they stopped"
     assert [status for status, _ in as_processes("tiny", tmp_path / "two", 2)] == [0, 0]
     assert apart(weights(jax_tiny[0] / "one"), weights(tmp_path / "two")) < 1e-4
+
+
+@pytest.mark.soak
+def test_patience_ends_two_processes_with_the_weights_of_one_though_one_was_killed(tmp_path):
+    for folder, count, kill in (("one", 1, None), ("two", 2, (1, 9)), ("two", 2, None)):
+        ends = as_processes("patience", tmp_path / folder, count, kill=kill)
+        if not kill:
+            assert [status for status, _ in ends] == [0] * count, ends
+    columns = ["epoch", "loss", "accuracy", "val_loss", "val_accuracy", "lr"]
+    one, two = (pd.read_csv(tmp_path / d / "history.csv")[columns] for d in ("one", "two"))
+    assert len(one) < 12, "patience ended nothing"
+    pd.testing.assert_frame_equal(one, two, rtol=1e-3)
+    ends = [keras_file.load(tmp_path / d / "model.keras").get_weights() for d in ("one", "two")]
+    assert max(np.abs(a - b).max() for a, b in zip(*ends, strict=True)) < 1e-4
 
 
 @pytest.mark.soak
