@@ -208,7 +208,7 @@ def test_images_right_in_a_category_are_stills(tmp_path):
     # one's own names of sides are no categories
     for side in ("fold_1", "fold_2"):
         frames_at(tmp_path / "sides" / side / "walk", count=3)
-    with pytest.raises(CatalogError, match="6 videos, not all at .* lie elsewhere|are no frames"):
+    with pytest.raises(CatalogError, match="6 videos, none at .* lie elsewhere"):
         Catalog.from_folder(tmp_path / "sides")
 
 

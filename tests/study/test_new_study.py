@@ -197,7 +197,7 @@ def test_folders_of_frames_become_a_study_at_their_rate(root, clip, moving_squar
             place.mkdir(parents=True)
             for number, frame in enumerate(moving_square(frames=12, height=48, width=64), 1):
                 Image.fromarray(frame).save(place / f"{number:06d}.jpg")
-    seen = new_study.look(root / "my", 6)
+    seen = new_study.look(root / "my", frame_fps=6)
     assert (seen.fps, seen.seconds, len(seen.catalog)) == (6.0, 2.0, 12)
     assert set(seen.catalog.frame["group"]) == set(ACTORS)
     files = new_study.write("mine", seen, planned(seen, folds=0))
