@@ -79,11 +79,11 @@ def test_a_recipe_that_counts_on_every_epoch_is_warned_about(load):
     ("accuracies", "split", "said"),
     [
         ([0.5, 0.7, 0.6, 0.7], "val",
-         "Training ended after epoch 4 of 9, as 2 epochs in a row were no better; the weights are "
+         "Training ended after epoch 4 of 9, as the last 2 were no better; the weights are "
          "those of epoch 2. Both were chosen on the val videos, on which the accuracy was measured "
          "too: it is optimistic."),
         ([0.5, 0.7, 0.6, 0.7], "test",
-         "Training ended after epoch 4 of 9, as 2 epochs in a row were no better; the weights are "
+         "Training ended after epoch 4 of 9, as the last 2 were no better; the weights are "
          "those of epoch 2. Both were chosen on the val videos."),
         ([0.5, 0.7, 0.8], "test",
          "Training had all of its 3 epochs; the weights are those of epoch 3. This one was chosen "

@@ -329,7 +329,8 @@ def differences(params: Common, also: Collection[Path] = ()) -> list[str]:
     if built != (builds := _builds_on(params, also)):
         named = sorted(name for name in built | builds if built.get(name) != builds.get(name))
         lines += [
-            f"{name}, which it builds on, is {'another' if name in builds else 'not complete'} now"
+            f"{name}, which it builds on, is now "
+            f"{'another run' if name in builds else 'not complete'}"
             for name in named
             if name in built
         ]

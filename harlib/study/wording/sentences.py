@@ -140,8 +140,8 @@ def stopped(history: pd.DataFrame, params: Mapping[str, Any]) -> str:
     ended, what = f"Training had all of its {count(done, 'epoch')}", "This one was"
     if rule.is_over(rows):
         ended = (
-            f"Training ended after epoch {done} of {params['epochs']}, as "
-            f"{count(patience, 'epoch')} in a row {'was' if patience == 1 else 'were'} no better"
+            f"Training ended after epoch {done} of {params['epochs']}, as the last "
+            f"{'was' if patience == 1 else f'{patience} were'} no better"
         )
         what = "Both were"
     text = (
