@@ -80,6 +80,8 @@ def run_study(
     told = not tell_time or forecast.tell(runs, say)
     begun, page = time.monotonic(), None
     failed: list[str] = []
+    written: list[Path] = []
+    behind = 0  # so many were written before the latest run, which they could not link to
     for number, run in enumerate(runs, 1):
         label = f"[{number}/{len(runs)}] {run.name}"
         broken = [name for name in failed if name.startswith(NOTEBOOKS[run.notebook].needs)]
@@ -90,15 +92,20 @@ def run_study(
         if fingerprint.is_complete(run.params):
             other = fingerprint.remark(run.params.run_dir)
             say(f"{label}: kept, complete with the same parameters{f' ({other})' if other else ''}")
-        elif problem := _execute(run, label, say):
-            failed.append(run.name)
-            say(f"{label}: FAILED: {problem}")
-            say(f"    the notebook as far as it came: {_shown(_notebook(run))}")
-        elif not told:
-            told = forecast.tell(runs[number:], say)
+        else:
+            behind = len(written)
+            if problem := _execute(run, label, say):
+                failed.append(run.name)
+                say(f"{label}: FAILED: {problem}")
+                say(f"    the notebook as far as it came: {_shown(_notebook(run))}")
+            elif not told:
+                told = forecast.tell(runs[number:], say)
         session.unlock(run.params)
         run_page.write_report(run.params.run_dir)
         page = index.write_index(run.params.run_dir.parent)
+        written.append(run.params.run_dir)
+    for run_dir in written[:behind]:
+        run_page.write_report(run_dir)
     if earlier := _earlier(runs[0].params.run_dir.parent / "before"):
         say(earlier)
     say(f"{folder.name}: {len(runs) - len(failed)} of {len(runs)} runs complete, "

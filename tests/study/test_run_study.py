@@ -52,16 +52,26 @@ def study(tmp_path, monkeypatch):
             return problem
 
         executed.clear()
+        study.pages = []
         monkeypatch.setattr(run_study, "_execute", execute)
         monkeypatch.setattr(run_study.checks, "refuse", refuse)
         monkeypatch.setattr(run_study.forecast, "tell", lambda runs, say: True)
-        monkeypatch.setattr(run_study.run_page, "write_report", lambda run_dir: None)
+        monkeypatch.setattr(
+            run_study.run_page, "write_report", lambda run_dir: study.pages.append(run_dir.name)
+        )
         monkeypatch.setattr(run_study.index, "write_index", lambda runs_dir: runs_dir)
         lines = []
         _, failed = run_study.run_study(str(folder), say=lines.append, **options)
         return list(executed), failed, "\n".join(lines)
 
     return study
+
+
+def test_pages_link_to_later_runs_too_so_they_are_written_once_more(study):
+    study()
+    assert study.pages == [*NAMES, *NAMES[:-1]]
+    study()  # all are there already
+    assert study.pages == list(NAMES)
 
 
 def watched(run_dir, states, say):
