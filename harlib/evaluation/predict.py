@@ -21,17 +21,21 @@ if TYPE_CHECKING:
 def network(model: keras.Model) -> keras.Model:
     """What scores as `model` does, faster: a Keras network's folded copy, else `model` itself.
 
-    The copy takes about a second to make and as much memory again as the weights.
+    The copy takes about a second to make and as much memory again as the weights. It computes in
+    float32 where the device lacks the half precision of `model` (`training.precision.lacking`).
     """
     if not hasattr(model, "_flatten_layers"):
         return model
     import keras
 
     from harlib.models import fold_batch_norm
+    from harlib.training import precision
 
+    can_copy = fold_batch_norm.can_copy(model)
+    dtype = "float32" if can_copy and precision.lacking(model) else None
     if not fold_batch_norm.can_fold(model):
-        return model
-    folded = fold_batch_norm.fold(model, constant=True)
+        return fold_batch_norm.copy(model, dtype=dtype) if dtype else model
+    folded = fold_batch_norm.fold(model, constant=True, dtype=dtype)
     # as in training: XLA makes these networks slower on TensorFlow
     folded.compile(jit_compile=keras.backend.backend() == "jax")
     return folded

@@ -153,6 +153,7 @@ class Predictor:
         cut: the clip, and its crops.
         clips: of a video in the run's own scoring; None for windows side by side.
         confidence: what validation videos told of its probabilities; None without them.
+        note: what a person should know before relying on its scores; else "".
     """
 
     name: str
@@ -162,6 +163,7 @@ class Predictor:
     cut: Cut
     clips: int | None = 1
     confidence: Confidence | None = None
+    note: str = ""
 
     def __call__(
         self,

@@ -61,6 +61,7 @@ def _run(folder: Path, checkpoint: str) -> Predictor:
         if not needed.is_file():
             raise MissingFile(f"{needed} is not there: {remedy}")
     from harlib.models import keras_file
+    from harlib.training import precision
 
     with np.load(run.scores, allow_pickle=False) as scores:
         categories = tuple(scores["categories"].tolist())
@@ -70,7 +71,9 @@ def _run(folder: Path, checkpoint: str) -> Predictor:
     # what was measured on the scored weights says nothing of others
     scored = read_json(run.metrics, "protocol")["protocol"].get("checkpoint", "last")
     sure = confidence.of_run(folder) if checkpoint == scored else None
-    return _predictor(f"{where.parent.name}/{where.name}", network(model), categories, about, sure)
+    name = f"{where.parent.name}/{where.name}"
+    predictor = _predictor(name, network(model), categories, about, sure)
+    return dataclasses.replace(predictor, note=precision.lacking(model))
 
 
 def _exported(path: Path, readme: Path) -> Predictor:

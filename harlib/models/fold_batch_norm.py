@@ -12,7 +12,7 @@ from harlib.models.layers import Conv3D
 _CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.Conv3D, keras.layers.DepthwiseConv2D)
 
 
-def fold(model: keras.Model, *, constant: bool = False) -> keras.Model:
+def fold(model: keras.Model, *, constant: bool = False, dtype: str | None = None) -> keras.Model:
     """A copy of `model` whose convolutions do the work of the batch norms behind them.
 
     Scores are those of `model(clips, training=False)` to 1e-4 in float32; the copy has its own
@@ -23,22 +23,28 @@ def fold(model: keras.Model, *, constant: bool = False) -> keras.Model:
         constant: on TensorFlow, put kernels into the graph as constants when it is traced, laid
             out once for the convolution's method: a few percent faster, and later changes of the
             weights do not show. Other backends do not change.
+        dtype: as of `copy`.
     """
-    new = copy(model, folded=True)
+    new = copy(model, dtype=dtype, folded=True)
     if constant and keras.backend.backend() == "tensorflow":
         set_constant(new)
     return new
 
 
 def can_fold(model: keras.Model) -> bool:
-    """Whether `fold(model, constant=True)` can copy `model` and gains by it.
+    """Whether `fold(model, constant=True)` can copy `model` and gains by it."""
+    layers = model._flatten_layers()
+    gains = any(isinstance(layer, Conv3D) for layer in layers) or any(_folding(model))
+    return gains and can_copy(model)
+
+
+def can_copy(model: keras.Model) -> bool:
+    """Whether `copy` can copy `model`.
 
     Sequential networks and subclasses of keras.Model, outside or inside, hide their graph.
     """
-    layers = model._flatten_layers()
-    networks = [layer for layer in layers if isinstance(layer, keras.Model)]
-    open_ = all(type(network).__name__ == "Functional" for network in networks)
-    return open_ and (any(isinstance(layer, Conv3D) for layer in layers) or any(_folding(model)))
+    networks = [layer for layer in model._flatten_layers() if isinstance(layer, keras.Model)]
+    return all(type(network).__name__ == "Functional" for network in networks)
 
 
 def set_constant(model: keras.Model) -> None:

@@ -83,6 +83,8 @@ def predict(source: str, videos: tuple[str, ...], **options: Any) -> None:
     for note in notes:
         click.echo(note)
     predictor = load(named(source), checkpoint=options.pop("checkpoint"))
+    if predictor.note:
+        click.echo(predictor.note)
     if not asking.predict(predictor, paths, say=click.echo, **options):
         raise click.exceptions.Exit(1)
 

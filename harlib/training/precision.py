@@ -63,6 +63,23 @@ def missing(policy: str) -> str:
     return ""
 
 
+def lacking(model: keras.Model) -> str:
+    """A line where this device lacks the half precision that a trained network computes in; or "".
+
+    In float32 the same weights score as well, and faster: `evaluation.predict.network`.
+    """
+    dtypes = {layer.compute_dtype for layer in _layers(model)}
+    lacks = [dtype for dtype, there in (("bfloat16", has_bfloat16()),
+                                        ("float16", _gpu_capability() is not None))
+             if dtype in dtypes and not there]  # fmt: skip
+    if not lacks:
+        return ""
+    return (
+        f"The network was trained in mixed {lacks[0]}, which this device has no instructions for: "
+        "it scores in float32, by which probabilities change in the third digit."
+    )
+
+
 def slow() -> list[str]:
     """Lines about what makes training slow on this device and can be mended, under the policy set.
 

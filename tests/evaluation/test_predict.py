@@ -1,10 +1,12 @@
-"""Batches computed two at once are those computed one after the other."""
+"""Batches computed two at once are those computed one after the other; and in which precision."""
 
+import keras
 import numpy as np
 import pytest
 
 from harlib import models
 from harlib.evaluation import predict
+from harlib.training import precision
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,28 @@ def test_a_fault_in_a_batch_is_raised(model, monkeypatch):
         for key, _ in predict.computed(model, batches(6)):
             keys.append(key)
     assert keys == [0, 1]
+
+
+def test_half_precision_that_the_device_lacks_is_scored_in_float32(monkeypatch):
+    keras.mixed_precision.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = models.build("c3d_bn", 3, frames=8, size=24, width=0.125, dense=8)
+        frames = models.build("frame_cnn", 3, frames=1, size=32, backbone="small")
+    finally:
+        keras.mixed_precision.set_dtype_policy("float32")
+    whole = models.build("c3d_bn", 3, frames=8, size=24, width=0.125, dense=8)
+    clips = np.random.default_rng(0).integers(0, 256, (2, 8, 24, 24, 3), "uint8")
+
+    def dtypes(model):
+        return {layer.compute_dtype for layer in model._flatten_layers(include_self=False)}
+
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: True)
+    assert precision.lacking(half) == "" and "bfloat16" in dtypes(predict.network(half))
+    monkeypatch.setattr(precision, "has_bfloat16", lambda: False)
+    assert "mixed bfloat16, which this device has no instructions" in precision.lacking(half)
+    assert precision.lacking(whole) == ""
+    for model in (half, frames):
+        assert dtypes(predict.network(model)) <= {"float32", "uint8"}
+    exact = predict.network(half).predict_on_batch(clips)
+    whole.set_weights(half.get_weights())
+    np.testing.assert_allclose(exact, whole.predict_on_batch(clips), atol=1e-4)

@@ -41,12 +41,15 @@ def evaluate(run_dir: Path, changes: Mapping[str, Any] | None = None) -> tables.
     other = [key for key in changes if getattr(p, key) != getattr(own, key)]
     name = "-".join(("scores", *(f"{key}_{getattr(p, key)}" for key in other)))
     folder = run_dir / name if other else run_dir
+    from harlib.training import precision  # of Keras
+
     session.lock(own)
     try:
         model = model_run.load_model(p, p.checkpoint)
         placed = p.at(folder, store.root)
         scores = model_run.score(placed, model, store, checkpoint="last")
         said = model_run.measure(placed, model, scores, minutes=session.worked(own))
+        said = tables.Sentence(f"{said} {precision.lacking(model)}".strip())
     finally:
         session.unlock(own)
     if not other:
