@@ -291,7 +291,8 @@ def _batches(every: Iterable[View], size: int) -> Iterator[tuple[list[View], np.
     held: list[View] = []
     clips: list[np.ndarray] = []
     for view in every:
-        held.append(dataclasses.replace(view, crops=view.crops[:0]))
+        # a copy: a slice would keep the pixels alive as long as the view
+        held.append(dataclasses.replace(view, crops=view.crops[:0].copy()))
         clips.append(view.crops)
         if len(held) == size:
             yield held, np.concatenate(clips)

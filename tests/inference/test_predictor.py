@@ -142,6 +142,10 @@ def test_a_long_video_is_windows_in_the_same_memory(finished, moving_square, tmp
     monkeypatch.setattr(asking.Predictor, "scored", counted)
     predictor(tmp_path / "long.mp4", batch=4)
     assert most <= 3 * 4
+    # and what a call keeps of a view until its end holds no pixels, not even as a slice of them
+    monkeypatch.setattr(asking.Predictor, "scored", original)
+    kept = [view.crops for view, _ in predictor.windows(tmp_path / "long.mp4", batch=4)]
+    assert all(crops.size == 0 and crops.base is None for crops in kept)
 
 
 def test_what_cannot_be_asked_is_said(finished, tmp_path):
