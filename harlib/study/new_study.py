@@ -185,7 +185,7 @@ def plan(
     minutes = parts * epochs * learned / batch * step_s / 60
     why.append(
         f"Training: {epochs} epochs of {text.count(learned, 'clip')}, a step of {batch} takes "
-        f"{step_s:.2f} s here: about {minutes:.0f} minutes in all"
+        f"{step_s:.2f} s here: about {text.count(max(1, round(minutes)), 'minute')} in all"
         + (f" for {parts} folds" if held else "")
         + (f" (time for {wanted} epochs would be better: --budget)." if epochs < wanted else ".")
     )
