@@ -12,8 +12,11 @@ machine.use_onednn()
 # A notebook's kernel shows in red what C++ code writes to the process's stderr, and TensorFlow
 # writes some of it before it reads that level. It goes where a program's log belongs, the terminal
 # of JupyterLab or a study's kernel.log; what Python itself writes to stderr stays in the cell.
-if (_terminal := getattr(sys.stderr, "_original_stdstream_copy", None)) is not None:
-    os.dup2(_terminal, 2)
+# The kernel's thread that reads it ends: at the kernel's end it would be waited for in vain.
+if getattr(sys.stderr, "_should_watch", False):
+    sys.stderr._should_watch = False  # type: ignore[union-attr]
+    os.write(2, b"\0")  # wakes the thread
+    os.dup2(sys.stderr._original_stdstream_copy, 2)  # type: ignore[union-attr]
 
 __version__ = "0.1.0"
 

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
+from jupyter_client.manager import start_new_kernel
 from nbclient import NotebookClient
 from nbformat.v4 import new_code_cell, new_notebook
 
@@ -85,6 +86,7 @@ def test_an_interrupt_is_one_line(error, line, monkeypatch):
 
 def test_what_libraries_log_below_python_is_not_in_the_lesson(tmp_path, monkeypatch):
     """A kernel as JupyterLab starts it; its own stderr goes to a file in place of a terminal."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")  # with it ipykernel does not read its own stderr
     source = (
         "import harlib, os, sys\n"
         "os.write(2, b'I0000 00:00:17 cudart_stub.cc:31] Could not find cuda drivers\\n')\n"
@@ -99,3 +101,18 @@ def test_what_libraries_log_below_python_is_not_in_the_lesson(tmp_path, monkeypa
         client.execute_cell(notebook.cells[0], 0)
     assert [output.text for output in notebook.cells[0].outputs] == ["a warning of Python\n"]
     assert b"Could not find cuda drivers" in (tmp_path / "terminal").read_bytes()
+
+
+def test_a_kernel_ends_when_asked(monkeypatch):
+    """absl, which TensorFlow logs by, closes the kernel's streams: no thread of theirs may wait."""
+    monkeypatch.delenv("PYTEST_CURRENT_TEST")
+    manager, client = start_new_kernel(startup_timeout=60)
+    process = manager.provisioner.process
+    try:
+        reply = client.execute_interactive("import harlib, absl.logging", timeout=60)
+        assert reply["content"]["status"] == "ok"
+        client.shutdown()
+        assert process.wait(20) == 0
+    finally:
+        client.stop_channels()
+        manager.shutdown_kernel(now=True)
