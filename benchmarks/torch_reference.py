@@ -17,6 +17,7 @@ BLOCKS = (3, 4, 23, 3)
 PYTORCHVIDEO = (
     "x3d_xs", "x3d_s", "x3d_m", "slow_r50", "c2d_r50", "i3d_r50", "slowfast_r50"
 )  # fmt: skip
+TORCHVISION = ("mc3_18", "r2plus1d_18", "s3d", "mvit_v2_s", "swin3d_t")
 
 
 class Bottleneck(nn.Module):
@@ -111,13 +112,33 @@ def build(name, classes, frames=16, size=112):
     """The network of that name in harlib, or None where there is none here.
 
     PyTorchVideo's networks are its own, where it is installed; all but X3D fit clips of the
-    published size alone.
+    published size alone. So are torchvision's, of which the transformers fit those alone.
     """
     if name in PYTORCHVIDEO:
         return _pytorchvideo(name, classes, frames, size)
+    if name in TORCHVISION:
+        return _torchvision(name, classes)
     if name == "resnext3d_101":
         return ResNeXt3D(classes)
     return C3D(classes, size=(frames, size, size)) if name == "c3d" else None
+
+
+def _torchvision(name, classes):
+    try:
+        import torchvision
+    except ModuleNotFoundError:
+        return None
+    except RuntimeError:
+        # built for CUDA, beside a PyTorch without: its compiled operators are missing, whose names
+        # it asks for; these networks use none
+        names = torch.library.Library("torchvision", "DEF")
+        for operator in ("nms", "qnms", "roi_align", "roi_pool", "ps_roi_align", "ps_roi_pool",
+                         "deform_conv2d"):  # fmt: skip
+            for full in (operator, f"_{operator}_backward"):
+                names.define(f"{full}(Tensor x) -> Tensor")
+        _torchvision.names = names  # they last as long as this object
+        import torchvision
+    return getattr(torchvision.models.video, name)(weights=None, num_classes=classes)
 
 
 def _pytorchvideo(name, classes, frames, size):
