@@ -33,9 +33,8 @@ def fold(model: keras.Model, *, constant: bool = False, dtype: str | None = None
 
 def can_fold(model: keras.Model) -> bool:
     """Whether `fold(model, constant=True)` can copy `model` and gains by it."""
-    layers = model._flatten_layers()
-    gains = any(isinstance(layer, Conv3D) for layer in layers) or any(_folding(model))
-    return gains and can_copy(model)
+    has_own = any(isinstance(layer, Conv3D) for layer in model._flatten_layers())
+    return can_copy(model) and (has_own or any(_folding(model)))
 
 
 def can_copy(model: keras.Model) -> bool:
