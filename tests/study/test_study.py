@@ -28,10 +28,12 @@ def test_all_runs_complete_and_the_last_line_is_the_index(tiny_study):
     for name in RUNS:
         assert f"{name}: complete" in done.stdout
     assert re.search(r"03_c3d: epoch 1/1, loss \d", done.stdout)
-    for stage in ("01_data_prep: drawing videos 0/", "02_frame_cnn: training on stills, epoch 1/1",
-                  "03_c3d: checks before training 0/60", "04_resnext101: scoring val 0/2",
-                  "05_evaluation: where the best 3D network looked 0/"):  # fmt: skip
+    for stage in ("01_data_prep: drawing videos ", "02_frame_cnn: training on stills, epoch 1/1",
+                  "03_c3d: checks before training ", "04_resnext101: checks before training ",
+                  "05_evaluation: where the best 3D network looked "):  # fmt: skip
         assert stage in done.stdout, done.stdout
+    # a stage of less than half a second may come and go unseen, but not in every run
+    assert re.search(r"0\d_\w+: scoring val \d/2", done.stdout), done.stdout
     assert done.stdout.splitlines()[-1] == "Report: reports/tiny/index.html"
     assert done.stderr == ""
 
