@@ -58,9 +58,11 @@ COMPUTES := tests/test_machine.py tests/models tests/training tests/study/test_s
 	tests/study/test_model_run.py
 # The comparisons with the originals are of the networks' structure: once is enough.
 ORIGINALS := --ignore-glob='*/test_parity_*.py'
+# A CPU with bfloat16 that oneDNN is held from using is no real one: TensorFlow asks the CPU itself, and
+# then finds no kernel. `har` refuses bfloat16 there in a line; the second run tests it without oneDNN.
 test-cpus: $(DEV)
 	if grep -qs avx512 /proc/cpuinfo; then \
-		ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m "not soak" $(COMPUTES) $(ORIGINALS); \
+		ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m "not soak" -k "not bfloat16" $(COMPUTES) $(ORIGINALS); \
 	else echo "no AVX-512 here: make test was the run without it"; fi
 	TF_ENABLE_ONEDNN_OPTS=0 $(PYTEST) -m "not soak" $(COMPUTES) $(ORIGINALS)
 

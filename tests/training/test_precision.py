@@ -97,7 +97,7 @@ def test_unknown_policy_is_named():
 
 
 @pytest.mark.quick
-def test_half_precision_head_and_weights_are_refused():
+def test_a_bfloat16_head_and_weights_are_refused():
     precision.use("mixed_bfloat16")
     inputs = keras.Input((4,))
     scores = keras.layers.Dense(3, activation="softmax", name="classifier")(inputs)
@@ -118,7 +118,7 @@ def test_float16_without_loss_scaling_is_refused():
 
 
 @pytest.mark.quick
-def test_training_refuses_a_wrong_policy(tmp_path):
+def test_training_refuses_a_wrong_bfloat16_network(tmp_path):
     precision.use("mixed_bfloat16")
     inputs = keras.Input((4, 8, 8, 3), dtype="uint8")
     hidden = keras.layers.GlobalAveragePooling3D()(keras.layers.Rescaling(1 / 255)(inputs))
