@@ -173,7 +173,8 @@ def test_the_last_word_is_not_lost_behind_unread_beats():
         link.shutdown(socket.SHUT_WR)
         while more := link.recv(100):  # to its end, without a reset
             heard += more
-    assert heard.endswith(b"leave\n") and ends(started) == [("", 0)] * 2
+    # a beat may come between the word and the end
+    assert heard.rstrip(b".").endswith(b"leave\n") and ends(started) == [("", 0)] * 2
 
 
 @pytest.mark.parametrize(("victim", "how"), [(1, signal.SIGKILL), (0, signal.SIGKILL),
