@@ -75,7 +75,7 @@ def batches(rows: Sequence[dict], *, ax: Axes | None = None) -> Axes:
     Args:
         rows: those of `harlib.bench.batch.run`.
     """
-    labels = ("The largest batch that trains", "clips a batch")
+    labels = ("The largest batch that trains", "clips per batch")
     return _bars(rows, lambda row: row["model"], lambda row: row["policy"], "batch", labels, ax)
 
 

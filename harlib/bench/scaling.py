@@ -1,4 +1,4 @@
-"""What a second core is worth: clips a second of wall time on one core and on two.
+"""What a second core is worth: clips per second of wall time on one core and on two.
 
 A core is a real one: the readers, and the program that takes their batches, may run on no other.
 One core reads in the program itself, two by threads or by worker processes. Two programs that read

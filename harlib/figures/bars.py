@@ -94,7 +94,7 @@ def accuracy_compute(table: pd.DataFrame, *, x: str = "gmacs", ax: Axes | None =
         x: "gmacs" (of one video: GMACs of a clip × views), "minutes" or "parameters".
     """
     units = {
-        "gmacs": "GMACs a video (one clip × views)",
+        "gmacs": "GMACs per video (one clip × views)",
         "minutes": "minutes of the run",
         "parameters": "parameters",
     }

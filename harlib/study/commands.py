@@ -102,6 +102,8 @@ def _watch(source: str, videos: tuple[str, ...], options: dict[str, Any]) -> Non
     live.check(options["out"], overwrite=options["overwrite"])
     opened = camera.Camera(videos[0])  # asked before the network is loaded, which takes seconds
     predictor = load(named(source), checkpoint=options.pop("checkpoint"))
+    if predictor.note:
+        click.echo(predictor.note)
     live.predict(
         asking.judged(predictor, options.pop("threshold")), opened, say=click.echo, **options
     )

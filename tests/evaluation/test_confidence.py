@@ -59,6 +59,16 @@ def test_a_model_that_is_never_right_names_nothing():
     assert found.threshold == 1.0 and found.turned_away > 0.9
 
 
+@pytest.mark.parametrize("videos", [10, 80])
+def test_no_error_among_few_videos_is_no_certainty(videos):
+    scores = drawn(1.0, videos=videos)
+    named = scores.video_scores.argmax(1)
+    found = confidence.measure(Scores(**vars(scores) | {"label": named}))
+    sure = found.calibrated(np.log(scores.view_scores)).max(1)
+    assert found.temperature > 0.15  # the least that is tried is 0.1
+    assert sure.mean() < 1 - 0.3 / videos
+
+
 def test_certainty_beyond_float32_and_views_that_are_not_there():
     logs = np.array([[[0.0, -500.0], [np.nan, np.nan]], [[-np.inf, 0.0], [-1.0, -0.5]]])
     found = confidence.calibrated(logs, 1.0)

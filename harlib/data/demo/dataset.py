@@ -119,7 +119,7 @@ def write_dataset(
 
     Args:
         train, val: videos per category.
-        stills: images an action (three quarters for training; 0 writes none).
+        stills: images per action (three quarters for training; 0 writes none).
         difficulty: 1 calm, 2 and 3 with clutter, camera shake and occlusion.
         workers: processes (default: all cores), on which the frames do not depend.
         progress: True shows a bar, a `harlib.progress.Stage` is told.

@@ -36,7 +36,7 @@ _MEANINGS = {
     "The drawn videos": {
         "train_videos": "demo: training videos per category",
         "val_videos": "demo: val videos per category",
-        "still_images": "demo: still images an action",
+        "still_images": "demo: still images per action",
         "difficulty": "demo: 2 and 3 add clutter, shake and occlusion",
     },
     "The store": {

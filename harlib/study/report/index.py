@@ -100,7 +100,7 @@ _COLUMNS = (
     ("clip mean class", "clip_mean_class", "number"),
     ("minutes", "minutes", "number"),
     ("parameters", "parameters", "number"),
-    ("GMACs a clip", "gmacs", "number"),
+    ("GMACs per clip", "gmacs", "number"),
     ("views", "views", "number"),
 )
 

@@ -132,7 +132,7 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
             ("clip top-1", percent(metrics["clip"]["top1"]), True),
             ("network", naming.network(metrics), False),
             ("parameters", _parameters(metrics["model"]), False),
-            ("GMACs a clip", f"{metrics['model']['gmacs']:.3g}", False),
+            ("GMACs per clip", f"{metrics['model']['gmacs']:.3g}", False),
             ("protocol", protocol(metrics), False),
             ("recipe", f"{params['recipe']}, {params['epochs']} epochs", False),
         ]

@@ -24,7 +24,7 @@ NAMES = {
     "clip_top1": "clip top-1",
     "clip_top5": "clip top-5",
     "mean_class": "video mean class",
-    "gmacs": "GMACs a clip",
+    "gmacs": "GMACs per clip",
     "low": "95 % from",
     "high": "95 % to",
     "true": "true category",
