@@ -57,8 +57,8 @@ def options(params: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def clip(protocol: Mapping[str, Any]) -> str:
-    """The frames of a clip, as "16 frames × stride 1", or "13 frames at 5 a second"."""
+    """The frames of a clip, as "16 frames × stride 1", or "13 frames at 5 per second"."""
     frames = count(protocol["frames"], "frame")
     if protocol.get("clip_fps"):
-        return f"{frames} at {protocol['clip_fps']:g} a second"
+        return f"{frames} at {protocol['clip_fps']:g} per second"
     return f"{frames} × stride {protocol['stride']}"

@@ -124,8 +124,11 @@ class JoinNeighbours(keras.layers.Layer):
     def call(self, x: Tensor) -> Tensor:
         height, width = x.shape[2:4]
         x = ops.pad(x, [(0, 0), (0, 0), (0, height % 2), (0, width % 2), (0, 0)])
-        corners = [x[:, :, row::2, column::2] for column in (0, 1) for row in (0, 1)]
-        return ops.concatenate(corners, axis=-1)
+        _, frames, rows, columns, channels = self.compute_output_shape((None, *x.shape[1:]))
+        # not four strided slices: TensorFlow is slow at those (see `conv3d_ops.every`)
+        x = ops.reshape(x, (-1, 2, columns, 2, channels // 4))
+        x = ops.transpose(x, (0, 2, 3, 1, 4))
+        return ops.reshape(x, (-1, frames, rows, columns, channels))
 
     def compute_output_shape(self, shape: tuple[Any, ...]) -> tuple[Any, ...]:
         batch, frames, height, width, channels = shape

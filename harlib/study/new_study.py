@@ -173,7 +173,7 @@ def plan(
     span = min(CLIP_S, max(0.2, 0.8 * seen.seconds))
     clip_fps = round(min(seen.fps, _FRAMES / span), 2)
     why.append(
-        f"Clips: {_FRAMES} frames at {clip_fps:g} a second span {_FRAMES / clip_fps:.1f} s; the "
+        f"Clips: {_FRAMES} frames at {clip_fps:g} per second span {_FRAMES / clip_fps:.1f} s; the "
         f"videos last {seen.seconds:.1f} s (median; the shortest {seen.shortest:.1f} s)."
     )
     batch = int(np.clip(learned // 6, 4, 16))

@@ -64,4 +64,6 @@ def test_figures_show_the_whole_name(tmp_path):
 def test_a_clip_is_named_by_its_stride_or_its_rate():
     assert naming.clip({"frames": 16, "stride": 2}) == "16 frames × stride 2"
     assert naming.clip({"frames": 1, "stride": 1, "clip_fps": None}) == "1 frame × stride 1"
-    assert naming.clip({"frames": 13, "stride": 1, "clip_fps": 7.5}) == "13 frames at 7.5 a second"
+    assert (
+        naming.clip({"frames": 13, "stride": 1, "clip_fps": 7.5}) == "13 frames at 7.5 per second"
+    )

@@ -73,6 +73,49 @@ def test_grouped_gradients_equal_stock_keras(strides):
             assert error(got, want) < 1e-5, method
 
 
+@pytest.mark.parametrize(
+    ("size", "kernel", "strides"),
+    [
+        ((4, 5, 6), 3, 1),
+        ((1, 3, 1), 3, 1),  # its neighbours are beside the frame and the clip
+        ((2, 4, 2), (5, 3, 5), 1),
+        ((4, 5, 6), (5, 1, 1), 1),
+        ((4, 5, 6), 3, (1, 2, 2)),
+        ((1, 4, 4), 3, (1, 2, 2)),
+    ],
+    ids=str,
+)
+def test_depthwise_convolution_and_its_gradients(size, kernel, strides):
+    x = np.random.default_rng(0).standard_normal((2, *size, 8)).astype("float32")
+    layer = GroupedConv3D(8, kernel, strides, groups=8, method="depthwise")
+    if keras.backend.backend() != "tensorflow":
+        pytest.skip("a way of TensorFlow's alone")
+    layer.build(x.shape)
+    y, *slopes = gradients(layer, x)()
+    assert error(y, convolve(x, np.asarray(layer.kernel), layer.strides, 8)) < 1e-5
+    dense = GroupedConv3D(8, kernel, strides, groups=8, method="packs")
+    dense.build(x.shape)
+    dense.kernel.assign(layer.kernel)
+    for got, want in zip(slopes, gradients(dense, x)()[1:], strict=True):
+        assert error(got, want) < 1e-5
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("strides", [(1, 2, 2), (2, 2, 2), (3, 2, 1), (2, 1, 1)], ids=str)
+@pytest.mark.parametrize("size", [(4, 6, 8), (5, 7, 5), (1, 1, 1)], ids=str)
+def test_every_is_a_strided_slice_and_so_is_its_gradient(size, strides):
+    d, h, w = strides
+    x = np.random.default_rng(0).standard_normal((2, *size, 8)).astype("float32")
+    layer = Conv3D(8, 1, strides)
+    layer.build(x.shape)
+    layer.kernel.assign(np.eye(8, dtype="float32").reshape(1, 1, 1, 8, 8))
+    y, to_x, _ = gradients(layer, x)()
+    assert np.array_equal(y, x[:, ::d, ::h, ::w])
+    apart = np.zeros_like(x)
+    apart[:, ::d, ::h, ::w] = np.asarray(to_x)[:, ::d, ::h, ::w]
+    assert apart.any() and np.array_equal(to_x, apart)
+
+
 @pytest.mark.quick
 @pytest.mark.parametrize(
     ("kernel", "strides"), [(3, 1), (3, 2), (7, (1, 2, 2)), (1, 1), (1, 2), ((1, 3, 3), 1)], ids=str

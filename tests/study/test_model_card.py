@@ -45,8 +45,8 @@ def test_the_card_says_what_a_clip_is_and_counts_what_was_trained(run):
         "c3d_bn, width 0.5, RGB frames, 16 × 48 × 48: 1,000 parameters, 10 of them trained; "
     )
     assert (
-        "uint8 RGB (batch, frames, height, width, 3): 16 frames at 8 a second; short side brought "
-        "to 56 pixels, then the middle 48 × 48 pixels" in lines[1]
+        "uint8 RGB (batch, frames, height, width, 3): 16 frames at 8 per second; short side "
+        "brought to 56 pixels, then the middle 48 × 48 pixels" in lines[1]
     )
     assert model_card.facts(run)["title"].startswith("c3d_bn, width 0.5, RGB frames, 16 × 48 × 48")
 

@@ -53,7 +53,7 @@ def said(about: Mapping[str, Any]) -> str:
     """`clip_input` in a sentence."""
     rate = "a rate that is not known any more"
     if "fps" in about:
-        rate = "the video's own rate" if about["fps"] is None else f"{about['fps']:g} a second"
+        rate = "the video's own rate" if about["fps"] is None else f"{about['fps']:g} per second"
     every = "" if about["stride"] == 1 else f", every {about['stride']}th of them"
     size = " × ".join(map(str, about["crop"]))
     scaled = f"short side brought to {about['short_side']} pixels"

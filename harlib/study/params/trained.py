@@ -132,7 +132,9 @@ class Trained(Common):
     @classmethod
     def _is_validated(cls, value: int, info: ValidationInfo) -> int:
         if value and info.data.get("validate_split") == "":
-            raise ValueError(f"is {value}, but nothing is scored after each epoch: set validate_split, or 0")
+            raise ValueError(
+                f"is {value}, but nothing is scored after each epoch: set validate_split, or 0"
+            )
         if value and (info.data.get("recipe") == "probe" or info.data.get("epochs") == 0):
             raise ValueError(f"is {value}, but this run takes no epochs of training: leave it 0")
         return value
@@ -141,7 +143,9 @@ class Trained(Common):
     @classmethod
     def _has_a_best(cls, value: str, info: ValidationInfo) -> str:
         if value == "best" and info.data.get("validate_split") == "":
-            raise ValueError("is 'best', but nothing is scored after each epoch: set validate_split")
+            raise ValueError(
+                "is 'best', but nothing is scored after each epoch: set validate_split"
+            )
         if value == "last" and info.data.get("patience"):
             raise ValueError("is 'last', but with patience the best weights are kept: give 'best'")
         return value

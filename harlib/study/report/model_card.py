@@ -30,9 +30,10 @@ def facts(run_dir: Path) -> dict[str, Any]:
     network = [
         f"{naming.network(metrics)}: "
         f"{sentences.parameters(model['parameters'], model.get('trainable'))}; "
-        f"{model['gmacs']:.3g} billion multiply-adds a clip.",
+        f"{model['gmacs']:.3g} billion multiply-adds per clip.",
         f"A clip is uint8 RGB (batch, frames, height, width, 3): "
-        f"{clip_input.said(clip_input.clip_input(run_dir))}. It gives one probability a category.",
+        f"{clip_input.said(clip_input.clip_input(run_dir))}. "
+        "It gives one probability per category.",
         *_use(run_dir, metrics),
     ]
     taught = [

@@ -243,7 +243,7 @@ def _training_of(study: str, run: str) -> tuple[dict[str, Any], str]:
     p = study_files.defaults("03_c3d") | (yaml.safe_load(file.read_text()) if there else {})
     pixels = p["size"] if isinstance(p["size"], int) else " × ".join(map(str, p["size"]))
     said = [f"{p['crop']} crops of {pixels} pixels", count(p["frames"], "frame"),
-            f"{p['clip_fps']:g} a second" if p["clip_fps"] else f"stride {p['stride']}",
+            f"{p['clip_fps']:g} per second" if p["clip_fps"] else f"stride {p['stride']}",
             ]  # fmt: skip
     said += [f"{name} {p[name]}" for name in ("color", "grey", "reverse", "jitter") if p[name]]
     whose = (
