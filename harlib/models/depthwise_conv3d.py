@@ -3,7 +3,8 @@
 A kernel `(kd, kh, kw, 1, channels)` is several 2D depthwise kernels whose results are summed. Where
 the stride is 1, frames and rows are the image and a row's columns stand beside each other in the
 channels: that needs no zeros between clips, and a column's neighbours are a roll away. With a
-stride in space, frames are the images, and the slices are of frames. Zeros are `k // 2` on both sides.
+stride in space, frames are the images, and the slices are of frames. Zeros are `k // 2` on both
+sides.
 """
 
 from collections.abc import Sequence
