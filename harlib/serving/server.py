@@ -77,6 +77,9 @@ class Handler(tornado.web.RequestHandler):
         self._deadline = 0.0
         try:
             self._admit()
+            method = str(self.request.method).lower()
+            if getattr(type(self), method) is getattr(tornado.web.RequestHandler, method):
+                raise Refused(405, f"{method.upper()} is not answered at {self.request.path[:200]}")
             length = self.request.headers.get("Content-Length", "")
             if re.fullmatch("[0-9]+", length) and int(length) > self.limit:
                 raise self.too_large(int(length))
@@ -127,10 +130,15 @@ class Handler(tornado.web.RequestHandler):
 
         self.body.clear()
         self._refusal, self._deadline = refused, time.monotonic() + _LINGER_S
-        setattr(self, str(self.request.method).lower(), answer)
+        setattr(self, str(self.request.method).lower(), answer)  # what tornado would call next
 
     def _fail(self, error: Refused) -> None:
         self.send_error(error.status_code, exc_info=(Refused, error, None))
+
+    @property
+    def refused(self) -> bool:
+        """Whether the request is refused already."""
+        return self._finished or self._refusal is not None
 
     def json(self) -> Any:
         """The body's JSON.
@@ -234,11 +242,9 @@ class Handler(tornado.web.RequestHandler):
 class _Missing(Handler):
     """What is at no address."""
 
-    def prepare(self) -> Awaitable[None] | None:
-        super().prepare()
-        if self._refusal is None and not self._finished:
-            self.refuse(Refused(404, f"nothing is at {self.request.path[:200]}"))
-        return None
+    def _admit(self) -> None:
+        super()._admit()
+        raise Refused(404, f"nothing is at {self.request.path[:200]}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -254,6 +260,20 @@ class Serving:
     address: str
     port: int
     stop: Callable[[], None]
+
+
+def check(host: str, port: int, token: str | None) -> None:
+    """Whether one may listen so, asked before any work.
+
+    Raises:
+        HarlibError: as of `serve`.
+    """
+    if token is not None and not _TOKEN.fullmatch(token):
+        raise HarlibError(
+            "the token must have at least 8 characters, of letters, digits and - . _ ~ alone"
+        )
+    for one in _listen(host, port):
+        one.close()
 
 
 def serve(
@@ -282,10 +302,7 @@ def serve(
     for _, handler, *_ in routes:
         if not issubclass(handler, Handler):
             raise TypeError(f"{handler.__name__} lets everybody in: derive it from Handler")
-    if token is not None and not _TOKEN.fullmatch(token):
-        raise HarlibError(
-            "the token must have at least 8 characters, of letters, digits and - . _ ~ alone"
-        )
+    check(host, port, token)
     sockets = _listen(host, port)
     try:
         number = asyncio.run(_serve(sockets, routes, host, token, ready, say))

@@ -1,0 +1,69 @@
+"""The page on which a person drops a video, and the piece of it that tells what a network says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from harlib import shipped
+from harlib.inference import Prediction, timeline
+from harlib.text import clock, percent, size
+
+_TEMPLATE = shipped.FOLDER / "reports" / "template"
+_BARS = 8  # categories that are shown
+
+
+def whole(about: Mapping[str, Any], nonce: str, limit: int, longest_s: float) -> str:
+    """The page as it is opened; it loads nothing.
+
+    Args:
+        about: what `answers.about` tells of the network.
+        nonce: of its script.
+        limit, longest_s: bytes and seconds of a video that is taken.
+    """
+    return _render(
+        "serve.html.j2",
+        style=Markup((_TEMPLATE / "style.css").read_text()),
+        picture_style=timeline.style(),
+        about=about,
+        nonce=nonce,
+        limit=limit,
+        size=size(limit),
+        length=clock(longest_s),
+    )
+
+
+def answer(network: str, said: Prediction, looked: Mapping[str, Any]) -> str:
+    """What the page shows of a video once it was looked at."""
+    calibrated = said.confidence is not None
+    bars = [
+        {
+            "label": row.label,
+            "width": round(100 * (row.calibrated if calibrated else row.probability), 1),
+            "probability": percent(row.calibrated if calibrated else row.probability),
+        }
+        for row in said.top(_BARS).itertuples()
+    ]
+    return _render(
+        "serve_answer.html.j2",
+        name=said.video,
+        sentence=timeline.sentence(said),
+        label=said.label,
+        warning=said.warning,
+        bars=bars,
+        kind="calibrated probability" if calibrated else "probability",
+        looked=looked,
+        start=timeline.clock(looked["start_s"]),
+        end=timeline.clock(looked["end_s"]),
+        said=timeline.said(network, said),
+    )
+
+
+def _render(template: str, **facts: Any) -> str:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATE), autoescape=True, keep_trailing_newline=True
+    )
+    return environment.get_template(template).render(**facts)
