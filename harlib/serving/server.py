@@ -21,7 +21,6 @@ import threading
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
-from urllib.parse import urlsplit
 
 import tornado.httpserver
 import tornado.httputil
@@ -33,7 +32,7 @@ from harlib.text import size
 
 LOOPBACK = "127.0.0.1"
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{8,}")
-_LOCAL = ("127.0.0.1", "localhost", "[::1]", "::1")  # names of this machine in a page's address
+_LOCAL = ("127.0.0.1", "localhost", "[::1]")  # names of this machine in a page's address
 _LINGER_S = 10.0  # so long what comes after a refusal is still read: see `Handler.refuse`
 _ENDLESS = 1 << 62  # for tornado, whose own limit answers with nothing; `Handler.limit` counts
 
@@ -169,10 +168,10 @@ class Handler(tornado.web.RequestHandler):
         """
         own = self.settings
         host = self.request.headers.get("Host", "")
-        if own["loopback"] and urlsplit(f"//{host}").hostname not in _LOCAL:
+        if own["loopback"] and re.sub(r":[0-9]+$", "", host).lower() not in _LOCAL:
             raise Refused(403, f"{host!r} is not this machine: open {own['address']}")
         origin = self.request.headers.get("Origin")
-        foreign = origin is not None and urlsplit(origin).netloc != host
+        foreign = origin is not None and origin.partition("://")[2] != host
         if self.request.headers.get("Sec-Fetch-Site") in ("cross-site", "same-site"):
             link = self.request.headers.get("Sec-Fetch-Mode") == "navigate"  # a person followed it
             foreign |= not (link and self.request.method == "GET")
