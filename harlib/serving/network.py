@@ -9,6 +9,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from tornado.http1connection import HTTP1Connection
+
 from harlib import inference
 from harlib.data.catalog.names import printable
 from harlib.inference import Predictor, asking
@@ -77,7 +79,9 @@ class _Predict(Handler):
             raise Refused(415, "a form came: send the file itself as the body (curl -T FILE)")
         self._queue.enter()
         self._entered = True
-        self.request.connection.set_body_timeout(_BODY_S)  # type: ignore[attr-defined]  # HTTP/1
+        connection = self.request.connection
+        assert isinstance(connection, HTTP1Connection)
+        connection.set_body_timeout(_BODY_S)
         try:
             self._upload = self._uploads.new(self._name)
         except OSError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -58,7 +59,8 @@ class Queue:
         moved(len(self._line) - 1)
 
         def over(_: Future) -> None:
-            loop.call_soon_threadsafe(self._over, moved)
+            with contextlib.suppress(RuntimeError):  # the server has ended meanwhile
+                loop.call_soon_threadsafe(self._over, moved)
 
         asked.add_done_callback(over)
         return await asyncio.wrap_future(asked)

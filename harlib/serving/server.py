@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import errno
 import functools
@@ -351,11 +352,16 @@ async def _serve(
     handled = sys.platform != "win32" and threading.current_thread() is threading.main_thread()
     for number in signals if handled else ():
         loop.add_signal_handler(number, stop, number)
+
+    def stop_from_anywhere() -> None:
+        with contextlib.suppress(RuntimeError):  # it has ended already
+            loop.call_soon_threadsafe(stop)
+
     opened = address if token is None else f"{address}?token={token}"
     try:
         say(f"Listening at {opened} (Ctrl-C ends it)")
         if ready is not None:
-            ready(Serving(opened, port, lambda: loop.call_soon_threadsafe(stop) and None))
+            ready(Serving(opened, port, stop_from_anywhere))
         await end.wait()
     finally:
         for number in signals if handled else ():

@@ -8,7 +8,7 @@ import threading
 
 @contextlib.contextmanager
 def served(function, *arguments, **options):
-    """Runs `serve` or `serve_predictor` until the block ends; gives the `Serving`, and its lines."""
+    """Runs `serve` or `serve_predictor` until the block ends: the `Serving`, and its lines."""
     found, failed, lines, there = [], [], [], threading.Event()
 
     def ready(serving):

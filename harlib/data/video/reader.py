@@ -125,9 +125,10 @@ class VideoReader:
             self._file = images.Images.of_file(self.path, data)
         else:
             self._file = Container(self.path, data)
-            if (claimed := self._file.duration_s) > longest_s:
+            if self._file.duration_s > longest_s:
+                refused = self._too_long()
                 self._file.close()
-                raise self._too_long(f": {clock(claimed)}, says its header")
+                raise refused
 
     @property
     def _known(self) -> VideoInfo:
@@ -217,14 +218,16 @@ class VideoReader:
             self.at_s = seconds - self._first
             self.span_s = self.at_s + 1 / self.info.fps
             if seconds > self.longest_s:
-                raise self._too_long("")
+                raise self._too_long()
             yield seconds, self._upright(frame, scaler)
         if self.info is not None:
             stays_s = self._file.repeated_s - self._first + 1 / self.info.fps
             self.span_s = max(self.span_s, min(stays_s, self.end_s - self._first))
 
-    def _too_long(self, claim: str) -> VideoError:
-        return VideoError(self.path, f"it is longer than {clock(self.longest_s)}{claim}")
+    def _too_long(self) -> VideoError:
+        most, claimed = clock(self.longest_s), clock(self._file.duration_s)
+        said = f": its header says {claimed}" if self._file.duration_s > self.longest_s else ""
+        return VideoError(self.path, f"it is longer than {most}{said * (claimed != most)}")
 
     def _resampled(
         self, timed: Iterator[tuple[float, np.ndarray]], fps: float
