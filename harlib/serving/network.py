@@ -14,8 +14,7 @@ from tornado.http1connection import HTTP1Connection
 from harlib import inference
 from harlib.data.catalog.names import printable
 from harlib.inference import Predictor, asking
-from harlib.serving import page
-from harlib.serving.answers import licence
+from harlib.serving import answers, page
 from harlib.serving.queue import Queue
 from harlib.serving.server import LOOPBACK, Handler, Refused, Serving, check, serve
 from harlib.serving.uploads import Upload, Uploads
@@ -176,7 +175,7 @@ def serve_network(
         threshold: instead of the one that validation videos chose.
     """
     load = functools.partial(_load, str(source), checkpoint, threshold)
-    serve_predictor(load, terms=licence(source), **options)
+    serve_predictor(load, licence=answers.licence(source), **options)
 
 
 def _load(source: str, checkpoint: str, threshold: float | None) -> Predictor:
@@ -186,7 +185,7 @@ def _load(source: str, checkpoint: str, threshold: float | None) -> Predictor:
 def serve_predictor(
     load: Callable[[], Predictor],
     *,
-    terms: str = "",
+    licence: str = "",
     host: str = LOOPBACK,
     port: int = 0,
     token: str | None = None,
@@ -201,7 +200,7 @@ def serve_predictor(
 
     Args:
         load: gives the predictor, in a process of its own: what can be pickled.
-        terms: the licence of the network's weights.
+        licence: of the network's weights.
         host, port, token, ready, say: as of `server.serve`.
         limit, longest_s: bytes and seconds of a video that is taken.
         most: requests at once, those that are still being sent among them.
@@ -210,7 +209,7 @@ def serve_predictor(
     Raises:
         HarlibError: the network cannot be loaded, or as `server.serve`.
     """
-    worker = Worker(load, longest_s, terms, limit_s)
+    worker = Worker(load, longest_s, licence, limit_s)
     queue = Queue(worker, most)
     try:
         check(host, port, token)

@@ -74,7 +74,7 @@ class Handler(tornado.web.RequestHandler):
         """Who may ask, before a body is read."""
         self.body = bytearray()
         self._refusal: Refused | None = None
-        self._deadline = 0.0
+        self._deadline, self._begun = 0.0, False
         try:
             self._admit()
             method = str(self.request.method).lower()
@@ -89,6 +89,7 @@ class Handler(tornado.web.RequestHandler):
 
     def data_received(self, chunk: bytes) -> Awaitable[None] | None:
         """A part of the body; `receive` gets those of a request that was not refused."""
+        self._begun = True
         if self._refusal is None:
             try:
                 self.receive(chunk)
@@ -121,7 +122,8 @@ class Handler(tornado.web.RequestHandler):
         """
         headers = self.request.headers
         sending = headers.get("Content-Length", "0") != "0" or "Transfer-Encoding" in headers
-        if not sending or headers.get("Expect") == "100-continue" and not self.body:
+        asks = headers.get("Expect") == "100-continue" and not self._begun
+        if asks or not sending:
             self._fail(refused)
             return
 
@@ -148,7 +150,7 @@ class Handler(tornado.web.RequestHandler):
         """
         try:
             return json.loads(self.body)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Refused(400, f"the body is no JSON: {error}") from None
 
     def say(self, content: Any) -> None:

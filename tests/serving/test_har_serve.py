@@ -43,7 +43,7 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def server(folder):
-    options = {"terms": "CC BY 4.0", "limit": LIMIT, "longest_s": LONGEST_S, "limit_s": 4.0}
+    options = {"licence": "CC BY 4.0", "limit": LIMIT, "longest_s": LONGEST_S, "limit_s": 4.0}
     with served(serve_predictor, small_network.load, most=24, **options) as (serving, lines):
         assert lines[0] == "mine/small: 3 categories"
         yield serving

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -13,6 +14,7 @@ import tornado.web
 from served import ask, line, served
 
 from harlib import HarlibError
+from harlib.serving import server
 from harlib.serving.server import Handler, Refused, serve
 
 
@@ -89,6 +91,16 @@ def test_who_waits_to_be_asked_is_refused_at_once(local):
             b"POST /api/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n"
             b"Expect: 100-continue\r\n\r\n"
         )
+        assert link.recv(100).startswith(b"HTTP/1.1 413 ")
+
+
+def test_who_sends_without_end_is_cut_off(local, monkeypatch):
+    monkeypatch.setattr(server, "_LINGER_S", 0.0)
+    with socket.create_connection(("127.0.0.1", local.port), timeout=10) as link:
+        head = b"POST /api/echo HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9000000\r\n\r\n"
+        link.sendall(head + b"0")
+        time.sleep(0.1)
+        link.sendall(b"0")
         assert link.recv(100).startswith(b"HTTP/1.1 413 ")
 
 
