@@ -38,14 +38,11 @@ def whole(about: Mapping[str, Any], nonce: str, limit: int, longest_s: float) ->
 
 def answer(network: str, said: Prediction, looked: Mapping[str, Any]) -> str:
     """What the page shows of a video once it was looked at."""
-    calibrated = said.confidence is not None
+    column = "probability" if said.confidence is None else "calibrated"
+    shown = said.top(_BARS).sort_values(column, ascending=False, kind="stable")
     bars = [
-        {
-            "label": row.label,
-            "width": round(100 * (row.calibrated if calibrated else row.probability), 1),
-            "probability": percent(row.calibrated if calibrated else row.probability),
-        }
-        for row in said.top(_BARS).itertuples()
+        {"label": label, "width": round(100 * value, 1), "probability": percent(value)}
+        for label, value in zip(shown["label"], shown[column], strict=True)
     ]
     return _render(
         "serve_answer.html.j2",
@@ -54,7 +51,7 @@ def answer(network: str, said: Prediction, looked: Mapping[str, Any]) -> str:
         label=said.label,
         warning=said.warning,
         bars=bars,
-        kind="calibrated probability" if calibrated else "probability",
+        kind="probability" if said.confidence is None else "calibrated probability",
         looked=looked,
         start=timeline.clock(looked["start_s"]),
         end=timeline.clock(looked["end_s"]),

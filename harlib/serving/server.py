@@ -34,7 +34,7 @@ from harlib.text import size
 LOOPBACK = "127.0.0.1"
 _TOKEN = re.compile(r"[A-Za-z0-9_.~-]{8,}")
 _LOCAL = ("127.0.0.1", "localhost", "[::1]")  # names of this machine in a page's address
-_LINGER_S = 10.0  # so long what comes after a refusal is still read: see `Handler.refuse`
+_LINGER_S = 30.0  # so long what comes after a refusal is still read: see `Handler.refuse`
 _ENDLESS = 1 << 62  # for tornado, whose own limit answers with nothing; `Handler.limit` counts
 
 
@@ -115,7 +115,7 @@ class Handler(tornado.web.RequestHandler):
         return Refused(413, f"{came} came, and at most {size(self.limit)} are taken")
 
     def refuse(self, refused: Refused) -> None:
-        """Answers so, once the rest of the body has come, or 10 seconds have passed.
+        """Answers so, once the rest of the body has come, or 30 seconds have passed.
 
         Whoever is still sending would see a closed connection in place of the answer. One that
         waits to be asked (curl) is answered at once.

@@ -40,7 +40,7 @@ def test_it_is_the_window_that_speaks_most(flash, fps):
     assert said.label == "dark"
     shown = evidence.clip(predictor, flash, said)
     assert shown.shape == (4, 24, 24, 3) and shown.max() < 60
-    turned = dataclasses.replace(said, windows=np.clip(1.2 * said.windows + [0.7, -0.7], 0, 1))
+    turned = dataclasses.replace(said, windows=0.5 * said.windows + np.array([0.5, 0.0]))
     assert turned.label == "bright"
     assert evidence.clip(predictor, flash, turned).min() > 200
     assert 0.9 <= turned.start_s[evidence.telling(turned)] <= 1.3
