@@ -64,14 +64,13 @@ def write(
     return index
 
 
-def style() -> Markup:
-    """The rules of a page's picture and tables; they go with `reports/template/style.css`."""
-    return _block("style", {})
-
-
 def said(network: str, one: Prediction) -> Markup:
-    """The part of a page below its video: when and what, as a picture, tables and notes."""
-    return _block("said", _facts(network, one))
+    """The part of a page below its video: when and what, as a picture, tables and notes.
+
+    Its rules are `reports/template/prediction.css`.
+    """
+    template = _environment().get_template("prediction.html.j2")
+    return Markup("".join(template.blocks["said"](template.new_context(_facts(network, one)))))
 
 
 def sentence(one: Prediction) -> str:
@@ -177,12 +176,6 @@ def _lines(one: Prediction, length: float) -> list[dict[str, str]]:
 def _render(template: str, **facts: Any) -> str:
     style = Markup((_TEMPLATE / "style.css").read_text())
     return _environment().get_template(template).render(style=style, **facts)
-
-
-def _block(name: str, facts: Mapping[str, Any]) -> Markup:
-    """A piece of the page of one video."""
-    template = _environment().get_template("prediction.html.j2")
-    return Markup("".join(template.blocks[name](template.new_context(dict(facts)))))
 
 
 def _environment() -> jinja2.Environment:

@@ -1,18 +1,19 @@
-"""What is said of a network and of a video, as JSON has it."""
+"""What is said of a network and of a video, as JSON and the page have it."""
 
 from __future__ import annotations
 
 import base64
 import dataclasses
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from harlib import HarlibError, pretrained
+from harlib import HarlibError
 from harlib.inference import Prediction, Predictor, evidence, timeline, writers
-from harlib.run_folder import RunFolder
 from harlib.serving import page
+from harlib.text import percent
 
 TOP = 5  # categories told of each window
+_BARS = 8  # that the page shows of the video
 
 
 def about(predictor: Predictor, licence: str) -> dict[str, Any]:
@@ -35,19 +36,6 @@ def about(predictor: Predictor, licence: str) -> dict[str, Any]:
         "licence": licence,
         "note": predictor.note,
     }
-
-
-def licence(source: str | Path) -> str:
-    """Of the published weights that the network is, or began with; else "".
-
-    Of what a person trained from nothing nobody but that person can say it.
-    """
-    if str(source) in pretrained.names():
-        return pretrained.find(str(source)).licence
-    folder = RunFolder(Path(source))
-    if not folder.params.is_file():
-        return ""
-    return (folder.read_state().get("weights") or {}).get("licence", "")
 
 
 def answer(predictor: Predictor, job: dict[str, Any]) -> dict[str, Any]:
@@ -80,10 +68,33 @@ def answer(predictor: Predictor, job: dict[str, Any]) -> dict[str, Any]:
     if job["gradcam"]:
         content["gradcam"] = _looked(predictor, job["path"], said)
     if job["page"]:
-        shown = page.answer(predictor.name, said, content["gradcam"])
+        shown = _html(predictor.name, said, content["gradcam"])
         rows = writers.csv_text(writers.table([said], {}, TOP))
         return {"answer": content, "html": shown, "csv": rows}
     return content
+
+
+def _html(network: str, said: Prediction, looked: Mapping[str, Any]) -> str:
+    """What the page shows of a video once it was looked at."""
+    column = "probability" if said.confidence is None else "calibrated"
+    shown = said.top(_BARS).sort_values(column, ascending=False, kind="stable")
+    bars = [
+        {"label": label, "width": round(100 * value, 1), "probability": percent(value)}
+        for label, value in zip(shown["label"], shown[column], strict=True)
+    ]
+    return page.render(
+        "serve_answer.html.j2",
+        name=said.video,
+        sentence=timeline.sentence(said),
+        label=said.label,
+        warning=said.warning,
+        bars=bars,
+        kind="probability" if said.confidence is None else "calibrated probability",
+        looked=looked,
+        start=timeline.clock(looked["start_s"]),
+        end=timeline.clock(looked["end_s"]),
+        said=timeline.said(network, said),
+    )
 
 
 def _by_category(said: Prediction, values: Any) -> dict[str, float] | None:

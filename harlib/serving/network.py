@@ -7,18 +7,21 @@ import functools
 import json
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tornado.http1connection import HTTP1Connection
 
-from harlib import inference
+from harlib import pretrained
 from harlib.data.catalog.names import printable
-from harlib.inference import Predictor, asking
-from harlib.serving import answers, page
+from harlib.run_folder import RunFolder
+from harlib.serving import page
 from harlib.serving.queue import Queue
 from harlib.serving.server import LOOPBACK, Handler, Refused, Serving, check, serve
 from harlib.serving.uploads import Upload, Uploads
 from harlib.serving.worker import Worker
+
+if TYPE_CHECKING:
+    from harlib.inference import Predictor
 
 _BODY_S = 1800.0  # a body that has not come within this does not come
 _NAME = 200  # characters of a name that are shown
@@ -175,11 +178,27 @@ def serve_network(
         threshold: instead of the one that validation videos chose.
     """
     load = functools.partial(_load, str(source), checkpoint, threshold)
-    serve_predictor(load, licence=answers.licence(source), **options)
+    serve_predictor(load, licence=_licence(source), **options)
 
 
 def _load(source: str, checkpoint: str, threshold: float | None) -> Predictor:
-    return asking.judged(inference.load(source, checkpoint=checkpoint), threshold)
+    from harlib import inference  # in the worker alone: seconds, and memory
+
+    found = inference.load(source, checkpoint=checkpoint)
+    return inference.asking.judged(found, threshold)
+
+
+def _licence(source: str | Path) -> str:
+    """Of the published weights that the network is, or began with; else "".
+
+    Of what a person trained from nothing nobody but that person can say it.
+    """
+    if str(source) in pretrained.names():
+        return pretrained.find(str(source)).licence
+    folder = RunFolder(Path(source))
+    if not folder.params.is_file():
+        return ""
+    return (folder.read_state().get("weights") or {}).get("licence", "")
 
 
 def serve_predictor(

@@ -1,7 +1,7 @@
 """A process that holds the network and looks at one video at a time; one that dies is replaced.
 
 Videos come from strangers, and decoders are large C programs: what crashes or hangs is this
-process, and the server goes on.
+process, and the server goes on. What takes seconds to import, and memory, is imported there alone.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ import sys
 import traceback
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from harlib import HarlibError, processes
 from harlib.data import VideoError
-from harlib.inference import Predictor
-from harlib.serving import answers
 from harlib.text import clock
+
+if TYPE_CHECKING:
+    from harlib.inference import Predictor
 
 _END_S = 5.0  # a process that closed its end of the pipe is gone within this
 
@@ -123,6 +124,8 @@ def _work(
 ) -> None:
     """Answers job after job, until the parent ends it."""
     processes.follow(parent)
+    from harlib.serving import answers
+
     try:
         predictor = dataclasses.replace(load(), longest_s=longest_s)
         _send(pipe, answers.about(predictor, licence))
@@ -136,6 +139,8 @@ def _work(
 
 
 def _said(predictor: Predictor, job: dict[str, Any]) -> dict[str, Any]:
+    from harlib.serving import answers
+
     try:
         return {"answer": answers.answer(predictor, job)}
     except VideoError as error:
