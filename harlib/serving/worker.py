@@ -80,6 +80,8 @@ class Worker:
     def ask(self, job: dict[str, Any]) -> dict[str, Any]:
         """What `answers.answer` says of a job, as `{"answer": …}`; else `{"status", "error"}`."""
         try:
+            if self._process is not None and not self._process.is_alive():
+                self._kill()  # it ended while it had nothing to do: no fault of this video
             self.start()
         except HarlibError as error:
             return {"status": 503, "error": str(error)}
@@ -101,6 +103,7 @@ class Worker:
         self._closed = True
         if (process := self._process) is not None:
             process.kill()
+            process.join(_END_S)
 
     def _kill(self) -> None:
         process, self._process = self._process, None

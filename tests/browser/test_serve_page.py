@@ -16,6 +16,8 @@ from served import served
 from harlib.data import encode
 from harlib.serving import serve_predictor
 
+NAME = "a clip of " + 12 * "long_name_" + ".mp4"
+
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
@@ -29,7 +31,7 @@ def server(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def clip(tmp_path_factory, moving_square):
-    path = tmp_path_factory.mktemp("clip") / "clip one.mp4"
+    path = tmp_path_factory.mktemp("clip") / NAME
     encode(path, moving_square(frames=50), fps=25)
     return path
 
@@ -76,7 +78,7 @@ def test_a_chosen_video_is_named(opened, clip, server, width, dark):
     page.set_input_files("#file", clip)
     own = small_network.load()(clip)
     name, sentence = answered(page)
-    assert name == "clip one.mp4" and sentence.startswith(own.label)
+    assert name == NAME and sentence.startswith(own.label)
     assert page.locator(".times polyline").count() == 3
     assert "<b>odd</b> name" in page.inner_text(".bars")
     assert page.evaluate("document.activeElement.id") == "answer"  # read out, and Tab goes on there
@@ -87,7 +89,7 @@ def test_a_chosen_video_is_named(opened, clip, server, width, dark):
     for kind, first in (("json", "{"), ("csv", "video,level,")):
         with page.expect_download() as saved:
             page.click(f"#{kind}")
-        assert saved.value.suggested_filename == f"clip one.{kind}"
+        assert saved.value.suggested_filename == NAME.replace("mp4", kind)
         text = Path(saved.value.path()).read_text()
         assert text.startswith(first)
         assert kind != "json" or json.loads(text)["label"] == own.label
@@ -120,7 +122,7 @@ def test_what_is_dropped_and_cannot_be_named_is_said(opened, clip):
     assert drop("'a'", "'b'") == "One video at a time: drop a single file."
     assert page.locator("#answer h2").count() == 0
     page.set_input_files("#file", clip)
-    assert answered(page)[0] == "clip one.mp4"
+    assert answered(page)[0] == NAME
     assert page.inner_text("#status") == ""
 
 
