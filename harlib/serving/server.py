@@ -38,7 +38,7 @@ _LINGER_S = 30.0  # so long what comes after a refusal is still read: see `Handl
 _ENDLESS = 1 << 62  # for tornado, whose own limit answers with nothing; `Handler.limit` counts
 
 
-class Refused(tornado.web.HTTPError):
+class Refused(HarlibError, tornado.web.HTTPError):
     """A request that is answered with a line that says why.
 
     Args:
@@ -48,8 +48,11 @@ class Refused(tornado.web.HTTPError):
     """
 
     def __init__(self, status: int, line: str, *, retry_s: int | None = None) -> None:
-        super().__init__(status)
+        tornado.web.HTTPError.__init__(self, status)
         self.line, self.retry_s = line, retry_s
+
+    def __str__(self) -> str:
+        return self.line
 
 
 @tornado.web.stream_request_body
@@ -221,14 +224,14 @@ class Handler(tornado.web.RequestHandler):
         error = kwargs.get("exc_info", (None, None))[1]
         line = f"{status_code} {tornado.httputil.responses.get(status_code, 'Unknown')}"
         if isinstance(error, HarlibError):
-            self.set_status(400)
             line = " ".join(str(error).split())
-        elif isinstance(error, Refused):
-            line = error.line
+        if isinstance(error, Refused):
             if error.retry_s is not None:
                 self.set_header("Retry-After", str(error.retry_s))
             if status_code == 401:
                 self.set_header("WWW-Authenticate", 'Bearer realm="har"')
+        elif isinstance(error, HarlibError):
+            self.set_status(400)
         if self.request.path.startswith("/api/"):
             self.say({"error": line})
         else:
