@@ -29,7 +29,7 @@ _RESUMES = ("study", "train", "evaluate", "features", "prepare", "demo-data")
 
 # What a person wants to do, and the commands for it.
 _SECTIONS = {
-    "Your own videos": ("new-study", "study", "predict"),
+    "Your own videos": ("new-study", "study", "predict", "serve"),
     "Study and report": ("init", "list", "report", "compare", "clean"),
     "One training": ("preflight", "train", "evaluate"),
     "Networks at work": ("models", "weights", "features", "export"),

@@ -5,6 +5,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
+_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 # A cell that a spreadsheet would run; an apostrophe before it keeps it a text (OWASP).
 FORMULA = r"^('*[=+\-@\t\r])"
 
@@ -40,6 +41,28 @@ def size(value: float) -> str:
             return f"{value:.0f} {unit}" if unit == "bytes" else f"{value:.1f} {unit}"
         value /= 1000
     return f"{value:.1f} TB"
+
+
+def parse_size(text: str) -> int:
+    """Bytes of "8GB", "500 MB" or a plain number.
+
+    Raises:
+        ValueError: for anything else.
+
+    >>> parse_size("200MB"), parse_size("1.5 kB")
+    (200000000, 1500)
+    """
+    number, unit = text.strip().upper(), 1.0
+    for name, factor in _UNITS.items():
+        if number.endswith(name):
+            number, unit = number.removesuffix(name).strip(), factor
+    try:
+        found = int(float(number) * unit)
+    except (ValueError, OverflowError):
+        found = 0
+    if found <= 0:
+        raise ValueError(f"{text!r} is no size; write it as 8GB or 500MB")
+    return found
 
 
 def quantity(value: float, unit: str = "") -> str:

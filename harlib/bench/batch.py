@@ -9,9 +9,9 @@ import psutil
 from harlib import files
 from harlib.bench.child_process import Child, ChildError
 from harlib.bench.train import POLICIES
+from harlib.text import parse_size
 
 _SHARE = 0.9  # of the free memory, for a try that is given no limit
-_UNITS = {"KB": 1e3, "MB": 1e6, "GB": 1e9, "TB": 1e12}
 
 
 def run(
@@ -105,14 +105,7 @@ def parse_memory(text: str | None) -> int | None:
     """
     if text is None:
         return None
-    number, unit = text.strip().upper(), 1.0
-    for name, factor in _UNITS.items():
-        if number.endswith(name):
-            number, unit = number.removesuffix(name).strip(), factor
     try:
-        size = int(float(number) * unit)
-    except ValueError:
-        size = 0
-    if size <= 0:
-        raise ValueError(f"memory={text!r} is no size; write it as 8GB or 500MB.")
-    return size
+        return parse_size(text)
+    except ValueError as error:
+        raise ValueError(f"memory={error}") from None

@@ -1,4 +1,4 @@
-from . import asking, camera, live, overlay, timeline, writers
+from . import asking, camera, evidence, live, overlay, timeline, writers
 from .predictor import NONE_OF_THESE, Prediction, Predictor
 from .sources import load
 
@@ -8,6 +8,7 @@ __all__ = [
     "Predictor",
     "asking",
     "camera",
+    "evidence",
     "live",
     "load",
     "overlay",

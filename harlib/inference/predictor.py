@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
@@ -154,6 +155,7 @@ class Predictor:
         clips: of a video in the run's own scoring; None for windows side by side.
         confidence: what validation videos told of its probabilities; None without them.
         note: what a person should know before relying on its scores; else "".
+        longest_s: seconds; a longer video is refused as one that cannot be read.
     """
 
     name: str
@@ -164,6 +166,7 @@ class Predictor:
     clips: int | None = 1
     confidence: Confidence | None = None
     note: str = ""
+    longest_s: float = math.inf
 
     def __call__(
         self,
@@ -230,9 +233,11 @@ class Predictor:
             if not length:
                 every_s = self.step_s()
         elif counted:
-            length, rate = viewing.measured(video, self.settings)
+            length, rate = viewing.measured(video, self.settings, longest_s=self.longest_s)
         settings = self.settings
-        with VideoReader(video, size=settings.size, fps=settings.fps) as reader:
+        with VideoReader(
+            video, size=settings.size, fps=settings.fps, longest_s=self.longest_s
+        ) as reader:
             times: list[float] = []
             read = _timed(reader, times) if settings.fps is None else reader
             frames = viewing.as_stored(read, settings)
@@ -270,7 +275,7 @@ class Predictor:
             return 0, self.settings.fps or 0.0
         # at a known rate what is longer need not be counted to its end
         most = None if self.settings.fps is None else int(SHORT_S * self.settings.fps) + 1
-        length, rate = viewing.measured(video, self.settings, most)
+        length, rate = viewing.measured(video, self.settings, most, self.longest_s)
         return (length, rate) if length <= SHORT_S * rate else (0, rate)
 
     def scored(

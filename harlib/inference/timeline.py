@@ -64,6 +64,15 @@ def write(
     return index
 
 
+def said(network: str, one: Prediction) -> Markup:
+    """The part of a page below its video: when and what, as a picture, tables and notes.
+
+    Its rules are `reports/template/prediction.css`.
+    """
+    template = _environment().get_template("prediction.html.j2")
+    return Markup("".join(template.blocks["said"](template.new_context(_facts(network, one)))))
+
+
 def sentence(one: Prediction) -> str:
     """What is said of a video, in a line."""
     best = one.top(2)
@@ -116,11 +125,15 @@ def _name(video: str) -> str:
 
 
 def _page(network: str, one: Prediction, preview: str, many: bool) -> str:
+    return _render("prediction.html.j2", preview=preview, many=many, **_facts(network, one))
+
+
+def _facts(network: str, one: Prediction) -> dict[str, Any]:
     length = float(one.end_s.max())
     lines = _lines(one, length)
     segments = [
-        {"start": round(float(row.start_s), 3), "from": _clock(row.start_s),
-         "to": _clock(row.end_s), "label": row.label,
+        {"start": round(float(row.start_s), 3), "from": clock(row.start_s),
+         "to": clock(row.end_s), "label": row.label,
          "probability": "–" if row.label == NONE_OF_THESE else percent(row.probability)}
         for row in one.segments().itertuples()
     ]  # fmt: skip
@@ -130,23 +143,20 @@ def _page(network: str, one: Prediction, preview: str, many: bool) -> str:
         for row in one.top().itertuples()
     ]  # fmt: skip
     span = float(np.median(one.end_s - one.start_s))
-    return _render(
-        "prediction.html.j2",
-        network=network,
-        name=_name(one.video),
-        warning=one.warning,
-        answer=sentence(one),
-        preview=preview,
-        lines=lines,
-        alt="Probability over time of " + ", ".join(line["label"] for line in lines),
-        length=_clock(length),
-        how=f"The network looked at {count(len(one.windows), 'window')} of {span:.1f} s.",
-        segments=segments,
-        top=top,
-        notes=notes(one),
-        many=many,
-        seconds=round(length, 3),
-    )
+    return {
+        "network": network,
+        "name": _name(one.video),
+        "warning": one.warning,
+        "answer": sentence(one),
+        "lines": lines,
+        "alt": "Probability over time of " + ", ".join(line["label"] for line in lines),
+        "length": clock(length),
+        "how": f"The network looked at {count(len(one.windows), 'window')} of {span:.1f} s.",
+        "segments": segments,
+        "top": top,
+        "notes": notes(one),
+        "seconds": round(length, 3),
+    }
 
 
 def _lines(one: Prediction, length: float) -> list[dict[str, str]]:
@@ -164,13 +174,21 @@ def _lines(one: Prediction, length: float) -> list[dict[str, str]]:
 
 
 def _render(template: str, **facts: Any) -> str:
-    environment = jinja2.Environment(
+    style = Markup((_TEMPLATE / "style.css").read_text())
+    return _environment().get_template(template).render(style=style, **facts)
+
+
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATE), autoescape=True, keep_trailing_newline=True
     )
-    style = Markup((_TEMPLATE / "style.css").read_text())
-    return environment.get_template(template).render(style=style, **facts)
 
 
-def _clock(seconds: float) -> str:
+def clock(seconds: float) -> str:
+    """A moment of a video, as minutes and seconds.
+
+    >>> clock(83.25)
+    '1:23.2'
+    """
     minutes, rest = divmod(float(seconds), 60)
     return f"{int(minutes)}:{rest:04.1f}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -43,16 +44,21 @@ class Cut:
 
 
 def measured(
-    path: str | os.PathLike, settings: Settings, most: int | None = None
+    path: str | os.PathLike,
+    settings: Settings,
+    most: int | None = None,
+    longest_s: float = math.inf,
 ) -> tuple[int, float]:
     """(frames, rate) of a video as it would be stored; it is decoded, at next to no size.
 
-    `most`: frames after which it stops.
+    `most`: frames after which it stops. `longest_s`: seconds above which it is refused.
 
     Raises:
         VideoError: it cannot be read.
     """
-    with VideoReader(path, size=(8, 8), fps=settings.fps, max_frames=most) as reader:
+    with VideoReader(
+        path, size=(8, 8), fps=settings.fps, max_frames=most, longest_s=longest_s
+    ) as reader:
         count = sum(1 for _ in reader)
         return count, settings.fps or round(reader.decoded / reader.span_s, 4)
 

@@ -84,26 +84,28 @@ def _parquet(
 def _json(
     out: Path, predictions: Sequence[Prediction], errors: Mapping[str, str], top: int
 ) -> None:
-    content: list[dict[str, Any]] = [
-        {
-            "video": printable(one.video),
-            "label": one.label,
-            "sure": one.sure,
-            "warning": one.warning,
-            "threshold": one.confidence and one.confidence.threshold,
-            "top": _ranked(one.top(top)),
-            "windows": [
-                {"start_s": round(float(window.start_s), 3), "end_s": round(float(window.end_s), 3),
-                 "sure": bool(window.sure),
-                 "top": [{"label": one.categories[i], "probability": float(scores[i])}
-                         for i in np.argsort(-scores, kind="stable")[:top]]}
-                for scores, window in zip(one.windows, one.timeline().itertuples(), strict=True)
-            ],
-        }
-        for one in predictions
-    ]  # fmt: skip
+    content = [record(one, top) for one in predictions]
     content += [{"video": printable(video), "error": why} for video, why in errors.items()]
     write_json(out, content)
+
+
+def record(one: Prediction, top: int) -> dict[str, Any]:
+    """What `.json` files hold of a video: its label, its `top` categories, and its windows'."""
+    return {
+        "video": printable(one.video),
+        "label": one.label,
+        "sure": one.sure,
+        "warning": one.warning,
+        "threshold": one.confidence and one.confidence.threshold,
+        "top": _ranked(one.top(top)),
+        "windows": [
+            {"start_s": round(float(window.start_s), 3), "end_s": round(float(window.end_s), 3),
+             "sure": bool(window.sure),
+             "top": [{"label": one.categories[i], "probability": float(scores[i])}
+                     for i in np.argsort(-scores, kind="stable")[:top]]}
+            for scores, window in zip(one.windows, one.timeline().itertuples(), strict=True)
+        ],
+    }  # fmt: skip
 
 
 def _ranked(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ import click
 
 from harlib.data import commands as data_commands
 from harlib.study import completion
-from harlib.text import near, size
+from harlib.text import near, parse_size, size
 
 
 def _seconds(context: click.Context, option: click.Parameter, value: str | None) -> float | None:
@@ -87,6 +87,48 @@ def predict(source: str, videos: tuple[str, ...], **options: Any) -> None:
         click.echo(predictor.note)
     if not asking.predict(predictor, paths, say=click.echo, **options):
         raise click.exceptions.Exit(1)
+
+
+def _size(context: click.Context, option: click.Parameter, value: str) -> int:
+    """ "8GB", "200 MB" or a number as bytes."""
+    try:
+        return parse_size(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+
+
+@click.command(short_help="Open a page on which a video is dropped, and named.")
+@click.argument("source", shell_complete=completion.trained_runs)
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True,
+              help="Where it listens; 0: any that is free.")  # fmt: skip
+@click.option("--host", default="127.0.0.1", show_default=True,
+              help="Address; one that others reach needs a token.")  # fmt: skip
+@click.option("--token", envvar="HAR_TOKEN",
+              help="What requests must know; else made where one is needed.")  # fmt: skip
+@click.option("--max-upload", "limit", metavar="SIZE", default="200MB", show_default=True,
+              callback=_size, help="The largest file that is taken.")  # fmt: skip
+@click.option("--max-length", "longest_s", metavar="TIME", default="10min", show_default=True,
+              callback=_seconds, help="The longest video that is taken.")  # fmt: skip
+@click.option("--max-time", "limit_s", metavar="TIME", default="10min", show_default=True,
+              callback=_seconds, help="After it a video is given up.")  # fmt: skip
+@click.option("--max-waiting", "most", type=click.IntRange(1), default=32, show_default=True,
+              help="Videos sent or waiting at once; more are told to come again.")  # fmt: skip
+@click.option("--threshold", type=click.FloatRange(0, 1),
+              help="Below it a video is none of these; else chosen on val.")  # fmt: skip
+@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last",
+              help="Which weights of a run.")  # fmt: skip
+def serve(source: str, threshold: float | None, checkpoint: str, **options: Any) -> None:
+    """Open a page on this machine: drop a video, or record one, and see what SOURCE says of it.
+
+    Programs ask the same by JSON: curl -T clip.mp4 -X POST http://127.0.0.1:8765/api/predict
+
+    SOURCE is as of har predict. Only this machine reaches it unless --host says otherwise. Ctrl-C
+    ends it; no video stays.
+    """
+    from harlib import serving
+
+    found = named(source)
+    serving.serve_network(found, checkpoint, threshold, say=click.echo, **options)
 
 
 def _watch(source: str, videos: tuple[str, ...], options: dict[str, Any]) -> None:
@@ -214,4 +256,4 @@ def clean(study: str | None, dry_run: bool) -> None:
         click.echo(f"Deleted: {size(sum(one.bytes for one in deleted))}")
 
 
-COMMANDS = (new_study, predict, list_, compare, clean)
+COMMANDS = (new_study, predict, serve, list_, compare, clean)

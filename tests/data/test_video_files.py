@@ -356,3 +356,26 @@ def test_real_containers(real_data):
         assert len(decode(path, size=32)) == count
     assert len(decode(real_data / "ingestion" / "tree.avi", size=32, fps=15)) == 444
     assert len(decode(real_data / "ingestion" / "demo.mp4", size=32, fps=14)) == 140
+
+
+def test_what_is_longer_than_may_be_is_refused(moving_square, tmp_path):
+    encode(tmp_path / "claims.mp4", moving_square(frames=60), fps=25)
+    with pytest.raises(VideoError, match="it is longer than 0:02 min$"):
+        VideoReader(tmp_path / "claims.mp4", longest_s=2.0)
+    with pytest.raises(VideoError, match="it is longer than 0:01 min: its header says 0:02 min"):
+        VideoReader(tmp_path / "claims.mp4", longest_s=1.0)
+    assert len(list(VideoReader(tmp_path / "claims.mp4", longest_s=2.5))) == 60
+    whole = av.open(str(tmp_path / "claims.mp4"))
+    with av.open(str(tmp_path / "silent.mkv"), "w", options={"live": "1"}) as file:
+        copy = file.add_stream_from_template(whole.streams.video[0])
+        for packet in whole.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = copy
+                file.mux(packet)
+    for fps in (None, 10.0):
+        with VideoReader(tmp_path / "silent.mkv", fps=fps, longest_s=2.0) as reader:
+            came = 0
+            with pytest.raises(VideoError, match="it is longer than 0:02 min$"):
+                for _ in reader:
+                    came += 1
+        assert came == (51 if fps is None else 20)

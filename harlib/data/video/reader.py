@@ -14,6 +14,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from harlib.data.video import images, tar_shards
 from harlib.data.video.container import Container, VideoError, reason
 from harlib.data.video.orientation import Orientation
+from harlib.text import clock
 
 # endings of what `container.FORMATS` opens, as cameras, recorders and converters write them
 VIDEO_SUFFIXES = frozenset(
@@ -81,6 +82,8 @@ class VideoReader:
     after it, and `damage` the number of packets and frames that the decoder refused or marked as
     corrupt. To be used in a `with` statement. Raises VideoError.
 
+    A video that claims or turns out to be longer than `longest_s` seconds is refused.
+
     A path "SHARD.tar!/MEMBER" (also .tar.gz, .tgz) is a member of a tar shard, a folder one of
     numbered frames, with "FOLDER?fps=30" at a stated rate (see `images`). `data` is the
     file's content where the caller has it already; the path is then only its name.
@@ -96,11 +99,12 @@ class VideoReader:
         end_s: float | None = None,
         max_frames: int | None = None,
         data: bytes | None = None,
+        longest_s: float = math.inf,
     ) -> None:
         if fps is not None and not 0 < fps <= 1000:
             raise ValueError(f"fps is {fps}: it must be above 0 and at most 1000")
         self.path = Path(path)
-        self.size, self.fps = size, fps
+        self.size, self.fps, self.longest_s = size, fps, longest_s
         self.max_frames = math.inf if max_frames is None else max_frames
         self.start_s = 0.0 if start_s is None or math.isnan(start_s) else float(start_s)
         self.end_s = math.inf if end_s is None or math.isnan(end_s) else float(end_s)
@@ -121,6 +125,10 @@ class VideoReader:
             self._file = images.Images.of_file(self.path, data)
         else:
             self._file = Container(self.path, data)
+            if self._file.duration_s > longest_s:
+                refused = self._too_long()
+                self._file.close()
+                raise refused
 
     @property
     def _known(self) -> VideoInfo:
@@ -209,10 +217,17 @@ class VideoReader:
             self.decoded += 1
             self.at_s = seconds - self._first
             self.span_s = self.at_s + 1 / self.info.fps
+            if seconds > self.longest_s:
+                raise self._too_long()
             yield seconds, self._upright(frame, scaler)
         if self.info is not None:
             stays_s = self._file.repeated_s - self._first + 1 / self.info.fps
             self.span_s = max(self.span_s, min(stays_s, self.end_s - self._first))
+
+    def _too_long(self) -> VideoError:
+        most, claimed = clock(self.longest_s), clock(self._file.duration_s)
+        said = f": its header says {claimed}" if self._file.duration_s > self.longest_s else ""
+        return VideoError(self.path, f"it is longer than {most}{said * (claimed != most)}")
 
     def _resampled(
         self, timed: Iterator[tuple[float, np.ndarray]], fps: float
