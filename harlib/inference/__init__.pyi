@@ -1,4 +1,4 @@
-from . import asking, camera, live, overlay, timeline, writers
+from . import asking, camera, live, overlay, segment_pages, segments, timeline, writers
 from .predictor import NONE_OF_THESE, Prediction, Predictor
 from .sources import load
 
@@ -11,6 +11,8 @@ __all__ = [
     "live",
     "load",
     "overlay",
+    "segment_pages",
+    "segments",
     "timeline",
     "writers",
 ]

@@ -60,7 +60,7 @@ def write(
     rows += [{"video": _name(video), "page": "", "label": why, "probability": "–"}
              for video, why in errors.items()]  # fmt: skip
     index = folder / "index.html"
-    write_text(index, _render("predictions.html.j2", network=network, rows=rows))
+    write_text(index, render("predictions.html.j2", network=network, rows=rows))
     return index
 
 
@@ -130,7 +130,7 @@ def _page(network: str, one: Prediction, preview: str, many: bool) -> str:
         for row in one.top().itertuples()
     ]  # fmt: skip
     span = float(np.median(one.end_s - one.start_s))
-    return _render(
+    return render(
         "prediction.html.j2",
         network=network,
         name=_name(one.video),
@@ -163,7 +163,8 @@ def _lines(one: Prediction, length: float) -> list[dict[str, str]]:
     return found
 
 
-def _render(template: str, **facts: Any) -> str:
+def render(template: str, **facts: Any) -> str:
+    """A page of a template in `reports/template`, with the style sheet of all pages in it."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATE), autoescape=True, keep_trailing_newline=True
     )
