@@ -31,7 +31,7 @@ def demo_data(
     from harlib.data.demo.dataset import write_dataset
     from harlib.data.demo.untrimmed import write
 
-    how = {"train": train, "val": val, "difficulty": difficulty, "seed": seed}
+    how: dict[str, Any] = {"train": train, "val": val, "difficulty": difficulty, "seed": seed}
     if untrimmed:
         click.echo(write(folder, test=val, **how))
     else:

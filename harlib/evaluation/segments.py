@@ -155,7 +155,7 @@ def _intervals(
         # 2 x right / (labelled + found): both sides together, in which each match is twice
         "f1": (pd.concat([there, named]), np.concatenate([seen, right]), 2),
     }
-    bounds = {}
+    bounds: dict[str, float] = {}
     for name, (own, hits, times) in parts.items():
         low, high = _interval(own.astype(str).to_numpy(), hits, times)
         bounds |= {f"{name}_low": low, f"{name}_high": high}

@@ -76,12 +76,12 @@ def write(
 def sentence(result: segments.Result, videos: int) -> str:
     """The result in a line, at an overlap of one half."""
     row = _at(result.overall, MARKED)
-    if not row["found"]:
-        return f"No segment was found in {count(videos, 'video')}; {row['labelled']:,} are labelled"
+    labelled, found, right = (int(row[key]) for key in ("labelled", "found", "right"))
+    if not found:
+        return f"No segment was found in {count(videos, 'video')}; {labelled:,} are labelled"
     return (
-        f"F1 {_interval(row, 'f1')} at overlap {row['overlap']:g}: of {row['labelled']:,} labelled "
-        f"segments in {count(videos, 'video')} {row['right']:,} were found, and "
-        f"{row['found'] - row['right']:,} others"
+        f"F1 {_interval(row, 'f1')} at overlap {row['overlap']:g}: of {labelled:,} labelled "
+        f"segments in {count(videos, 'video')} {right:,} were found, and {found - right:,} others"
     )
 
 

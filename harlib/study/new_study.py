@@ -127,6 +127,8 @@ def look(
     if not found:
         raise HarlibError(f"none of {len(some)} videos of {path} can be read: {unreadable[0][1]}")
     lengths = [one.duration_s or one.frames / one.fps for one in found]
+    parts = (listed.frame["end_s"] - listed.frame["start_s"].fillna(0)).dropna()
+    lengths = parts.tolist() or lengths  # of segments, not of the long videos that they are in
     lengths = [seconds for seconds in lengths if seconds > 0] or [CLIP_S]
     return Look(
         path=path,

@@ -147,7 +147,8 @@ def write(
     if dataset.is_complete(made, settings):
         return table
     files.write_text(made, json.dumps(dict(settings=settings, complete=False), indent=1))
-    lines, tasks = [("path", "label", "start", "end", "split", "group")], []
+    lines: list[tuple[str, ...]] = [("path", "label", "start", "end", "split", "group")]
+    tasks = []
     for split, count in zip(SPLITS, (train, val, test), strict=True):
         for number in range(count):
             name = f"actor{split[:2].title()}{number:03d}"
