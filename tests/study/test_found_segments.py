@@ -9,6 +9,7 @@ from click.testing import CliRunner
 
 from harlib import HarlibError
 from harlib.cli import main
+from harlib.data import Catalog
 from harlib.inference import Prediction, segments
 from harlib.study.steps import found_segments
 
@@ -123,3 +124,24 @@ def test_the_command_says_where_the_page_is(fake, table, tmp_path, monkeypatch):
     again = CliRunner().invoke(main, words)
     assert again.exit_code == 1 and "or give --overwrite" in again.output
     assert CliRunner().invoke(main, [*words, "--overwrite"]).exit_code == 0
+
+
+def test_a_runs_own_videos_need_no_table_and_learned_ones_are_said(
+    fake, table, tmp_path, monkeypatch
+):
+    run = tmp_path / "runs" / "mine" / "03_c3d"
+    run.mkdir(parents=True)
+    (run / "params.yaml").write_text("study: mine\n")
+    own = Catalog.from_table(table)
+    monkeypatch.setattr(found_segments, "_own_catalog", lambda folder: own)
+    page = found_segments.compare(run, None, split="val", say=len)
+    assert page == run / "segments" / "index.html" and fake.asked == ["c.mp4", "d.mp4"]
+    assert found_segments.compare(run, None, split="test", say=len) == page  # its own, replaced
+    moved = table.with_name("moved.csv")
+    moved.write_text(table.read_text().replace("a.mp4", "x.mp4").replace(",train,", ",test,"))
+    (tmp_path / "x.mp4").touch()
+    said = []
+    found_segments.compare(run, moved, split="test", say=said.append)
+    assert said[0] == (
+        "Warning: the network learned from 1 of these 5 videos, so the result is too good."
+    )
