@@ -30,7 +30,7 @@ _IDLE_S = 1.2  # a shot of nobody's action, at least
 _BLEND_S = 0.35  # from standing to acting
 _HEIGHTS = (120, 128, 136)
 _ASPECTS = (1.0, 4 / 3, 4 / 3, 16 / 9)
-_RATES = (15, 20, 25)
+_RATES = (12, 15)
 _STEADY = (motions.sit, motions.lift, motions.raise_arms, motions.pull_door)  # rest at both ends
 _VERSION = 1  # of the drawing: raise it when the same arguments give other frames
 
@@ -118,9 +118,9 @@ def draw(
 def write(
     root: str | Path,
     *,
-    train: int = 40,
-    val: int = 8,
-    test: int = 8,
+    train: int = 30,
+    val: int = 6,
+    test: int = 6,
     difficulty: int = 1,
     seed: int = 0,
     workers: int | None = None,
