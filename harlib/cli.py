@@ -31,7 +31,7 @@ _RESUMES = ("study", "train", "evaluate", "features", "prepare", "demo-data")
 _SECTIONS = {
     "Your own videos": ("new-study", "study", "predict", "serve"),
     "Study and report": ("init", "list", "report", "compare", "clean"),
-    "One training": ("preflight", "train", "evaluate"),
+    "One training": ("preflight", "train", "evaluate", "segments"),
     "Networks at work": ("models", "weights", "features", "export"),
     "Data sets and clip stores": ("demo-data", "catalog", "prepare", "verify"),
     "Measure this machine": ("bench",),

@@ -144,6 +144,11 @@ class RunFolder:
         return self / "export"
 
     @property
+    def segments(self) -> Path:
+        """The folder of what `har segments` found in untrimmed videos where no other is named."""
+        return self / "segments"
+
+    @property
     def notebook(self) -> Path | None:
         """The executed notebook; None where there is none.
 

@@ -1,6 +1,7 @@
 """The commands of `har` about data sets and clip stores."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -8,6 +9,7 @@ import click
 _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 FRAME_FPS = click.FloatRange(0, 1000, min_open=True)
+BACKGROUND = click.FloatRange(0, 100)
 
 
 @click.command("demo-data", short_help="Draw the embedded action videos.")
@@ -17,14 +19,23 @@ FRAME_FPS = click.FloatRange(0, 1000, min_open=True)
 @click.option("--stills", default=40, show_default=True, help="Still images per category.")
 @click.option("--difficulty", type=click.IntRange(1, 3), default=1, show_default=True)
 @click.option("--seed", default=0, show_default=True)
-def demo_data(folder: Path, train: int, val: int, stills: int, difficulty: int, seed: int) -> None:
-    """Draw the embedded action videos into FOLDER, with a Kinetics-format CSV."""
-    from harlib.data.demo.dataset import write_dataset
+@click.option("--untrimmed", is_flag=True, help="Two-minute videos of all actions, and test ones.")
+def demo_data(
+    folder: Path, train: int, val: int, stills: int, difficulty: int, seed: int, untrimmed: bool
+) -> None:
+    """Draw the embedded action videos into FOLDER, with a Kinetics-format CSV.
 
-    table = write_dataset(
-        folder, train=train, val=val, stills=stills, difficulty=difficulty, seed=seed
-    )
-    click.echo(table)
+    With --untrimmed the table lists segments, path,label,start,end,split,group, and --train and
+    --val (as many test) count whole videos.
+    """
+    from harlib.data.demo.dataset import write_dataset
+    from harlib.data.demo.untrimmed import write
+
+    how: dict[str, Any] = {"train": train, "val": val, "difficulty": difficulty, "seed": seed}
+    if untrimmed:
+        click.echo(write(folder, test=val, **how))
+    else:
+        click.echo(write_dataset(folder, stills=stills, **how))
 
 
 @click.command(short_help="List videos with category, split and group.")
@@ -41,6 +52,8 @@ def demo_data(folder: Path, train: int, val: int, stills: int, difficulty: int, 
 @click.option("--seed", default=0, show_default=True, help="Which groups are held out.")
 @click.option("--group", metavar="REGEX", help="Its (…) in a file's name is the group.")
 @click.option("--frame-fps", type=FRAME_FPS, help="Rate of folders of numbered images.")
+@click.option("--background", type=BACKGROUND, default=0.0,
+              help="Of --table: unlabelled time, so many times the largest category.")  # fmt: skip
 @click.argument("csv", type=click.Path(path_type=Path, dir_okay=False))
 def catalog(
     csv: Path,
@@ -57,6 +70,7 @@ def catalog(
     seed: int,
     group: str | None,
     frame_fps: float | None,
+    background: float,
 ) -> None:
     """List videos with category, split and group into CSV; print the data set's hash.
 
@@ -72,9 +86,13 @@ def catalog(
         )
     if (kinetics or ucf101 or hmdb51) and not videos:
         raise click.UsageError("these lists need --videos, the folder of the videos")
-    if own := folder or table:
-        read = Catalog.from_folder if folder else Catalog.from_table
-        listed = read(own, val=val, seed=seed, group=group, frame_fps=frame_fps)
+    if background and not table:
+        raise click.UsageError("--background is of --table, whose rows have start and end")
+    how: dict[str, Any] = {"val": val, "seed": seed, "group": group, "frame_fps": frame_fps}
+    if folder:
+        listed = Catalog.from_folder(folder, **how)
+    elif table:
+        listed = Catalog.from_table(table, background=background, **how)
     elif kinetics and videos:
         listed = Catalog.from_kinetics_csv(list(kinetics), videos)
     elif ucf101 and videos:

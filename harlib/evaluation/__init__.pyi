@@ -12,6 +12,7 @@ from . import (
     predict,
     resume,
     scoring,
+    segments,
 )
 from .confidence import Confidence
 from .scores import ScoreError, Scores
@@ -35,4 +36,5 @@ __all__ = [
     "resume",
     "score",
     "scoring",
+    "segments",
 ]

@@ -1,4 +1,14 @@
-from . import asking, camera, evidence, live, overlay, timeline, writers
+from . import (
+    asking,
+    camera,
+    evidence,
+    live,
+    overlay,
+    segment_pages,
+    segments,
+    timeline,
+    writers,
+)
 from .predictor import NONE_OF_THESE, Prediction, Predictor
 from .sources import load
 
@@ -12,6 +22,8 @@ __all__ = [
     "live",
     "load",
     "overlay",
+    "segment_pages",
+    "segments",
     "timeline",
     "writers",
 ]

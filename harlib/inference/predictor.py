@@ -258,15 +258,18 @@ class Predictor:
             if warnings is not None:
                 warnings += _shortness(reader)
 
-    def step_s(self) -> float | None:
-        """Seconds from one window to the next where nothing is asked: side by side, not denser."""
+    def span_s(self) -> float | None:
+        """Seconds that a clip spans; None where that depends on the video's own rate."""
         clip, rate = self.cut.clip, self.settings.fps
         if clip.fps is not None:
-            span = clip.frames / clip.fps
-        elif rate is not None:
-            span = clip.frames * clip.stride / rate
-        else:
-            return _EVERY_S if clip.frames == 1 else None
+            return clip.frames / clip.fps
+        return None if rate is None else clip.frames * clip.stride / rate
+
+    def step_s(self) -> float | None:
+        """Seconds from one window to the next where nothing is asked: side by side, not denser."""
+        span = self.span_s()
+        if span is None:
+            return _EVERY_S if self.cut.clip.frames == 1 else None
         return _EVERY_S if span < _DENSE_S else None
 
     def _short(self, video: str | os.PathLike) -> tuple[int, float]:

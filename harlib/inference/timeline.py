@@ -60,7 +60,7 @@ def write(
     rows += [{"video": _name(video), "page": "", "label": why, "probability": "–"}
              for video, why in errors.items()]  # fmt: skip
     index = folder / "index.html"
-    write_text(index, _render("predictions.html.j2", network=network, rows=rows))
+    write_text(index, render("predictions.html.j2", network=network, rows=rows))
     return index
 
 
@@ -125,7 +125,7 @@ def _name(video: str) -> str:
 
 
 def _page(network: str, one: Prediction, preview: str, many: bool) -> str:
-    return _render("prediction.html.j2", preview=preview, many=many, **_facts(network, one))
+    return render("prediction.html.j2", preview=preview, many=many, **_facts(network, one))
 
 
 def _facts(network: str, one: Prediction) -> dict[str, Any]:
@@ -173,7 +173,8 @@ def _lines(one: Prediction, length: float) -> list[dict[str, str]]:
     return found
 
 
-def _render(template: str, **facts: Any) -> str:
+def render(template: str, **facts: Any) -> str:
+    """A page of a template in `reports/template`, with the style sheet of all pages in it."""
     style = Markup((_TEMPLATE / "style.css").read_text())
     return _environment().get_template(template).render(style=style, **facts)
 
@@ -187,8 +188,8 @@ def _environment() -> jinja2.Environment:
 def clock(seconds: float) -> str:
     """A moment of a video, as minutes and seconds.
 
-    >>> clock(83.25)
-    '1:23.2'
+    >>> clock(83.25), clock(59.96)
+    ('1:23.2', '1:00.0')
     """
-    minutes, rest = divmod(float(seconds), 60)
+    minutes, rest = divmod(round(float(seconds), 1), 60)
     return f"{int(minutes)}:{rest:04.1f}"

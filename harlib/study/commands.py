@@ -185,6 +185,8 @@ def named(source: str) -> str | Path:
               help="Pixels of the short side that the network sees.")  # fmt: skip
 @click.option("--frame-fps", type=data_commands.FRAME_FPS,
               help="Rate of folders of numbered images.")  # fmt: skip
+@click.option("--background", type=data_commands.BACKGROUND, default=0.0,
+              help="Of a table: unlabelled time, so many times the largest category.")  # fmt: skip
 def new_study(
     name: str,
     videos: Path,
@@ -194,6 +196,7 @@ def new_study(
     group: str | None,
     size: int,
     frame_fps: float | None,
+    background: float,
 ) -> None:
     """Look at your VIDEOS and write the parameter files of a study that fits them.
 
@@ -203,13 +206,39 @@ def new_study(
     from harlib.study import new_study as making
 
     making.refuse(name)
-    seen = making.look(videos, group=group, stills=stills, frame_fps=frame_fps)
+    seen = making.look(
+        videos, group=group, stills=stills, frame_fps=frame_fps, background=background
+    )
     chosen = making.plan(seen, budget_s=budget, folds=folds, size=size)
     files = making.write(name, seen, chosen)
     for line in making.told(seen, chosen):
         click.echo(line)
     click.echo(f"Written: {files[0].parent}, {len(files)} files")
     click.echo(f"Next:  har study {name}")
+
+
+@click.command(short_help="Find segments in untrimmed videos; compare with labelled ones.")
+@click.argument("source", shell_complete=completion.trained_runs)
+@click.argument("table", required=False,
+                type=click.Path(path_type=Path, exists=True, dir_okay=False))  # fmt: skip
+@click.option("--split", type=click.Choice(["train", "val", "test"]), default="val",
+              show_default=True, help="Whose videos.")  # fmt: skip
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False),
+              help="Folder for page and tables; else RUN/segments.")  # fmt: skip
+@click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last",
+              help="Which weights of a run.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace what this command wrote at --out.")
+def segments(source: str, table: Path | None, **options: Any) -> None:
+    """Find the actions in untrimmed videos, and compare with the labelled segments of TABLE.
+
+    TABLE is path,label,start,end[,split,group], several rows per video; without it the segments
+    that the run's own data came from. SOURCE is as of har predict. Says precision, recall, F1 and
+    mAP at temporal overlaps of 0.3, 0.5 and 0.7; a page shows both tracks of each video.
+    """
+    from harlib.study.steps import found_segments
+
+    page = found_segments.compare(named(source), table, say=click.echo, **options)
+    click.echo(f"Report: {page}")
 
 
 @click.command("list", short_help="List studies, runs, their accuracy, and what lies on the disk.")
@@ -256,4 +285,4 @@ def clean(study: str | None, dry_run: bool) -> None:
         click.echo(f"Deleted: {size(sum(one.bytes for one in deleted))}")
 
 
-COMMANDS = (new_study, predict, serve, list_, compare, clean)
+COMMANDS = (new_study, predict, serve, segments, list_, compare, clean)

@@ -42,6 +42,8 @@ _EVALUATION, _COMPARED = 1.5, 0.7
 _GRAPHS = 5.0
 # Of the processes that draw and prepare, on as many cores.
 _SHARED = 0.8
+# Of an untrimmed video, for each of its actions: its pauses, too, are drawn and read.
+_TAPE = 3.0
 # The checks learn one batch by heart: mostly in this many steps, never for more than 20 s; then
 # they read for 3 s.
 _CHECK_STEPS, _CHECK_S, _READ_S = 30, 20.0, 3.0
@@ -250,7 +252,8 @@ def _preparing(p: DataPrep, reads: Videos, measured: Mapping[str, Any]) -> float
         return 0.0  # a complete store is kept
     drawn = measured["videos"][p.run]
     videos, stills = sum(reads.videos.values()), sum(reads.stills.values())
-    work = videos * (drawn["draw_s"] + drawn["pack_s"]) + stills * drawn["still_s"]
+    times = _TAPE if p.untrimmed else 1.0
+    work = videos * times * (drawn["draw_s"] + drawn["pack_s"]) + stills * drawn["still_s"]
     processes = min(p.workers or measured["cores"], measured["cores"])
     return work / (1 if processes == 1 else _SHARED * processes)
 
@@ -278,6 +281,10 @@ def _videos(p: Common, todo: list[study_files.Run]) -> Videos | None:
             "train": categories * maker.train_videos,
             "val": categories * maker.val_videos,
         }
+        if maker.untrimmed:
+            videos["test"] = videos["val"]
+            return Videos({k: round(n * (1 + maker.background / categories))
+                           for k, n in videos.items()})  # fmt: skip
         first = (3 * maker.still_images + 3) // 4
         count = len(dataset.STILLS)
         drawn = {"train": count * first, "test": count * (maker.still_images - first)}

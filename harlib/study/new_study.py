@@ -42,8 +42,8 @@ class Look:
     """What the videos of a folder or table are like.
 
     `height`, `width`, `fps` and `seconds` are medians of those that were opened; `shortest` in
-    seconds; `unreadable` has (path, reason). `group` is the pattern and `frame_fps` the rate of
-    folders of frames that were given for them.
+    seconds; `unreadable` has (path, reason). `group` is the pattern, `frame_fps` the rate of
+    folders of frames and `background` the share of unlabelled time that were given for them.
     """
 
     path: Path
@@ -57,6 +57,7 @@ class Look:
     group: str = ""
     stills: Path | None = None
     frame_fps: float | None = None
+    background: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +83,7 @@ def look(
     group: str | None = None,
     stills: Path | None = None,
     frame_fps: float | None = None,
+    background: float = 0.0,
 ) -> Look:
     """Lists the videos and opens some of them.
 
@@ -90,15 +92,19 @@ def look(
         group: a regular expression; its (…) in a file's name is the video's group.
         stills: labelled pictures that the frame CNN learns from first.
         frame_fps: of folders of numbered images, as `Catalog.from_folder`.
+        background: of a table, as `Catalog.from_table`.
 
     Raises:
         HarlibError: there are none, or too few to learn anything from; or no stills there.
     """
     if stills:
         Catalog.from_stills(stills)
-    is_table = path.is_file()
-    read = Catalog.from_table if is_table else Catalog.from_folder
-    listed = read(path, group=group, frame_fps=frame_fps)
+    if path.is_file():
+        listed = Catalog.from_table(path, group=group, frame_fps=frame_fps, background=background)
+    elif background:
+        raise HarlibError(f"{path} is a folder: --background is of a table with start and end")
+    else:
+        listed = Catalog.from_folder(path, group=group, frame_fps=frame_fps)
     if len(listed.categories) < 2:
         raise HarlibError(
             f"{path} has one category, {listed.categories[0]!r}: a network learns to tell "
@@ -121,6 +127,8 @@ def look(
     if not found:
         raise HarlibError(f"none of {len(some)} videos of {path} can be read: {unreadable[0][1]}")
     lengths = [one.duration_s or one.frames / one.fps for one in found]
+    parts = (listed.frame["end_s"] - listed.frame["start_s"].fillna(0)).dropna()
+    lengths = parts.tolist() or lengths  # of segments, not of the long videos that they are in
     lengths = [seconds for seconds in lengths if seconds > 0] or [CLIP_S]
     return Look(
         path=path,
@@ -134,6 +142,7 @@ def look(
         group=group or "",
         stills=stills,
         frame_fps=frame_fps,
+        background=background,
     )
 
 
@@ -268,6 +277,8 @@ def _contents(name: str, seen: Look, chosen: Plan, root: Path) -> dict[str, str]
         data["group"] = seen.group
     if seen.frame_fps is not None:
         data["frame_fps"] = seen.frame_fps
+    if seen.background:
+        data["background"] = seen.background
     network = {
         "model": "c3d_bn",
         "width": 0.25,

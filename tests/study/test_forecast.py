@@ -1,5 +1,6 @@
 """How long a study will take: which runs count, the sum over measured seconds, and its words."""
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -116,6 +117,15 @@ def test_drawn_videos_are_counted_from_the_parameters(study):
     lines, known, asked = told(study())
     assert known and asked == [run.name for run in todo]
     assert len(lines) == 1 and lines[0].startswith("About ") and "01_data_prep " in lines[0]
+
+
+def test_untrimmed_videos_are_counted_by_their_segments(study):
+    todo = forecast.pending(study())
+    long = {"untrimmed": True, "background": 4.0, "categories": [], "train_videos": 3}
+    maker = todo[0].params.model_copy(update=long | {"val_videos": 1})
+    runs = [dataclasses.replace(todo[0], params=maker), *todo[1:]]
+    reads = forecast._videos(todo[1].params, runs)
+    assert reads.videos == {"train": 3 * (12 + 4), "val": 12 + 4, "test": 12 + 4}
 
 
 def test_a_complete_store_is_counted(study, tiny_store):

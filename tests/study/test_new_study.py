@@ -211,3 +211,24 @@ def test_folders_of_frames_become_a_study_at_their_rate(root, clip, moving_squar
     assert set(store.videos["frames"]) == {12} and set(store.videos["fps"]) == {6.0}
     files = [path for path in (root / "my").rglob("*.jpg")]
     assert data_prep.sizes(listed, store)["video files"] == sum(f.stat().st_size for f in files)
+
+
+def test_segments_of_long_videos_and_their_background(root, clip):
+    """The clips are as short as the segments, and the parameter file lists the background."""
+    (root / "my").mkdir()
+    lines = ["path,label,start,end"]
+    for actor in ACTORS:
+        (root / "my" / f"{actor}.mp4").write_bytes(clip)
+        lines += [f"{actor}.mp4,run,0,0.5", f"{actor}.mp4,sit,0.5,0.9"]
+    table = root / "my" / "list.csv"
+    table.write_text("\n".join(lines) + "\n")
+    seen = new_study.look(table)
+    assert seen.seconds == pytest.approx(0.45) and seen.shortest == pytest.approx(0.4)
+    assert seen.catalog.categories == ["run", "sit"] and seen.background == 0
+    seen = new_study.look(table, background=2)
+    assert any(n.startswith("Background: none; no row leaves 1.5 s") for n in seen.catalog.notes)
+    new_study.write("mine", seen, planned(seen, folds=0))
+    (prepared, *_) = study_files.chosen("mine", {}, ())[1]
+    assert prepared.params.background == 2 and prepared.params.source == "table"
+    with pytest.raises(HarlibError, match="is a folder: --background is of a table with start"):
+        new_study.look(root / "my", background=1)

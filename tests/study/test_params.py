@@ -277,3 +277,14 @@ def test_the_papermill_command_of_the_readme_is_a_run(monkeypatch):
 def test_an_unknown_study_is_named_with_the_nearest():
     with pytest.raises(ParamsError, match="'demoo'; nearest valid name: 'demo'"):
         study_files.study_folder("demoo")
+
+
+def test_background_is_of_segments_and_untrimmed_videos_are_drawn():
+    params = notebooks.DataPrep
+    assert params(study="s", run="01", untrimmed=True, background=2).background == 2
+    with pytest.raises(ValueError, match="is of a table with start and end, and source is 'demo'"):
+        params(study="s", run="01", background=1)
+    with pytest.raises(ValueError, match="draws all categories: leave categories empty"):
+        params(study="s", run="01", untrimmed=True, categories=["waving"])
+    with pytest.raises(ValueError, match="is for source: demo; a table with start and end lists"):
+        params(study="s", run="01", source="folder", data_root="x", untrimmed=True)

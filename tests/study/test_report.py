@@ -1,10 +1,14 @@
 """What a page says and how: its head, its tables, what could not be read."""
 
+from urllib.parse import unquote
+
 import nbformat
 import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from harlib.evaluation import segments
+from harlib.inference import segment_pages
 from harlib.study.report import run_page
 from harlib.study.wording import sentences, tables
 
@@ -50,3 +54,15 @@ def test_the_cell_with_the_tag_answer_heads_the_page():
     assert run_page._answer(notebook) == "C3D leads"
     assert run_page._answer(new_notebook(cells=notebook.cells[:1])) == ""
     nbformat.validate(notebook)
+
+
+def test_a_page_of_segments_in_the_runs_folder_is_linked(tmp_path):
+    run, reports = tmp_path / "runs" / "a b" / "03_c3d", tmp_path / "reports" / "a b"
+    assert run_page._segments(run, reports) == {}
+    there = pd.DataFrame([("v", "run", 1.0, 5.0)], columns=["video", "label", "start_s", "end_s"])
+    found = there.assign(score=0.9)
+    result = segments.measure(there, found)
+    page = segment_pages.write(run / "segments", "c3d", there, found, result, {"v": 9.0}, [])
+    link = run_page._segments(run, reports)
+    assert link["text"] == "Segments found in 1 untrimmed video: F1 100.0 % at overlap 0.5"
+    assert (reports / unquote(link["link"])).resolve() == page

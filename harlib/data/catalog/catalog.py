@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from harlib.data.catalog import background as untrimmed
 from harlib.data.catalog import names, own_videos, published_lists
 from harlib.data.catalog.folder import CatalogError
 from harlib.data.catalog.table import read as read_table
@@ -240,6 +241,7 @@ class Catalog:
         seed: int = 0,
         group: str | None = None,
         frame_fps: float | None = None,
+        background: float = 0.0,
     ) -> "Catalog":
         """Videos that a CSV or Parquet file lists as `path,label[,split,group,start,end,fps]`.
 
@@ -252,10 +254,20 @@ class Catalog:
         so: ids from the paths, groups and splits as in `from_folder`. Parts of a file are a group.
         A listed video whose file is missing stays in the catalog. Parquet needs pyarrow.
 
+        `background` above 0 makes the category `background` of the time that no row labels: at
+        most so many times as many pieces as the largest category has (see
+        `harlib.data.catalog.background`).
+
         Raises:
             CatalogError: a row is wrong, by its number (that of a CSV's first row is 2).
         """
         frame, left_out = read_table(Path(path), val, seed, group, frame_fps)
+        left_out += untrimmed.overlapping(frame)
+        if background:
+            frame, said = untrimmed.add(frame, background, seed)
+        else:
+            said = untrimmed.offered(frame)
+        left_out += said
         return cls(frame, names.printable(Path(path).stem), left_out)
 
     @classmethod

@@ -29,7 +29,7 @@ PAIRS = (
 )
 
 # category -> (generator, played backwards)
-_ACTIONS = {
+ACTIONS = {
     "sitting down": (motions.sit, False),
     "standing up": (motions.sit, True),
     "picking up": (motions.lift, False),
@@ -43,7 +43,7 @@ _ACTIONS = {
     "walking": (motions.walk, False),
     "waving": (motions.wave, False),
 }
-CATEGORIES = tuple(sorted(_ACTIONS))
+CATEGORIES = tuple(sorted(ACTIONS))
 
 # what a still can tell: one name for both directions of a pair
 STILLS = {
@@ -67,7 +67,7 @@ class AnotherDataset(HarlibError):
 def tape(split: str, number: int, seed: int = 0) -> dict[str, tuple[int, int]]:
     """{category: (start, end)} in whole seconds: an actor's recordings, as cut from one tape."""
     ends = np.cumsum(
-        [0] + [plan(_ACTIONS[category][0], seed, split, number)[0] for category in CATEGORIES]
+        [0] + [plan(ACTIONS[category][0], seed, split, number)[0] for category in CATEGORIES]
     )
     return {category: (int(ends[k]), int(ends[k + 1])) for k, category in enumerate(CATEGORIES)}
 
@@ -83,7 +83,7 @@ def draw(
         ValueError: a category that is not in CATEGORIES.
     """
     check([category], difficulty, 1, 0, 0)
-    generator, backwards = _ACTIONS[category]
+    generator, backwards = ACTIONS[category]
     frames, fps = record(generator, seed=seed, split=split, number=number, difficulty=difficulty)
     return (frames[::-1] if backwards else frames), fps
 
@@ -140,20 +140,8 @@ def write_dataset(
     )
     made = root / "dataset.json"
     table = root / "videos.csv"
-    if made.exists():
-        known = read_json(made, "settings", "complete")
-        if known["settings"] != settings:
-            changed = [
-                f"{key}={known['settings'].get(key)!r} there, {value!r} asked"
-                for key, value in settings.items()
-                if known["settings"].get(key) != value
-            ]
-            raise AnotherDataset(
-                f"{root} holds another dataset ({'; '.join(changed)}): "
-                "remove that folder or choose another root"
-            )
-        if known["complete"]:
-            return table
+    if is_complete(made, settings):
+        return table
     for folder in (root, *root.rglob("*/")):
         for left in files.strays(folder):  # of a killed call
             left.unlink()
@@ -184,6 +172,28 @@ def write_dataset(
     files.write_text(table, "".join(",".join(map(str, line)) + "\n" for line in lines))
     files.write_text(made, json.dumps(dict(settings=settings, complete=True), indent=1))
     return table
+
+
+def is_complete(made: Path, settings: dict[str, Any]) -> bool:
+    """Whether all is drawn with these settings, as the file `made` beside the videos says.
+
+    Raises:
+        AnotherDataset: there are videos that were drawn with others.
+    """
+    if not made.exists():
+        return False
+    known = read_json(made, "settings", "complete")
+    if known["settings"] != settings:
+        changed = [
+            f"{key}={known['settings'].get(key)!r} there, {value!r} asked"
+            for key, value in settings.items()
+            if known["settings"].get(key) != value
+        ]
+        raise AnotherDataset(
+            f"{made.parent} holds another dataset ({'; '.join(changed)}): "
+            "remove that folder or choose another root"
+        )
+    return bool(known["complete"])
 
 
 def check(categories: Sequence[str], difficulty: int, train: int, val: int, stills: int) -> None:

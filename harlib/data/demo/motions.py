@@ -60,7 +60,7 @@ def _hump(x: np.ndarray) -> np.ndarray:
     return np.sin(np.pi * x) ** 2
 
 
-def _hang(
+def hang(
     body: Body, trunk: Spine, forward: float = 0.08, outward: float = 0.18, share: float = 0.97
 ) -> np.ndarray:
     """Hands of hanging arms (frames, 2, 3)."""
@@ -68,7 +68,7 @@ def _hang(
     return trunk.shoulders + share * body.arm * unit(down)
 
 
-def _stance(body: Body, frames: int, width: float, stagger: float = 0.0) -> np.ndarray:
+def stance(body: Body, frames: int, width: float, stagger: float = 0.0) -> np.ndarray:
     """Ankles of standing feet (frames, 2, 3)."""
     feet = vector(stagger * SIDES, (body.hip + width) * SIDES, body.ankle)
     return np.broadcast_to(feet, (frames, 2, 3)).copy()
@@ -91,8 +91,8 @@ def sit(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Generat
     trunk = spine(body, pelvis, lean=bow * _hump(s) - 0.05 * s, side=sway, nod=0.25 * _hump(s))
     lap = pelvis[:, None] + vector(0.75 * body.thigh, 0.075 * SIDES, 0.065)
     reach = arm_direction(trunk, 0.3 + 0.9 * _hump(s), 0.15) * 0.93 * body.arm
-    hands = _blend(_blend(_hang(body, trunk), trunk.shoulders + reach, _hump(s)), lap, s**2)
-    joints = skeleton(body, trunk, hands, _stance(body, len(s), width), knee=(1.0, 0.15, 0.4))
+    hands = _blend(_blend(hang(body, trunk), trunk.shoulders + reach, _hump(s)), lap, s**2)
+    joints = skeleton(body, trunk, hands, stance(body, len(s), width), knee=(1.0, 0.15, 0.4))
     chair = dict(at=(-back - 0.02, 0.0), seat=seat, style=style)
     return Motion(joints, (30, 100), {"chair": chair})
 
@@ -124,13 +124,13 @@ def lift(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Genera
     held = (
         trunk.pelvis + trunk.forward * (0.1 + size[0] / 2) + trunk.up * (carry + 0.0 * s[:, None])
     )
-    free = _hang(body, trunk, forward=0.25)
+    free = hang(body, trunk, forward=0.25)
     lifted = (s >= 0.5)[:, None, None]
     share = np.clip(np.abs(s - 0.5) * 2, 0, 1)
     hands = np.where(
         lifted, _blend(grip, held[:, None] + aside, share**1.3), _blend(grip, free, share**1.3)
     )
-    joints = skeleton(body, trunk, hands, _stance(body, len(s), width), elbow=(-0.6, 0.7, -0.2))
+    joints = skeleton(body, trunk, hands, stance(body, len(s), width), elbow=(-0.6, 0.7, -0.2))
     carried = joints.hands.mean(1) - np.array([0.0, 0.0, 0.15 * size[2]])
     thing = np.where(s[:, None] >= 0.5, carried, rests)
     return Motion(joints, (25, 100), {"thing": dict(at=thing, size=size, kind=kind, low=low)})
@@ -149,7 +149,7 @@ def raise_arms(
     hands = trunk.shoulders + straight * body.arm * arm_direction(
         trunk, 0.12 + (top - 0.12) * s, outward
     )
-    joints = skeleton(body, trunk, hands, _stance(body, len(s), width))
+    joints = skeleton(body, trunk, hands, stance(body, len(s), width))
     return Motion(joints, (-70, 70))
 
 
@@ -181,9 +181,9 @@ def pull_door(body: Body, seconds: np.ndarray, duration: float, rng: np.random.G
         turn=0.2 * turn,
         side=-0.06 * side * _hump(s),
     )
-    hands = _hang(body, trunk)
+    hands = hang(body, trunk)
     hands[:, 0 if side > 0 else 1] = handle
-    feet = _stance(body, len(s), 0.02)
+    feet = stance(body, len(s), 0.02)
     for foot in (0, 1):  # one step each, the foot nearer to the hinge in the later half
         step = np.clip(2 * s - (foot == (side > 0)), 0, 1)
         feet[:, foot, :2] += start + (end - start) * (step * step * (3 - 2 * step))[:, None]
@@ -203,7 +203,7 @@ def wave(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Genera
     angle = tilt + swing * np.sin(2 * np.pi * rate * seconds + phase)
     pelvis = vector(0.0, sway, np.full(len(seconds), 0.995 * body.hip_height))
     trunk = spine(body, pelvis, side=sway + 0.02 * np.sin(angle), nod=0.03)
-    joints = skeleton(body, trunk, _hang(body, trunk), _stance(body, len(seconds), width))
+    joints = skeleton(body, trunk, hang(body, trunk), stance(body, len(seconds), width))
     arm = arm_direction(trunk, raised, outward)[:, side] * body.upper_arm
     fore = vector(0.12, SIDES[side] * np.sin(angle), np.cos(angle))
     both = np.stack([fore, fore], 1)
@@ -294,7 +294,7 @@ def kick(body: Body, seconds: np.ndarray, duration: float, rng: np.random.Genera
     trunk = spine(body, pelvis, lean=lean, twist=-1.2 * aside * (forth - 0.05), nod=0.15)
     arms = np.stack([0.35 + 2.0 * forth, 0.35 - 2.0 * forth], 1)[:, :: (1 if foot else -1)]
     hands = trunk.shoulders + 0.93 * body.arm * arm_direction(trunk, np.abs(arms) + 0.15, 0.9)
-    feet = _stance(body, len(x), 0.02)
+    feet = stance(body, len(x), 0.02)
     feet[:, foot, 0] += forth
     feet[:, foot, 2] += above
     heel = np.zeros((len(x), 2))

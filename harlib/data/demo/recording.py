@@ -37,20 +37,21 @@ class Place:
         return np.asarray(direction) @ self.axes
 
 
-def _rng(*key: object) -> np.random.Generator:
+def rng_of(*key: object) -> np.random.Generator:
+    """A generator that the key alone decides."""
     return np.random.default_rng([zlib.crc32(str(part).encode()) for part in key])
 
 
 def actor(split: str, number: int, seed: int = 0) -> Actor:
     """The person who performs recording `number` of every category of a split."""
-    return Actor.random(_rng(seed, split, "actor", number))
+    return Actor.random(rng_of(seed, split, "actor", number))
 
 
 def plan(
     generator: Callable, seed: int, split: str, number: int
 ) -> tuple[float, int, tuple[int, int], np.random.Generator]:
     """(seconds, frames per second, (height, width), generator of what is not yet drawn)."""
-    rng = _rng(seed, split, generator.__name__, number)
+    rng = rng_of(seed, split, generator.__name__, number)
     duration = int(rng.choice(_SECONDS, p=_SECONDS_SHARE))
     fps = int(rng.choice(_RATES))
     height = int(rng.choice(_HEIGHTS))
@@ -69,10 +70,10 @@ def record(
         size = (2 * size[0], 2 * size[1])
         seconds = np.array([rng.uniform(0.12, 0.88) * duration])
     motion = generator(performer.body, seconds, float(duration), rng)
-    return _film(performer, motion, seconds, size, difficulty, rng), fps
+    return film(performer, motion, seconds, size, difficulty, rng), fps
 
 
-def _film(
+def film(
     actor: Actor,
     motion: motions.Motion,
     seconds: np.ndarray,

@@ -23,6 +23,7 @@ _MEANINGS = {
         "source": "demo (drawn here), folder, table, kinetics or ucf101",
         "videos": "folder of the videos inside data_root; table: the file of the table",
         "frame_fps": "of folders of numbered images; None: as fps.txt in each says, or 25",
+        "background": "table: unlabelled time, so many times the largest category; 0: none",
         "lists": "ucf101: folder of its lists inside data_root",
         "lists_split": "ucf101: which of its three splits",
         "annotations": "kinetics: CSV files inside data_root",
@@ -37,6 +38,7 @@ _MEANINGS = {
         "train_videos": "demo: training videos per category",
         "val_videos": "demo: val videos per category",
         "still_images": "demo: still images per action",
+        "untrimmed": "demo: so many videos of two minutes and all actions, as many test as val",
         "difficulty": "demo: 2 and 3 add clutter, shake and occlusion",
     },
     "The store": {

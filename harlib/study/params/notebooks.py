@@ -51,6 +51,10 @@ class DataPrep(Common):
     val_share: Annotated[float, Field(gt=0, le=0.5)] = 0.2  # of the groups
     # of folders of numbered images; None = as fps.txt in each says, or 25
     frame_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    # demo: train_videos and val_videos of two minutes and all actions, as many test as val ones
+    untrimmed: bool = False
+    # unlabelled time as the category background, so many times the largest; 0 = none
+    background: Annotated[float, Field(ge=0, le=100)] = 0.0
 
     @field_validator("source")
     @classmethod
@@ -95,6 +99,23 @@ class DataPrep(Common):
             raise ValueError(
                 f"is for source: {' or '.join(users)}, and source is {source!r}: leave it empty"
             )
+        return value
+
+    @field_validator("untrimmed")
+    @classmethod
+    def _is_drawn(cls, value: bool, info: ValidationInfo) -> bool:
+        if value and info.data.get("source", "demo") != "demo":
+            raise ValueError("is for source: demo; a table with start and end lists one's own")
+        if value and info.data.get("categories"):
+            raise ValueError("draws all categories: leave categories empty")
+        return value
+
+    @field_validator("background")
+    @classmethod
+    def _has_segments(cls, value: float, info: ValidationInfo) -> float:
+        source = info.data.get("source", "table")
+        if value and source != "table" and not info.data.get("untrimmed"):
+            raise ValueError(f"is of a table with start and end, and source is {source!r}")
         return value
 
     @field_validator("group")

@@ -3,9 +3,11 @@
 import base64
 import io
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import nbformat
 import pandas as pd
@@ -16,6 +18,7 @@ from harlib import MissingFile, shipped
 from harlib.data.catalog import own_videos
 from harlib.evaluation import Scores, naming
 from harlib.files import read_json
+from harlib.inference import segment_pages
 from harlib.run_folder import RunFolder
 from harlib.study.report import private
 from harlib.study.runs import fingerprint
@@ -67,16 +70,32 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     for name in _WEB_ADDRESSES:
         if exporter.has_trait(name):
             setattr(exporter, name, "")
+    if folder is None:
+        usual = run_dir.parents[1].name == "runs"
+        folder = reports_folder(run_dir.parent) if usual else run_dir
     context = {"title": title, "style": style()} | _run_facts(run_dir, said)
+    context["segments"] = _segments(run_dir, folder)
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
     page = _ANCHOR.sub("", page)  # nbconvert gives a heading its id with such a link alone
     page = private.hide(page, _project_of(run_dir.resolve()), [run_dir])
-    if folder is None:
-        usual = run_dir.parents[1].name == "runs"
-        folder = reports_folder(run_dir.parent) if usual else run_dir
     return write_page(folder / f"{run_dir.name}.html", page)
+
+
+def _segments(run_dir: Path, folder: Path) -> dict[str, str]:
+    """The page of `har segments` in the run's folder, as seen from `folder`; empty without one."""
+    page = RunFolder(run_dir).segments / segment_pages.PAGE
+    results = page.with_name(segment_pages.RESULTS)
+    if not (page.is_file() and results.is_file()):
+        return {}
+    told = read_json(results, "overall", "videos")
+    half = next(row for row in told["overall"] if row["overlap"] == segment_pages.MARKED)
+    return {
+        "link": quote(Path(os.path.relpath(page, folder.resolve())).as_posix()),
+        "text": f"Segments found in {count(told['videos'], 'untrimmed video')}: F1 "
+        f"{percent(half['f1'])} at overlap {half['overlap']:g}",
+    }
 
 
 def study_of(run_dir: Path) -> str:

@@ -33,6 +33,7 @@ _STORE = re.compile(
 )
 _DRAWN = re.compile(
     r"dataset\.json|videos\.csv|videos/(train|val)/[^/]+/actor[TV]\d+_\d+_\d+\.mp4"
+    r"|videos/(train|val|test)/actor(Tr|Va|Te)\d+\.mp4"
     rf"|stills/JPEGImages/\w+_\d+\.jpg|stills/ImageSplits/\w+\.txt|{_ASIDE}"
 )
 # What `files.appearing`, `Checkpoints.save` and `models.export` write aside.

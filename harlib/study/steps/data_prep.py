@@ -9,7 +9,7 @@ import pandas as pd
 
 from harlib import text
 from harlib.data import Audit, Catalog, ClipStore, groups_warning
-from harlib.data.demo import dataset
+from harlib.data.demo import dataset, untrimmed
 from harlib.data.store import look_alikes as alike
 from harlib.data.store import prepare as preparing
 from harlib.data.store import source_files
@@ -22,6 +22,12 @@ from harlib.study.wording import sentences, tables
 
 def about(p: DataPrep) -> tables.Sentence:
     """Whose videos these are, by the parameter ``source``."""
+    if p.untrimmed:
+        return tables.Sentence(
+            "This study needs no download: it draws its own videos of two minutes, in which a "
+            "person does twelve actions, one after the other. What lies between them is the "
+            "category background."
+        )
     if p.source == "demo":
         return tables.Sentence(
             "This study needs no download: it draws its own short videos of people who sit down, "
@@ -60,8 +66,15 @@ def own_videos(p: DataPrep) -> Catalog:
         lists = [root / name for name in p.annotations]
         return Catalog.from_kinetics_csv(lists, videos, categories=p.categories or None)
     else:
-        read = Catalog.from_table if p.source == "table" else Catalog.from_folder
-        listed = read(videos, val=p.val_share, group=p.group or None, frame_fps=p.frame_fps)
+        how: dict[str, Any] = {
+            "val": p.val_share,
+            "group": p.group or None,
+            "frame_fps": p.frame_fps,
+        }
+        if p.source == "table":
+            listed = Catalog.from_table(videos, background=p.background, **how)
+        else:
+            listed = Catalog.from_folder(videos, **how)
         if p.held_out:
             listed = _hold_out(listed, p.held_out)
     return listed.select(categories=p.categories) if p.categories else listed
@@ -86,20 +99,25 @@ def _draw(p: DataPrep) -> Catalog:
     drawn: dict[str, Any] = {
         "train": p.train_videos,
         "val": p.val_videos,
-        "stills": p.still_images,
         "difficulty": p.difficulty,
         "seed": p.seed,
-        "categories": sorted(set(p.categories)) or None,
     }
+    if p.untrimmed:
+        drawn["test"] = p.val_videos
+    else:
+        drawn |= {"stills": p.still_images, "categories": sorted(set(p.categories)) or None}
+    write = untrimmed.write if p.untrimmed else dataset.write_dataset
     how: dict[str, Any] = {"workers": p.workers, "progress": session.stage(p, "drawing videos")}
     asked = folder = p.data_dir / "source"
     try:
-        table = dataset.write_dataset(folder, **drawn, **how)
+        table = write(folder, **drawn, **how)
     except dataset.AnotherDataset:
         name = hashlib.sha256(json.dumps(drawn, sort_keys=True).encode()).hexdigest()[:8]
         folder = asked.with_name(f"{asked.name}-{name}")
-        table = dataset.write_dataset(folder, **drawn, **how)
+        table = write(folder, **drawn, **how)
     _goes_to(p, asked, folder)
+    if p.untrimmed:
+        return Catalog.from_table(table, background=p.background)
     return Catalog.from_kinetics_csv(table, folder / "videos")
 
 
