@@ -20,7 +20,7 @@ def same_videos(a: Scores, b: Scores) -> np.ndarray:
     Raises:
         ValueError: the two do not list the same videos with the same true categories.
     """
-    if list(a.categories) != list(b.categories):
+    if list(a.truths) != list(b.truths):
         raise ValueError(
             f"the runs have {len(a.categories)} and {len(b.categories)} categories that are not "
             "the same; compare runs on one store"
@@ -36,7 +36,7 @@ def same_videos(a: Scores, b: Scores) -> np.ndarray:
         video, label = only[0]
         raise ValueError(
             f"the runs were scored on {len(first)} and {len(second)} videos, {len(only)} of them "
-            f"not shared (such as {video!r} of {str(a.categories[label])!r}); compare runs on one "
+            f"not shared (such as {video!r} of {str(a.truths[label])!r}); compare runs on one "
             "split with the same true categories"
         )
     return second.get_indexer(first)
@@ -177,6 +177,7 @@ def ensemble(
         missing_id=ids[~kept],
         missing_label=labels[~kept],
         missing_group=groups[~kept],
+        label_sets=first.label_sets,
     )
 
 

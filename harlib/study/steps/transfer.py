@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from harlib import HarlibError, evaluation, figures
-from harlib.data import ClipStore
+from harlib.data import ClipStore, label_sets
 from harlib.evaluation import metrics
 from harlib.files import appearing, write_npz
 from harlib.run_folder import RunFolder
@@ -55,6 +55,19 @@ def check(p: Trained, new: Sequence[str]) -> None:
         )
 
 
+def refuse_probe(p: Trained, store: ClipStore) -> None:
+    """Refuses to fit a linear probe to videos of several labels.
+
+    Raises:
+        HarlibError: the recipe is probe, and a category holds "|".
+    """
+    if p.epochs and not p.takes_steps and label_sets.several(store.categories):
+        raise HarlibError(
+            "recipe: probe names one label per video, and these have several: train the head "
+            "instead (recipe: finetune-head)"
+        )
+
+
 def without_steps(p: Trained, model: keras.Model, store: ClipStore) -> pd.DataFrame:
     """Gives the network its classifier by a linear probe; with epochs: 0 it stays as it is.
 
@@ -79,6 +92,7 @@ def without_steps(p: Trained, model: keras.Model, store: ClipStore) -> pd.DataFr
 
 
 def _probe(p: Trained, model: keras.Model, store: ClipStore) -> pd.DataFrame:
+    refuse_probe(p, store)
     from harlib.training import probe
 
     answers = evaluation.features.features(
