@@ -16,13 +16,22 @@ FRAME_FPS = click.FloatRange(0, 1000, min_open=True)
 @click.option("--val", default=15, show_default=True, help="Val videos per category.")
 @click.option("--stills", default=40, show_default=True, help="Still images per category.")
 @click.option("--difficulty", type=click.IntRange(1, 3), default=1, show_default=True)
+@click.option("--people", type=click.IntRange(1, 2), default=1, help="2: up to two, two labels.")
 @click.option("--seed", default=0, show_default=True)
-def demo_data(folder: Path, train: int, val: int, stills: int, difficulty: int, seed: int) -> None:
+def demo_data(
+    folder: Path, train: int, val: int, stills: int, difficulty: int, people: int, seed: int
+) -> None:
     """Draw the embedded action videos into FOLDER, with a Kinetics-format CSV."""
     from harlib.data.demo.dataset import write_dataset
 
     table = write_dataset(
-        folder, train=train, val=val, stills=stills, difficulty=difficulty, seed=seed
+        folder,
+        train=train,
+        val=val,
+        stills=stills,
+        difficulty=difficulty,
+        people=people,
+        seed=seed,
     )
     click.echo(table)
 

@@ -76,11 +76,12 @@ def _network_of(p: Trained) -> str:
 
 def _videos(p: DataPrep, root: Path) -> tuple[ClipStore, dict[str, float]]:
     """A store of a few drawn videos, and the seconds of one: drawing, preparing; of a still."""
-    every = sorted(p.categories or dataset.CATEGORIES)
+    every = sorted(p.categories or dataset.known(p.people))
     options: dict[str, Any] = {
         "difficulty": p.difficulty,
         "seed": p.seed,
         "categories": every[:_CATEGORIES],
+        "people": p.people,
     }
     begun = time.monotonic()
     table = dataset.write_dataset(

@@ -102,7 +102,7 @@ def test_thresholds_are_best_and_lie_between_scores():
 
 
 def test_nothing_leaks_into_a_videos_own_threshold():
-    """Scores that say nothing: thresholds chosen on all videos flatter, cross-fitted ones do not."""
+    """Of scores that say nothing, thresholds chosen on all videos make something."""
     flattered, honest, group = [], [], np.repeat(np.arange(10), 6)
     for seed in range(30):
         scores = hand_made(seed=seed, sure=0.0, groups=10)

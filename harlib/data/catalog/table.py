@@ -137,7 +137,7 @@ def _table(
 
 
 def _called(labels: set[str]) -> tuple[dict[str, str], list[str]]:
-    """(the category of each cell, whose single labels may be spelled in several ways; sentences)."""
+    """(the category of each cell, its labels spelled as elsewhere; sentences)."""
     single = names.alike(label for cell in labels for label in label_sets.split(cell))
     called = {
         cell: label_sets.joined([single[label] for label in label_sets.split(cell)])

@@ -38,6 +38,7 @@ _MEANINGS = {
         "val_videos": "demo: val videos per category",
         "still_images": "demo: still images an action",
         "difficulty": "demo: 2 and 3 add clutter, shake and occlusion",
+        "people": "demo: 2: up to two in a video, which has the labels of both; videos per set",
     },
     "The store": {
         "codec": "raw, jpeg or h264",

@@ -70,9 +70,11 @@ def _data(p: DataPrep) -> tuple[list[str], set[str]]:
     """(categories, splits) of the clip store to come. Raises ValueError, FileNotFoundError."""
     Settings(p.codec, p.store_size, p.fps, p.quality)
     if p.source == "demo":
-        chosen = sorted(set(p.categories or dataset.CATEGORIES))
-        dataset.check(chosen, p.difficulty, p.train_videos, p.val_videos, p.still_images)
-        return chosen, {"train", "val"}
+        chosen = sorted(set(p.categories or dataset.known(p.people)))
+        numbers = p.train_videos, p.val_videos, p.still_images
+        dataset.check(chosen, p.difficulty, *numbers, p.people)
+        drawn = chosen if p.people == 1 else dataset.combinations(chosen)
+        return drawn, {"train", "val"}
     listed = data_prep.own_videos(p)
     return listed.categories, set(listed.frame["split"])
 

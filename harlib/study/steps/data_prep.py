@@ -27,6 +27,8 @@ def about(p: DataPrep) -> tables.Sentence:
             "This study needs no download: it draws its own short videos of people who sit down, "
             "stand up, open doors. Some actions come in pairs that are each other's reverse. A "
             "single frame cannot tell them apart, and that is what they are for."
+            + " Up to two people act side by side, and a video has the labels of both."
+            * (p.people > 1)
         )
     return tables.Sentence(
         {
@@ -90,7 +92,7 @@ def _draw(p: DataPrep) -> Catalog:
         "difficulty": p.difficulty,
         "seed": p.seed,
         "categories": sorted(set(p.categories)) or None,
-    }
+    } | ({"people": p.people} if p.people > 1 else {})  # as folders were named before
     how: dict[str, Any] = {"workers": p.workers, "progress": session.stage(p, "drawing videos")}
     asked = folder = p.data_dir / "source"
     try:
