@@ -11,6 +11,7 @@ from . import (
     multi_label,
     naming,
     predict,
+    ranking,
     resume,
     scoring,
 )
@@ -34,6 +35,7 @@ __all__ = [
     "multi_label",
     "naming",
     "predict",
+    "ranking",
     "resume",
     "score",
     "scoring",

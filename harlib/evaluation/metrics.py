@@ -16,7 +16,7 @@ import pandas as pd
 from sklearn.metrics import confusion_matrix
 
 from harlib import HarlibError
-from harlib.evaluation import multi_label, naming
+from harlib.evaluation import multi_label, naming, ranking
 from harlib.evaluation.calibration import calibration_error
 from harlib.evaluation.hits import (
     all_groups,
@@ -163,7 +163,8 @@ def pair_accuracy(
 ) -> pd.DataFrame:
     """How often the true category outscores its own reverse; chance is 0.5.
 
-    Of several labels per video, those videos count that have one of the two and not the other. Equal scores count as wrong, and so do missing videos.
+    Equal scores count as wrong, and so do missing videos. Of several labels per video, those
+    videos count that have one of the two and not the other.
 
     Args:
         pairs: (forward, backward) category names.
@@ -218,7 +219,7 @@ def pair_accuracy(
 
 
 def summary(
-    scores: Scores, *, split: str = multi_label.CHOSEN_ON, resamples: int = 1000, seed: int = 0
+    scores: Scores, *, split: str = ranking.CHOSEN_ON, resamples: int = 1000, seed: int = 0
 ) -> dict[str, Any]:
     """The accuracies of metrics.json as a dict: `clip`, `video`, and what puts them in place.
 
@@ -295,7 +296,7 @@ def table(run_dirs: Mapping[str, str | Path] | Sequence[str | Path]) -> pd.DataF
         clip_mean_class, video_top1, low, high, video_top5, mean_class, videos, majority, views,
         parameters, gmacs, minutes`; fractions in 0..1. Of several labels per video `video_top1` and
         the other accuracies of one label are missing, and `mean_ap, clip_mean_ap, chance, micro_f1,
-        macro_f1` are there; low and high are of what `measure` names.
+        macro_f1` are there; low and high are of what `ranking.measure` names.
 
     Raises:
         HarlibError: runs of one label per video and of several, which no number compares.
@@ -305,7 +306,7 @@ def table(run_dirs: Mapping[str, str | Path] | Sequence[str | Path]) -> pd.DataF
     rows = []
     for name, run_dir in run_dirs.items():
         metrics = naming.read(run_dir)
-        if is_of_several(metrics):
+        if ranking.is_of_several(metrics):
             rows.append({"run": name} | _row_of_several(metrics))
             continue
         clip, video = metrics["clip"], metrics["video"]
@@ -341,21 +342,6 @@ def table(run_dirs: Mapping[str, str | Path] | Sequence[str | Path]) -> pd.DataF
             "compares them"
         )
     return pd.DataFrame(rows)
-
-
-def is_of_several(metrics: Mapping[str, Any]) -> bool:
-    """Whether a metrics.json is of videos with several labels."""
-    return "mean_average_precision" in metrics["video"]
-
-
-def measure(table: pd.DataFrame) -> str:
-    """The column of `table` that ranks the runs: `video_top1`, of several labels `mean_ap`."""
-    return "mean_ap" if "mean_ap" in table else "video_top1"
-
-
-def ranked(table: pd.DataFrame) -> pd.DataFrame:
-    """The runs of `table`, best first, equals in their order."""
-    return table.sort_values(measure(table), ascending=False, kind="stable")
 
 
 def _row_of_several(metrics: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,9 +14,9 @@ from scipy import stats
 
 from harlib.evaluation.hits import all_groups
 from harlib.evaluation.intervals import wilson
+from harlib.evaluation.ranking import CHOSEN_ON
 from harlib.evaluation.scores import ScoreError, Scores
 
-CHOSEN_ON = "val"  # thresholds are chosen on these videos; the test videos choose nothing
 HALF = 0.5  # the threshold where no validation videos chose one
 FOLDS = 5  # of cross-fitting
 _NUMBERS = 4_000_000  # held in memory at once by the bootstrap

@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 
 from harlib import HarlibError, progress, system_errors
-from harlib.evaluation import naming
+from harlib.evaluation import naming, ranking
 from harlib.files import read_json
 from harlib.locks import sweep
 from harlib.run_folder import RunFolder
@@ -200,11 +200,13 @@ def _scores(folder: Path) -> dict[str, Any]:
     video, model = measured["video"], dict(measured["model"])
     usual = {"width": 1, "pixels": "rgb"}
     shown = {key: value for key, value in model.items() if usual.get(key, ...) != value}
-    low, high = video["top1_interval"]
+    several = ranking.is_of_several(measured)
+    low, high = video["interval" if several else "top1_interval"]
     return {
         "network": naming.network({"model": shown, "protocol": {}}),
         "videos": int(video["n"]),
-        "top1": float(video["top1"]),
+        "top1": float(video["mean_average_precision" if several else "top1"]),
+        "measure": "mAP" if several else "top-1",
         "low": float(low),
         "high": float(high),
     }
@@ -288,7 +290,8 @@ def _top1(row: dict[str, Any]) -> str:
     if pd.isna(row["top1"]) or not math.isfinite(row["low"] + row["high"]):
         return ""
     top1, low, high = (100 * row[key] for key in ("top1", "low", "high"))
-    return f"{top1:.1f} ({low:.1f}–{high:.1f}) %"
+    named = "mAP " if row.get("measure") == "mAP" else ""
+    return f"{named}{top1:.1f} ({low:.1f}–{high:.1f}) %"
 
 
 def _time(row: dict[str, Any]) -> str:
