@@ -87,8 +87,8 @@ def _in_order(scores: Scores, order: np.ndarray) -> Scores:
     """The scores with their listed videos in another order; read ones stay before missing ones."""
     read = len(scores.video_id)
     first, last = order[order < read], order[order >= read] - read
-    rows = ("video_id", "label", "video_scores", "view_scores", "group")
-    rows += ("view_logs",) if scores.view_logs.size else ()
+    rows = ["video_id", "label", "video_scores", "view_scores", "group"]
+    rows += ["view_logs"] if scores.view_logs.size else []
     changes = {name: getattr(scores, name)[first] for name in rows}
     for name in ("missing_id", "missing_label", "missing_group"):
         changes[name] = getattr(scores, name)[last]

@@ -24,7 +24,6 @@ from harlib.figures.style import (
 )
 from harlib.text import percent, quantity
 
-
 # what ranks runs: the same of single clips, of guessing, and in words
 _MEASURES = {
     "video_top1": ("clip_top1", "majority", "top-1 accuracy"),
@@ -98,7 +97,7 @@ def accuracy_bars(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
 @styled
 def accuracy_compute(table: pd.DataFrame, *, x: str = "gmacs", ax: Axes | None = None) -> Axes:
-    """Video top-1 (of several labels: mAP) with intervals against what it costs, on a logarithmic axis.
+    """Video top-1 (of several labels mAP) with intervals against its cost, on a logarithmic axis.
 
     Args:
         table: `metrics.table(run_dirs)`.

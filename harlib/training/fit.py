@@ -183,9 +183,9 @@ def _check(
             f"{model.name} ends in logits; training needs class probabilities: build it with "
             'classifier_activation="softmax"'
         )
-    given = [layer.activation for layer in model.layers if layer.name == "classifier"]
+    activations = [layer.activation for layer in model.layers if layer.name == "classifier"]
     wrong = keras.activations.softmax if recipe.label_sets else keras.activations.sigmoid
-    if wrong in given:
+    if wrong in activations:
         has, needs = ("several labels", "sigmoid") if recipe.label_sets else ("one", "softmax")
         raise ValueError(
             f"{model.name} ends in {wrong.__name__}, and by the recipe a video has {has}: build it "
