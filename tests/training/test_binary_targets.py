@@ -1,4 +1,4 @@
-"""Training where a video may have several labels: targets, loss, what is measured, what is refused."""
+"""Training where a video may have several labels: targets, loss, measures, refusals."""
 
 import keras
 import numpy as np
