@@ -32,7 +32,7 @@ def average_precision(targets: np.ndarray, scores: np.ndarray) -> float:
     Args:
         targets: bool (videos,). scores: (videos,), higher is likelier.
 
-    >>> average_precision(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])).round(3)
+    >>> round(average_precision(np.array([1, 0, 1, 0]), np.array([0.9, 0.8, 0.7, 0.1])), 3)
     0.833
     """
     weights = np.ones((1, len(scores)))
