@@ -87,7 +87,7 @@ def test_the_validation_is_scikit_learns():
 
 
 def test_it_learns(tmp_path):
-    recipe, model = build(lr=0.03, ema=0.0, label_smoothing=0.0), network()
+    recipe, model = build(lr=0.03, ema=0.0, label_smoothing=0.0, mix=""), network()
     fit(model, Clips(), recipe, run_dir=tmp_path, validation=Clips(), threads=0)
     clips, labels = Clips()[99]
     np.testing.assert_array_equal(np.asarray(model(clips)) >= 0.5, recipe.targets(labels, 3) > 0)
