@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from harlib.data import label_sets
 from harlib.evaluation.ranking import measure
 from harlib.figures.axes import in_percent, legend_below, named, share_axis, whiskers
 from harlib.figures.style import (
@@ -182,13 +183,21 @@ def category_difference(
 
 @styled
 def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """How many videos each category has in each split.
+    """How many videos each category has in each split; of several labels each of a video's.
 
     Above 60 categories the sorted counts without names.
 
     Args:
         table: one row per video with `category, split` (`Catalog.frame`, `ClipStore.videos`).
     """
+    several = label_sets.several(table["category"].unique())
+    sizes = table["split"].value_counts()
+    if several:
+        table = table[["category", "split"]].assign(
+            category=table["category"].map(label_sets.split)
+        )
+        table = table.explode("category")
+    noun = "label" if several else "category"
     counts = pd.crosstab(table["category"], table["split"])
     counts = counts[[name for name in ("train", "val", "test") if name in counts]]
     many = len(counts) > LISTED
@@ -198,7 +207,7 @@ def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     places, start = np.arange(len(counts)), np.zeros(len(counts))
     for number, split in enumerate(counts):
         values = counts[split].to_numpy()
-        label = f"{split} ({values.sum():,} videos)"
+        label = f"{split} ({sizes[split]:,} videos)"
         options: dict[str, Any] = {"color": PALETTE[number], "label": label}
         if many:
             ax.bar(places, values, bottom=start, width=1.0, **options)
@@ -207,7 +216,7 @@ def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         start = start + values
     if many:
         ax.set(
-            xlabel=f"the {len(counts)} categories, by size",
+            xlabel=f"the {len(counts)} {'labels' if several else 'categories'}, by size",
             ylabel="videos",
             xlim=(-0.5, len(counts) - 0.5),
         )
@@ -215,13 +224,14 @@ def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         named(ax, places, counts.index)
         ax.set_xlabel("videos")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    ax.set_title("Videos by category")
+    ax.set_title("Videos by label (a video counts for each)" if several else "Videos by category")
     legend_below(ax)
     total = counts.sum(axis=1)
-    said = ", ".join(f"{counts[name].sum()} {name}" for name in counts)
+    said = ", ".join(f"{sizes[name]} {name}" for name in counts)
     return describe(
         ax,
-        f"{len(counts)} categories with {said} videos; the smallest category has {total.min()}, "
+        f"{len(counts)} {'labels' if several else 'categories'} with {said} videos; the smallest "
+        f"{noun} has {total.min()}, "
         f"the largest {total.max()}.",
     )
 

@@ -230,6 +230,13 @@ def _counts(frame: pd.DataFrame) -> pd.Series:
     return _by_label(frame)["category"].value_counts()
 
 
+def _kinds(categories: list[str]) -> str:
+    """``9 categories``, or ``9 labels, several per video``."""
+    if label_sets.several(categories):
+        return f"{len(label_sets.classes(categories))} labels, several per video"
+    return f"{len(categories)} categories"
+
+
 def _by_label(frame: pd.DataFrame) -> pd.DataFrame:
     """A row per video and label: the videos themselves where each has one."""
     if not label_sets.several(frame["category"].unique()):
@@ -271,7 +278,7 @@ def _contents(name: str, seen: Look, chosen: Plan, root: Path) -> dict[str, str]
     data_root = _from_root(where.parent if where.is_file() else where, root)
     files = {
         "common.yaml": _text(
-            [f"{len(seen.catalog):,} videos of {len(seen.catalog.categories)} categories, made by "
+            [f"{len(seen.catalog):,} videos of {_kinds(seen.catalog.categories)}, made by "
              "har new-study.", f"Command: har study {name}", *chosen.why],
             {"seed": 0, "data_root": str(data_root)},
         )
@@ -468,11 +475,11 @@ print(min(times[1:]))
 
 def told(seen: Look, chosen: Plan) -> list[str]:
     """All that is said to the person who asked."""
-    counts = seen.catalog.frame["category"].value_counts(sort=False)
+    counts = _by_label(seen.catalog.frame)["category"].value_counts(sort=False)
     # of folds each has a share of its own
     said = [line for line in warnings(seen) if not (chosen.folds and line.startswith("Held out: "))]
     return [
-        f"{text.count(len(seen.catalog), 'video')} of {len(counts)} categories: "
+        f"{text.count(len(seen.catalog), 'video')} of {_kinds(seen.catalog.categories)}: "
         f"{names.first([f'{name} {number:,}' for name, number in counts.items()], 12)}.",
         *said,
         *chosen.why,

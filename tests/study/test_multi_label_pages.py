@@ -171,3 +171,9 @@ def test_the_example_of_an_export_prints_every_label(tmp_path, capsys):
     for scores, wanted in ([0.6, 0.3, 0.9], "a|b"), ([0.1, 0.1, 0.9], "none of these"):
         exec(export_readme._SEVERAL, {"np": np, "about": facts, "scores": np.array([scores])})
         assert capsys.readouterr().out.strip() == wanted
+
+
+def test_videos_are_counted_by_label():
+    frame = pd.DataFrame({"category": ["a|b", "a", "b|c"], "split": ["train", "train", "val"]})
+    said = figures.alt(figures.category_counts(frame))
+    assert said.startswith("3 labels with 2 train, 1 val videos; the smallest label has 1")

@@ -20,8 +20,8 @@ from harlib.evaluation import (
     metrics,
     multi_label,
     naming,
-    ranking,
 )
+from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params import yaml_text
 from harlib.study.params.base import ParamsError, project_root
@@ -253,8 +253,8 @@ def _videos(runs: list[_Run]) -> Iterator[str]:
     """What each run called the videos that they call differently; first where one is right."""
     first = runs[0].scores
     orders = [comparison.same_videos(first, run.scores) for run in runs]
-    named = np.stack([_called(run.scores)[o] for run, o in zip(runs, orders, strict=True)])
-    right = np.stack([_right(run.scores)[o] for run, o in zip(runs, orders, strict=True)])
+    named = np.stack([_called(run)[o] for run, o in zip(runs, orders, strict=True)])
+    right = np.stack([_right(run)[o] for run, o in zip(runs, orders, strict=True)])
     apart = np.flatnonzero((named != named[0]).any(axis=0))
     shown = sorted(apart, key=lambda video: not right[:, video].any())[:_VIDEOS]
     keys = _keys(first)
@@ -269,17 +269,25 @@ def _videos(runs: list[_Run]) -> Iterator[str]:
         yield f"  {category}, {name}: {'; '.join(said)}"
 
 
-def _right(scores: Scores) -> np.ndarray:
+def _right(run: _Run) -> np.ndarray:
     """Which listed videos a run has right, of several labels exactly: bool (videos + missing,)."""
-    if not scores.several:
-        return hits.right_videos(scores)
-    return (multi_label.given(scores, ranking.CHOSEN_ON) == scores.targets).all(axis=1)
+    if not run.scores.several:
+        return hits.right_videos(run.scores)
+    return (_given(run) == run.scores.targets).all(axis=1)
 
 
-def _called(scores: Scores) -> np.ndarray:
+def _given(run: _Run) -> np.ndarray:
+    """As `multi_label.given`, by the split that the run was scored on."""
+    file = RunFolder(run.folder).metrics
+    split = read_json(file, "protocol")["protocol"]["split"] if file.is_file() else ""
+    return multi_label.given(run.scores, split)
+
+
+def _called(run: _Run) -> np.ndarray:
     """What a run called each listed video: str (videos + missing,)."""
+    scores = run.scores
     if scores.several:
-        given = multi_label.given(scores, ranking.CHOSEN_ON)[: len(scores.video_id)]
+        given = _given(run)[: len(scores.video_id)]
         named = ["|".join(scores.categories[row]) or "nothing" for row in given]
         return np.array([*named, *["(could not be read)"] * len(scores.missing_id)], dtype=str)
     logs = hits.video_logs(scores)
