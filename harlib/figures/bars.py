@@ -190,7 +190,7 @@ def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     Args:
         table: one row per video with `category, split` (`Catalog.frame`, `ClipStore.videos`).
     """
-    several = label_sets.several(table["category"].unique())
+    several = label_sets.several(table["category"].astype(str).unique())
     sizes = table["split"].value_counts()
     if several:
         table = table[["category", "split"]].assign(
