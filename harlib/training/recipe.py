@@ -269,6 +269,7 @@ class Recipe:
         )
 
 
+@keras.saving.register_keras_serializable("harlib")  # a compiled network's copy has it too
 def _named_one(targets: Any, scores: Any) -> Any:
     """1 for a clip whose most probable class is one of its labels: (batch,)."""
     best = keras.ops.argmax(scores, axis=-1)

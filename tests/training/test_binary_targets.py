@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
+from harlib.models import fold_batch_norm
 from harlib.training import batches, fit, recipes
 from harlib.training.distributed import devices
 
@@ -89,6 +90,7 @@ def test_the_validation_is_scikit_learns():
 def test_it_learns(tmp_path):
     recipe, model = build(lr=0.03, ema=0.0, label_smoothing=0.0, mix=""), network()
     fit(model, Clips(), recipe, run_dir=tmp_path, validation=Clips(), threads=0)
+    model = fold_batch_norm.copy(model)  # a compiled one, as before scoring
     clips, labels = Clips()[99]
     np.testing.assert_array_equal(np.asarray(model(clips)) >= 0.5, recipe.targets(labels, 3) > 0)
 
