@@ -146,7 +146,7 @@ def _hardest_labels(scores: Scores) -> str:
     values, support = multi_label.average_precisions(scores), scores.targets.sum(axis=0)
     order = [place for place in np.argsort(values, kind="stable") if support[place]][:WORST]
     worst = ", ".join(
-        f"{scores.categories[label]} ({percent(values[label])} of {support[label]} videos)"
+        f"{scores.categories[label]} ({percent(values[label])}; {support[label]} videos have it)"
         for label in order
     )
     return f"Lowest average precision: {worst}."

@@ -38,7 +38,8 @@ def show_categories(scores: Scores | dict[str, Scores], split: str) -> tables.Ta
         by_run = {name: multi_label.per_label(own, split) for name, own in scores.items()}
         figures.show(figures.average_precisions(by_run))
     else:
-        return tables.Table(multi_label.outcomes(scores, split))
+        found = multi_label.outcomes(scores, split)
+        return tables.Table(found.rename(columns={"category": "label"}))
     return None
 
 

@@ -251,6 +251,9 @@ def labels(table: pd.DataFrame, split: str) -> Sentence:
         else "Precision, recall and F1 are at a probability of one half: these are no validation "
         "videos, which alone choose thresholds."
     )
+    if best["average_precision"] == worst["average_precision"]:
+        value = percent(best["average_precision"])
+        return Sentence(f"Each of its labels has an average precision of {value}. {how}")
     return Sentence(
         f"Its best label is {best['category']} (average precision "
         f"{percent(best['average_precision'])}), its hardest {worst['category']} "
