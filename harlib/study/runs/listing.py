@@ -24,8 +24,8 @@ from harlib.study.params.errors import nearest
 from harlib.study.runs import fingerprint, study_files
 from harlib.text import count, size
 
-COLUMNS = ["kind", "study", "run", "network", "status", "videos", "top1", "low", "high", "measure", "trained",
-           "bytes", "note"]  # fmt: skip
+COLUMNS = ["kind", "study", "run", "network", "status", "videos", "top1", "low", "high", "measure",
+           "trained", "bytes", "note"]  # fmt: skip
 BEFORE = "before"  # where `fingerprint.claim` puts earlier runs
 _WIDTH = 100
 _NAME = 26  # the longest name that stands in its column
@@ -40,10 +40,9 @@ def listing(study: str | None = None) -> pd.DataFrame:
 
     Returns:
         DataFrame `kind` (run, before, store, study), `study, run, network, status, videos, top1,
-        low, high` (fractions, of the 95 % interval), `measure` (what they are of: top-1, or mAP of several
-        labels per video), `trained` (when it began), `bytes` on disk and
-        `note`; None or NaN where there is nothing to say. A study that has parameter files alone is
-        one row, not run.
+        low, high` (fractions, of the 95 % interval), `measure` (top-1, or mAP of several labels),
+        `trained` (when it began), `bytes` on disk and `note`; None or NaN where there is nothing to
+        say. A study that has parameter files alone is one row, not run.
     Raises:
         ParamsError: there is no such study.
     """
