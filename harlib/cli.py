@@ -370,6 +370,10 @@ def export_run(
 
     folder = run_folder(run)
     sure = confidence.of_run(folder, checkpoint)
+    limits = confidence.thresholds_of(folder, checkpoint)
+    more: dict[str, object] = {"confidence": dataclasses.asdict(sure)} if sure else {}
+    if limits:
+        more["thresholds"] = limits
     path, difference = export_run(
         folder,
         to,
@@ -377,10 +381,11 @@ def export_run(
         folded=fold,
         path=output,
         overwrite=overwrite,
-        more={"confidence": dataclasses.asdict(sure)} if sure else None,
+        more=more,
     )
+    what = "scores" if limits else "logits"
     click.echo(
-        f"{path}: loaded and run; its logits differ from the network's by {difference:.1e} of the "
+        f"{path}: loaded and run; its {what} differ from the network's by {difference:.1e} of the "
         "largest"
     )
     beside = f"{export_readme.README} and {export_readme.example_name(to)}"

@@ -1,4 +1,4 @@
-from . import catalog, commands, demo, loading, store, video
+from . import catalog, commands, demo, label_sets, loading, store, video
 from .catalog.catalog import COLUMNS, SPLITS, Catalog
 from .catalog.folder import CatalogError, look
 from .catalog.own_videos import groups_warning, unknown_groups
@@ -45,6 +45,7 @@ __all__ = [
     "evaluation_batches",
     "groups_warning",
     "iterate",
+    "label_sets",
     "loading",
     "look",
     "prepare",

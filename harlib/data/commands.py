@@ -18,10 +18,18 @@ BACKGROUND = click.FloatRange(0, 100)
 @click.option("--val", default=15, show_default=True, help="Val videos per category.")
 @click.option("--stills", default=40, show_default=True, help="Still images per category.")
 @click.option("--difficulty", type=click.IntRange(1, 3), default=1, show_default=True)
+@click.option("--people", type=click.IntRange(1, 2), default=1, help="2: up to two, two labels.")
 @click.option("--seed", default=0, show_default=True)
 @click.option("--untrimmed", is_flag=True, help="Two-minute videos of all actions, and test ones.")
 def demo_data(
-    folder: Path, train: int, val: int, stills: int, difficulty: int, seed: int, untrimmed: bool
+    folder: Path,
+    train: int,
+    val: int,
+    stills: int,
+    difficulty: int,
+    people: int,
+    seed: int,
+    untrimmed: bool,
 ) -> None:
     """Draw the embedded action videos into FOLDER, with a Kinetics-format CSV.
 
@@ -32,10 +40,12 @@ def demo_data(
     from harlib.data.demo.untrimmed import write
 
     how: dict[str, Any] = {"train": train, "val": val, "difficulty": difficulty, "seed": seed}
+    if untrimmed and people > 1:
+        raise click.UsageError("--untrimmed draws one person per video: leave out --people")
     if untrimmed:
         click.echo(write(folder, test=val, **how))
     else:
-        click.echo(write_dataset(folder, stills=stills, **how))
+        click.echo(write_dataset(folder, stills=stills, people=people, **how))
 
 
 @click.command(short_help="List videos with category, split and group.")

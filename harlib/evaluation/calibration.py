@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from harlib.evaluation.hits import refuse_several
 from harlib.evaluation.scores import Scores
 
 
@@ -16,6 +17,7 @@ def reliability(scores: Scores, bins: int = 10) -> pd.DataFrame:
         DataFrame `low, high, videos, confidence, accuracy`, one row a bin of equal width over 0..1;
         confidence and accuracy are means over the bin's videos, NaN in an empty bin.
     """
+    refuse_several(scores, "a calibration error")
     confidence = scores.video_scores.max(axis=1).astype(float)
     right = scores.video_scores.argmax(axis=1) == scores.label
     edges = np.linspace(0, 1, bins + 1)

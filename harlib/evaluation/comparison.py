@@ -2,12 +2,14 @@
 
 import functools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
 
+from harlib.evaluation import multi_label
 from harlib.evaluation.hits import all_groups, all_labels, right_videos
 from harlib.evaluation.intervals import group_sums, variance_of_mean
 from harlib.evaluation.predict import logarithms
@@ -20,7 +22,7 @@ def same_videos(a: Scores, b: Scores) -> np.ndarray:
     Raises:
         ValueError: the two do not list the same videos with the same true categories.
     """
-    if list(a.categories) != list(b.categories):
+    if list(a.truths) != list(b.truths):
         raise ValueError(
             f"the runs have {len(a.categories)} and {len(b.categories)} categories that are not "
             "the same; compare runs on one store"
@@ -36,7 +38,7 @@ def same_videos(a: Scores, b: Scores) -> np.ndarray:
         video, label = only[0]
         raise ValueError(
             f"the runs were scored on {len(first)} and {len(second)} videos, {len(only)} of them "
-            f"not shared (such as {video!r} of {str(a.categories[label])!r}); compare runs on one "
+            f"not shared (such as {video!r} of {str(a.truths[label])!r}); compare runs on one "
             "split with the same true categories"
         )
     return second.get_indexer(first)
@@ -52,12 +54,15 @@ def compare(a: Scores, b: Scores, *, resamples: int = 2000, seed: int = 0) -> di
         `difference` (a - b, -1..1), `low`, `high` (95 % interval: standard error by paired
         bootstrap over groups, times Student's t for the number of groups; one group alone tells
         nothing about others: -1, 1), `only_a`, `only_b`, `both`, `neither` (videos right), and `p`
-        (exact McNemar test, two-sided).
+        (exact McNemar test, two-sided). Of several labels per video, whose mean average precision
+        is compared: `difference, low, high` alone.
 
     Raises:
         ValueError: the runs are not of the same videos.
     """
     order = same_videos(a, b)
+    if a.several:
+        return dict(multi_label.compare(a, _in_order(b, order), resamples=resamples, seed=seed))
     right_a, right_b = right_videos(a), right_videos(b)[order]
     difference = right_a.astype(float) - right_b
     sums, sizes = group_sums(all_groups(a), difference, np.ones(len(difference)))
@@ -76,6 +81,18 @@ def compare(a: Scores, b: Scores, *, resamples: int = 2000, seed: int = 0) -> di
         "neither": int((~right_a & ~right_b).sum()),
         "p": mcnemar(only_a, only_b),
     }
+
+
+def _in_order(scores: Scores, order: np.ndarray) -> Scores:
+    """The scores with their listed videos in another order; read ones stay before missing ones."""
+    read = len(scores.video_id)
+    first, last = order[order < read], order[order >= read] - read
+    rows = ["video_id", "label", "video_scores", "view_scores", "group"]
+    rows += ["view_logs"] if scores.view_logs.size else []
+    changes = {name: getattr(scores, name)[first] for name in rows}
+    for name in ("missing_id", "missing_label", "missing_group"):
+        changes[name] = getattr(scores, name)[last]
+    return replace(scores, **changes)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -103,12 +120,15 @@ def compare_all(
 
 
 def category_difference(a: Scores, b: Scores) -> pd.DataFrame:
-    """Accuracy of `a` minus that of `b` by category, best for `a` first.
+    """Accuracy (of several labels per video: average precision) of `a` minus that of `b`, sorted.
 
     Returns:
         DataFrame `category, support, a, b, difference`; support in videos, the others fractions.
     """
     order = same_videos(a, b)
+    if a.several:
+        own, other = map(multi_label.average_precisions, (a, b))
+        return _sorted_difference(a.categories, a.targets.sum(axis=0), own, other)
     labels = all_labels(a)
     support = np.bincount(labels, minlength=len(a.categories))
     own = np.where(support, support, np.nan)
@@ -116,9 +136,13 @@ def category_difference(a: Scores, b: Scores) -> pd.DataFrame:
         np.bincount(labels, weights=right, minlength=len(support)) / own
         for right in (right_videos(a), right_videos(b)[order])
     ]
-    table = pd.DataFrame(
-        {"category": a.categories, "support": support, "a": shares[0], "b": shares[1]}
-    )
+    return _sorted_difference(a.categories, support, *shares)
+
+
+def _sorted_difference(
+    categories: np.ndarray, support: np.ndarray, a: np.ndarray, b: np.ndarray
+) -> pd.DataFrame:
+    table = pd.DataFrame({"category": categories, "support": support, "a": a, "b": b})
     table["difference"] = table["a"] - table["b"]
     table = table.dropna().sort_values("difference", ascending=False, kind="stable")
     return table.reset_index(drop=True)
@@ -177,6 +201,7 @@ def ensemble(
         missing_id=ids[~kept],
         missing_label=labels[~kept],
         missing_group=groups[~kept],
+        label_sets=first.label_sets,
     )
 
 

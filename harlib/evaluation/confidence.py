@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from harlib.evaluation import multi_label
 from harlib.evaluation.predict import logarithms
 from harlib.evaluation.scores import Scores
 from harlib.files import read_json
@@ -100,11 +103,38 @@ def measure(scores: Scores, crops: int = 1) -> Confidence:
 
 
 def of_run(folder: str | Path, checkpoint: str = "last") -> Confidence | None:
-    """What a run's scores tell of these weights; None where they are not of validation videos."""
+    """What a run's scores tell of these weights.
+
+    None where they are not of validation videos, or videos have several labels (`thresholds_of`).
+    """
+    how = _protocol(folder, checkpoint)
+    if how is None or (scores := Scores.load(folder)).several:
+        return None
+    return measure(scores, how.get("crops", 1))
+
+
+def thresholds_of(folder: str | Path, checkpoint: str = "last") -> dict[str, float | None] | None:
+    """{label: the probability from which on a video has it} where videos have several labels.
+
+    None of a label that no validation video has: it is never named. Where the weights were not
+    scored on validation videos each is one half. None for a run of one label per video.
+    """
+    if not RunFolder(folder).scores.is_file() or not (scores := Scores.load(folder)).several:
+        return None
+    split = CHOSEN_ON if _protocol(folder, checkpoint) is not None else ""
+    chosen = multi_label.thresholds(scores, split).tolist()
+    return {
+        str(name): None if math.isnan(value) else value
+        for name, value in zip(scores.categories, chosen, strict=True)
+    }
+
+
+def _protocol(folder: str | Path, checkpoint: str) -> dict[str, Any] | None:
+    """How these weights were scored on validation videos; None where they were not."""
     run = RunFolder(folder)
     if not (run.metrics.is_file() and run.scores.is_file() and run.views.is_file()):
         return None
     how = read_json(run.metrics, "protocol")["protocol"]
     if how.get("split") != CHOSEN_ON or how.get("checkpoint", "last") != checkpoint:
         return None
-    return measure(Scores.load(folder), how.get("crops", 1))
+    return how

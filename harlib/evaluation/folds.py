@@ -31,7 +31,7 @@ def pooled(folds: Sequence[Scores]) -> Scores:
     """
     first = folds[0]
     for other in folds[1:]:
-        if list(other.categories) != list(first.categories):
+        if list(other.truths) != list(first.truths):
             raise ScoreError("the folds have not the same categories, so they cannot be pooled")
     seen: set[str] = set()
     for fold in folds:
@@ -49,7 +49,7 @@ def pooled(folds: Sequence[Scores]) -> Scores:
     joined["view_scores"] = np.concatenate([_padded(fold.view_scores, views) for fold in folds])
     if logged:
         joined["view_logs"] = np.concatenate([_padded(_logs(fold), views) for fold in folds])
-    return Scores(categories=first.categories, **joined)
+    return Scores(categories=first.categories, label_sets=first.label_sets, **joined)
 
 
 def _padded(scores: np.ndarray, views: int) -> np.ndarray:

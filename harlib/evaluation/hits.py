@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harlib.evaluation.scores import Scores
+from harlib.evaluation.scores import ScoreError, Scores
 
 
 def ranks(
@@ -33,9 +33,23 @@ def ranks(
 
 
 def right_videos(scores: Scores, k: int = 1) -> np.ndarray:
-    """Is the true category among the best k? bool (videos + missing,), missing ones False."""
+    """Is the true category among the best k? bool (videos + missing,), missing ones False.
+
+    Raises:
+        ScoreError: videos have several labels.
+    """
+    refuse_several(scores, "top-k accuracy")
     hit = ranks(scores.video_scores, scores.label, video_logs(scores)) < k
     return np.concatenate([hit, np.zeros(len(scores.missing_id), bool)])
+
+
+def refuse_several(scores: Scores, what: str) -> None:
+    """Raises ScoreError where videos have several labels, of which there is no `what`."""
+    if scores.several:
+        raise ScoreError(
+            f"{what} is of videos with one label, and these have several: they are measured by "
+            "evaluation.multi_label"
+        )
 
 
 def video_logs(scores: Scores) -> np.ndarray | None:
@@ -62,7 +76,11 @@ def view_counts(scores: Scores, k: int = 1) -> tuple[np.ndarray, np.ndarray]:
     Returns:
         Two arrays float (videos + missing,): the views that are right within the best k, and all
         views. NaN for every video when the scores hold no views.
+
+    Raises:
+        ScoreError: videos have several labels.
     """
+    refuse_several(scores, "top-k accuracy")
     videos, lost = len(scores.label), len(scores.missing_id)
     if not scores.view_scores.shape[1]:
         return np.full(videos + lost, np.nan), np.full(videos + lost, np.nan)

@@ -15,9 +15,17 @@ import numpy as np
 import pandas as pd
 from sklearn.metrics import confusion_matrix
 
-from harlib.evaluation import naming
+from harlib import HarlibError
+from harlib.evaluation import multi_label, naming, ranking
 from harlib.evaluation.calibration import calibration_error
-from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs, view_counts
+from harlib.evaluation.hits import (
+    all_groups,
+    all_labels,
+    refuse_several,
+    right_videos,
+    video_logs,
+    view_counts,
+)
 from harlib.evaluation.intervals import bootstrap_interval
 from harlib.evaluation.scores import Scores
 from harlib.files import write_json
@@ -73,6 +81,7 @@ def _top5(scores: Scores, level: str) -> float | None:
 
 def majority(scores: Scores) -> float:
     """Accuracy 0..1 of always naming the split's most frequent category: the least to beat."""
+    refuse_several(scores, "a majority")
     labels = all_labels(scores)
     return float(np.bincount(labels).max() / len(labels))
 
@@ -116,6 +125,7 @@ def per_category(
 
 def confusion(scores: Scores) -> np.ndarray:
     """How many scored videos of each kind: int (classes true, classes predicted)."""
+    refuse_several(scores, "a confusion matrix")
     predicted = scores.video_scores.argmax(axis=1)
     return confusion_matrix(scores.label, predicted, labels=np.arange(len(scores.categories)))
 
@@ -153,7 +163,8 @@ def pair_accuracy(
 ) -> pd.DataFrame:
     """How often the true category outscores its own reverse; chance is 0.5.
 
-    Equal scores count as wrong, and so do missing videos.
+    Equal scores count as wrong, and so do missing videos. Of several labels per video, those
+    videos count that have one of the two and not the other.
 
     Args:
         pairs: (forward, backward) category names.
@@ -172,13 +183,13 @@ def pair_accuracy(
     unknown = sorted({name for pair in pairs for name in pair} - set(index))
     if unknown:
         raise ValueError(f"pairs name {unknown}, the categories are {sorted(index)}")
-    labels, groups = all_labels(scores), all_groups(scores)
+    targets, groups = scores.targets, all_groups(scores)
     lost = np.full((len(scores.missing_id), len(index)), np.nan)
     class_scores = np.concatenate([scores.video_scores, lost])
     logs = video_logs(scores)
     logs = class_scores if logs is None else np.concatenate([logs, lost])
-    rows, every = [], np.zeros(len(labels), bool)
-    wins = np.zeros(len(labels), bool)
+    rows, every = [], np.zeros(len(targets), bool)
+    wins = np.zeros(len(targets), bool)
 
     def row(name: str, own: np.ndarray) -> dict[str, Any]:
         low, high = bootstrap_interval(wins[own], groups[own], resamples=resamples, seed=seed)
@@ -193,9 +204,9 @@ def pair_accuracy(
         }
 
     for forward, backward in pairs:
-        both = np.zeros(len(labels), bool)
+        both = np.zeros(len(targets), bool)
         for true, reverse in ((forward, backward), (backward, forward)):
-            chosen = labels == index[true]
+            chosen = targets[:, index[true]] & ~targets[:, index[reverse]]
             own, other = ((class_scores[chosen, index[name]], logs[chosen, index[name]])
                           for name in (true, reverse))  # fmt: skip
             wins[chosen] = (own[0] > other[0]) | ((own[0] == other[0]) & (own[1] > other[1]))
@@ -207,11 +218,16 @@ def pair_accuracy(
     return pd.DataFrame([*rows, row(ALL_PAIRS, every)])
 
 
-def summary(scores: Scores, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
+def summary(
+    scores: Scores, *, split: str = ranking.CHOSEN_ON, resamples: int = 1000, seed: int = 0
+) -> dict[str, Any]:
     """The accuracies of metrics.json as a dict: `clip`, `video`, and what puts them in place.
 
     The clip level counts single views, each the same, also where long videos have more of them.
+    Of several labels per video what `multi_label.summary` gives for this split.
     """
+    if scores.several:
+        return multi_label.summary(scores, split, resamples=resamples, seed=seed)
     video = right_videos(scores)
     interval = bootstrap_interval(video, all_groups(scores), resamples=resamples, seed=seed)
     return {
@@ -262,7 +278,8 @@ def write(
         absent = [key for key in needed if key not in given]
         if absent:
             raise ValueError(f"{name} has the keys {sorted(given)}, {absent} are missing")
-    metrics = summary(scores) | {"protocol": dict(protocol), "model": dict(model)}
+    found = summary(scores, split=str(protocol["split"]))
+    metrics = found | {"protocol": dict(protocol), "model": dict(model)}
     metrics["minutes"] = float(minutes)
     write_json(RunFolder(run_dir).metrics, _plain(metrics))
     return metrics
@@ -277,13 +294,21 @@ def table(run_dirs: Mapping[str, str | Path] | Sequence[str | Path]) -> pd.DataF
     Returns:
         DataFrame `run, model, network` (see `naming.network`), `clip_top1, clip_top5,
         clip_mean_class, video_top1, low, high, video_top5, mean_class, videos, majority, views,
-        parameters, gmacs, minutes`; fractions in 0..1.
+        parameters, gmacs, minutes`; fractions in 0..1. Of several labels per video `video_top1` and
+        the other accuracies of one label are missing, and `mean_ap, clip_mean_ap, chance, micro_f1,
+        macro_f1` are there; low and high are of what `ranking.measure` names.
+
+    Raises:
+        HarlibError: runs of one label per video and of several, which no number compares.
     """
     if not isinstance(run_dirs, Mapping):
         run_dirs = {Path(run_dir).name: run_dir for run_dir in run_dirs}
     rows = []
     for name, run_dir in run_dirs.items():
         metrics = naming.read(run_dir)
+        if ranking.is_of_several(metrics):
+            rows.append({"run": name} | _row_of_several(metrics))
+            continue
         clip, video = metrics["clip"], metrics["video"]
         # earlier versions wrote 1 where there are no five wrong categories
         told = metrics.get("categories", FIVE + 1) > FIVE
@@ -310,7 +335,34 @@ def table(run_dirs: Mapping[str, str | Path] | Sequence[str | Path]) -> pd.DataF
                 "minutes": metrics["minutes"],
             }
         )
+    one = [row["run"] for row in rows if "mean_ap" not in row]
+    if one and len(one) < len(rows):
+        raise HarlibError(
+            f"{', '.join(one)}: of one label per video, and the other runs of several: no number "
+            "compares them"
+        )
     return pd.DataFrame(rows)
+
+
+def _row_of_several(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    clip, video, model = metrics["clip"], metrics["video"], metrics["model"]
+    low, high = video["interval"]
+    return {
+        "model": model["name"],
+        "network": naming.network(metrics),
+        "mean_ap": video["mean_average_precision"],
+        "low": low,
+        "high": high,
+        "clip_mean_ap": clip["mean_average_precision"],
+        "micro_f1": video["micro_f1"],
+        "macro_f1": video["macro_f1"],
+        "chance": video["chance"],
+        "videos": video["n"],
+        "views": clip["n"] / max(video["n"] - metrics["missing"], 1),
+        "parameters": model["parameters"],
+        "gmacs": model["gmacs"],
+        "minutes": metrics["minutes"],
+    }
 
 
 def _stacked(

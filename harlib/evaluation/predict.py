@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from harlib.data import ClipStore, iterate
+from harlib.data import ClipStore, iterate, label_sets
 from harlib.evaluation.scores import ScoreError
 
 if TYPE_CHECKING:
@@ -135,11 +135,20 @@ def logarithms(probabilities: np.ndarray) -> np.ndarray:
 
 
 def _check(probabilities: np.ndarray, store: ClipStore, video: np.ndarray) -> None:
-    if probabilities.ndim != 2 or probabilities.shape[1] != len(store.categories):
+    several = label_sets.several(store.categories)
+    classes = len(label_sets.classes(store.categories))
+    if probabilities.ndim != 2 or probabilities.shape[1] != classes:
         raise ScoreError(
             f"the model gives outputs of the shape {probabilities.shape[1:]}, "
-            f"the store has {len(store.categories)} categories"
+            f"the store has {classes} {'labels' if several else 'categories'}"
         )
+    if several:
+        if not (np.isfinite(probabilities).all() and (np.abs(probabilities - 0.5) <= 0.5).all()):
+            raise ScoreError(
+                "the model's outputs are no probabilities between 0 and 1; build it with "
+                "classifier_activation='sigmoid'"
+            )
+        return
     sums = probabilities.sum(axis=1)
     # half-precision softmax outputs sum to 1 within about 1e-3 per class that matters
     wrong = ~(np.isfinite(sums) & (np.abs(sums - 1) < 0.02) & (probabilities.min(axis=1) >= 0))

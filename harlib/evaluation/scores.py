@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from harlib import HarlibError, MissingFile
+from harlib.data import label_sets
 from harlib.files import write_npz
 from harlib.run_folder import RunFolder
 
@@ -32,15 +33,17 @@ class Scores:
     """Class scores of one model on one split, one row per video, in the order of the store.
 
     video_id: str (videos,).
-    label: int32 (videos,), the true class index.
+    label: int32 (videos,), the true class index; of several labels per video that of `label_sets`.
     categories: str (classes,), sorted; a class index points into it.
-    video_scores: float32 (videos, classes), the mean of the softmax over a video's views.
+    video_scores: float32 (videos, classes), the mean of the softmax over a video's views. Of
+        several labels per video each is a probability of its own (sigmoid), as in view_scores.
     view_scores: float32 (videos, views, classes), softmax; NaN where a video has fewer views
         than others. Zero views are legal (an ensemble over different protocols).
     view_logs: float32, natural logarithms of `view_scores`, of the same shape, where a network is
         so sure that some of these are too small for float32 and would rank by chance; else with
         zero views.
     group: str (videos,), what the intervals resample as one piece; empty = every video its own.
+    label_sets: str (sets,), as "clapping|walking", where videos have several labels; else empty.
     missing_id, missing_label, missing_group: videos that were listed but could not be read.
         They have no scores and count as wrong in every accuracy.
     """
@@ -55,9 +58,10 @@ class Scores:
     missing_label: np.ndarray = field(default_factory=_no_labels)
     missing_group: np.ndarray = field(default_factory=_no_text)
     view_logs: np.ndarray = field(default_factory=_no_logs)
+    label_sets: np.ndarray = field(default_factory=_no_text)
 
     def __post_init__(self) -> None:
-        text = ("video_id", "categories", "group", "missing_id", "missing_group")
+        text = ("video_id", "categories", "group", "missing_id", "missing_group", "label_sets")
         kinds: dict[str, type] = dict.fromkeys(text, str) | {
             "label": np.int32,
             "missing_label": np.int32,
@@ -76,6 +80,22 @@ class Scores:
         if not len(self.missing_group):
             object.__setattr__(self, "missing_group", self.missing_id)
         self._check()
+
+    @property
+    def several(self) -> bool:
+        """Whether a video may have several labels."""
+        return bool(len(self.label_sets))
+
+    @property
+    def truths(self) -> np.ndarray:
+        """What `label` points into, str: the categories, or the label sets."""
+        return self.label_sets if self.several else self.categories
+
+    @property
+    def targets(self) -> np.ndarray:
+        """Which labels each listed video has: bool (videos + missing, classes)."""
+        members = label_sets.members(self.truths.tolist())
+        return members[np.concatenate([self.label, self.missing_label])]
 
     def _check(self) -> None:
         videos, classes = len(self.video_id), len(self.categories)
@@ -97,13 +117,16 @@ class Scores:
         if not videos:
             raise ScoreError("no video was scored: the split is empty")
         labels = np.concatenate([self.label, self.missing_label])
-        if labels.min() < 0 or labels.max() >= classes:
+        if labels.min() < 0 or labels.max() >= len(self.truths):
             raise ScoreError(
-                f"labels run from {labels.min()} to {labels.max()}, expected 0 to {classes - 1}"
+                f"labels run from {labels.min()} to {labels.max()}, expected 0 to "
+                f"{len(self.truths) - 1}"
             )
+        if self.several and label_sets.classes(self.truths.tolist()) != self.categories.tolist():
+            raise ScoreError("the label sets are not made of the categories that were scored")
         # a file name may occur in several categories, and stands for another video in each
         keys = pd.MultiIndex.from_arrays(
-            [np.concatenate([self.video_id, self.missing_id]), self.categories[labels]]
+            [np.concatenate([self.video_id, self.missing_id]), self.truths[labels]]
         )
         if keys.has_duplicates:
             video, category = keys[keys.duplicated()][0]
@@ -113,7 +136,8 @@ class Scores:
         """Writes `scores.npz` and `views.npz` into `run_dir`; a killed write leaves no half file.
 
         `scores.npz`: video_id, label, categories, video_scores float32 (videos, classes), group,
-        missing_id, missing_label, missing_group. `views.npz`: view_scores float32
+        missing_id, missing_label, missing_group, of several labels per video label_sets too.
+        `views.npz`: view_scores float32
         (videos, views, classes), and view_logs float32 where they are needed to rank.
         """
         run_dir = Path(run_dir)
@@ -122,6 +146,8 @@ class Scores:
         views = {name: arrays.pop(name) for name in ("view_scores", "view_logs")}
         if not self.view_logs.size:
             del views["view_logs"]
+        if not self.several:
+            del arrays["label_sets"]
         # scores.npz comes last: where it lies, views.npz is complete too
         write_npz(RunFolder(run_dir).views, **views)
         write_npz(RunFolder(run_dir).scores, **arrays)

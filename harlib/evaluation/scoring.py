@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from harlib.data import ClipSpec, ClipStore, Protocol, evaluation_batches
+from harlib.data import ClipSpec, ClipStore, Protocol, evaluation_batches, label_sets
 from harlib.evaluation import resume
 from harlib.evaluation.predict import answers, logarithms, logged, network
 from harlib.evaluation.scores import ScoreError, Scores
@@ -39,8 +39,9 @@ def score(
     """Scores every view of every video of a split; a video's score is the mean over its views.
 
     Args:
-        model: takes uint8 (batch, frames, height, width, 3), gives softmax (batch, classes). A
-            Keras network is scored as its copy with batch norm folded into the convolutions.
+        model: takes uint8 (batch, frames, height, width, 3), gives softmax (batch, classes), or
+            sigmoid where the store's videos have several labels: a class is a single label. A Keras
+            network is scored as its copy with batch norm folded into the convolutions.
         clip: what the network takes; `protocol`: which views of which videos.
         batch: only changes speed and memory: the last, partial batch is padded, so that the graph
             is traced once, and cut after.
@@ -64,7 +65,9 @@ def score(
         )
     position = np.full(len(store.videos), -1)
     position[rows] = np.arange(len(rows))
-    total = np.zeros((len(rows), len(store.categories)))
+    classes = label_sets.classes(store.categories)
+    several = label_sets.several(store.categories)
+    total = np.zeros((len(rows), len(classes)))
     places: list[np.ndarray] = []
     parts: list[np.ndarray] = []
     logged_parts: list[np.ndarray | None] = []
@@ -96,7 +99,8 @@ def score(
     scores = Scores(
         video_id=videos["video_id"].to_numpy(dtype=str),
         label=videos["label"].to_numpy(),
-        categories=np.array(store.categories, dtype=str),
+        categories=np.array(classes, dtype=str),
+        label_sets=np.array(store.categories if several else [], dtype=str),
         video_scores=total / counts[:, None],
         view_scores=_placed(parts, seen, counts),
         view_logs=_placed(_all_logs(parts, logged_parts), seen, counts),

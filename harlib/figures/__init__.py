@@ -14,7 +14,7 @@ from harlib.figures.bars import (
 )
 from harlib.figures.curves import learning_curves, reliability, schedule
 from harlib.figures.diagrams import bottleneck, kernels, views
-from harlib.figures.dots import pairs, per_category
+from harlib.figures.dots import average_precisions, pairs, per_category
 from harlib.figures.matrices import confusion, top_confusions
 from harlib.figures.sheets import contact_sheet
 from harlib.figures.spread import seed_spread
@@ -39,6 +39,7 @@ __all__ = [
     "accuracy_bars",
     "accuracy_compute",
     "alt",
+    "average_precisions",
     "bottleneck",
     "category_counts",
     "category_difference",

@@ -8,6 +8,8 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
+from harlib.data import label_sets
+from harlib.evaluation.ranking import measure
 from harlib.figures.axes import in_percent, legend_below, named, share_axis, whiskers
 from harlib.figures.style import (
     LISTED,
@@ -23,18 +25,28 @@ from harlib.figures.style import (
 )
 from harlib.text import percent, quantity
 
+# what ranks runs: the same of single clips, of guessing, and in words
+_MEASURES = {
+    "video_top1": ("clip_top1", "majority", "top-1 accuracy"),
+    "mean_ap": ("clip_mean_ap", "chance", "mean average precision"),
+}
+
 
 @styled
 def accuracy_bars(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     """Top-1 accuracy of runs: bars with 95 % intervals for videos, a diamond for single clips.
 
+    Of several labels per video, their mean average precision.
+
     Args:
         table: `metrics.table(run_dirs)`, at least `run, video_top1, low, high`; `clip_top1` and
             `majority` (the line of always naming the most frequent category) are drawn when there.
     """
+    key = measure(table)
+    clip, line, words = _MEASURES[key]
     ax = ax or new_axes(8.2, 1.5 + 0.5 * len(table))
     rows = np.arange(len(table))
-    accuracy = table["video_top1"].to_numpy(float)
+    accuracy = table[key].to_numpy(float)
     ax.barh(
         rows,
         accuracy,
@@ -43,9 +55,9 @@ def accuracy_bars(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         color=[PALETTE[row % len(PALETTE)] for row in rows],
     )
     whiskers(ax, rows, table["low"], table["high"], "#222222")
-    if "clip_top1" in table and table["clip_top1"].notna().any():
+    if clip in table and table[clip].notna().any():
         ax.plot(
-            table["clip_top1"],
+            table[clip],
             rows,
             "D",
             ms=7,
@@ -55,13 +67,13 @@ def accuracy_bars(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             ls="",
             label="clip level",
         )
-    if "majority" in table and table["majority"].notna().any():
+    if line in table and table[line].notna().any():
         ax.axvline(
-            table["majority"].max(),
+            table[line].max(),
             color=QUIET,
             ls=(0, (4, 2)),
             lw=1.4,
-            label="most frequent category",
+            label="most frequent category" if line == "majority" else "guessing",
         )
     for row, (value, high) in enumerate(zip(accuracy, table["high"], strict=True)):
         ax.annotate(
@@ -74,20 +86,19 @@ def accuracy_bars(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
             weight="bold",
         )
     named(ax, rows, map(short_run, table["run"]), escaped=True)
-    share_axis(ax, "top-1 accuracy", right=1.12)
+    share_axis(ax, words, right=1.12)
     ax.set_title("Accuracy of the runs")
     ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.55 / (0.5 * len(table) + 0.6)), ncols=3)
     said = [
-        f"{row['run']} {percent(row['video_top1'])} "
-        f"({percent(row['low'])} to {percent(row['high'])})"
+        f"{row['run']} {percent(row[key])} ({percent(row['low'])} to {percent(row['high'])})"
         for _, row in table.iterrows()
     ]
-    return describe(ax, "Video-level top-1 accuracy with 95 % interval: " + "; ".join(said) + ".")
+    return describe(ax, f"Video-level {words} with 95 % interval: " + "; ".join(said) + ".")
 
 
 @styled
 def accuracy_compute(table: pd.DataFrame, *, x: str = "gmacs", ax: Axes | None = None) -> Axes:
-    """Video top-1 with intervals against what it costs, on a logarithmic axis.
+    """Video top-1 (of several labels mAP) with intervals against its cost, on a logarithmic axis.
 
     Args:
         table: `metrics.table(run_dirs)`.
@@ -101,6 +112,8 @@ def accuracy_compute(table: pd.DataFrame, *, x: str = "gmacs", ax: Axes | None =
     nouns = {"gmacs": "arithmetic", "minutes": "time", "parameters": "size"}
     if x not in units:
         raise ValueError(f"x={x!r}, expected one of {sorted(units)}")
+    key = measure(table)
+    words = _MEASURES[key][2]
     ax = ax or new_axes(8.2, 4.2)
     cost = table[x].to_numpy(float) * (table["views"].to_numpy(float) if x == "gmacs" else 1.0)
     for row, (place, run) in enumerate(zip(cost, table.to_dict("records"), strict=True)):
@@ -108,7 +121,7 @@ def accuracy_compute(table: pd.DataFrame, *, x: str = "gmacs", ax: Axes | None =
         ax.plot([place, place], [run["low"], run["high"]], color=color, lw=2)
         ax.plot(
             place,
-            run["video_top1"],
+            run[key],
             "osD^vPX"[row % 7],
             ms=9,
             color=color,
@@ -123,16 +136,16 @@ def accuracy_compute(table: pd.DataFrame, *, x: str = "gmacs", ax: Axes | None =
     ax.legend(loc="center left", bbox_to_anchor=(1.01, 0.5))
     ax.set(
         xlabel=units[x],
-        ylabel="video top-1 accuracy",
+        ylabel=f"video {words}",
         ylim=(0, 1.04),
         title=f"Accuracy against {nouns[x]}",
     )
     in_percent(ax.yaxis)
     said = [
         f"{run} {percent(value)} at {quantity(place)}"
-        for run, value, place in zip(table["run"], table["video_top1"], cost, strict=True)
+        for run, value, place in zip(table["run"], table[key], cost, strict=True)
     ]
-    return describe(ax, f"Video top-1 accuracy against {units[x]}: {'; '.join(said)}.")
+    return describe(ax, f"Video {words} against {units[x]}: {'; '.join(said)}.")
 
 
 @styled
@@ -170,13 +183,21 @@ def category_difference(
 
 @styled
 def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
-    """How many videos each category has in each split.
+    """How many videos each category has in each split; of several labels each of a video's.
 
     Above 60 categories the sorted counts without names.
 
     Args:
         table: one row per video with `category, split` (`Catalog.frame`, `ClipStore.videos`).
     """
+    several = label_sets.several(table["category"].astype(str).unique())
+    sizes = table["split"].value_counts()
+    if several:
+        table = table[["category", "split"]].assign(
+            category=table["category"].map(label_sets.split)
+        )
+        table = table.explode("category")
+    noun = "label" if several else "category"
     counts = pd.crosstab(table["category"], table["split"])
     counts = counts[[name for name in ("train", "val", "test") if name in counts]]
     many = len(counts) > LISTED
@@ -186,7 +207,7 @@ def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     places, start = np.arange(len(counts)), np.zeros(len(counts))
     for number, split in enumerate(counts):
         values = counts[split].to_numpy()
-        label = f"{split} ({values.sum():,} videos)"
+        label = f"{split} ({sizes[split]:,} videos)"
         options: dict[str, Any] = {"color": PALETTE[number], "label": label}
         if many:
             ax.bar(places, values, bottom=start, width=1.0, **options)
@@ -195,7 +216,7 @@ def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         start = start + values
     if many:
         ax.set(
-            xlabel=f"the {len(counts)} categories, by size",
+            xlabel=f"the {len(counts)} {'labels' if several else 'categories'}, by size",
             ylabel="videos",
             xlim=(-0.5, len(counts) - 0.5),
         )
@@ -203,13 +224,14 @@ def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         named(ax, places, counts.index)
         ax.set_xlabel("videos")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
-    ax.set_title("Videos by category")
+    ax.set_title("Videos by label (a video counts for each)" if several else "Videos by category")
     legend_below(ax)
     total = counts.sum(axis=1)
-    said = ", ".join(f"{counts[name].sum()} {name}" for name in counts)
+    said = ", ".join(f"{sizes[name]} {name}" for name in counts)
     return describe(
         ax,
-        f"{len(counts)} categories with {said} videos; the smallest category has {total.min()}, "
+        f"{len(counts)} {'labels' if several else 'categories'} with {said} videos; the smallest "
+        f"{noun} has {total.min()}, "
         f"the largest {total.max()}.",
     )
 

@@ -91,6 +91,46 @@ def pairs(table: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: Axes | None =
     )
 
 
+@styled
+def average_precisions(
+    table: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: Axes | None = None
+) -> Axes:
+    """Average precision of each label with its 95 % interval, best first, against guessing.
+
+    Above 60 labels the 12 best and the 12 worst.
+
+    A grey mark is the share of videos that have the label, which guessing reaches.
+
+    Args:
+        table: `multi_label.per_label(scores)`, with a column `model`, or {model: table}.
+    """
+    tables = _by_model(table)
+    first = next(iter(tables.values())).set_index("category")
+    every = pd.concat(tables.values())
+    mean = every.groupby("category")["average_precision"].mean().dropna()
+    order = every_one = mean.sort_values(ascending=False, kind="stable").index
+    title = "Average precision by label (videos that have it in brackets)"
+    if len(order) > LISTED:
+        title = f"The 12 best and the 12 worst of {len(order)} labels (videos in brackets)"
+        order = pd.Index([*order[:12], *order[-12:]])
+    ax = ax or new_axes(8.2, 1.5 + (0.3 + 0.09 * (len(tables) - 1)) * len(order))
+    labels = {name: f"{short(name)} ({first['support'][name]})" for name in order}
+    _dots(ax, tables, "category", order, labels, "average_precision")
+    prevalence = first["prevalence"].reindex(order)
+    ax.plot(prevalence, np.arange(len(order)), "|", ms=14, mew=2.5, ls="", color=QUIET,
+            label="guessing: share of videos with the label")  # fmt: skip
+    ax.set_title(title)
+    ax.set_xlabel("average precision (95 % interval)")
+    legend_below(ax)
+    return describe(
+        ax,
+        f"Average precision of {len(every_one)} labels of {', '.join(tables) or 'the model'}: best "
+        f"{order[0]} with {percent(mean.max(), 0)}, worst {order[-1]} with "
+        f"{percent(mean.min(), 0)}; guessing reaches {percent(prevalence.min(), 0)} to "
+        f"{percent(prevalence.max(), 0)}.",
+    )
+
+
 def _pair_label(name: str) -> str:
     """One line where it fits, else one a category."""
     halves = [short(half, 40) for half in str(name).split(" / ")]
@@ -119,6 +159,7 @@ def _dots(
     key: str,
     order: Sequence[str],
     labels: Mapping[str, str] | None = None,
+    value: str = "accuracy",
 ) -> None:
     rows = np.arange(len(order))
     for number, (name, one) in enumerate(tables.items()):
@@ -126,7 +167,7 @@ def _dots(
         own = one.set_index(key).reindex(order)
         # models side by side within 60 % of the row
         shift = 0.6 * ((number + 0.5) / len(tables) - 0.5)
-        accuracy = own["accuracy"].to_numpy(float)
+        accuracy = own[value].to_numpy(float)
         ax.plot(
             accuracy, rows + shift, "o", ms=6, ls="", color=color, label=short_run(name) or None
         )

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Literal
 
+import numpy as np
+
 from harlib import HarlibError
 from harlib.data import Catalog, VideoError
 from harlib.data.catalog import table
@@ -159,7 +161,10 @@ def judged(predictor: Predictor, threshold: float | None) -> Predictor:
     """The predictor with a threshold by hand, and the temperature that was measured if one was."""
     if threshold is None:
         return predictor
+    if predictor.thresholds is not None:
+        given = np.full(len(predictor.categories), threshold)
+        return dataclasses.replace(predictor, thresholds=given)
     measured = predictor.confidence
     temperature = measured.temperature if measured else 1.0
-    given = Confidence(temperature, threshold, videos=0, turned_away=0.0, accuracy=0.0)
-    return dataclasses.replace(predictor, confidence=given)
+    by_hand = Confidence(temperature, threshold, videos=0, turned_away=0.0, accuracy=0.0)
+    return dataclasses.replace(predictor, confidence=by_hand)

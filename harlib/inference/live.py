@@ -107,6 +107,7 @@ def _said(predictor: Predictor, name: str, view: View) -> Prediction:
         end_s=np.array([place.end_s]),
         windows=probabilities[None],
         confidence=predictor.confidence,
+        thresholds=predictor.thresholds,
     )
 
 

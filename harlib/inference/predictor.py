@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from harlib import HarlibError
-from harlib.data import Settings, VideoReader, probe
+from harlib.data import Settings, VideoReader, label_sets, probe
 from harlib.evaluation import Confidence
 from harlib.evaluation.predict import computed, logarithms
 from harlib.inference import views as viewing
@@ -44,6 +44,8 @@ class Prediction:
         confidence: the temperature, and the threshold of the calibrated probability below which
             a video is `NONE_OF_THESE`; None where no validation videos told them.
         warning: where less of the file could be read than it promises; else "".
+        thresholds: float64 (classes,), where a video may have several labels: the probability from
+            which on it has each (NaN: never). Labels are then joined, as "clapping|walking".
     """
 
     video: str
@@ -53,6 +55,7 @@ class Prediction:
     windows: np.ndarray
     confidence: Confidence | None = None
     warning: str = ""
+    thresholds: np.ndarray | None = None
 
     @property
     def probabilities(self) -> np.ndarray:
@@ -62,22 +65,44 @@ class Prediction:
     @property
     def calibrated(self) -> np.ndarray | None:
         """float64 (classes,): probabilities at the temperature; None where that is unknown."""
-        if self.confidence is None:
+        if self.confidence is None or self.thresholds is not None:
             return None
         return self.confidence.calibrated(logarithms(self.windows))
 
     @property
     def label(self) -> str:
-        """The most probable category, or `NONE_OF_THESE` where it is not probable enough."""
+        """The most probable category, or `NONE_OF_THESE` where it is not probable enough.
+
+        Where a video may have several labels, all that reach their thresholds.
+        """
+        if self.thresholds is not None:
+            return label_sets.joined(self.named()) or NONE_OF_THESE
         return str(self.top(1)["label"].iloc[0]) if self.sure else NONE_OF_THESE
 
     @property
     def sure(self) -> bool:
-        """Whether the most probable category reaches the threshold."""
+        """Whether the most probable category, or any label, reaches the threshold."""
+        if self.thresholds is not None:
+            return bool(self.named())
         calibrated = self.calibrated
         if self.confidence is None or calibrated is None:
             return True
         return bool(calibrated[self.probabilities.argmax()] >= self.confidence.threshold)
+
+    def named(self) -> list[str]:
+        """The labels that the whole video has, most probable first."""
+        there = self.reached(self.probabilities)
+        order = np.argsort(-self.probabilities, kind="stable")
+        return [self.categories[i] for i in order if there[i]]
+
+    def reached(self, probabilities: np.ndarray) -> np.ndarray:
+        """Which labels reach their thresholds: bool, of the shape of `probabilities`.
+
+        Where a video has one label, all do.
+        """
+        if self.thresholds is None:
+            return np.ones(np.shape(probabilities), bool)
+        return probabilities >= self.thresholds
 
     def top(self, count: int = 5) -> pd.DataFrame:
         """The `count` most probable categories: `label, probability, calibrated`, a row each.
@@ -101,8 +126,11 @@ class Prediction:
 
         Returns:
             DataFrame `start_s, end_s, label, probability, calibrated` (NaN where no temperature was
-            measured) and `sure`.
+            measured) and `sure`. Of several labels those that reach their thresholds, joined, and
+            the least of their probabilities.
         """
+        if self.thresholds is not None:
+            return self._timeline_of_several()
         best = self.windows.argmax(axis=1)
         calibrated, sure = np.full(len(best), np.nan), np.ones(len(best), bool)
         if self.confidence is not None:
@@ -116,6 +144,22 @@ class Prediction:
                 "label": [self.categories[i] for i in best],
                 "probability": self.windows[np.arange(len(best)), best],
                 "calibrated": calibrated,
+                "sure": sure,
+            }
+        )
+
+    def _timeline_of_several(self) -> pd.DataFrame:
+        there = self.reached(self.windows)
+        sure = there.any(axis=1)
+        least = np.where(there, self.windows, np.inf).min(axis=1)
+        named = [[self.categories[i] for i in np.flatnonzero(row)] for row in there]
+        return pd.DataFrame(
+            {
+                "start_s": self.start_s,
+                "end_s": self.end_s,
+                "label": [label_sets.joined(own) or NONE_OF_THESE for own in named],
+                "probability": np.where(sure, least, self.windows.max(axis=1)),
+                "calibrated": np.nan,
                 "sure": sure,
             }
         )
@@ -156,6 +200,7 @@ class Predictor:
         confidence: what validation videos told of its probabilities; None without them.
         note: what a person should know before relying on its scores; else "".
         longest_s: seconds; a longer video is refused as one that cannot be read.
+        thresholds: of each label, where a video may have several; see `Prediction`.
     """
 
     name: str
@@ -167,6 +212,7 @@ class Predictor:
     confidence: Confidence | None = None
     note: str = ""
     longest_s: float = math.inf
+    thresholds: np.ndarray | None = None
 
     def __call__(
         self,
@@ -206,6 +252,7 @@ class Predictor:
             windows=scores,
             confidence=self.confidence,
             warning=" ".join(warnings),
+            thresholds=self.thresholds,
         )
 
     def windows(

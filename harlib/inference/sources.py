@@ -72,7 +72,8 @@ def _run(folder: Path, checkpoint: str) -> Predictor:
     scored = read_json(run.metrics, "protocol")["protocol"].get("checkpoint", "last")
     sure = confidence.of_run(folder) if checkpoint == scored else None
     name = f"{where.parent.name}/{where.name}"
-    predictor = _predictor(name, network(model), categories, about, sure)
+    limits = confidence.thresholds_of(folder, checkpoint)
+    predictor = _predictor(name, network(model), categories, about, sure, limits)
     return dataclasses.replace(predictor, note=precision.lacking(model))
 
 
@@ -93,7 +94,12 @@ def _exported(path: Path, readme: Path) -> Predictor:
     sure = about.get("confidence")
     name = about.get("run") or path.name
     return _predictor(
-        name, opened, tuple(about["categories"]), about, Confidence(**sure) if sure else None
+        name,
+        opened,
+        tuple(about["categories"]),
+        about,
+        Confidence(**sure) if sure else None,
+        about.get("thresholds"),
     )
 
 
@@ -128,6 +134,7 @@ def _predictor(
     categories: tuple[str, ...],
     about: Mapping[str, Any],
     sure: Confidence | None,
+    limits: Mapping[str, float | None] | None = None,
 ) -> Predictor:
     """A predictor by what `clip_input` tells of a network."""
     if "fps" not in about:
@@ -163,6 +170,7 @@ def _predictor(
         ),
         clips=None if clips == "windows" else clips,
         confidence=sure,
+        thresholds=np.array([limits[name] for name in categories], float) if limits else None,
     )
 
 

@@ -75,6 +75,11 @@ def said(network: str, one: Prediction) -> Markup:
 
 def sentence(one: Prediction) -> str:
     """What is said of a video, in a line."""
+    if one.thresholds is not None:
+        told = one.top(len(one.categories)).set_index("label")["probability"]
+        parts = [f"{label}, {percent(told[label])}" for label in one.named()]
+        first = f"{told.index[0]}, {percent(told.iloc[0])}"
+        return "; ".join(parts) or f"{NONE_OF_THESE} (the most probable is {first})"
     best = one.top(2)
     column = "probability" if one.confidence is None else "calibrated"
     said = [f"{row['label']}, {percent(row[column])}" for _, row in best.iterrows()]
@@ -90,6 +95,8 @@ def sentence(one: Prediction) -> str:
 
 def notes(one: Prediction) -> list[str]:
     """How the threshold and the temperature were chosen."""
+    if one.thresholds is not None:
+        return _notes_of_several(one)
     sure = one.confidence
     if sure is None:
         return [
@@ -107,6 +114,23 @@ def notes(one: Prediction) -> list[str]:
         f"calibrated with the temperature {sure.temperature:.2f}, at which they fit the validation "
         "videos best.",
     ]
+
+
+def _notes_of_several(one: Prediction) -> list[str]:
+    assert one.thresholds is not None
+    known = one.thresholds[~np.isnan(one.thresholds)]
+    if len(known) and (known == known[0]).all():
+        return [f"A video has each label from a probability of {percent(float(known[0]))} on."]
+    said = [
+        "A video may have several labels. It has each from a probability on that was best on the "
+        f"validation videos (F1): {percent(float(known.min()))} to {percent(float(known.max()))} "
+        "for these labels. Single windows are judged by the same."
+    ]
+    never = [name for name, value in zip(one.categories, one.thresholds, strict=True)
+             if np.isnan(value)]  # fmt: skip
+    if never:
+        said.append(f"No validation video has {', '.join(never)}, so they are never named.")
+    return said
 
 
 def _copy(video: str, out: Path) -> bool:
@@ -137,10 +161,13 @@ def _facts(network: str, one: Prediction) -> dict[str, Any]:
          "probability": "–" if row.label == NONE_OF_THESE else percent(row.probability)}
         for row in one.segments().itertuples()
     ]  # fmt: skip
+    limits = None
+    if one.thresholds is not None:
+        limits = dict(zip(one.categories, one.thresholds, strict=True))
     top = [
         {"label": row.label, "probability": percent(row.probability),
-         "calibrated": percent(row.calibrated)}
-        for row in one.top().itertuples()
+         "calibrated": percent(row.calibrated if limits is None else limits[row.label])}
+        for row in one.top(5 if limits is None else len(one.categories)).itertuples()
     ]  # fmt: skip
     span = float(np.median(one.end_s - one.start_s))
     return {
@@ -154,6 +181,7 @@ def _facts(network: str, one: Prediction) -> dict[str, Any]:
         "how": f"The network looked at {count(len(one.windows), 'window')} of {span:.1f} s.",
         "segments": segments,
         "top": top,
+        "beside": "calibrated" if limits is None else "named from",
         "notes": notes(one),
         "seconds": round(length, 3),
     }

@@ -47,14 +47,19 @@ def table(predictions: Sequence[Prediction], errors: Mapping[str, str], top: int
     rows: list[tuple] = []
     for one in predictions:
         video = printable(one.video)
+        place_of = {name: place for place, name in enumerate(one.categories)}
+        there, of_windows = one.reached(one.probabilities), one.reached(one.windows)
         for rank, row in enumerate(one.top(top).itertuples(), 1):
+            sure = one.sure and bool(there[place_of[row.label]])
             rows.append((video, "video", one.start_s.min(), one.end_s.max(), rank, row.label,
-                         row.probability, row.calibrated, one.sure, one.warning))  # fmt: skip
-        for scores, window in zip(one.windows, one.timeline().itertuples(), strict=True):
+                         row.probability, row.calibrated, sure, one.warning))  # fmt: skip
+        for scores, reached, window in zip(one.windows, of_windows, one.timeline().itertuples(),
+                                           strict=True):  # fmt: skip
             for rank, place in enumerate(np.argsort(-scores, kind="stable")[:top], 1):
                 calibrated = window.calibrated if rank == 1 else np.nan
+                sure = window.sure and bool(reached[place])
                 rows.append((video, "window", window.start_s, window.end_s, rank,
-                             one.categories[place], scores[place], calibrated, window.sure,
+                             one.categories[place], scores[place], calibrated, sure,
                              ""))  # fmt: skip
     for video, why in errors.items():
         name = printable(video)
@@ -97,6 +102,7 @@ def record(one: Prediction, top: int) -> dict[str, Any]:
         "sure": one.sure,
         "warning": one.warning,
         "threshold": one.confidence and one.confidence.threshold,
+        **_thresholds(one),
         "top": _ranked(one.top(top)),
         "windows": [
             {"start_s": round(float(window.start_s), 3), "end_s": round(float(window.end_s), 3),
@@ -106,6 +112,15 @@ def record(one: Prediction, top: int) -> dict[str, Any]:
             for scores, window in zip(one.windows, one.timeline().itertuples(), strict=True)
         ],
     }  # fmt: skip
+
+
+def _thresholds(one: Prediction) -> dict[str, Any]:
+    """Of each label, where a video may have several; null: it is never named."""
+    if one.thresholds is None:
+        return {}
+    values = [None if np.isnan(value) else float(value) for value in one.thresholds]
+    named = {"labels": one.named()}
+    return named | {"thresholds": dict(zip(one.categories, values, strict=True))}
 
 
 def _ranked(rows: pd.DataFrame) -> list[dict[str, Any]]:

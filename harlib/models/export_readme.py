@@ -30,8 +30,14 @@ clip = [frames[int(first + i * step) % len(frames)] for i in range(about["frames
 clip = np.stack([frame.reformat(wide, tall, "rgb24").to_ndarray() for frame in clip])
 clip = clip[None, :, (tall - h) // 2 :, (wide - w) // 2 :][:, :, :h, :w]
 {run}
-print(about["categories"][int(np.argmax(scores))])
+{answer}
 '''
+_ONE = 'print(about["categories"][int(np.argmax(scores))])'
+# a label whose threshold is null is never named
+_SEVERAL = """limits = [about["thresholds"][name] for name in about["categories"]]
+named = [name for name, p, limit in zip(about["categories"], np.array(scores)[0], limits)
+         if limit is not None and p >= limit]
+print(*named or ["none of these"], sep="|")"""
 _RUN = {
     "keras": (
         "keras, harlib.models  # which registers the layers that Keras lacks",
@@ -115,7 +121,9 @@ def write(folder: Path, name: str, to: str, facts: dict[str, Any], details: dict
     """Write README.json and the example for the export `name`, which lies in `folder`."""
     imports, run = _RUN[to]
     example = example_name(to)
-    text = _EXAMPLE.format(name=example, imports=imports, run=run.format(file=name))
+    answer = _SEVERAL if facts.get("thresholds") else _ONE
+    run = run.format(file=name)
+    text = _EXAMPLE.format(name=example, imports=imports, run=run, answer=answer)
     (folder / example).write_text(text)
     files = {
         name: {"format": to, "needs": NEEDS[to]} | details | {"sha256": _hash(folder / name)},

@@ -69,7 +69,8 @@ def build(
 
     Args:
         size: pixels, or `(height, width)`.
-        classifier_activation: "softmax", or None for logits; float32 scores `(batch, classes)`.
+        classifier_activation: "softmax", "sigmoid" where a video may have several labels, or
+            None for logits; float32 scores `(batch, classes)`.
         options: of the network's builder: `c3d.c3d`, `resnet3d.r3d`, `resnet3d.mc3_18`,
             `resnet3d.r2plus1d_18`, `resnext3d.resnext3d`, `x3d.x3d`, `resnet50.resnet50`,
             `slowfast.slowfast_r50`, `s3d.s3d`, `mvit.mvit_v2_s`, `swin3d.swin3d_t`,
@@ -97,13 +98,18 @@ def build(
 
 
 def replace_classifier(
-    model: keras.Model, classes: int, *, frames: int | None = None
+    model: keras.Model,
+    classes: int,
+    *,
+    frames: int | None = None,
+    classifier_activation: str | None = None,
 ) -> keras.Model:
     """The same network, sharing its weights, with a new classifier of `classes` classes.
 
     Args:
         frames: for a frame CNN, frames of a clip in the new model (a network trained on stills
             has 1); None keeps the model's.
+        classifier_activation: of the new classifier; None keeps the old one's.
 
     Raises:
         ValueError: if `frames` changes and the network is not a frame CNN.
@@ -111,7 +117,8 @@ def replace_classifier(
     old = model.get_layer("classifier")
     chain = model.layers
     at = chain.index(old)
-    new = classifier(classes, old.activation, kernel_initializer=old.kernel_initializer.clone())
+    activation = classifier_activation or old.activation
+    new = classifier(classes, activation, kernel_initializer=old.kernel_initializer.clone())
     x, clips = old.input, model.inputs[0]
     if frames is not None and frames != clips.shape[1]:
         if not any(isinstance(layer, FoldFrames) for layer in chain):

@@ -276,7 +276,9 @@ def _videos(p: Common, todo: list[study_files.Run]) -> Videos | None:
     makers = [run.params for run in todo if isinstance(run.params, DataPrep)]
     maker = next((made for made in makers if made.store_dir == p.store_dir), None)
     if maker is not None and _draws(maker):
-        categories = len(maker.categories or dataset.CATEGORIES)
+        categories = len(maker.categories or dataset.known(maker.people))
+        if maker.people > 1:  # each alone, and every two
+            categories = math.comb(categories, 2) + categories
         videos = {
             "train": categories * maker.train_videos,
             "val": categories * maker.val_videos,

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from harlib import HarlibError, pretrained, text
-from harlib.data import Catalog, VideoError, probe
+from harlib.data import Catalog, VideoError, label_sets, probe
 from harlib.data.catalog import names
 from harlib.files import write_text
 from harlib.study.params.base import project_root
@@ -105,7 +106,7 @@ def look(
         raise HarlibError(f"{path} is a folder: --background is of a table with start and end")
     else:
         listed = Catalog.from_folder(path, group=group, frame_fps=frame_fps)
-    if len(listed.categories) < 2:
+    if len(label_sets.classes(listed.categories)) < 2:
         raise HarlibError(
             f"{path} has one category, {listed.categories[0]!r}: a network learns to tell "
             "categories apart, so give at least two (a folder each, or a label each)"
@@ -167,7 +168,8 @@ def plan(
     """
     frame = seen.catalog.frame
     why: list[str] = []
-    counts = frame["category"].value_counts()
+    counts = _counts(frame)
+    several = label_sets.several(seen.catalog.categories)
     split, held = _sides(seen, folds, why)
     parts = max(1, len(held))
     learned = len(frame) * (parts - 1) // parts if held else int((frame["split"] == "train").sum())
@@ -198,20 +200,25 @@ def plan(
         + (f" for {parts} folds" if held else "")
         + (f" (time for {wanted} epochs would be better: --budget)." if epochs < wanted else ".")
     )
+    if several:
+        why.append(
+            f"Labels: {len(counts)}, of which a video may have several: each has a probability of "
+            "its own, and runs are ranked by mean average precision."
+        )
     flip = not _sides_matter(seen.catalog.categories)
     if not flip:
         why.append("Mirror: off, as the categories' names tell left from right.")
-    balanced = bool(counts.max() > 2 * counts.min())
+    balanced = not several and bool(counts.max() > 2 * counts.min())
     if balanced:
         why.append(f"Balance: on, as categories have {counts.min():,} to {counts.max():,} videos.")
     return Plan(held, split, stored, [tall, wide], clip_fps, flip, batch, epochs, balanced,
-                _weights(why), why)  # fmt: skip
+                "" if several else _weights(why), why)  # fmt: skip
 
 
 def warnings(seen: Look) -> list[str]:
     """What a person should know before anything runs."""
     said = list(seen.catalog.notes)
-    counts = seen.catalog.frame["category"].value_counts()
+    counts = _counts(seen.catalog.frame)
     few = [f"{name} {number}" for name, number in counts.items() if number < FEW]
     if few:
         said.append(
@@ -225,6 +232,25 @@ def warnings(seen: Look) -> list[str]:
             f"{names.printable(path)}: {why}. They are left out, and the data report lists all."
         )
     return said
+
+
+def _counts(frame: pd.DataFrame) -> pd.Series:
+    """Videos of each label, most frequent first; a video of several counts for each."""
+    return _by_label(frame)["category"].value_counts()
+
+
+def _kinds(categories: list[str]) -> str:
+    """``9 categories``, or ``9 labels, several per video``."""
+    if label_sets.several(categories):
+        return f"{len(label_sets.classes(categories))} labels, several per video"
+    return f"{len(categories)} categories"
+
+
+def _by_label(frame: pd.DataFrame) -> pd.DataFrame:
+    """A row per video and label: the videos themselves where each has one."""
+    if not label_sets.several(frame["category"].unique()):
+        return frame
+    return frame.assign(category=frame["category"].map(label_sets.split)).explode("category")
 
 
 def refuse(name: str) -> None:
@@ -261,7 +287,7 @@ def _contents(name: str, seen: Look, chosen: Plan, root: Path) -> dict[str, str]
     data_root = _from_root(where.parent if where.is_file() else where, root)
     files = {
         "common.yaml": _text(
-            [f"{len(seen.catalog):,} videos of {len(seen.catalog.categories)} categories, made by "
+            [f"{len(seen.catalog):,} videos of {_kinds(seen.catalog.categories)}, made by "
              "har new-study.", f"Command: har study {name}", *chosen.why],
             {"seed": 0, "data_root": str(data_root)},
         )
@@ -376,7 +402,7 @@ def _folds(frame: Any, count: int) -> list[list[str]]:
     sizes = frame.groupby("group").size().sort_values(ascending=False, kind="stable")
     held: list[list[str]] = [[] for _ in range(count)]
     taken = np.zeros(count)
-    own = frame.groupby("group")["category"].value_counts().unstack(fill_value=0)
+    own = _by_label(frame).groupby("group")["category"].value_counts().unstack(fill_value=0)
     shares = np.zeros((count, own.shape[1]))
     for group, number in sizes.items():
         # where its categories are rarest so far, then where the fewest videos are
@@ -460,11 +486,11 @@ print(min(times[1:]))
 
 def told(seen: Look, chosen: Plan) -> list[str]:
     """All that is said to the person who asked."""
-    counts = seen.catalog.frame["category"].value_counts(sort=False)
+    counts = _by_label(seen.catalog.frame)["category"].value_counts(sort=False)
     # of folds each has a share of its own
     said = [line for line in warnings(seen) if not (chosen.folds and line.startswith("Held out: "))]
     return [
-        f"{text.count(len(seen.catalog), 'video')} of {len(counts)} categories: "
+        f"{text.count(len(seen.catalog), 'video')} of {_kinds(seen.catalog.categories)}: "
         f"{names.first([f'{name} {number:,}' for name, number in counts.items()], 12)}.",
         *said,
         *chosen.why,

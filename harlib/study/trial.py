@@ -76,11 +76,12 @@ def _network_of(p: Trained) -> str:
 
 def _videos(p: DataPrep, root: Path) -> tuple[ClipStore, dict[str, float]]:
     """A store of a few drawn videos, and the seconds of one: drawing, preparing; of a still."""
-    every = sorted(p.categories or dataset.CATEGORIES)
+    every = sorted(p.categories or dataset.known(p.people))
     options: dict[str, Any] = {
         "difficulty": p.difficulty,
         "seed": p.seed,
         "categories": every[:_CATEGORIES],
+        "people": p.people,
     }
     begun = time.monotonic()
     table = dataset.write_dataset(
@@ -128,9 +129,11 @@ def _network(p: Trained, store: ClipStore) -> dict[str, float]:
     begun = time.monotonic()
     clips, labels = batches[0]
     read_s = time.monotonic() - begun
-    targets = plan.targets(labels, len(store.categories))
+    targets = plan.targets(labels, model.output_shape[-1])
     # Plain descent has the shortest graph; an optimiser's own arithmetic is small beside the rest.
-    Recipe("trial", "", plan.steps_per_epoch, plan.epochs, optimizer="sgd", lr=1e-6).compile(model)
+    length = plan.steps_per_epoch, plan.epochs
+    bare_plan = Recipe("trial", "", *length, "sgd", lr=1e-6, label_sets=plan.label_sets)
+    bare_plan.compile(model)
     group = devices.of(model)
     train_graph_s, step_s = _timed(lambda: group.train(clips, targets, None))
     score_graph_s, score_s = _timed(lambda: group.predict(clips))

@@ -62,6 +62,8 @@ def validate(
 ) -> dict[str, float]:
     """`val_loss` (mean cross-entropy in nats, without smoothing) and `val_accuracy` per clip.
 
+    Of several labels per video as `Recipe` has loss and accuracy.
+
     told: is called with the seconds of each batch.
     """
     loss, correct, clips = 0.0, 0, 0
@@ -77,9 +79,15 @@ def validate(
             scores = np.asarray(group.predict(batch), np.float64)
             targets = recipe.targets(labels, classes)
             # Keras' own floor under a probability, so that a sure mistake costs 16, not infinity.
-            logs = np.log(np.maximum(scores, keras.config.epsilon()))
-            loss -= float((targets * logs).sum())
-            correct += int((scores.argmax(1) == targets.argmax(1)).sum())
+            floor = keras.config.epsilon()
+            logs = np.log(np.maximum(scores, floor))
+            if recipe.label_sets:
+                others = np.log(np.maximum(1 - scores, floor))
+                loss -= float((targets * logs + (1 - targets) * others).mean(axis=1).sum())
+                correct += int(targets[np.arange(len(targets)), scores.argmax(1)].sum())
+            else:
+                loss -= float((targets * logs).sum())
+                correct += int((scores.argmax(1) == targets.argmax(1)).sum())
             clips += len(targets)
             now = time.monotonic()
             told(now - began)

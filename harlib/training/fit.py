@@ -183,6 +183,14 @@ def _check(
             f"{model.name} ends in logits; training needs class probabilities: build it with "
             'classifier_activation="softmax"'
         )
+    activations = [layer.activation for layer in model.layers if layer.name == "classifier"]
+    wrong = keras.activations.softmax if recipe.label_sets else keras.activations.sigmoid
+    if wrong in activations:
+        has, needs = ("several labels", "sigmoid") if recipe.label_sets else ("one", "softmax")
+        raise ValueError(
+            f"{model.name} ends in {wrong.__name__}, and by the recipe a video has {has}: build it "
+            f'with classifier_activation="{needs}"'
+        )
     if stopping.monitor not in ("val_accuracy", "val_loss"):
         raise ValueError(f"monitor is val_accuracy or val_loss; received {stopping.monitor!r}")
     if stopping.patience < 0:

@@ -4,14 +4,14 @@ import contextlib
 import math
 import random
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import keras
 import numpy as np
 import pandas as pd
 
-from harlib.data import Audit, ClipStore, unknown_groups
+from harlib.data import Audit, ClipStore, label_sets, unknown_groups
 from harlib.data.store import look_alikes
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
@@ -40,7 +40,9 @@ def labels(store: ClipStore, train_split: str, validate_split: str = "") -> pd.D
     counts = train["category"].value_counts().reindex(store.categories, fill_value=0)
     missing = list(counts.index[counts == 0])
     rows = []
-    if missing:
+    if label_sets.several(store.categories):
+        rows.append(_several(store.categories, counts.to_numpy()))
+    elif missing:
         few = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
         rows.append(("training videos", f"none in {len(missing)} categories: {few}", "stop"))
     else:
@@ -64,11 +66,24 @@ def labels(store: ClipStore, train_split: str, validate_split: str = "") -> pd.D
         if validate_split:
             rows.append(_alike(look_alikes.load(store), train_split, validate_split))
         rows.append(_audited(Audit.load(store.root)))
-    share = other["category"].value_counts(normalize=True)
     where = validate_split or train_split
+    if label_sets.several(store.categories):
+        return _table(rows)  # no label is the answer to all videos
+    share = other["category"].value_counts(normalize=True)
     found = f"{share.iloc[0]:.1%} of {where} is {share.index[0]}" if len(share) else "no videos"
     rows.append(("majority class", found, "ok" if len(share) else "stop"))
     return _table(rows)
+
+
+def _several(categories: Sequence[str], counts: np.ndarray) -> tuple:
+    """The row about training videos of each single label, where videos have several."""
+    names = label_sets.classes(categories)
+    own = counts @ label_sets.members(categories)
+    if lacking := [name for name, number in zip(names, own, strict=True) if not number]:
+        few = ", ".join(lacking[:3]) + (" ..." if len(lacking) > 3 else "")
+        return "training videos", f"none with {len(lacking)} of the labels: {few}", "stop"
+    found = f"{counts.sum():,}, of each of {len(names)} labels {own.min()} to {own.max()}"
+    return "training videos", found, "look" if own.max() > 10 * own.min() else "ok"
 
 
 def _alike(found: look_alikes.LookAlikes | None, *splits: str) -> tuple:
@@ -166,7 +181,13 @@ class _Trial:
         self.group, self.classes, self.stage = group, classes, stage
         length = recipe.steps_per_epoch, recipe.epochs
         # The average's memory is the recipe's; it changes nothing here.
-        self.recipe = Recipe("preflight", "", *length, optimizer="adam", lr=_RATE, ema=recipe.ema)
+        self.recipe = Recipe(
+            *("preflight", "", *length),
+            optimizer="adam",
+            lr=_RATE,
+            ema=recipe.ema,
+            label_sets=recipe.label_sets,
+        )
         self.recipe.compile(group.model)
         self.losses: list[float] = []
         self.accuracy = 0.0
@@ -176,7 +197,11 @@ class _Trial:
         targets = self.recipe.targets(given, self.classes)
         self.clips, times = len(targets), []
         # Mixed labels leave a floor above zero: their entropy.
-        self.floor = -float((targets * np.log(np.maximum(targets, 1e-9))).sum(1).mean())
+        entropy = -targets * np.log(np.maximum(targets, 1e-9))
+        if self.recipe.label_sets:
+            others = 1 - targets
+            entropy = (entropy - others * np.log(np.maximum(others, 1e-9))) / self.classes
+        self.floor = float(entropy.sum(1).mean())
         began = None
         while len(self.losses) < steps:
             if self.stage is not None:
@@ -200,8 +225,9 @@ class _Trial:
         return (self.losses[0] - self.losses[-1]) / way
 
     def first_loss(self) -> tuple:
-        first, uniform = self.losses[0], math.log(self.classes)
-        found = f"{first:.3f}; guessing costs ln({self.classes}) = {uniform:.3f}"
+        answers = 2 if self.recipe.label_sets else self.classes  # of each label yes or no
+        first, uniform = self.losses[0], math.log(answers)
+        found = f"{first:.3f}; guessing costs ln({answers}) = {uniform:.3f}"
         if not math.isfinite(first):
             return "loss at start", found, "stop"
         # Well below: the network was trained before, or an input gives the label away.

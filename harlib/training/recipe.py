@@ -18,6 +18,8 @@ from harlib.training import stage_rates
 from harlib.training.checkpoint import as_numpy
 from harlib.training.stage_rates import Rate
 
+_UNSAID = ("lr", "levels", "drop_epochs", "label_sets")
+
 # A schedule that lowers the rate by itself looks at these columns of an epoch's history row.
 _MONITORS = ("loss", "val_loss")
 
@@ -25,6 +27,10 @@ _MONITORS = ("loss", "val_loss")
 @dataclasses.dataclass(frozen=True)
 class Recipe:
     """One way to train a classifier whose output is class probabilities.
+
+    With `label_sets` each class has a probability of its own (sigmoid), and the loss is the binary
+    cross-entropy, the mean over the classes. An accuracy is then the share of clips whose most
+    probable class is one of theirs. Smoothed labels s lie at s / 2 and 1 - s / 2.
 
     The learning rate of a step is
     ``lr · levels[level] · drop_factor^drops / (1 + decay · update) · warm-up · cosine``,
@@ -57,6 +63,8 @@ class Recipe:
     clip_norm: float = 0.0  # global norm of the gradients; 0 clips nothing
     accumulate: int = 1  # batches whose gradients are averaged into one update
     class_weight: tuple[float, ...] = ()  # weight of a video's loss by class index
+    # of several labels per video: the class indices of each label set that the batches name
+    label_sets: tuple[tuple[int, ...], ...] = ()
 
     def __post_init__(self) -> None:
         _check(self)
@@ -127,15 +135,21 @@ class Recipe:
         optimizer = self._make_optimizer(model, kernels)
         if rates := self.rates(model):
             stage_rates.give(optimizer, model, rates)
+        losses, metrics = keras.losses, keras.metrics
+        smoothing = {"label_smoothing": self.label_smoothing}
+        loss: Any = losses.CategoricalCrossentropy
+        measured: Any = metrics.CategoricalCrossentropy
+        accuracy: Any = metrics.CategoricalAccuracy(name="accuracy")
+        if self.label_sets:
+            loss, measured = losses.BinaryCrossentropy, metrics.BinaryCrossentropy
+            accuracy = metrics.MeanMetricWrapper(_named_one, name="accuracy")
         model.compile(
             optimizer=optimizer,
-            loss=keras.losses.CategoricalCrossentropy(label_smoothing=self.label_smoothing),
+            loss=loss(**smoothing),
             # The compiled loss holds the L2 penalty, so the cross-entropy is measured beside it.
             metrics=[
-                keras.metrics.CategoricalCrossentropy(
-                    name="cross_entropy", label_smoothing=self.label_smoothing
-                ),
-                keras.metrics.CategoricalAccuracy(name="accuracy"),
+                measured(name="cross_entropy", **smoothing),
+                accuracy,
             ],
             # XLA makes these networks slower on TensorFlow; JAX cannot train without it.
             jit_compile=keras.backend.backend() == "jax",
@@ -170,9 +184,19 @@ class Recipe:
     def targets(self, labels: np.ndarray, classes: int) -> np.ndarray:
         """float32 (batch, classes) from int labels (batch,) or from shares (batch, classes).
 
+        With `label_sets` labels and shares are of these sets, and a clip's targets may be several.
+
         Raises:
             ValueError: labels of another shape, or class indices outside 0..classes - 1.
         """
+        if self.label_sets:
+            members = np.zeros((len(self.label_sets), classes), np.float32)
+            for row, own in zip(members, self.label_sets, strict=True):
+                row[list(own)] = 1
+            return self._shares(labels, len(members)) @ members
+        return self._shares(labels, classes)
+
+    def _shares(self, labels: np.ndarray, classes: int) -> np.ndarray:
         labels = np.asarray(labels)
         if labels.ndim == 2 and labels.shape[1] == classes and labels.dtype.kind == "f":
             return labels.astype(np.float32)
@@ -202,6 +226,8 @@ class Recipe:
     def config(self) -> dict:
         """The numbers that decide the weights after a given step, in JSON types."""
         values = dataclasses.asdict(self)
+        if not self.label_sets:  # as runs had it before there were any
+            del values["label_sets"]
         if not self.cosine:  # only a cosine needs to know how long the run is
             del values["epochs"]
         del values["source"]
@@ -215,7 +241,7 @@ class Recipe:
         parts = [
             f"{f.name} {_plain(getattr(self, f.name))}"
             for f in dataclasses.fields(self)[5:]
-            if getattr(self, f.name) != f.default and f.name not in ("lr", "levels", "drop_epochs")
+            if getattr(self, f.name) != f.default and f.name not in _UNSAID
         ]
         marks = sorted({0, 1, self.epochs // 4, self.epochs // 2, self.epochs - 1})
         rates = [
@@ -235,10 +261,20 @@ class Recipe:
                 f"\nof {total} batches the last {rest} change no weight: {self.accumulate} make an "
                 f"update"
             )
+        if self.label_sets:
+            parts.append("binary cross-entropy of each label")
         return (
             f"{self.name}: {self.optimizer}, {', '.join(parts)}\n"
             f"learning rate {', '.join(rates)}{later}{unused}"
         )
+
+
+@keras.saving.register_keras_serializable("harlib")  # a compiled network's copy has it too
+def _named_one(targets: Any, scores: Any) -> Any:
+    """1 for a clip whose most probable class is one of its labels: (batch,)."""
+    best = keras.ops.argmax(scores, axis=-1)
+    found = keras.ops.take_along_axis(targets, keras.ops.expand_dims(best, -1), axis=-1)
+    return keras.ops.squeeze(found, -1)
 
 
 def _plain(value: Any) -> str:
@@ -263,6 +299,8 @@ _KINDS = {
 def _check(r: Recipe) -> None:
     """Refuse numbers out of range and combinations that fight each other."""
     for f in dataclasses.fields(r):
+        if f.name == "label_sets":
+            continue  # made by `harlib.data.label_sets`, by nobody's hand
         kind, fits = _KINDS[f.type if f.type in _KINDS else tuple]
         if not fits(getattr(r, f.name)):
             raise ValueError(
@@ -298,6 +336,8 @@ def _check(r: Recipe) -> None:
         (r.accumulate > (steps := r.steps_per_epoch * r.epochs),
          f"accumulate={r.accumulate} batches an update, but the run has {steps} in all: nothing "
          f"would be trained; give at most {steps}"),
+        (r.class_weight and r.label_sets, "class_weight weighs videos of one label each, and these "
+         "have several: leave it out"),
         (r.class_weight and min(r.class_weight) < 0, "class_weight holds numbers from 0"),
     ]  # fmt: skip
     for refused, why in refusals:

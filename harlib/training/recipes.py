@@ -11,11 +11,20 @@ from harlib.training.finetune import Gradual
 from harlib.training.recipe import Recipe
 from harlib.training.recipe_numbers import names, numbers
 
-_NOT_OVERRIDABLE = ("name", "source", "steps_per_epoch", "epochs")
+_NOT_OVERRIDABLE = ("name", "source", "steps_per_epoch", "epochs", "label_sets")
 
 
-def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides: Any) -> Recipe:
+def build(
+    name: str,
+    *,
+    steps_per_epoch: int,
+    epochs: int,
+    label_sets: tuple[tuple[int, ...], ...] = (),
+    **overrides: Any,
+) -> Recipe:
     """The recipe `name` for a run of `epochs` epochs; `overrides` replace its numbers.
+
+    label_sets: as `harlib.data.label_sets.indices`, where videos have several labels.
 
     A recipe that has `mix` wants batches so blended: ``training_batches(..., mix=recipe.mix or
     None)``.
@@ -35,7 +44,13 @@ def build(name: str, *, steps_per_epoch: int, epochs: int, **overrides: Any) -> 
         if key not in fields:
             raise ValueError(f"recipe {name} has no number {key!r}{_nearest(key, fields)}")
     values = numbers(name, overrides, steps_per_epoch=steps_per_epoch, epochs=epochs)
-    return kind(name=name, steps_per_epoch=steps_per_epoch, epochs=epochs, **values)
+    return kind(
+        name=name,
+        steps_per_epoch=steps_per_epoch,
+        epochs=epochs,
+        label_sets=label_sets,
+        **values,
+    )
 
 
 def balanced_weights(labels: np.ndarray, classes: int) -> tuple[float, ...]:

@@ -6,6 +6,7 @@ import hashlib
 import numpy as np
 import pytest
 
+from harlib.data.catalog.catalog import Catalog
 from harlib.data.demo import dataset as actions
 from harlib.data.demo import motions, recording
 from harlib.data.video.files import decode, probe
@@ -195,3 +196,40 @@ def test_any_moment_shows_the_same_performance():
         np.testing.assert_allclose(whole[2:4], part)
         assert np.isfinite(whole).all()
     assert motions.sit in actions.STILLS.values()
+
+
+def test_two_people_act_side_by_side(tmp_path):
+    small = dict(train=1, val=1, stills=0, categories=["waving", "walking", "raising arms"])
+    table = actions.write_dataset(tmp_path, people=2, workers=1, progress=False, **small)
+    labels = {row["label"] for row in rows(tmp_path)}
+    assert labels == {"raising arms", "walking", "waving", "raising arms|walking",
+                      "raising arms|waving", "walking|waving"}  # fmt: skip
+    listed = Catalog.from_kinetics_csv(table, tmp_path / "videos")
+    assert listed.found == len(listed) == 12 and set(listed.categories) == labels
+    assert not [path for path in tmp_path.rglob("*|*")]
+    with pytest.raises(actions.AnotherDataset, match="people=2 there, None asked"):
+        actions.write_dataset(tmp_path, workers=1, progress=False, **small)
+
+
+def test_a_second_person_moves_beside_the_first():
+    one, _ = actions.draw_together("raising arms", number=4)
+    two, _ = actions.draw_together("raising arms|walking", number=4)
+    again, _ = actions.draw_together("raising arms|walking", number=4)
+    np.testing.assert_array_equal(two, again)
+    # how wide the part of the picture is in which anything moves
+    wide = [np.ptp(np.flatnonzero(np.abs(np.diff(f.astype(int), axis=0)).max((0, 1, 3)) > 40))
+            / f.shape[2] for f in (one, two)]  # fmt: skip
+    assert wide[1] > wide[0] + 0.1
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        (dict(people=3), "people must be 1 or 2"),
+        (dict(people=2, categories=["opening door", "waving"]), "of two people: opening door"),
+        (dict(people=2, categories=["waving"]), "two categories"),
+    ],
+)
+def test_what_two_people_cannot_do(tmp_path, asked, said):
+    with pytest.raises(ValueError, match=said):
+        actions.write_dataset(tmp_path, progress=False, **asked)

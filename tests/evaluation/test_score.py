@@ -221,3 +221,29 @@ def test_one_file_name_in_two_categories_is_two_videos():
 def test_a_run_without_scores_says_what_to_do(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"holds no scores\.npz; score the run first"):
         Scores.load(tmp_path)
+
+
+class Each(Model):
+    """Gives each of two labels a probability of its own."""
+
+    def __init__(self, most=1.0):
+        super().__init__(2)
+        self.most = most
+
+    def predict_on_batch(self, clips):
+        row, view = clips[:, 0, 0, 0, 0].astype(float), clips[:, 0, 0, 0, 1].astype(float)
+        return self.most * np.stack([(row + view) / 20, 1 - row / 20], axis=1)
+
+
+def test_of_several_labels_each_is_a_class(loader, tmp_path, monkeypatch):
+    monkeypatch.setattr(Store, "categories", ["bow", "bow|clap", "clap"])
+    scores = run(model=Each(), run_dir=tmp_path)
+    assert scores.categories.tolist() == ["bow", "clap"] and scores.several
+    assert scores.video_scores[3] == pytest.approx([0.3, 0.75])  # means of the views
+    assert scores.targets[[0, 3, 5]].tolist() == [[True, False], [True, True], [False, True]]
+    with np.load(tmp_path / "scores.npz", allow_pickle=False) as file:
+        assert file["label_sets"].tolist() == Store.categories
+    with pytest.raises(ScoreError, match="the store has 2 labels"):
+        run(model=Model())
+    with pytest.raises(ScoreError, match="classifier_activation='sigmoid'"):
+        run(model=Each(most=2.0))

@@ -66,6 +66,8 @@ CASES = {
         metrics.per_category({"a": many(), "b": many(seed=1)})
     ),
     "per category 80": lambda: figures.per_category(metrics.per_category(many(160, 80))),
+    "average precisions": lambda: figures.average_precisions(_labels(6)),
+    "average precisions 80": lambda: figures.average_precisions({"a": _labels(80)}),
     "pairs": lambda: figures.pairs(metrics.pair_accuracy(six(), PAIRS)),
     "pairs, several": lambda: figures.pairs(metrics.pair_accuracy({"a": six(), "b": six()}, PAIRS)),
     "pairs, none": lambda: figures.pairs(metrics.pair_accuracy(six(), ())),
@@ -104,6 +106,16 @@ CASES = {
         pd.DataFrame({"category": np.arange(160) // 2, "split": ["train", "val"] * 80})
     ),
 }
+
+
+def _labels(count):
+    """As `multi_label.per_label` has it; the last label is in no video."""
+    value = np.append(np.linspace(0.3, 0.95, count - 1), np.nan)
+    names = [f"label {number}" for number in range(count)]
+    return pd.DataFrame(
+        {"category": names, "support": 9, "prevalence": 0.1, "average_precision": value,
+         "low": value - 0.1, "high": value + 0.05}
+    )  # fmt: skip
 
 
 def _confusion(classes):

@@ -89,3 +89,40 @@ def test_nothing_is_overwritten_unasked(tmp_path):
         writers.check(tmp_path / "o.txt")
     with pytest.raises(HarlibError, match="name a new folder for the report"):
         timeline.check(tmp_path)
+
+
+def several(windows, thresholds=(0.5, 0.35, np.nan)):
+    """A video that may have several labels; nobody knows from where on it would have the third."""
+    start = 2.0 * np.arange(len(windows))
+    return Prediction("a.mp4", ("run", "sit", "walk"), start, start + 2, np.array(windows, "f4"),
+                      thresholds=np.array(thresholds))  # fmt: skip
+
+
+def test_a_video_has_every_label_that_reaches_its_threshold():
+    found = several([[0.9, 0.4, 0.99]])
+    assert found.label == "run|sit" and found.sure and found.named() == ["run", "sit"]
+    assert timeline.sentence(found) == "run, 90.0 %; sit, 40.0 %"
+    assert found.top()["label"].tolist() == ["walk", "run", "sit"]
+    none = several([[0.4, 0.2, 0.9]])
+    assert none.label == NONE_OF_THESE and not none.sure
+    assert timeline.sentence(none) == "none of these (the most probable is walk, 90.0 %)"
+    first, second = timeline.notes(none)
+    assert "35.0 % to 50.0 %" in first and "No validation video has walk" in second
+    (by_hand,) = timeline.notes(several([[0.4, 0.2, 0.9]], thresholds=[0.5] * 3))
+    assert "each label from a probability of 50.0 % on" in by_hand
+
+
+def test_windows_of_the_same_labels_are_one_segment(tmp_path):
+    found = several([[0.9, 0.4, 0], [0.7, 0.6, 0], [0.6, 0.1, 0], [0.1, 0.1, 0]])
+    parts = found.segments()
+    assert parts["label"].tolist() == ["run|sit", "run", NONE_OF_THESE]
+    assert parts["probability"].tolist() == pytest.approx([0.5, 0.6, 0.1])
+    writers.write(tmp_path / "o.csv", [found], {}, top=2)
+    table = pd.read_csv(tmp_path / "o.csv")
+    own = table[(table["level"] == "window") & (table["start_s"] == 4)]
+    assert own["label"].tolist() == ["run", "sit"] and own["sure"].tolist() == [True, False]
+    writers.write(tmp_path / "o.json", [found], {}, top=2)
+    (told,) = json.loads((tmp_path / "o.json").read_text())
+    assert told["labels"] == ["run"] and told["thresholds"]["walk"] is None
+    writers.write(tmp_path / "o.srt", [found], {})
+    assert "run|sit 50 %" in (tmp_path / "o.srt").read_text()

@@ -174,3 +174,17 @@ def test_videos_of_both_sides_that_look_alike_are_to_look_at(tmp_path, monkeypat
     assert found.endswith("--videos STORE/look_alikes.csv keeps them together")
     assert verdict == "look"
     assert row() == ["unknown: har prepare, run again, compares the pictures", "look"]
+
+
+def test_every_single_label_needs_training_videos():
+    rows = [("a|b", "train", "g1"), ("b", "train", "g2"), ("a", "val", "g3"), ("a|c", "val", "g4")]
+    sets = ("a", "a|b", "a|c", "b")
+    table = preflight.labels(store(rows, categories=sets), "train", "val").set_index("check")
+    assert table.loc["training videos", "verdict"] == "stop"
+    assert table.loc["training videos", "found"] == "none with 1 of the labels: c"
+    # a set that only validation has is fine, as long as its labels are known
+    table = preflight.labels(store(rows[:3], categories=("a", "a|b", "b")), "train", "val")
+    table = table.set_index("check")
+    assert table.loc["training videos", "verdict"] == "ok"
+    assert table.loc["training videos", "found"] == "2, of each of 2 labels 1 to 2"
+    assert "majority class" not in table.index

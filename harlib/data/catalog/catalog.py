@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from harlib.data import label_sets
 from harlib.data.catalog import background as untrimmed
 from harlib.data.catalog import names, own_videos, published_lists
 from harlib.data.catalog.folder import CatalogError
@@ -64,6 +65,9 @@ class Catalog:
             raise CatalogError(f"catalog {name}: a group holds bytes that are no UTF-8")
         if frame["path"].str.contains("\0", regex=False).any():
             raise CatalogError(f"catalog {name}: a path holds a null character")
+        frame["category"] = frame["category"].map(
+            {one: _label_set(one, name) for one in frame["category"].unique()}
+        )
         key = ["split", "category", "video_id"]
         twice = frame.loc[frame.duplicated(key), key]
         if len(twice):
@@ -109,6 +113,13 @@ class Catalog:
         are known.
         """
         said = list(self.left_out)
+        if label_sets.several(self.categories):
+            single = label_sets.classes(self.categories)
+            said.append(
+                f"Videos have several labels: {len(single):,} labels in {len(self.categories):,} "
+                "combinations, as some labels hold |. Networks say of each label whether it is "
+                "there; a | in a name is always read so."
+            )
         lost = self.frame.loc[self.frame["path"] == "", "video_id"].tolist()
         if lost:
             said.append(
@@ -351,3 +362,20 @@ class Catalog:
                 "a folder per category or in Stanford-40's layout"
             )
         return listed
+
+
+def _label_set(category: str, name: str) -> str:
+    """A category as it is stored: of several labels each once, sorted.
+
+    Raises:
+        CatalogError: a label between "|" is empty.
+    """
+    labels = label_sets.split(category)
+    if len(labels) == 1:
+        return category
+    if not all(labels):
+        raise CatalogError(
+            f"catalog {name}: the label {category!r} has nothing on one side of a |, which stands "
+            "between the labels of a video: write it as walking|waving"
+        )
+    return label_sets.joined(labels)

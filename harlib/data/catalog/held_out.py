@@ -8,6 +8,7 @@ from itertools import islice
 import numpy as np
 import pandas as pd
 
+from harlib.data import label_sets
 from harlib.data.catalog import names
 from harlib.data.catalog.folder import CatalogError
 
@@ -32,6 +33,9 @@ def split(table: pd.DataFrame, keys: pd.Series, val: float, seed: int) -> tuple[
         raise CatalogError(f"val is {val}: the share of groups held out must be in (0, 0.5]")
     numbers = keys.map({key: _number(key, seed) for key in keys.unique()})
     groups = table[["category", "group"]].assign(number=numbers)
+    if label_sets.several(groups["category"].unique()):  # of each single label
+        groups["category"] = groups["category"].map(label_sets.split)
+        groups = groups.explode("category")
     groups = groups.sort_values(["number", "group"]).drop_duplicates(["category", "group"])
     ordered = dict(list(groups.groupby("category")))
     held = _held(ordered, val)

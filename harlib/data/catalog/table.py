@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
+from harlib.data import label_sets
 from harlib.data.catalog import frame_folders, groups, names, own_videos
 from harlib.data.catalog.folder import CatalogError
 from harlib.data.catalog.own_videos import Place
@@ -72,8 +73,8 @@ def read(
     given = _given(path, listed)
     _refuse_twice(path, listed)
     said = _columns_said([name for n, name in enumerate(header) if n not in where.values()], given)
-    called = names.alike(row.label for row in listed)
-    said += own_videos.renamed(called, "label")
+    called, renamed = _called({row.label for row in listed})
+    said += renamed
     said += frame_folders.told_of_table((row.path for row in listed), frame_fps)
     places = {row.path: _place(folder, row.path) for row in listed}
     known, taken = _groups(path, listed, places, called, group)
@@ -133,6 +134,16 @@ def _table(
         file = row.path if there[row.path] else ""
         videos.append((name, file, called[row.label], row.split, group or own, row.start, row.end))
     return rows(videos)
+
+
+def _called(labels: set[str]) -> tuple[dict[str, str], list[str]]:
+    """(the category of each cell, its labels spelled as elsewhere; sentences)."""
+    single = names.alike(label for cell in labels for label in label_sets.split(cell))
+    called = {
+        cell: label_sets.joined([single[label] for label in label_sets.split(cell)])
+        for cell in labels
+    }
+    return called, own_videos.renamed(single, "label")
 
 
 def _columns_said(unread: list[str], given: set[str]) -> list[str]:

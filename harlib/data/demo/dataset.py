@@ -5,6 +5,7 @@ categories of a pair are the very same recordings played forwards and backwards,
 cannot tell them apart: only the order of frames can.
 """
 
+import itertools
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,8 +16,9 @@ import numpy as np
 from joblib import cpu_count, delayed
 
 from harlib import HarlibError, files, processes
+from harlib.data import label_sets
 from harlib.data.demo import motions
-from harlib.data.demo.recording import plan, record
+from harlib.data.demo.recording import plan, record, record_together
 from harlib.data.video.files import encode
 from harlib.files import read_json
 from harlib.progress import shown
@@ -44,6 +46,8 @@ ACTIONS = {
     "waving": (motions.wave, False),
 }
 CATEGORIES = tuple(sorted(ACTIONS))
+# what people do side by side: nobody needs the room's wall
+TOGETHER = tuple(name for name in CATEGORIES if ACTIONS[name][0] is not motions.pull_door)
 
 # what a still can tell: one name for both directions of a pair
 STILLS = {
@@ -88,6 +92,29 @@ def draw(
     return (frames[::-1] if backwards else frames), fps
 
 
+def known(people: int = 1) -> tuple[str, ...]:
+    """The categories that so many people in a video can be asked for."""
+    return CATEGORIES if people == 1 else TOGETHER
+
+
+def combinations(categories: Sequence[str]) -> list[str]:
+    """What up to two people do side by side: each category alone, and every two of them.
+
+    >>> combinations(["waving", "walking"])
+    ['walking', 'walking|waving', 'waving']
+    """
+    pairs = itertools.combinations(categories, 2)
+    return sorted([*categories, *(label_sets.joined(pair) for pair in pairs)])
+
+
+def draw_together(
+    labels: str, *, number: int = 0, split: str = "train", seed: int = 0, difficulty: int = 1
+) -> tuple[np.ndarray, int]:
+    """Recording `number` of `combinations`, as `draw` gives it; both people are the number's."""
+    acts = [ACTIONS[label] for label in label_sets.split(labels)]
+    return record_together(acts, seed=seed, split=split, number=number, difficulty=difficulty)
+
+
 def draw_still(action: str, *, number: int = 0, seed: int = 0, difficulty: int = 1) -> np.ndarray:
     """Still `number` of an action in STILLS: uint8 (height, width, 3), RGB; its own actor."""
     frames, _ = record(
@@ -105,6 +132,7 @@ def write_dataset(
     difficulty: int = 1,
     seed: int = 0,
     categories: Sequence[str] | None = None,
+    people: int = 1,
     workers: int | None = None,
     progress: bool = True,
 ) -> Path:
@@ -121,14 +149,16 @@ def write_dataset(
         train, val: videos per category.
         stills: images per action (three quarters for training; 0 writes none).
         difficulty: 1 calm, 2 and 3 with clutter, camera shake and occlusion.
+        people: 2: up to two people side by side, whose actions are both the video's labels, as
+            "walking|waving"; train and val count the videos of each of the `combinations`.
         workers: processes (default: all cores), on which the frames do not depend.
         progress: True shows a bar, a `harlib.progress.Stage` is told.
 
     Raises:
         ValueError: `root` holds a dataset made with other arguments, or there is nothing to draw.
     """
-    root, categories = Path(root), sorted(set(categories or CATEGORIES))
-    check(categories, difficulty, train, val, stills)
+    root, categories = Path(root), sorted(set(categories or known(people)))
+    check(categories, difficulty, train, val, stills, people)
     settings = dict(
         version=_VERSION,
         train=train,
@@ -138,6 +168,8 @@ def write_dataset(
         seed=seed,
         categories=categories,
     )
+    if people > 1:  # one is what was drawn before there was a choice
+        settings["people"] = people
     made = root / "dataset.json"
     table = root / "videos.csv"
     if is_complete(made, settings):
@@ -151,12 +183,14 @@ def write_dataset(
     for split, count in (("train", train), ("val", val)):
         for number in range(count):
             name = f"actor{split[0].upper()}{number:05d}"
-            for category, (start, end) in tape(split, number, seed).items():
-                if category in categories:
+            cut = tape(split, number, seed) if people == 1 else _places(combinations(categories))
+            for category, (start, end) in cut.items():
+                if category in categories or people > 1:
                     rows.append((category, name, start, end, split))
-                    path = root / "videos" / split / category / f"{name}_{start:06}_{end:06}.mp4"
+                    folder = root / "videos" / split / " and ".join(label_sets.split(category))
+                    path = folder / f"{name}_{start:06}_{end:06}.mp4"
                     tasks.append(
-                        delayed(_film_file)(path, category, split, number, seed, difficulty)
+                        delayed(_film_file)(path, category, split, number, seed, difficulty, people)
                     )
     if stills:
         tasks += _still_tasks(root / "stills", stills, seed, difficulty)
@@ -183,11 +217,12 @@ def is_complete(made: Path, settings: dict[str, Any]) -> bool:
     if not made.exists():
         return False
     known = read_json(made, "settings", "complete")
-    if known["settings"] != settings:
+    there = known["settings"]
+    if there != settings:
         changed = [
-            f"{key}={known['settings'].get(key)!r} there, {value!r} asked"
-            for key, value in settings.items()
-            if known["settings"].get(key) != value
+            f"{key}={there.get(key)!r} there, {settings.get(key)!r} asked"
+            for key in {**there, **settings}
+            if there.get(key) != settings.get(key)
         ]
         raise AnotherDataset(
             f"{made.parent} holds another dataset ({'; '.join(changed)}): "
@@ -196,13 +231,25 @@ def is_complete(made: Path, settings: dict[str, Any]) -> bool:
     return bool(known["complete"])
 
 
-def check(categories: Sequence[str], difficulty: int, train: int, val: int, stills: int) -> None:
+def _places(labels: Sequence[str]) -> dict[str, tuple[int, int]]:
+    """{labels: (start, end)} in seconds, for the files' names: recordings last up to six."""
+    return {one: (10 * number, 10 * number + 10) for number, one in enumerate(labels)}
+
+
+def check(
+    categories: Sequence[str], difficulty: int, train: int, val: int, stills: int, people: int = 1
+) -> None:
     """Raises ValueError for what cannot be drawn."""
-    strange = sorted(set(categories) - set(CATEGORIES))
+    if people not in (1, 2):
+        raise ValueError(f"people must be 1 or 2; received {people!r}")
+    strange = sorted(set(categories) - set(known(people)))
     if strange:
+        of = "" if people == 1 else " of two people"
         raise ValueError(
-            f"no such categories: {', '.join(strange)}; known are {', '.join(CATEGORIES)}"
+            f"no such categories{of}: {', '.join(strange)}; known are {', '.join(known(people))}"
         )
+    if people == 2 and len(set(categories)) < 2:
+        raise ValueError(f"two people need two categories; received {', '.join(categories)}")
     if difficulty not in (1, 2, 3):
         raise ValueError(f"difficulty must be 1, 2 or 3; received {difficulty!r}")
     if train < 0 or val < 0 or stills < 0 or train + val == 0:
@@ -213,13 +260,14 @@ def check(categories: Sequence[str], difficulty: int, train: int, val: int, stil
 
 
 def _film_file(
-    path: Path, category: str, split: str, number: int, seed: int, difficulty: int
+    path: Path, category: str, split: str, number: int, seed: int, difficulty: int, people: int
 ) -> None:
     """Draws and encodes one recording, unless its file is there."""
     if path.exists():
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    frames, fps = draw(category, number=number, split=split, seed=seed, difficulty=difficulty)
+    make = draw if people == 1 else draw_together
+    frames, fps = make(category, number=number, split=split, seed=seed, difficulty=difficulty)
     encode(path, frames, fps, keyframe=2 * fps)
 
 

@@ -4,18 +4,20 @@ A pure function of (seed, split, motion, number): nothing else decides what is d
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 
 from harlib.data.demo import motions, props
 from harlib.data.demo.actor import Actor, dress
-from harlib.data.demo.render import paint
+from harlib.data.demo.render import Camera, Shape, paint
 from harlib.data.demo.scene import MARGIN, Room, frame_camera, occluders
 
 _HEIGHTS = (120, 128, 136, 144, 160, 176, 192)
 _ASPECTS = (1.0, 5 / 4, 4 / 3, 4 / 3, 16 / 9, 3 / 4)
+_WIDE = 16 / 9  # of people side by side
 _RATES = (15, 15, 20, 24, 25, 30)
 _SECONDS = (2, 3, 4, 5, 6)
 _SECONDS_SHARE = (0.34, 0.36, 0.16, 0.09, 0.05)
@@ -25,6 +27,7 @@ class Place:
     """Where a body stands: turns its axes into the world's and moves them to `origin`."""
 
     def __init__(self, heading: float, origin: np.ndarray) -> None:
+        self.heading = heading
         sine, cosine = np.sin(heading), np.cos(heading)
         self.axes = np.array([[sine, -cosine, 0.0], [cosine, sine, 0.0], [0.0, 0.0, 1.0]])
         self.origin = np.asarray(origin)
@@ -82,10 +85,67 @@ def film(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """Frames uint8 (frames, height, width, 3) of an actor's motion in a room of its own."""
+    stage = _act(actor, motion, rng)
+    camera = frame_camera(stage.points, size, rng)
+    return _film([stage], camera, seconds, size, difficulty, rng)
+
+
+def record_together(
+    acts: Sequence[tuple[Callable, bool]], *, seed: int, split: str, number: int, difficulty: int
+) -> tuple[np.ndarray, int]:
+    """One recording of people side by side, each with an act of its own, as `record` gives it.
+
+    acts: (generator, whether it is played backwards) of each person, none with a door.
+    """
+    names = "+".join(f"{generator.__name__}{'-' * back}" for generator, back in acts)
+    rng = rng_of(seed, split, "together", names, number)
+    duration = int(rng.choice(_SECONDS, p=_SECONDS_SHARE))
+    fps, height = int(rng.choice(_RATES)), int(rng.choice(_HEIGHTS))
+    size = (height, 2 * round(height * _WIDE / 2))
+    seconds = np.arange(duration * fps) / fps
+    stages = []
+    for place in rng.permutation(len(acts)):  # from left to right
+        generator, backwards = acts[place]
+        performer = Actor.random(rng_of(seed, split, "actor", number, int(place)))
+        shown = seconds[::-1] if backwards else seconds
+        stages.append(_act(performer, generator(performer.body, shown, float(duration), rng), rng))
+    left = 0.0
+    for stage in stages:
+        stage.move(left - stage.points[:, 0].min())
+        left = stage.points[:, 0].max() + rng.uniform(0.05, 0.25)
+    middle = (stages[0].points[:, 0].min() + stages[-1].points[:, 0].max()) / 2
+    for stage in stages:
+        stage.move(-middle)
+    points = np.concatenate([stage.points for stage in stages])
+    camera = frame_camera(points, size, rng, wide=True)
+    return _film(stages, camera, seconds, size, difficulty, rng), fps
+
+
+@dataclass
+class _Stage:
+    """A person in action: where its place is, its things, and all points that must be seen."""
+
+    actor: Actor
+    motion: motions.Motion
+    place: Place
+    still: list[Shape]
+    moving: list[Shape]
+    person: list[Shape]
+    points: np.ndarray
+
+    def move(self, along: float) -> None:
+        """To the right, by so much."""
+        offset = np.array([along, 0.0, 0.0])
+        self.points = self.points + offset
+        for shape in (*self.still, *self.moving, *self.person):
+            shape.points = shape.points + offset
+            shape.core = None if shape.core is None else shape.core + offset
+
+
+def _act(actor: Actor, motion: motions.Motion, rng: np.random.Generator) -> _Stage:
     low, high = motion.facing
     heading = np.deg2rad(rng.uniform(low, high))
-    indoors = "door" in motion.props
-    if low >= 0 and not indoors and rng.uniform() < 0.5:
+    if low >= 0 and "door" not in motion.props and rng.uniform() < 0.5:
         heading = -heading
     place = Place(heading, np.zeros(3))
     avoid = (actor.top, actor.bottom, actor.skin)
@@ -93,8 +153,23 @@ def film(
     person = dress(actor, motion.skeleton, place)
     points = [place(motion.skeleton.joints()).reshape(-1, 3)]
     points += [shape.points.reshape(-1, 3) for shape in still + moving]
-    camera = frame_camera(np.concatenate(points), size, rng)
+    return _Stage(actor, motion, place, still, moving, person, np.concatenate(points))
 
+
+def _film(
+    stages: Sequence[_Stage],
+    camera: Camera,
+    seconds: np.ndarray,
+    size: tuple[int, int],
+    difficulty: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Frames uint8 (frames, height, width, 3) of people who act in a room of their own."""
+    first = stages[0]
+    indoors = "door" in first.motion.props
+    actors = [stage.actor for stage in stages]
+    avoid = tuple(color for one in actors for color in (one.top, one.bottom, one.skin))
+    heading = first.place.heading
     room = Room(
         camera,
         size,
@@ -107,9 +182,10 @@ def film(
     )
     room.furnish(rng, difficulty)
     if indoors:
-        props.doorway(room, place, motion.props["door"], rng)
-    room.place(still)
-    shapes = person + moving + occluders(camera, size, rng, difficulty)
+        props.doorway(room, first.place, first.motion.props["door"], rng)
+    room.place([shape for stage in stages for shape in stage.still])
+    shapes = [shape for stage in stages for shape in stage.person + stage.moving]
+    shapes += occluders(camera, size, rng, difficulty)
     tint = rng.uniform(0.72, 1.1) * rng.uniform(0.94, 1.06, 3)
     for shape in shapes:
         shape.color = tuple(np.clip(tint * shape.color, 0, 255).tolist())

@@ -12,17 +12,20 @@ from harlib.data.demo.render import Camera, Color, Shape, ball, box, limb, paint
 MARGIN = 14  # pixels of background around the picture, which the camera's shake moves through
 
 
-def frame_camera(points: np.ndarray, size: tuple[int, int], rng: np.random.Generator) -> Camera:
+def frame_camera(
+    points: np.ndarray, size: tuple[int, int], rng: np.random.Generator, *, wide: bool = False
+) -> Camera:
     """A camera that shows world `points` (n, 3) large and whole in a picture of `size`.
 
-    Everything lies in the central square of the picture, so that no centre crop loses it.
+    Everything lies in the central square of the picture, so that no centre crop loses it; `wide`
+    takes all of its width.
     """
     height, width = size
     distance, eye = rng.uniform(3.4, 5.5), rng.uniform(0.6, 1.15)
     flat, _, _ = Camera(distance, eye, 1.0, (0.0, 0.0)).project(points)
     low, high = flat.min(0) - 0.075, flat.max(0) + 0.075
     extent = high - low
-    square = min(height, width)
+    square = width if wide else min(height, width)
     scale = min(0.92 * square / extent[0], 0.94 * height / extent[1], 0.9 * height)
     scale *= rng.uniform(0.88, 1.0)
     slack = np.maximum(np.array([square, height]) - scale * extent, 0.0) / 2

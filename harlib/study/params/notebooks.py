@@ -39,6 +39,7 @@ class DataPrep(Common):
     val_videos: Count = 15  # demo: val videos per category
     still_images: Annotated[int, Field(ge=0, le=1_000_000)] = 40  # demo: still images per category
     difficulty: Literal[1, 2, 3] = 1  # demo: 2 and 3 add clutter, shake, occlusion
+    people: Literal[1, 2] = 1  # demo: 2 = up to two in a video, which has the labels of both
     codec: Literal["raw", "jpeg", "h264"] = "jpeg"
     store_size: Size = 64  # short side in pixels, or [height, width] to stretch
     fps: Annotated[float, Field(gt=0, le=1000)] | None = 10.0  # None = as recorded
@@ -108,6 +109,8 @@ class DataPrep(Common):
             raise ValueError("is for source: demo; a table with start and end lists one's own")
         if value and info.data.get("categories"):
             raise ValueError("draws all categories: leave categories empty")
+        if value and info.data.get("people", 1) > 1:
+            raise ValueError("draws one person per video: leave people at 1")
         return value
 
     @field_validator("background")
@@ -206,7 +209,8 @@ _STEPS = (
 )  # fmt: skip
 # Of the evaluation only what scores and metrics depend on.
 _SCORES = tuple(f"evaluation/{name}.py" for name in (
-    "scores", "scoring", "predict", "resume", "metrics", "hits", "intervals", "calibration",
+    "scores", "scoring", "predict", "resume", "metrics", "multi_label", "hits", "intervals",
+    "calibration",
 ))  # fmt: skip
 _MODEL = ("data", "models", "training", *_SCORES, *_STEPS)
 

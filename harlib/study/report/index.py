@@ -7,7 +7,7 @@ import jinja2
 import pandas as pd
 
 from harlib import MissingFile
-from harlib.evaluation import ScoreError, Scores, folds
+from harlib.evaluation import ScoreError, Scores, folds, ranking
 from harlib.evaluation import metrics as metrics_of
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
@@ -41,10 +41,13 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         for folder in run_dirs
         if RunFolder(folder).metrics.is_file() and fingerprint.is_ended(folder)
     ]
+    several = [one for one in scored if ranking.is_of_several(read_json(RunFolder(one).metrics))]
+    scored = several or scored  # runs of one label per video are of other data, and not ranked here
     data = [folder for folder in run_dirs if RunFolder(folder).data.is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
     folder = folder or reports_folder(runs_dir)
-    best = model_card.facts(runs_dir / _ranked(table).iloc[0]["run"]) if scored else None
+    first = ranking.ranked(table).iloc[0]["run"] if scored else ""
+    best = model_card.facts(runs_dir / first) if scored else None
     root = runs_dir.resolve().parents[1]
     if best:
         write_page(
@@ -64,6 +67,8 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         card=best,
         protocols=_protocols(scored),
         columns=[(name, kind) for name, _, kind in _columns(table)],
+        ranks=[name for name, key, _ in _COLUMNS if key == ranking.measure(table)][0],
+        several=bool(several),
         pages=pages,
         rows=_rows(table, pages),
         data=[_data_row(folder) for folder in data],
@@ -88,16 +93,21 @@ def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
     return write_index(runs_dir, folder)
 
 
-# name of the column, key of metrics.table, kind; the interval stands behind the video top-1
+# name of the column, key of metrics.table, kind; the interval stands behind what ranks the runs
 _COLUMNS = (
     ("run", "run", "text"),
     ("network", "network", "text"),
+    ("video mAP", "mean_ap", "number"),
     ("video top-1", "video_top1", "number"),
     ("video top-5", "video_top5", "number"),
     ("video mean class", "mean_class", "number"),
     ("clip top-1", "clip_top1", "number"),
     ("clip top-5", "clip_top5", "number"),
     ("clip mean class", "clip_mean_class", "number"),
+    ("clip mAP", "clip_mean_ap", "number"),
+    ("mAP by chance", "chance", "number"),
+    ("macro F1", "macro_f1", "number"),
+    ("micro F1", "micro_f1", "number"),
     ("minutes", "minutes", "number"),
     ("parameters", "parameters", "number"),
     ("GMACs per clip", "gmacs", "number"),
@@ -105,25 +115,22 @@ _COLUMNS = (
 )
 
 
-def _ranked(table: pd.DataFrame) -> pd.DataFrame:
-    return table.sort_values("video_top1", ascending=False, kind="stable")
-
-
 def _columns(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     """The columns that say something: top-5 of up to five categories does not."""
     told = table.columns[table.notna().any()]
-    return [column for column in _COLUMNS if "top5" not in column[1] or column[1] in told]
+    there = [column for column in _COLUMNS if column[1] in table]
+    return [column for column in there if "top5" not in column[1] or column[1] in told]
 
 
 def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
     if not len(table):
         return []
     rows = []
-    for place, (_, row) in enumerate(_ranked(table).iterrows()):
+    for place, (_, row) in enumerate(ranking.ranked(table).iterrows()):
         cells = []
         for _, key, kind in _columns(table):
             text = tables.cell(key, row[key])
-            if key == "video_top1":
+            if key == ranking.measure(table):
                 text += f" ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
             link = f"{row['run']}.html" if key == "run" and row["run"] in pages else ""
             value = "" if pd.isna(row[key]) else row[key]
@@ -152,8 +159,19 @@ def _pooled(scored: list[Path]) -> list[dict[str, str]]:
             found.append((-1.0, {"run": run, "folds": ", ".join(names), "text": text}))
             continue
         video = metrics_of.summary(scores)["video"]
-        low, high = video["top1_interval"]
         groups = len({*scores.group.tolist(), *scores.missing_group.tolist()})
+        if scores.several:
+            low, high = video["interval"]
+            value = video["mean_average_precision"]
+            text = (
+                f"{run}, {len(names)} folds pooled: its mean average precision is {percent(value)} "
+                f"on {video['n']:,} videos of {groups:,} groups (95 % interval {100 * low:.1f} to "
+                f"{100 * high:.1f} %; guessing would give {percent(video['chance'])}). Each video "
+                "was scored by a network that had learned from none of its group."
+            )
+            found.append((value, {"run": run, "folds": ", ".join(names), "text": text}))
+            continue
+        low, high = video["top1_interval"]
         text = (
             f"{run}, {len(names)} folds pooled: it names the action in {percent(video['top1'])} "
             f"of {video['n']:,} videos of {groups:,} groups (95 % interval {100 * low:.1f} to "
@@ -167,7 +185,14 @@ def _pooled(scored: list[Path]) -> list[dict[str, str]]:
 def _study_answer(table: pd.DataFrame) -> str:
     if not len(table):
         return ""
-    best = _ranked(table).iloc[0]
+    best = ranking.ranked(table).iloc[0]
+    if ranking.measure(table) == "mean_ap":
+        return (
+            f"{_leading(table, best)} {best['run']} ({best['network']}) reaches a mean average "
+            f"precision of {percent(best['mean_ap'])} on {int(best['videos']):,} videos (95 % "
+            f"interval {100 * best['low']:.1f} to {100 * best['high']:.1f} %). Guessing would give "
+            f"{percent(best['chance'])}."
+        )
     return (
         f"{_leading(table, best)} {best['run']} ({best['network']}) names the action "
         f"in {percent(best['video_top1'])} of {int(best['videos']):,} videos "
@@ -179,7 +204,8 @@ def _study_answer(table: pd.DataFrame) -> str:
 def _leading(table: pd.DataFrame, best: pd.Series) -> str:
     if len(table) == 1:
         return "The only scored run:"
-    level = int((table["video_top1"] == best["video_top1"]).sum())
+    key = ranking.measure(table)
+    level = int((table[key] == best[key]).sum())
     if level > 1:
         return f"{level} of {len(table)} scored runs are equally good, among them:"
     return f"Best of {len(table)} scored runs:"
@@ -198,6 +224,8 @@ def _other_row(run_dir: Path) -> dict[str, str]:
     failed = state.get("status") == "failed"
     notebook = NOTEBOOKS.get(run_dir.name.split(".")[0])
     text = notebook.purpose if notebook else ""
+    if not failed and RunFolder(run_dir).metrics.is_file():
+        text = "of one label per video, so not among the models above"
     if not failed and state.get("status") != "complete":
         text = "not complete, so not among the models above"
     return {

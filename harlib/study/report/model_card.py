@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from harlib.data.loading import clip_input
-from harlib.evaluation import Scores, naming
+from harlib.evaluation import Scores, multi_label, naming, ranking
 from harlib.evaluation import metrics as metrics_of
 from harlib.evaluation.hits import all_labels, right_videos
 from harlib.files import read_json
@@ -32,8 +32,8 @@ def facts(run_dir: Path) -> dict[str, Any]:
         f"{sentences.parameters(model['parameters'], model.get('trainable'))}; "
         f"{model['gmacs']:.3g} billion multiply-adds per clip.",
         f"A clip is uint8 RGB (batch, frames, height, width, 3): "
-        f"{clip_input.said(clip_input.clip_input(run_dir))}. "
-        "It gives one probability per category.",
+        f"{clip_input.said(clip_input.clip_input(run_dir))}. It gives one probability per "
+        f"{'label' if ranking.is_of_several(metrics) else 'category'}.",
         *_use(run_dir, metrics),
     ]
     taught = [
@@ -46,18 +46,24 @@ def facts(run_dir: Path) -> dict[str, Any]:
     ]
     if weights := state.get("weights"):
         taught.insert(0, f"It started from the weights {sentences.starting_weights(weights)}.")
-    good = [
-        str(sentences.answer(metrics)),
-        f"Protocol: {protocol(metrics)}. {_top5(metrics)} over categories "
-        f"{percent(video['mean_class'])}.",
-    ]
+    good = [str(sentences.answer(metrics))]
+    several = ranking.is_of_several(metrics)
+    good.append(
+        f"Protocol: {protocol(metrics)}."
+        if several
+        else f"Protocol: {protocol(metrics)}. {_top5(metrics)} over categories "
+        f"{percent(video['mean_class'])}."
+    )
     if metrics.get("calibration_error") is not None:
         good.append(
             f"Its confidence is off by {percent(metrics['calibration_error'])} on "
             "average (expected calibration error)."
         )
     limits = [
-        "It knows only its own categories and answers with one of them whatever it is shown.",
+        "It knows only its own labels. Of each it says yes or no by a threshold of its own, and "
+        "may say no to all."
+        if several
+        else "It knows only its own categories and answers with one of them whatever it is shown.",
         "Measured on videos of the kind it was trained on; one training run, one seed. Do not "
         "use it to decide about people.",
     ]
@@ -111,6 +117,8 @@ def markdown(card: dict[str, Any]) -> str:
 
 
 def _hardest(scores: Scores) -> str:
+    if scores.several:
+        return _hardest_labels(scores)
     labels = all_labels(scores)
     support = np.bincount(labels, minlength=len(scores.categories))
     right = np.bincount(labels, weights=right_videos(scores), minlength=len(support))
@@ -134,8 +142,23 @@ def _hardest(scores: Scores) -> str:
     return text
 
 
+def _hardest_labels(scores: Scores) -> str:
+    values, support = multi_label.average_precisions(scores), scores.targets.sum(axis=0)
+    order = [place for place in np.argsort(values, kind="stable") if support[place]][:WORST]
+    worst = ", ".join(
+        f"{scores.categories[label]} ({percent(values[label])}; {support[label]} videos have it)"
+        for label in order
+    )
+    return f"Lowest average precision: {worst}."
+
+
 def _categories(scores: Scores) -> str:
     names = [str(name) for name in scores.categories]
+    if scores.several:
+        sets = f", in {len(scores.truths)} combinations: a video may have several"
+        if len(names) > NAMED:
+            return f"{len(names)} labels, from {names[0]} to {names[-1]}{sets}."
+        return f"{len(names)} labels ({', '.join(names)}){sets}."
     if len(names) > NAMED:
         return f"{len(names)} categories, from {names[0]} to {names[-1]}."
     return f"{len(names)} categories: {', '.join(names)}."

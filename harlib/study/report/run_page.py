@@ -16,7 +16,7 @@ from PIL import Image
 
 from harlib import MissingFile, shipped
 from harlib.data.catalog import own_videos
-from harlib.evaluation import Scores, naming
+from harlib.evaluation import Scores, naming, ranking
 from harlib.files import read_json
 from harlib.inference import segment_pages
 from harlib.run_folder import RunFolder
@@ -147,8 +147,7 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         ]
         said = " ".join(str(part) for part in parts if part)
         card += [
-            ("video top-1", percent(metrics["video"]["top1"]), True),
-            ("clip top-1", percent(metrics["clip"]["top1"]), True),
+            *_results(metrics),
             ("network", naming.network(metrics), False),
             ("parameters", _parameters(metrics["model"]), False),
             ("GMACs per clip", f"{metrics['model']['gmacs']:.3g}", False),
@@ -190,6 +189,19 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         "parameters": [(name, _value(value)) for name, value in params.items()],
         "environment": [*where["versions"].items(), *rows],
     }
+
+
+def _results(metrics: dict[str, Any]) -> list[tuple[str, str, bool]]:
+    video, clip = metrics["video"], metrics["clip"]
+    if not ranking.is_of_several(metrics):
+        return [
+            ("video top-1", percent(video["top1"]), True),
+            ("clip top-1", percent(clip["top1"]), True),
+        ]
+    found = [("video mAP", percent(video["mean_average_precision"]), True)]
+    if clip["mean_average_precision"] is not None:
+        found.append(("clip mAP", percent(clip["mean_average_precision"]), True))
+    return [*found, ("macro F1", percent(video["macro_f1"]), True)]
 
 
 def _kernels(where: dict[str, Any]) -> str:

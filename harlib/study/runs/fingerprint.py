@@ -29,7 +29,7 @@ _HOW = {"threads", "workers", "devices", "tensorboard", "preflight", "checkpoint
 # Parameters that came later, with the value that stands for what was done before they came: with
 # it a run is the one that it was.
 _LATER = {"clip_fps": None, "val_share": 0.2, "frame_fps": None, "patience": 0,
-          "background": 0.0, "untrimmed": False}  # fmt: skip
+          "background": 0.0, "untrimmed": False, "people": 1}  # fmt: skip
 
 
 def notebook_of(params: Common) -> str:

@@ -15,7 +15,7 @@ import pandas as pd
 import psutil
 
 from harlib import HarlibError, progress, system_errors
-from harlib.evaluation import naming
+from harlib.evaluation import naming, ranking
 from harlib.files import read_json
 from harlib.locks import sweep
 from harlib.run_folder import RunFolder
@@ -24,8 +24,8 @@ from harlib.study.params.errors import nearest
 from harlib.study.runs import fingerprint, study_files
 from harlib.text import count, size
 
-COLUMNS = ["kind", "study", "run", "network", "status", "videos", "top1", "low", "high", "trained",
-           "bytes", "note"]  # fmt: skip
+COLUMNS = ["kind", "study", "run", "network", "status", "videos", "top1", "low", "high", "measure",
+           "trained", "bytes", "note"]  # fmt: skip
 BEFORE = "before"  # where `fingerprint.claim` puts earlier runs
 _WIDTH = 100
 _NAME = 26  # the longest name that stands in its column
@@ -40,9 +40,9 @@ def listing(study: str | None = None) -> pd.DataFrame:
 
     Returns:
         DataFrame `kind` (run, before, store, study), `study, run, network, status, videos, top1,
-        low, high` (fractions, of the 95 % interval), `trained` (when it began), `bytes` on disk and
-        `note`; None or NaN where there is nothing to say. A study that has parameter files alone is
-        one row, not run.
+        low, high` (fractions, of the 95 % interval), `measure` (top-1, or mAP of several labels),
+        `trained` (when it began), `bytes` on disk and `note`; None or NaN where there is nothing to
+        say. A study that has parameter files alone is one row, not run.
     Raises:
         ParamsError: there is no such study.
     """
@@ -200,11 +200,13 @@ def _scores(folder: Path) -> dict[str, Any]:
     video, model = measured["video"], dict(measured["model"])
     usual = {"width": 1, "pixels": "rgb"}
     shown = {key: value for key, value in model.items() if usual.get(key, ...) != value}
-    low, high = video["top1_interval"]
+    several = ranking.is_of_several(measured)
+    low, high = video["interval" if several else "top1_interval"]
     return {
         "network": naming.network({"model": shown, "protocol": {}}),
         "videos": int(video["n"]),
-        "top1": float(video["top1"]),
+        "top1": float(video["mean_average_precision" if several else "top1"]),
+        "measure": "mAP" if several else "top-1",
         "low": float(low),
         "high": float(high),
     }
@@ -288,7 +290,8 @@ def _top1(row: dict[str, Any]) -> str:
     if pd.isna(row["top1"]) or not math.isfinite(row["low"] + row["high"]):
         return ""
     top1, low, high = (100 * row[key] for key in ("top1", "low", "high"))
-    return f"{top1:.1f} ({low:.1f}–{high:.1f}) %"
+    named = "mAP " if row.get("measure") == "mAP" else ""
+    return f"{named}{top1:.1f} ({low:.1f}–{high:.1f}) %"
 
 
 def _time(row: dict[str, Any]) -> str:

@@ -1,18 +1,20 @@
 """A run while it works: its lock, its stages, its data, its end."""
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
-from harlib import MissingFile
-from harlib.data import Audit, Catalog, ClipStore
+from harlib import HarlibError, MissingFile
+from harlib.data import Audit, Catalog, ClipStore, label_sets
 from harlib.data.store import look_alikes as alike
 from harlib.locks import Lock, sweep
 from harlib.progress import Stage
 from harlib.run_folder import RunFolder
-from harlib.study.params.notebooks import Common
+from harlib.study.params.notebooks import Common, FromScratch
+from harlib.study.params.trained import Ablations
 from harlib.study.wording import tables
 
 _locks: dict[Path, Lock] = {}
@@ -85,13 +87,28 @@ def open_store(p: Common) -> ClipStore:
 
     Raises:
         FileNotFoundError: there is none; the message says which notebook to run.
+        HarlibError: as `refuse_several`.
     """
     if not (p.store_dir / "store.json").is_file():
         raise MissingFile(no_store(p))
     store = ClipStore(p.store_dir)
+    refuse_several(p, store.categories)
     if not kept(p):
         p.folder.write_state(store_hash=store.hash, store=from_root(p, p.store_dir))
     return store
+
+
+def refuse_several(p: Common, categories: Sequence[str]) -> None:
+    """Refuses notebooks that know videos of one label alone.
+
+    Raises:
+        HarlibError: a category holds "|", and the run is of notebook 07 or 08.
+    """
+    if isinstance(p, (Ablations, FromScratch)) and label_sets.several(categories):
+        raise HarlibError(
+            f"run {p.run} is of a notebook for videos of one label each, and these have several: "
+            "train with notebooks 02, 03, 04 or 09, and compare runs in 05"
+        )
 
 
 def look_alikes(p: Common, store: ClipStore, *splits: str) -> str:

@@ -15,7 +15,14 @@ from harlib.data import SPLITS, Catalog, Settings
 from harlib.data.demo import dataset
 from harlib.files import read_json
 from harlib.study.params.errors import nearest
-from harlib.study.params.notebooks import Common, DataPrep, Evaluation, Performance, project_root
+from harlib.study.params.notebooks import (
+    Common,
+    DataPrep,
+    Evaluation,
+    FromScratch,
+    Performance,
+    project_root,
+)
 from harlib.study.params.trained import FrameCNN, Trained
 from harlib.study.runs import fingerprint, session, study_files
 from harlib.study.steps import data_prep
@@ -42,6 +49,7 @@ def mistakes(todo: dict[str, Common], every: dict[str, Common] | None = None) ->
             elif isinstance(p, Trained):
                 categories, splits = known.get(p.store_asked) or _stored(p)
                 said += _absent_splits(p, splits)
+                session.refuse_several(p, categories)
                 nets[where] = p, categories
                 if isinstance(p, FrameCNN):
                     _stills(p, todo)
@@ -52,6 +60,9 @@ def mistakes(todo: dict[str, Common], every: dict[str, Common] | None = None) ->
                     compared = {name: q for name, q in others.items() if isinstance(q, Trained)}
                     nets = {**{name: (q, _ANY[0]) for name, q in compared.items()}, **nets}
                     nets[where] = p, []
+            elif isinstance(p, FromScratch):
+                if p.store_asked in known or (p.store_dir / "store.json").is_file():
+                    session.refuse_several(p, (known.get(p.store_asked) or _stored(p))[0])
             elif isinstance(p, Performance):
                 nets[where] = p, []
         except (ValueError, OSError) as error:
@@ -70,9 +81,11 @@ def _data(p: DataPrep) -> tuple[list[str], set[str]]:
     """(categories, splits) of the clip store to come. Raises ValueError, FileNotFoundError."""
     Settings(p.codec, p.store_size, p.fps, p.quality)
     if p.source == "demo":
-        chosen = sorted(set(p.categories or dataset.CATEGORIES))
-        dataset.check(chosen, p.difficulty, p.train_videos, p.val_videos, p.still_images)
-        return chosen, {"train", "val"}
+        chosen = sorted(set(p.categories or dataset.known(p.people)))
+        numbers = p.train_videos, p.val_videos, p.still_images
+        dataset.check(chosen, p.difficulty, *numbers, p.people)
+        drawn = chosen if p.people == 1 else dataset.combinations(chosen)
+        return drawn, {"train", "val"}
     listed = data_prep.own_videos(p)
     return listed.categories, set(listed.frame["split"])
 

@@ -13,7 +13,15 @@ import numpy as np
 import pandas as pd
 
 from harlib import HarlibError
-from harlib.evaluation import Scores, comparison, hits, metrics, naming
+from harlib.evaluation import (
+    Scores,
+    comparison,
+    hits,
+    metrics,
+    multi_label,
+    naming,
+)
+from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params import yaml_text
 from harlib.study.params.base import ParamsError, project_root
@@ -57,7 +65,7 @@ def compare(names: Sequence[str]) -> str:
     sections = {
         "": _named(runs),
         "Settings that differ": _settings(runs),
-        "Accuracy, video top-1 with its 95 % interval": _accuracies(runs),
+        f"{_measure(runs)} with its 95 % interval": _accuracies(runs),
         "Is the difference real?": _tests(runs),
         "Categories where they differ most": _categories(runs),
         "Videos where they differ": _videos(runs),
@@ -66,6 +74,11 @@ def compare(names: Sequence[str]) -> str:
         "\n".join(filter(None, [title, *(part for line in lines for part in _wrapped(line))]))
         for title, lines in sections.items()
     )
+
+
+def _measure(runs: list[_Run]) -> str:
+    several = runs[0].scores.several
+    return "Mean average precision" if several else "Accuracy, video top-1"
 
 
 def _loaded(names: Sequence[str]) -> list[_Run]:
@@ -99,7 +112,7 @@ def _on_common(runs: list[_Run]) -> list[_Run]:
     """The runs with their scores of the videos that all of them list, readable or not."""
     first = runs[0]
     for run in runs:
-        if list(run.scores.categories) != list(first.scores.categories):
+        if list(run.scores.truths) != list(first.scores.truths):
             raise HarlibError(
                 f"{first.name} and {run.name} have {len(first.scores.categories)} and "
                 f"{len(run.scores.categories)} categories that are not the same: compare runs on "
@@ -120,7 +133,7 @@ def _keys(scores: Scores) -> pd.MultiIndex:
     """Category and name of every listed video, the scored ones first."""
     return pd.MultiIndex.from_arrays(
         [
-            scores.categories[hits.all_labels(scores)],
+            scores.truths[hits.all_labels(scores)],
             np.concatenate([scores.video_id, scores.missing_id]),
         ]
     )
@@ -185,13 +198,23 @@ def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]
 def _accuracies(runs: list[_Run]) -> Iterator[str]:
     for run in runs:
         video = metrics.summary(run.scores)["video"]
-        low, high = (100 * bound for bound in video["top1_interval"])
-        yield f"  {run.letter}  {percent(video['top1'])} ({low:.1f} to {high:.1f})"
+        key, bounds = ("top1", "top1_interval")
+        if run.scores.several:
+            key, bounds = ("mean_average_precision", "interval")
+        low, high = (100 * bound for bound in video[bounds])
+        yield f"  {run.letter}  {percent(video[key])} ({low:.1f} to {high:.1f})"
 
 
 def _tests(runs: list[_Run]) -> Iterator[str]:
     """The paired comparison of every two runs, two lines each."""
     table = comparison.compare_all({run.letter: run.scores for run in runs})
+    if runs[0].scores.several:
+        for row in table.itertuples():
+            yield (
+                f"  {row.a} − {row.b}: {100 * row.difference:+.1f} points (95 % interval "
+                f"{100 * row.low:+.1f} to {100 * row.high:+.1f})"
+            )
+        return
     for row in table.itertuples():
         yield (
             f"  {row.a} − {row.b}: {100 * row.difference:+.1f} points (95 % interval "
@@ -217,7 +240,8 @@ def _categories(runs: list[_Run]) -> Iterator[str]:
         table = table[table["difference"] != 0]
         table = table.sort_values("difference", key=abs, ascending=False, kind="stable")
         if table.empty:
-            yield f"  {a.letter} and {b.letter} have the same accuracy in every category."
+            of = "average precision of" if a.scores.several else "accuracy in"
+            yield f"  {a.letter} and {b.letter} have the same {of} every category."
         for row in table.head(_CATEGORIES).itertuples():
             yield (
                 f"  {printable(row.category)} (n = {row.support:,}): {a.letter} {percent(row.a)}, "
@@ -229,10 +253,8 @@ def _videos(runs: list[_Run]) -> Iterator[str]:
     """What each run called the videos that they call differently; first where one is right."""
     first = runs[0].scores
     orders = [comparison.same_videos(first, run.scores) for run in runs]
-    named = np.stack([_called(run.scores)[o] for run, o in zip(runs, orders, strict=True)])
-    right = np.stack(
-        [hits.right_videos(run.scores)[o] for run, o in zip(runs, orders, strict=True)]
-    )
+    named = np.stack([_called(run)[o] for run, o in zip(runs, orders, strict=True)])
+    right = np.stack([_right(run)[o] for run, o in zip(runs, orders, strict=True)])
     apart = np.flatnonzero((named != named[0]).any(axis=0))
     shown = sorted(apart, key=lambda video: not right[:, video].any())[:_VIDEOS]
     keys = _keys(first)
@@ -247,8 +269,27 @@ def _videos(runs: list[_Run]) -> Iterator[str]:
         yield f"  {category}, {name}: {'; '.join(said)}"
 
 
-def _called(scores: Scores) -> np.ndarray:
+def _right(run: _Run) -> np.ndarray:
+    """Which listed videos a run has right, of several labels exactly: bool (videos + missing,)."""
+    if not run.scores.several:
+        return hits.right_videos(run.scores)
+    return (_given(run) == run.scores.targets).all(axis=1)
+
+
+def _given(run: _Run) -> np.ndarray:
+    """As `multi_label.given`, by the split that the run was scored on."""
+    file = RunFolder(run.folder).metrics
+    split = read_json(file, "protocol")["protocol"]["split"] if file.is_file() else ""
+    return multi_label.given(run.scores, split)
+
+
+def _called(run: _Run) -> np.ndarray:
     """What a run called each listed video: str (videos + missing,)."""
+    scores = run.scores
+    if scores.several:
+        given = _given(run)[: len(scores.video_id)]
+        named = ["|".join(scores.categories[row]) or "nothing" for row in given]
+        return np.array([*named, *["(could not be read)"] * len(scores.missing_id)], dtype=str)
     logs = hits.video_logs(scores)
     best = (scores.video_scores if logs is None else logs).argmax(axis=1)
     lost = np.full(len(scores.missing_id), "(could not be read)")

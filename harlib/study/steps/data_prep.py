@@ -33,6 +33,8 @@ def about(p: DataPrep) -> tables.Sentence:
             "This study needs no download: it draws its own short videos of people who sit down, "
             "stand up, open doors. Some actions come in pairs that are each other's reverse. A "
             "single frame cannot tell them apart, and that is what they are for."
+            + " Up to two people act side by side, and a video has the labels of both."
+            * (p.people > 1)
         )
     return tables.Sentence(
         {
@@ -106,6 +108,7 @@ def _draw(p: DataPrep) -> Catalog:
         drawn["test"] = p.val_videos
     else:
         drawn |= {"stills": p.still_images, "categories": sorted(set(p.categories)) or None}
+        drawn |= {"people": p.people} if p.people > 1 else {}  # as folders were named before
     write = untrimmed.write if p.untrimmed else dataset.write_dataset
     how: dict[str, Any] = {"workers": p.workers, "progress": session.stage(p, "drawing videos")}
     asked = folder = p.data_dir / "source"

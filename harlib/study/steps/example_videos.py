@@ -10,7 +10,7 @@ import pandas as pd
 
 from harlib import figures
 from harlib.data import ClipSpec, ClipStore, Protocol, evaluation_batches
-from harlib.evaluation import Scores, naming
+from harlib.evaluation import Scores, multi_label, naming, ranking
 from harlib.evaluation.hits import video_logs
 from harlib.figures import clips as strips
 from harlib.files import read_json
@@ -33,15 +33,20 @@ def best_run(table: pd.DataFrame, *, over_time: bool = False) -> str:
     """
     seen = ~table["model"].str.startswith("frame_cnn") if over_time else pd.Series(False)
     table = table[seen] if seen.any() else table
-    return str(table.sort_values("video_top1", ascending=False, kind="stable").iloc[0]["run"])
+    return str(ranking.ranked(table).iloc[0]["run"])
 
 
-def chosen(scores: Scores, videos: int) -> pd.DataFrame:
+_COLUMNS = ["row", "right", "true", "predicted", "confidence", "title"]
+
+
+def chosen(scores: Scores, videos: int, split: str = ranking.CHOSEN_ON) -> pd.DataFrame:
     """The hardest wrong videos, then the surest right ones, at most `videos` of each.
 
     Columns: `row` (of the scores), `right`, `true`, `predicted`, `confidence` (score of what was
     predicted), `title`. Hardest: the least score for the true category.
     """
+    if scores.several:
+        return _chosen_of_several(scores, videos, split)
     predicted = scores.video_scores.argmax(axis=1)
     right = predicted == scores.label
     logs = video_logs(scores)
@@ -56,7 +61,30 @@ def chosen(scores: Scores, videos: int) -> pd.DataFrame:
         said = percent(confidence)
         title = f"{true}\n✓ {said}" if right[row] else f"{true}\n✗ {called}, {said}"
         rows.append((int(row), bool(right[row]), str(true), str(called), confidence, title))
-    return pd.DataFrame(rows, columns=["row", "right", "true", "predicted", "confidence", "title"])
+    return pd.DataFrame(rows, columns=_COLUMNS)
+
+
+def _chosen_of_several(scores: Scores, videos: int, split: str) -> pd.DataFrame:
+    """Right: given exactly its labels. Hardest: the largest error of a single label's probability.
+
+    `predicted` is the label of that error, `confidence` its score.
+    """
+    read = len(scores.video_id)
+    targets, given = scores.targets[:read], multi_label.given(scores, split)[:read]
+    right, error = (given == targets).all(axis=1), np.abs(scores.video_scores - targets)
+    worst = error.max(axis=1)
+    hardest = [row for row in np.argsort(-worst, kind="stable") if not right[row]][:videos]
+    surest = [row for row in np.argsort(worst, kind="stable") if right[row]][:videos]
+    rows = []
+    for row in (*hardest, *surest):
+        true = ", ".join(scores.categories[targets[row]])
+        called = ", ".join(scores.categories[given[row]]) or "nothing"
+        label = int(error[row].argmax())
+        said = f"✓ {true}" if right[row] else f"{true}\n✗ {called}"
+        confidence = float(scores.video_scores[row, label])
+        name = str(scores.categories[label])
+        rows.append((int(row), bool(right[row]), true, name, confidence, said))
+    return pd.DataFrame(rows, columns=_COLUMNS)
 
 
 def show(p: Common, scores: Scores, run_dir: Path, *, videos: int = 4) -> tables.Sentence | None:
@@ -65,7 +93,7 @@ def show(p: Common, scores: Scores, run_dir: Path, *, videos: int = 4) -> tables
         store = scored_store(run_dir, p.store_dir)
     except AnotherStore as error:
         return tables.Sentence(error)
-    table = chosen(scores, videos)
+    table = chosen(scores, videos, _split(run_dir))
     index = _store_rows(store, scores, run_dir)[table["row"]]
     clips = [store.read(row, np.arange(min(int(store.videos["frames"][row]), 64)))
              for row in index]  # fmt: skip
@@ -103,9 +131,9 @@ def show_attention(
             f"The network of {run_dir.name} sees one frame at a time: there is no map over time."
         )
     layer = gradcam.map_layer(model, layer or None).name
-    table = chosen(scores, videos)
+    table = chosen(scores, videos, _split(run_dir))
     dataset, order = _middle_clips(store, run_dir), _store_rows(store, scores, run_dir)
-    split = read_json(RunFolder(run_dir).metrics)["protocol"]["split"]
+    split = _split(run_dir)
     places = {int(row): place for place, row in enumerate(store.rows(split))}
     clips, titles, stage = [], [], session.stage(p, "where the best 3D network looked")
     stage.begin(0, len(table))
@@ -129,16 +157,20 @@ def show_attention(
     return None
 
 
+def _split(run_dir: Path) -> str:
+    return str(read_json(RunFolder(run_dir).metrics)["protocol"]["split"])
+
+
 def _colors(table: pd.DataFrame) -> list[str]:
     return [figures.RIGHT if right else figures.WRONG for right in table["right"]]
 
 
 def _store_rows(store: ClipStore, scores: Scores, run_dir: Path) -> np.ndarray:
     """Rows of the store of the scored videos, int (videos,)."""
-    split = read_json(RunFolder(run_dir).metrics)["protocol"]["split"]
+    split = _split(run_dir)
     videos = store.videos.iloc[store.rows(split)]
     keys = pd.MultiIndex.from_frame(videos[["category", "video_id"]])
-    wanted = pd.MultiIndex.from_arrays([scores.categories[scores.label], scores.video_id])
+    wanted = pd.MultiIndex.from_arrays([scores.truths[scores.label], scores.video_id])
     found = keys.get_indexer(wanted)
     if (found < 0).any():
         lost = str(scores.video_id[int((found < 0).argmax())])

@@ -9,7 +9,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from harlib import figures
-from harlib.data import ClipStore
+from harlib.data import ClipStore, label_sets
 from harlib.data.loading import sampling
 from harlib.evaluation import intervals
 from harlib.study.params.trained import Trained
@@ -93,7 +93,8 @@ def arithmetic(
     rows = [_output(dear), _weights(dear), _macs(dear, models.gmacs(model))]
     if dear.groups > 1:
         rows.append(_ungrouped(dear))
-    rows.append(_guessing(len(store.categories)))
+    if not label_sets.several(store.categories):
+        rows.append(_guessing(len(store.categories)))
     if plan is not None:
         rows.append(_rate(plan))
     rows.append(_interval(len(store.rows(split)), split))

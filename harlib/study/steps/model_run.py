@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from harlib import HarlibError, MissingFile, evaluation
-from harlib.data import Catalog, ClipStore
+from harlib.data import Catalog, ClipStore, label_sets
 from harlib.data.loading import batches as loader
 from harlib.data.loading import clip_input
 from harlib.data.store import prepare as preparing
@@ -39,22 +39,29 @@ def build(p: Trained, store: ClipStore, *, frames: int | None = None) -> keras.M
     from harlib.training import finetune
     from harlib.training.distributed import devices
 
+    transfer.refuse_probe(p, store)
     with devices.scope(p.devices):
         model = models.build(
             p.model,
-            len(store.categories),
+            len(label_sets.classes(store.categories)),
             frames=frames or p.frames,
             size=p.size,
+            classifier_activation=_activation(store),
             **p.network_options(),
         )
         if isinstance(p, Network3D) and p.weights:
-            said = models.load_weights(model, transfer.weights(p), categories=store.categories)
+            names = label_sets.classes(store.categories)
+            said = models.load_weights(model, transfer.weights(p), categories=names)
             transfer.check(p, said.new)
             print(said)
     below, batch_norm = p.frozen
     if below or batch_norm:
         finetune.freeze(model, below or None, batch_norm=batch_norm)
     return model
+
+
+def _activation(store: ClipStore) -> str:
+    return "sigmoid" if label_sets.several(store.categories) else "softmax"
 
 
 def network_cost(p: Trained, model: keras.Model, store: ClipStore) -> tables.Sentence:
@@ -80,6 +87,12 @@ def recipe(p: Trained, store: ClipStore, *, epochs: int | None = None) -> Recipe
     options = dict(p.recipe_options)
     if p.mix:
         options["mix"] = "" if p.mix == "none" else p.mix
+    options["label_sets"] = label_sets.indices(store.categories)
+    for key in ("class_weights", "balanced"):
+        if options["label_sets"] and getattr(p, key):
+            raise HarlibError(
+                f"{key} is for videos of one label each, and these have several: leave it out"
+            )
     if p.class_weights:
         labels = store.videos["label"].to_numpy()[store.rows(p.train_split)]
         options["class_weight"] = recipes.balanced_weights(labels, len(store.categories))
@@ -240,7 +253,12 @@ def build_on_stills(p: FrameCNN, store: ClipStore, on_stills: keras.Model | None
     from harlib.training.distributed import devices
 
     with devices.of(on_stills).scope():
-        return models.replace_classifier(on_stills, len(store.categories), frames=p.frames)
+        return models.replace_classifier(
+            on_stills,
+            len(label_sets.classes(store.categories)),
+            frames=p.frames,
+            classifier_activation=_activation(store),
+        )
 
 
 def score(

@@ -7,11 +7,22 @@ import pandas as pd
 
 from harlib import MissingFile, figures
 from harlib.data.demo import dataset
-from harlib.evaluation import Scores, calibration, comparison, hits, intervals, metrics, naming
+from harlib.evaluation import (
+    Scores,
+    calibration,
+    comparison,
+    hits,
+    intervals,
+    metrics,
+    multi_label,
+    naming,
+    ranking,
+)
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Evaluation
 from harlib.study.runs import fingerprint, session
+from harlib.study.steps import by_category
 from harlib.study.wording import sentences, tables
 from harlib.text import percent
 
@@ -64,6 +75,17 @@ def pair_accuracy(scores: Scores) -> pd.DataFrame:
     return metrics.pair_accuracy(scores, there) if there else pd.DataFrame()
 
 
+def split_of(runs: dict[str, Path]) -> str:
+    """The split that all runs were scored on; empty where they were not on the same."""
+    found = {read_json(RunFolder(one).metrics, "protocol")["protocol"]["split"]
+             for one in runs.values()}  # fmt: skip
+    return str(found.pop()) if len(found) == 1 else ""
+
+
+def _several(scores: dict[str, Scores]) -> bool:
+    return any(own.several for own in scores.values())
+
+
 def groups(scores: dict[str, Scores], runs: dict[str, Path]) -> tables.Sentence:
     """Whether it is known which of the scored videos belong together, and which look as if."""
     videos = [pd.DataFrame({"video_id": s.video_id, "group": s.group}) for s in scores.values()]
@@ -74,12 +96,16 @@ def groups(scores: dict[str, Scores], runs: dict[str, Path]) -> tables.Sentence:
 
 def accuracy_table(table: pd.DataFrame) -> tables.Table:
     """The accuracies of ``metrics.table``, best first, as a reader wants them."""
-    table = table.sort_values("video_top1", ascending=False, kind="stable")
+    table = ranking.ranked(table)
     table["95 % interval"] = [
         f"{100 * row.low:.1f} to {100 * row.high:.1f} %" for row in table.itertuples()
     ]
     columns = ["run", "video_top1", "95 % interval", "video_top5", "mean_class", "clip_top1",
                "clip_top5", "clip_mean_class", "minutes", "parameters", "gmacs"]  # fmt: skip
+    if ranking.measure(table) == "mean_ap":
+        columns = ["run", "mean_ap", "95 % interval", "chance", "macro_f1", "micro_f1",
+                   "clip_mean_ap", "minutes", "parameters", "gmacs"]  # fmt: skip
+        return tables.Table(table[columns])
     left_out = [name for name in ("video_top5", "clip_top5") if table[name].isna().all()]
     return tables.Table(table[columns].drop(columns=left_out))
 
@@ -90,18 +116,22 @@ def cost_reading(table: pd.DataFrame) -> tables.Sentence:
         return tables.Sentence("There is one run: nothing to compare its cost with.")
     cost = table["gmacs"] * table["views"]
     dear = table.loc[cost.idxmax()]
-    best = table.sort_values("video_top1", ascending=False, kind="stable").iloc[0]
+    best, key = ranking.ranked(table).iloc[0], ranking.measure(table)
+    if key == "mean_ap":
+        names, of = "reaches", "mean average precision"
+    else:
+        names, of = "names", "of the videos"
     spent = f"{cost.max():.3g} billion multiply-adds per video"
-    if dear["video_top1"] == best["video_top1"]:
+    if dear[key] == best[key]:
         return tables.Sentence(
-            f"{dear['run']} spends the most, {spent}, and no run names more of the videos "
-            f"({percent(dear['video_top1'])})."
+            f"{dear['run']} spends the most, {spent}, and no run {names} more {of} "
+            f"({percent(dear[key])})."
         )
     return tables.Sentence(
-        f"{dear['run']} spends the most, {spent}, and names "
-        f"{percent(dear['video_top1'])} of the videos; {best['run']} spends "
-        f"{cost[best.name]:.3g} billion and names "
-        f"{percent(best['video_top1'])}."
+        f"{dear['run']} spends the most, {spent}, and {names} "
+        f"{percent(dear[key])} {of}; {best['run']} spends "
+        f"{cost[best.name]:.3g} billion and {names} "
+        f"{percent(best[key])}."
     )
 
 
@@ -124,6 +154,17 @@ def protocol_table(runs: dict[str, Path]) -> tables.Table:
 
 def comparison_table(compared: pd.DataFrame) -> tables.Table:
     """`comparison.compare_all`, a row per pair of runs, as a reader wants it."""
+    if len(compared) and "p" not in compared:  # of several labels per video
+        rows = [
+            {
+                "run A": row.a,
+                "run B": row.b,
+                "A − B, points of mAP": f"{100 * row.difference:+.1f}",
+                "95 % interval, points": f"{100 * row.low:+.1f} to {100 * row.high:+.1f}",
+            }
+            for row in compared.itertuples()
+        ]
+        return tables.Table(pd.DataFrame(rows))
     rows = [
         {
             "run A": row.a,
@@ -141,21 +182,36 @@ def comparison_table(compared: pd.DataFrame) -> tables.Table:
     return tables.Table(pd.DataFrame(rows))
 
 
-def show_confusions(scores: dict[str, Scores]) -> None:
-    """Shows one confusion matrix a run."""
+def show_confusions(scores: dict[str, Scores], split: str = "val") -> tables.Table | None:
+    """Shows one confusion matrix a run; of several labels per video the table of each label."""
+    if _several(scores):
+        return by_category.labels_table(scores, split)
     for name, own in scores.items():
         matrix = metrics.confusion(own)
         figures.show(figures.confusion(matrix, own.categories.tolist(), title=name))
+    return None
 
 
-def confused_table(scores: dict[str, Scores], n: int) -> tables.Table:
+def confused_table(scores: dict[str, Scores], n: int) -> tables.Table | tables.Sentence:
     """The most frequent confusions of each run."""
+    if _several(scores):
+        return tables.Sentence(
+            "Each label is answered by itself, so none is taken for another: the tables above say "
+            "how often each is found, overlooked and wrongly named."
+        )
     by_run = [metrics.most_confused(own, n=n).assign(run=name) for name, own in scores.items()]
     return tables.Table(pd.concat(by_run)[["run", "true", "predicted", "videos", "share"]])
 
 
-def show_most_confused(scores: Scores, name: str, n: int) -> tables.Sentence | None:
-    """Shows one run's most frequent confusions; says so when it has none."""
+def show_most_confused(
+    scores: Scores, name: str, n: int, split: str = "val"
+) -> tables.Sentence | tables.Table | None:
+    """Shows one run's most frequent confusions; says so when it has none.
+
+    Of several labels per video: how often each is found, overlooked and wrongly named.
+    """
+    if scores.several:
+        return by_category.show_categories(scores, split)
     table = metrics.most_confused(scores, n=n)
     table = table[table["videos"] > 0]
     if not len(table):
@@ -166,7 +222,7 @@ def show_most_confused(scores: Scores, name: str, n: int) -> tables.Sentence | N
 
 def show_difference(scores: dict[str, Scores], table: pd.DataFrame) -> tables.Sentence | None:
     """Shows on which categories the two best runs of ``metrics.table`` differ."""
-    ranked = table.sort_values("video_top1", ascending=False, kind="stable")["run"]
+    ranked = ranking.ranked(table)["run"]
     if len(ranked) < 2:
         return tables.Sentence("There is one run: nothing to compare it with.")
     first, second = ranked.iloc[:2]
@@ -175,11 +231,17 @@ def show_difference(scores: dict[str, Scores], table: pd.DataFrame) -> tables.Se
     return None
 
 
-def show_reliability(scores: dict[str, Scores]) -> None:
+def show_reliability(scores: dict[str, Scores]) -> tables.Sentence | None:
     """Shows how often each run is right when it is so sure, with its calibration error."""
+    if _several(scores):
+        return tables.Sentence(
+            "This is measured of videos with one label. Where they have several, each label has a "
+            "threshold of its own instead, in the table above."
+        )
     bins = {name: calibration.reliability(own) for name, own in scores.items()}
     errors = {name: calibration.calibration_error(own) for name, own in scores.items()}
     figures.show(figures.reliability(bins, error=errors))
+    return None
 
 
 def ensemble(scores: dict[str, Scores], best: str) -> tables.Sentence:
@@ -187,12 +249,19 @@ def ensemble(scores: dict[str, Scores], best: str) -> tables.Sentence:
     if len(scores) < 2:
         return tables.Sentence("There is one run: no ensemble to make.")
     together = comparison.ensemble(scores)
-    right, apart = hits.right_videos(together), comparison.compare(together, scores[best])
-    low, high = intervals.bootstrap_interval(right, hits.all_groups(together))
+    apart = comparison.compare(together, scores[best])
+    if together.several:
+        value = multi_label.mean_average_precision(together)
+        _, (low, high) = multi_label.intervals(together)
+        reached = f"reaches {percent(value)} mean average precision"
+    else:
+        right = hits.right_videos(together)
+        low, high = intervals.bootstrap_interval(right, hits.all_groups(together))
+        reached = f"names the action in {percent(right.mean())} of the videos"
     chance = ", which may be chance" if apart["low"] <= 0 <= apart["high"] else ""
     return tables.Sentence(
-        f"The mean of the scores of all {len(scores)} runs names the action in "
-        f"{percent(right.mean())} of the videos (95 % interval {100 * low:.1f} to "
+        f"The mean of the scores of all {len(scores)} runs {reached} (95 % interval "
+        f"{100 * low:.1f} to "
         f"{100 * high:.1f} %): {100 * apart['difference']:+.1f} points against {best} alone (95 % "
         f"interval {100 * apart['low']:+.1f} to {100 * apart['high']:+.1f}){chance}."
     )

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 
 from harlib import HarlibError, evaluation, figures
-from harlib.data import ClipStore
-from harlib.evaluation import metrics
+from harlib.data import ClipStore, label_sets
+from harlib.evaluation import metrics, ranking
 from harlib.files import appearing, write_npz
 from harlib.run_folder import RunFolder
 from harlib.study.params.trained import Network3D, Trained
@@ -55,6 +55,19 @@ def check(p: Trained, new: Sequence[str]) -> None:
         )
 
 
+def refuse_probe(p: Trained, store: ClipStore) -> None:
+    """Refuses to fit a linear probe to videos of several labels.
+
+    Raises:
+        HarlibError: the recipe is probe, and a category holds "|".
+    """
+    if p.epochs and not p.takes_steps and label_sets.several(store.categories):
+        raise HarlibError(
+            "recipe: probe names one label per video, and these have several: train the head "
+            "instead (recipe: finetune-head)"
+        )
+
+
 def without_steps(p: Trained, model: keras.Model, store: ClipStore) -> pd.DataFrame:
     """Gives the network its classifier by a linear probe; with epochs: 0 it stays as it is.
 
@@ -79,6 +92,7 @@ def without_steps(p: Trained, model: keras.Model, store: ClipStore) -> pd.DataFr
 
 
 def _probe(p: Trained, model: keras.Model, store: ClipStore) -> pd.DataFrame:
+    refuse_probe(p, store)
     from harlib.training import probe
 
     answers = evaluation.features.features(
@@ -138,7 +152,7 @@ def show_training(trained: pd.DataFrame) -> tables.Sentence | tables.Table:
 def cost(p: Trained) -> tables.Table:
     """The study's runs of this notebook side by side, with minutes a point of accuracy.
 
-    A point counts from always saying the most frequent category.
+    A point counts from always saying the most frequent category, of several labels from guessing.
     """
     folders = [file.parent for file in sorted(p.run_dir.parent.glob("09_*/metrics.json"))]
     folders = [one for one in folders if one == p.run_dir or fingerprint.is_ended(one)]
@@ -149,8 +163,9 @@ def cost(p: Trained) -> tables.Table:
     table["95 % interval"] = [
         f"{100 * row.low:.1f} to {100 * row.high:.1f} %" for row in table.itertuples()
     ]
-    points = 100 * (table["video_top1"] - table["majority"])
+    key = ranking.measure(table)
+    points = 100 * (table[key] - table["chance" if key == "mean_ap" else "majority"])
     table["minutes a point"] = (table["minutes"] / points).where(points > 0)
-    shown = ["run", "network", "weights", "recipe", "video_top1", "95 % interval", "minutes",
+    shown = ["run", "network", "weights", "recipe", key, "95 % interval", "minutes",
              "minutes a point"]  # fmt: skip
     return tables.Table(table[shown])

@@ -76,10 +76,11 @@ def likeliest(name: str, scores: Scores, row: int, view: int) -> str:
     own = scores.video_scores[row] if view == 0 else scores.view_scores[row, view - 1]
     lines = []
     for label in np.argsort(-np.nan_to_num(own.astype(float)), kind="stable")[:5]:
-        color = figures.RIGHT if label == scores.label[row] else figures.WRONG
+        own_label = bool(scores.targets[row, label])
+        color = figures.RIGHT if own_label else figures.WRONG
         share = float(own[label])
         lines.append(
-            f"<tr><td>{'✓ ' * int(label == scores.label[row])}"
+            f"<tr><td>{'✓ ' * own_label}"
             f"{html.escape(str(scores.categories[label]))}</td><td>{100 * share:.1f} %</td>"
             f'<td><div style="background:{color};height:.8em;width:{8 * share:.2f}em"></div></td>'
             f"</tr>"

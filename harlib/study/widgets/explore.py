@@ -15,6 +15,8 @@ from harlib.data import CROPS, ClipSpec, ClipStore
 from harlib.data.loading import sampling
 from harlib.data.loading.augment import augment
 from harlib.evaluation import Scores, comparison, metrics
+from harlib.evaluation.multi_label import given
+from harlib.evaluation.ranking import CHOSEN_ON
 from harlib.run_folder import RunFolder
 from harlib.study.params.base import project_root
 from harlib.study.runs import study_files
@@ -261,7 +263,7 @@ def _positions(store: ClipStore, scores: Scores, split: str | None) -> dict[int,
     videos = store.videos if split is None else store.videos.iloc[store.rows(split)]
     keys = zip(videos["category"], videos["video_id"], strict=True)
     there = dict(zip(keys, videos.index, strict=True))
-    wanted = [*zip(scores.categories[scores.label], scores.video_id, strict=True)]
+    wanted = [*zip(scores.truths[scores.label], scores.video_id, strict=True)]
     lost = [video for category, video in wanted if (category, video) not in there]
     if lost:
         raise ValueError(f"{len(lost)} scored videos such as {lost[0]!r} are not in {store.root}")
@@ -269,6 +271,8 @@ def _positions(store: ClipStore, scores: Scores, split: str | None) -> dict[int,
 
 
 def _right(scores: Scores) -> np.ndarray:
+    if scores.several:  # exactly its labels
+        return (given(scores, CHOSEN_ON) == scores.targets)[: len(scores.label)].all(axis=1)
     return scores.video_scores.argmax(axis=1) == scores.label
 
 

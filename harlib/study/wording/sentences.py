@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from harlib.data import label_sets
 from harlib.data.catalog import own_videos
-from harlib.evaluation import naming
+from harlib.evaluation import naming, ranking
 from harlib.study.wording.tables import Sentence
 from harlib.text import count, percent, size
 from harlib.training import stopping
@@ -23,8 +24,13 @@ def data(store: ClipStore) -> Sentence:
     splits = store.videos.groupby("split", sort=False).size()
     counts = " and ".join(count(number, f"{split} video") for split, number in splits.items())
     seconds = (store.videos["frames"] / store.videos["fps"]).median()
+    what = f"{len(store.categories)} categories"
+    if label_sets.several(store.categories):
+        single = label_sets.classes(store.categories)
+        what = f"{len(single)} labels, of which a video may have several, "
+        what += f"in {len(store.categories)} combinations"
     return Sentence(
-        f"The store holds {counts} of {len(store.categories)} categories, typically "
+        f"The store holds {counts} of {what}, typically "
         f"{seconds:.1f} s long, {size(store.bytes)} as {store.codec}."
     )
 
@@ -172,6 +178,8 @@ def stills_training(history: pd.DataFrame | None) -> Sentence:
 
 def answer(metrics: Mapping[str, Any]) -> Sentence:
     """The result of one run in one sentence, with its protocol."""
+    if ranking.is_of_several(metrics):
+        return _answer_of_several(metrics)
     video, clip, how = metrics["video"], metrics["clip"], metrics["protocol"]
     low, high = video["top1_interval"]
     # windows give long videos more views, and videos that could not be read have none
@@ -195,6 +203,62 @@ def answer(metrics: Mapping[str, Any]) -> Sentence:
         f"{100 * high:.1f} %), from {said} per video of "
         f"{naming.clip(how)}{single}."
         f"{lost}{guess(low, high, metrics.get('majority'))}"
+    )
+
+
+def _answer_of_several(metrics: Mapping[str, Any]) -> Sentence:
+    video, clip, how = metrics["video"], metrics["clip"], metrics["protocol"]
+    low, high = video["interval"]
+    views = clip["n"] / max(video["n"] - metrics["missing"], 1)
+    said = count(round(views), "view") if views == round(views) else f"{views:.1f} views on average"
+    single = ""
+    if clip["mean_average_precision"] is not None and views > 1:
+        single = f"; of single views it is {percent(clip['mean_average_precision'])}"
+    lost = ""
+    if metrics["missing"]:
+        lost = f" Of {count(metrics['missing'], 'listed video')} that could not be read no label "
+        lost += "was found."
+    absent = ""
+    if metrics["without_video"]:
+        absent = f" No video has {', '.join(metrics['without_video'])}: left out."
+    labels = metrics["categories"] - len(metrics["without_video"])
+    return Sentence(
+        f"{naming.network(metrics)} finds {labels} labels in {video['n']:,} {how['split']} videos "
+        f"with a mean average precision of {percent(video['mean_average_precision'])} (95 % "
+        f"interval {100 * low:.1f} to {100 * high:.1f} %), from {said} per video of "
+        f"{naming.clip(how)}{single}. Guessing would give {percent(video['chance'])}. With "
+        f"{_thresholds(how)} the macro F1 is {percent(video['macro_f1'])}, and "
+        f"{percent(video['exact'])} of the videos are given exactly their labels.{lost}{absent}"
+    )
+
+
+def _thresholds(protocol: Mapping[str, Any]) -> str:
+    if protocol["split"] == ranking.CHOSEN_ON:
+        return "thresholds chosen on other groups' videos"
+    return "a threshold of one half, as no validation videos chose one,"
+
+
+def labels(table: pd.DataFrame, split: str) -> Sentence:
+    """How to read `multi_label.per_label`, and where it is strong and weak."""
+    known = table.dropna(subset=["average_precision"])
+    ordered = known.sort_values("average_precision", kind="stable")
+    worst, best = ordered.iloc[0], ordered.iloc[-1]
+    how = (
+        "A threshold is the one with the best F1 on all these videos, for new ones; precision, "
+        "recall and F1 beside it are of thresholds that the videos of other groups chose "
+        "(cross-fitting), so that no video is judged by a threshold that it helped to choose."
+        if split == ranking.CHOSEN_ON
+        else "Precision, recall and F1 are at a probability of one half: these are no validation "
+        "videos, which alone choose thresholds."
+    )
+    if best["average_precision"] == worst["average_precision"]:
+        value = percent(best["average_precision"])
+        return Sentence(f"Each of its labels has an average precision of {value}. {how}")
+    return Sentence(
+        f"Its best label is {best['category']} (average precision "
+        f"{percent(best['average_precision'])}), its hardest {worst['category']} "
+        f"({percent(worst['average_precision'])}; guessing would reach "
+        f"{percent(worst['prevalence'])}, the share of videos that have it). {how}"
     )
 
 
@@ -276,26 +340,27 @@ def pairs(table: pd.DataFrame, *, averaged: bool = False) -> Sentence:
 
 def comparison(table: pd.DataFrame, compared: pd.DataFrame) -> Sentence:
     """Which run is best, whether the lead is more than chance, and whether it beats guessing."""
-    ranked = table.sort_values("video_top1", ascending=False, kind="stable")
+    ranked, key = ranking.ranked(table), ranking.measure(table)
     best = ranked.iloc[0]
+    of, names_it = "of the videos", "names the action in "
+    if key == "mean_ap":
+        of, names_it = "mean average precision", "reaches "
     chance = ""
     if {"low", "high", "majority"} <= set(ranked):
         chance = guess(best["low"], best["high"], best["majority"])
-    text = f"{best['run']} is best with {percent(best['video_top1'])} of the videos"
+    if key == "mean_ap":
+        chance = f" Guessing would give {percent(best['chance'])}."
+    text = f"{best['run']} is best with {percent(best[key])} {of}"
     if len(ranked) == 1:
         return Sentence(
-            f"{best['run']} names the action in {percent(best['video_top1'])} of the videos; it is "
-            f"the only run so far.{chance}"
+            f"{best['run']} {names_it}{percent(best[key])} {of}; it is the only run so far.{chance}"
         )
     second = ranked.iloc[1]
-    if best["video_top1"] == second["video_top1"]:
-        level = ranked.loc[ranked["video_top1"] == best["video_top1"], "run"]
+    if best[key] == second[key]:
+        level = ranked.loc[ranked[key] == best[key], "run"]
         names = f"{', '.join(level[:-1])} and {level.iloc[-1]}"
         verdict = "lead together" if len(level) < len(ranked) else "are equal, and none leads"
-        return Sentence(
-            f"{names} {verdict}: each names the action in {percent(best['video_top1'])} of the "
-            f"videos.{chance}"
-        )
+        return Sentence(f"{names} {verdict}: each {names_it}{percent(best[key])} {of}.{chance}")
     rows = compared[
         compared["a"].isin([best["run"], second["run"]])
         & compared["b"].isin([best["run"], second["run"]])
@@ -306,10 +371,10 @@ def comparison(table: pd.DataFrame, compared: pd.DataFrame) -> Sentence:
         low, high = -high, -low
     if low <= 0:
         return Sentence(
-            f"{text}, but its lead over {second['run']} ({percent(second['video_top1'])}) may be "
+            f"{text}, but its lead over {second['run']} ({percent(second[key])}) may be "
             f"chance: the 95 % interval of the difference holds zero.{chance}"
         )
     return Sentence(
         f"{text}, {100 * low:.1f} to {100 * high:.1f} points (95 % interval) ahead of "
-        f"{second['run']} ({percent(second['video_top1'])}).{chance}"
+        f"{second['run']} ({percent(second[key])}).{chance}"
     )

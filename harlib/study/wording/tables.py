@@ -11,7 +11,8 @@ from harlib.text import percent, size
 
 PERCENT = {"top1", "top5", "accuracy", "low", "high", "lowest", "highest", "share",
            "clip_top1", "clip_top5", "clip_mean_class", "video_top1", "video_top5", "mean_class",
-           "majority", "difference"}  # fmt: skip
+           "majority", "difference", "mean_ap", "clip_mean_ap", "micro_f1", "macro_f1", "chance",
+           "average_precision", "prevalence", "precision", "recall", "f1"}  # fmt: skip
 
 
 # a cell of a column that reads better aligned at the right
@@ -24,6 +25,12 @@ NAMES = {
     "clip_top1": "clip top-1",
     "clip_top5": "clip top-5",
     "mean_class": "video mean class",
+    "mean_ap": "video mAP",
+    "clip_mean_ap": "clip mAP",
+    "chance": "mAP by chance",
+    "micro_f1": "micro F1",
+    "macro_f1": "macro F1",
+    "f1": "F1",
     "gmacs": "GMACs per clip",
     "low": "95 % from",
     "high": "95 % to",
