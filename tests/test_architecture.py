@@ -23,6 +23,7 @@ STAGES = (
     "evaluation",
     "figures",
     "inference",
+    "serving",
     "bench",
     "study",
     "cli",

@@ -1,0 +1,3 @@
+from . import server
+
+__all__ = ["server"]
