@@ -1,4 +1,4 @@
-from . import asking, camera, live, overlay, timeline, writers
+from . import asking, camera, live, overlay, preview, timeline, writers
 from .predictor import NONE_OF_THESE, Prediction, Predictor
 from .sources import load
 
@@ -11,6 +11,7 @@ __all__ = [
     "live",
     "load",
     "overlay",
+    "preview",
     "timeline",
     "writers",
 ]
