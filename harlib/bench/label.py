@@ -15,7 +15,6 @@ from harlib.data import Catalog
 from harlib.data.demo import dataset
 from harlib.labelling import guessing, looking, ranking
 from harlib.text import percent
-from harlib.training import probe
 
 NETWORK = "efficientnet_lite0/imagenet"
 DEMO = (60, 15)  # training and validation videos a category that are drawn for a seed
@@ -38,7 +37,7 @@ def run(
     """The loop of labelling and learning, the labels told by who knows them all.
 
     From `first` labelled videos, each category once and the others at random, every way of choosing
-    goes on for `rounds` rounds of `size` labels. A linear probe on the features of the network
+    goes on for `rounds` rounds of `size` labels. A linear classifier on the features of the network
     learns anew after each, and is scored on the videos held out.
 
     Args:
@@ -128,13 +127,11 @@ class _Pool:
     """Videos whose labels are known but not told, and those held out."""
 
     def __init__(self, features: np.ndarray, listed: pd.DataFrame) -> None:
-        self.features = features
         self.labels = listed["category"].to_numpy(str)
-        self.groups = listed["group"].to_numpy(str)
         self.categories = sorted(set(self.labels))
         self.learned = (listed["split"] == "train").to_numpy()
         self.own = np.flatnonzero(self.learned)
-        self.points = ranking.space(features[self.own])
+        self.points = ranking.space(features, self.learned)
 
     def first(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """bool (videos,): the labelled ones to begin with, each category once or more."""
@@ -163,7 +160,7 @@ class _Pool:
             )
             if number < rounds:
                 chosen = ranking.order(
-                    self.points,
+                    self.points[self.own],
                     labelled[self.own],
                     size,
                     by=way,
@@ -180,16 +177,12 @@ class _Pool:
     def _learn(self, labelled: np.ndarray) -> np.ndarray:
         known = np.flatnonzero(labelled)
         found = guessing.probabilities(
-            self.features, known, self.labels[known].tolist(), self.categories
+            self.points, known, self.labels[known].tolist(), self.categories
         )
         assert found is not None  # each category has a label
         return found
 
     def ceiling(self) -> dict[str, Any]:
-        """Labels and accuracy of the probe that all labels are told, its penalty by folds."""
-        own = self.own
-        best = probe.fit(
-            self.features[own], self._numbers[own], self.groups[own], len(self.categories)
-        )
-        right = (self.features @ best.kernel + best.bias).argmax(axis=1) == self._numbers
-        return {"labels": len(own), "accuracy": float(right[~self.learned].mean())}
+        """Labels and accuracy where all labels are told."""
+        right = self._learn(self.learned).argmax(axis=1) == self._numbers
+        return {"labels": len(self.own), "accuracy": float(right[~self.learned].mean())}

@@ -1,36 +1,34 @@
-"""What labels so far say of the other videos: a linear probe on the features of a network."""
+"""What labels so far say of the other videos: a linear classifier on their points (`ranking`)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
 import numpy as np
+from sklearn.linear_model import LogisticRegression
 
-from harlib.training import probe
-
-STRENGTH = 0.01  # scikit-learn's C: with a label or two a category there is nothing to choose it by
+_STRENGTH = 10.0
+# scikit-learn's C, chosen by `har bench label` on other people's videos than those it is scored on.
+# The folds of `training.probe` need two groups a category, and there is a label or two at first.
+_STEPS = 300
 
 
 def probabilities(
-    features: np.ndarray, labelled: np.ndarray, labels: Sequence[str], categories: Sequence[str]
+    points: np.ndarray, labelled: np.ndarray, labels: Sequence[str], categories: Sequence[str]
 ) -> np.ndarray | None:
-    """float64 (videos, categories) by a probe of the labelled videos; None below two categories.
+    """float64 (videos, categories); None below two categories with a label.
 
     Args:
-        features: float32 (videos, features), of all.
+        points: float (videos, width), of `ranking.space`.
         labelled: int (n,), the videos with a label.
         labels: (n,), theirs.
-        categories: in the order of the columns; without a label a category has 0.
+        categories: in the order of the columns; one without a label has 0.
     """
-    known = [name for name in categories if name in set(labels)]
-    if len(known) < 2:
+    names = list(categories)
+    if len(set(labels)) < 2:
         return None
-    targets = np.array([known.index(label) for label in labels])
-    learned = features[labelled]
-    found = probe.fit(learned, targets, labelled, len(known), strength=STRENGTH)
-    logits = features @ found.kernel.astype("float64") + found.bias
-    logits -= logits.max(axis=1, keepdims=True)
-    odds = np.exp(logits)
-    answer = np.zeros((len(features), len(categories)))
-    answer[:, [list(categories).index(name) for name in known]] = odds / odds.sum(1, keepdims=True)
+    solver = LogisticRegression(C=_STRENGTH, max_iter=_STEPS)
+    solver.fit(points[labelled], np.array([names.index(label) for label in labels]))
+    answer = np.zeros((len(points), len(names)))
+    answer[:, solver.classes_] = solver.predict_proba(points)
     return answer

@@ -20,9 +20,9 @@ from harlib.inference import Prediction, Predictor, load
 from harlib.progress import Stage, shown
 
 PARTS = 5
-"""Parts of a video, one after the other, whose features are kept apart: they tell the order of time
-where the network sees single frames."""
+"""Parts of a video, one after the other, whose features are kept apart."""
 
+_VERSION = 1  # of what is kept of a video: raise it when the same network keeps something else
 _MOST = 16  # clips computed at once
 
 
@@ -47,7 +47,7 @@ class Seen:
 
     Attributes:
         videos: those that could be read.
-        features: float32 (videos, PARTS * features).
+        features: float32 (videos, (1 + PARTS) * features), of `over_time`.
         probabilities: float32 (videos, classes), calibrated where that was measured; None of a
             network without categories.
         errors: {video: why it could not be read}.
@@ -75,7 +75,7 @@ def eye(source: str | Path) -> Eye:
     model, width = _joined(predictor.model, bool(categories))
     # what it gives are a category's probability and a feature's value alike: means over crops
     names = (*categories, *[""] * width)
-    how = (predictor.settings, predictor.cut, predictor.clips, PARTS, len(categories))
+    how = (predictor.settings, predictor.cut, predictor.clips, PARTS, len(categories), _VERSION)
     digest = hashlib.sha256(repr(how).encode())
     for weight in model.weights:
         digest.update(np.asarray(weight).tobytes())
@@ -142,13 +142,13 @@ def look(
 
 
 def _vector(own: Eye, video: str) -> np.ndarray:
-    """float32 (classes + PARTS * features,) of a video."""
+    """float32 (classes + (1 + PARTS) * features,) of a video."""
     asked = own.predictor
     batch = min(_MOST, (asked.clips or 1) * asked.cut.crops)  # a video at once, none computed twice
     views = np.stack([vector for _, vector in asked.windows(video, batch=batch)])
     classes = len(own.categories)
     scores, features = views[:, :classes], views[:, classes:]
-    parts = in_parts(features).ravel()
+    parts = over_time(features).ravel()
     if not classes:
         return parts.astype("float32")
     whole = Prediction(video, own.categories, np.zeros(len(views)), np.ones(len(views)), scores,
@@ -158,20 +158,25 @@ def _vector(own: Eye, video: str) -> np.ndarray:
     return np.concatenate([sure, parts]).astype("float32")
 
 
-def in_parts(features: np.ndarray, parts: int = PARTS) -> np.ndarray:
-    """The means of (views, features) over `parts` equal times: (parts, features).
+def over_time(features: np.ndarray, parts: int = PARTS) -> np.ndarray:
+    """The mean of (views, features), and by how much each of `parts` equal times differs from it.
 
-    Parts share views where the number of views is no multiple of theirs.
+    What stays the same in a video, its scene above all, is in the mean alone; the differences tell
+    what moves and in which order, also where the network sees single frames. Parts share views
+    where the number of views is no multiple of theirs.
 
-    >>> in_parts(np.array([[0.0], [2.0], [4.0]]), 2).ravel().tolist()
-    [1.0, 3.0]
-    >>> in_parts(np.array([[0.0], [2.0], [4.0]]), 3).ravel().tolist()
-    [0.0, 2.0, 4.0]
+    Returns:
+        (1 + parts, features).
+
+    >>> over_time(np.array([[0.0], [2.0], [4.0]]), 2).ravel().tolist()
+    [2.0, -1.0, 1.0]
     """
     views = len(features)
     first = np.arange(parts) * views // parts
     last = -(-(np.arange(parts) + 1) * views // parts)
-    return np.stack([features[a:b].mean(axis=0) for a, b in zip(first, last, strict=True)])
+    means = [features[a:b].mean(axis=0) for a, b in zip(first, last, strict=True)]
+    whole = np.mean(means, axis=0)
+    return np.stack([whole, *(mean - whole for mean in means)])
 
 
 class _Cache:

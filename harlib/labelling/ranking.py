@@ -33,20 +33,25 @@ _MOST_GROUPS = 500  # as there
 _CONSIDERED = 10  # times as many unsure videos as are taken, as in its paper
 
 
-def space(features: np.ndarray) -> np.ndarray:
-    """The features as points between which distances mean something: float64 (videos, <= 64).
+def space(features: np.ndarray, own: np.ndarray | None = None) -> np.ndarray:
+    """The features as points between which distances mean something: float32 (videos, <= 64).
 
     Standardised, the main components of it, each video's vector of length 1.
+
+    Args:
+        features: float32 (videos, features), of `looking`.
+        own: bool (videos,): those by which all are standardised; None: all.
     """
-    features = np.asarray(features, "float64")
-    spread = features.std(axis=0)
+    learned = features if own is None else features[own]
+    spread = learned.std(axis=0)
     varied = spread > 0  # a feature that is always the same says nothing
-    points = (features - features.mean(axis=0))[:, varied] / spread[varied]
-    width = min(_WIDTH, len(points) - 1, points.shape[1])
+    width = min(_WIDTH, len(learned) - 1, int(varied.sum()))
     if not width > 0:
-        return np.zeros((len(points), 1))
+        return np.zeros((len(features), 1), "float32")
+    points = (features[:, varied] - learned[:, varied].mean(axis=0)) / spread[varied]
     if width < points.shape[1]:
-        points = PCA(width, random_state=0).fit_transform(points)
+        main = PCA(width, random_state=0).fit(points if own is None else points[own])
+        points = main.transform(points)
     return normalize(points)
 
 

@@ -103,6 +103,7 @@ def test_guesses_are_of_the_categories_that_have_labels():
     names = ["a", "b", "c", "never"]
     known = np.array([0, 1, 40, 41, 70])
     labels = [names[which[one]] for one in known]
+    points = ranking.space(points)
     found = guessing.probabilities(points, known, labels, names)
     np.testing.assert_allclose(found.sum(axis=1), 1)
     assert (found.argmax(axis=1) == which).all() and (found[:, 3] == 0).all()
@@ -111,6 +112,7 @@ def test_guesses_are_of_the_categories_that_have_labels():
 
 @pytest.mark.parametrize("views", [1, 3, 5, 10, 11])
 def test_parts_are_in_the_order_of_time(views):
-    parts = looking.in_parts(np.arange(views, dtype=float)[:, None])
-    assert parts.shape == (looking.PARTS, 1)
-    assert (np.diff(parts[:, 0]) >= 0).all() and parts[0] >= 0 and parts[-1] <= views - 1
+    whole, *parts = looking.over_time(np.arange(views, dtype=float)[:, None])[:, 0]
+    assert len(parts) == looking.PARTS and whole == pytest.approx((views - 1) / 2)
+    assert (np.diff(parts) >= 0).all() and sum(parts) == pytest.approx(0)
+    assert whole + parts[0] >= 0 and whole + parts[-1] <= views - 1
