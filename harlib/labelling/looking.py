@@ -90,7 +90,7 @@ def _joined(model: Any, scores: bool) -> tuple[Any, int]:
     from harlib.models import features
 
     inner = features.extractor(model)
-    outputs = [model.output, inner.output] if scores else [inner.output]
+    outputs = [model.outputs[0], inner.output] if scores else [inner.output]
     if scores:
         outputs = [keras.layers.Concatenate(dtype="float32")(outputs)]
     joined = keras.Model(model.inputs, outputs[0])
