@@ -42,7 +42,7 @@ def run(
 
     Args:
         folder: where videos are drawn, and what the network saw in them is kept.
-        videos: a folder per category, a third of it held out by groups; None draws the demo's.
+        videos: a folder per category, 30 % of it held out by groups; None draws the demo's.
         drawn: the seed of the drawn videos, or of which are held out.
         seeds: of the labelled videos to begin with, and of what is left to chance after.
 
