@@ -25,11 +25,11 @@ _INTERRUPTED = 128 + signal.SIGINT  # the exit code that shells give to what Ctr
 
 
 # Commands that keep what is done when they are stopped.
-_RESUMES = ("study", "train", "evaluate", "features", "prepare", "demo-data")
+_RESUMES = ("study", "train", "evaluate", "features", "label", "prepare", "demo-data")
 
 # What a person wants to do, and the commands for it.
 _SECTIONS = {
-    "Your own videos": ("new-study", "study", "predict", "serve"),
+    "Your own videos": ("new-study", "study", "predict", "serve", "label"),
     "Study and report": ("init", "list", "report", "compare", "clean"),
     "One training": ("preflight", "train", "evaluate", "segments"),
     "Networks at work": ("models", "weights", "features", "export"),

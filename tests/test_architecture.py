@@ -24,6 +24,7 @@ STAGES = (
     "figures",
     "inference",
     "serving",
+    "labelling",
     "bench",
     "study",
     "cli",

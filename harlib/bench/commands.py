@@ -160,3 +160,51 @@ def bench_grouped(json_file: Path | None, turns: int) -> None:
     from harlib.bench import grouped
 
     grouped.run(turns=turns, json_file=json_file, say=click.echo)
+
+
+@bench.command("label")
+@_json
+@click.option("--folder", type=_FOLDER, help="Where drawn videos stay; else a temporary one.")
+@click.option("--videos", type=_FOLDER, help="A folder per category; without it embedded videos.")
+@click.option("--network", default="efficientnet_lite0/imagenet", show_default=True)
+@click.option("--ways", help="Orders of har label, by commas; without it all.")
+@click.option("--drawn", default=0, show_default=True, help="Seed of the drawn videos.")
+@click.option("--seeds", default=10, show_default=True, help="Beginnings, from --begin on.")
+@click.option("--begin", default=0, show_default=True, help="Seed of the first beginning.")
+@click.option("--first", default=20, show_default=True, help="Labels to begin with.")
+@click.option("--rounds", default=5, show_default=True)
+@click.option("--size", default=20, show_default=True, help="Labels a round.")
+def bench_label(
+    json_file: Path | None,
+    folder: Path | None,
+    videos: Path | None,
+    network: str,
+    ways: str | None,
+    drawn: int,
+    seeds: int,
+    begin: int,
+    first: int,
+    rounds: int,
+    size: int,
+) -> None:
+    """Accuracy by number of labels: what har label chooses, beside as many labels at random."""
+    import tempfile
+
+    from harlib.bench import label
+    from harlib.labelling import ranking
+
+    with tempfile.TemporaryDirectory() as temporary:
+        rows = label.run(
+            folder or Path(temporary),
+            videos=videos,
+            network=network,
+            ways=ways.split(",") if ways else tuple(ranking.WAYS),
+            drawn=drawn,
+            seeds=range(begin, begin + seeds),
+            first=first,
+            rounds=rounds,
+            size=size,
+            json_file=json_file,
+            say=click.echo,
+        )
+    click.echo(label.table(rows))

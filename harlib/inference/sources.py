@@ -21,20 +21,21 @@ from harlib.models import export_readme
 from harlib.run_folder import RunFolder
 
 
-def load(source: str | Path, *, checkpoint: str = "last") -> Predictor:
+def load(source: str | Path, *, checkpoint: str = "last", nameless: bool = False) -> Predictor:
     """A `Predictor` of a trained run, of an exported network, or of published weights.
 
     Args:
         source: a run's folder; an export's folder or file, with its README.json beside it; or a
             name of `pretrained.names()`, as "x3d_s/kinetics400".
         checkpoint: of a run: "last", or "best" on the validation videos.
+        nameless: also published weights whose categories nobody lists; they are then numbers.
 
     Raises:
         HarlibError: none of these, or a network whose categories or clips nobody knows.
         FileNotFoundError: the run has no such network or was not scored.
     """
     if str(source) in pretrained.names():
-        return _published(str(source))
+        return _published(str(source), nameless)
     path = Path(source)
     if RunFolder(path).params.is_file():
         return _run(path, checkpoint)
@@ -103,11 +104,11 @@ def _exported(path: Path, readme: Path) -> Predictor:
     )
 
 
-def _published(name: str) -> Predictor:
+def _published(name: str, nameless: bool) -> Predictor:
     from harlib import models
 
     found = pretrained.find(name)
-    if not found.categories:
+    if not (found.categories or nameless):
         raise HarlibError(
             f"{name} names no categories: its publisher gives no list. Fine-tune it first "
             f"(weights: {name} in a parameter file), or take its features (har features {name})"
@@ -120,7 +121,7 @@ def _published(name: str) -> Predictor:
     return Predictor(
         name=name,
         model=network(model),
-        categories=found.categories,
+        categories=found.categories or tuple(map(str, range(found.classes))),
         settings=Settings("raw", sides[0] if len(sides) == 1 else (sides[0], sides[1]),
                           found.fps if found.frames > 1 else None),
         cut=Cut(ClipSpec(frames=found.frames, size=found.size), 1, found.crop_scale),

@@ -12,16 +12,16 @@ import numpy as np
 from markupsafe import Markup
 
 from harlib import HarlibError, shipped
-from harlib.data import VideoError, VideoReader, encode, probe
+from harlib.data import VideoError
 from harlib.data.catalog.names import printable
 from harlib.figures import PALETTE
 from harlib.files import write_text
+from harlib.inference import preview as previews
 from harlib.inference.predictor import NONE_OF_THESE, Prediction
 from harlib.text import count, percent
 
 _TEMPLATE = shipped.FOLDER / "reports" / "template"
 _SHOWN = 6  # categories in the picture
-_SIDE, _FPS = 240, 25.0  # of the copy beside a page: pixels of its short side, its highest rate
 
 
 def check(folder: Path) -> None:
@@ -47,7 +47,7 @@ def write(
         stem = f"{number:04d}_{re.sub(r'[^A-Za-z0-9._-]+', '_', Path(one.video).stem)[:60]}"
         page = folder / (f"{stem}.html" if many else "index.html")
         copy = folder / f"{stem}.mp4"
-        shown = copy.name if _copy(one.video, copy) else ""
+        shown = _copied(one.video, copy)
         write_text(page, _page(network, one, shown, many))
         pages.append(page)
     if not many:
@@ -133,15 +133,13 @@ def _notes_of_several(one: Prediction) -> list[str]:
     return said
 
 
-def _copy(video: str, out: Path) -> bool:
-    """Writes the small copy that a page plays; False of a file whose time stamps leap."""
+def _copied(video: str, copy: Path) -> str:
+    """The name of the small copy that a page plays; "" of a file whose time stamps leap."""
     try:
-        rate = min(probe(video).fps, _FPS)
-        with VideoReader(video, size=_SIDE, fps=rate) as reader:
-            encode(out, reader, rate, crf=28, threads=0)
+        previews.write(video, copy)
     except VideoError:
-        return False
-    return True
+        return ""
+    return copy.name
 
 
 def _name(video: str) -> str:

@@ -169,6 +169,33 @@ def named(source: str) -> str | Path:
     return run_folder(source)
 
 
+@click.command(short_help="Label videos in a browser, those first that teach most.")
+@click.argument("source", shell_complete=completion.trained_runs)
+@click.option("--from", "videos", metavar="FOLDER", required=True,
+              help="The videos, in folders of any names; or a table of paths.")  # fmt: skip
+@click.option("--table", type=click.Path(path_type=Path, dir_okay=False),
+              default="labels.csv", show_default=True,
+              help="Where labels are added, a row each; made if it is not there.")  # fmt: skip
+@click.option("--category", "categories", multiple=True, metavar="NAME",
+              help="Has a key from the start (repeatable).")  # fmt: skip
+@click.option("--by", type=click.Choice(["badge", "unsure", "unsure-groups", "typical",
+              "different", "random"]), help="The order; else what measured best.")  # fmt: skip
+@click.option("--round", "size", type=click.IntRange(1, 1000), default=20, show_default=True,
+              help="Labels after which the order is made anew.")  # fmt: skip
+@click.option("--port", type=click.IntRange(0, 65535), default=8770, show_default=True,
+              help="Of the page on this machine; 0: any that is free.")  # fmt: skip
+def label(source: str, videos: str, **options: Any) -> None:
+    """Label videos in a browser by one key each, those first that would teach the most.
+
+    SOURCE is a trained run (as mine/03_c3d, or its folder) or published weights (as
+    efficientnet_lite0/imagenet). The table is one for har new-study and har catalog. Nothing is
+    moved, and no label that is there is changed; the same command goes on with what is left.
+    """
+    from harlib.labelling import sitting
+
+    sitting.label(named(source), videos, say=click.echo, **options)
+
+
 @click.command("new-study", short_help="Write the parameter files of a study of your own videos.")
 @click.argument("name")
 @click.option("--videos", type=click.Path(path_type=Path, exists=True), required=True,
@@ -285,4 +312,4 @@ def clean(study: str | None, dry_run: bool) -> None:
         click.echo(f"Deleted: {size(sum(one.bytes for one in deleted))}")
 
 
-COMMANDS = (new_study, predict, serve, segments, list_, compare, clean)
+COMMANDS = (new_study, predict, serve, segments, label, list_, compare, clean)

@@ -64,10 +64,8 @@ def read(
     path: Path, val: float, seed: int, group: str | None, frame_fps: float | None = None
 ) -> tuple[pd.DataFrame, list[str]]:
     """(catalog table, sentences about what was filled in); see `Catalog.from_table`."""
-    header, lines = _lines(path)
-    where = _columns(path, header)
+    header, where, listed = content(path, frame_fps)
     folder = os.path.dirname(os.path.abspath(path))
-    listed = [_row(f"{path}, row {n}", n, folder, where, cells, frame_fps) for n, cells in lines]
     if not listed:
         raise CatalogError(f"{path} has no rows below its header; {_NEEDED}")
     given = _given(path, listed)
@@ -85,6 +83,21 @@ def read(
         by_row = [places[row.path] for row in listed]
         said.append(own_videos.hold_out(table, by_row, val, seed))
     return table, said
+
+
+def content(
+    path: Path, frame_fps: float | None = None
+) -> tuple[list[str], dict[str, int], list[Row]]:
+    """(the column names, where each column that is read lies, the rows), none of it filled in.
+
+    Raises:
+        CatalogError: no path or label in the header or in a row, or it cannot be read.
+    """
+    header, lines = _lines(path)
+    where = _columns(path, header)
+    folder = os.path.dirname(os.path.abspath(path))
+    rows_ = [_row(f"{path}, row {n}", n, folder, where, cells, frame_fps) for n, cells in lines]
+    return header, where, rows_
 
 
 def paths(path: Path, frame_fps: float | None = None) -> tuple[list[str], list[str]]:
