@@ -2,7 +2,6 @@
 
 import functools
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -62,7 +61,7 @@ def compare(a: Scores, b: Scores, *, resamples: int = 2000, seed: int = 0) -> di
     """
     order = same_videos(a, b)
     if a.several:
-        return dict(multi_label.compare(a, _in_order(b, order), resamples=resamples, seed=seed))
+        return dict(multi_label.compare(a, b, order, resamples=resamples, seed=seed))
     right_a, right_b = right_videos(a), right_videos(b)[order]
     difference = right_a.astype(float) - right_b
     sums, sizes = group_sums(all_groups(a), difference, np.ones(len(difference)))
@@ -81,18 +80,6 @@ def compare(a: Scores, b: Scores, *, resamples: int = 2000, seed: int = 0) -> di
         "neither": int((~right_a & ~right_b).sum()),
         "p": mcnemar(only_a, only_b),
     }
-
-
-def _in_order(scores: Scores, order: np.ndarray) -> Scores:
-    """The scores with their listed videos in another order; read ones stay before missing ones."""
-    read = len(scores.video_id)
-    first, last = order[order < read], order[order >= read] - read
-    rows = ["video_id", "label", "video_scores", "view_scores", "group"]
-    rows += ["view_logs"] if scores.view_logs.size else []
-    changes = {name: getattr(scores, name)[first] for name in rows}
-    for name in ("missing_id", "missing_label", "missing_group"):
-        changes[name] = getattr(scores, name)[last]
-    return replace(scores, **changes)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from scipy.optimize import minimize_scalar
 
 from harlib.evaluation import multi_label
+from harlib.evaluation.hits import refuse_several
 from harlib.evaluation.predict import logarithms
 from harlib.evaluation.scores import Scores
 from harlib.files import read_json
@@ -72,19 +73,20 @@ def measure(scores: Scores, crops: int = 1) -> Confidence:
     Reference:
         Platt, Probabilistic Outputs for Support Vector Machines, 1999, section 2.2 (the targets).
     """
+    refuse_several(scores, "a temperature")
     logs = scores.view_logs if scores.view_logs.size else logarithms(scores.view_scores)
     if not logs.shape[1]:  # of an ensemble: its videos are all there is
         logs = logarithms(scores.video_scores)[:, None]
     elif crops > 1:
         views = scores.view_scores
         logs = logarithms(views.reshape(len(views), -1, crops, views.shape[-1]).mean(axis=2))
-    videos, classes = len(scores.label), logs.shape[-1]
-    targets = np.full((videos, classes), 1 / (videos + 2) / (classes - 1))
-    targets[np.arange(videos), scores.label] = (videos + 1) / (videos + 2)
+    own = np.arange(len(scores.label)), scores.label
+    target = (len(scores.label) + 1) / (len(scores.label) + 2)
 
     def cross_entropy(log_temperature: float) -> float:
-        probabilities = calibrated(logs, np.exp(log_temperature))
-        return -float((targets * np.log(np.maximum(probabilities, 1e-12))).sum(axis=1).mean())
+        yes = calibrated(logs, np.exp(log_temperature))[own]
+        yes, no = np.maximum(yes, 1e-12), np.maximum(1 - yes, 1e-12)
+        return -float((target * np.log(yes) + (1 - target) * np.log(no)).mean())
 
     found = minimize_scalar(cross_entropy, bounds=np.log(_TEMPERATURES), method="bounded")
     temperature = float(np.exp(found.x))

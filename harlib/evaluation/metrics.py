@@ -339,7 +339,7 @@ def table(run_dirs: Mapping[str, str | Path] | Sequence[str | Path]) -> pd.DataF
     if one and len(one) < len(rows):
         raise HarlibError(
             f"{', '.join(one)}: of one label per video, and the other runs of several: no number "
-            "compares them"
+            "compares them, so name runs of one kind (runs:)"
         )
     return pd.DataFrame(rows)
 

@@ -187,12 +187,17 @@ def thresholds(scores: Scores, split: str) -> np.ndarray:
     return best_thresholds(scores.targets[: len(scores.video_id)], scores.video_scores)
 
 
+def can_cross_fit(scores: Scores, split: str) -> bool:
+    """Whether the thresholds of some videos can judge others: validation videos of two groups."""
+    return split == CHOSEN_ON and len(set(scores.group.tolist())) > 1
+
+
 def given(scores: Scores, split: str) -> np.ndarray:
     """Which labels each listed video is given: bool (videos + missing, classes).
 
-    Of validation videos as `cross_fitted`, where they have two groups; else from one half on.
+    As `cross_fitted` where that can be done; else from one half on.
     """
-    if split == CHOSEN_ON and len(set(scores.group.tolist())) > 1:
+    if can_cross_fit(scores, split):
         return cross_fitted(scores)
     found = np.zeros_like(scores.targets)
     found[: len(scores.video_id)] = scores.video_scores >= HALF
@@ -245,14 +250,21 @@ def _rates(targets: np.ndarray, named: np.ndarray) -> tuple[np.ndarray, np.ndarr
     )
 
 
-def compare(a: Scores, b: Scores, *, resamples: int = 2000, seed: int = 0) -> dict[str, float]:
-    """How much higher the mean average precision of `a` is than that of `b`, on the same rows.
+def compare(
+    a: Scores, b: Scores, order: np.ndarray, *, resamples: int = 2000, seed: int = 0
+) -> dict[str, float]:
+    """How much higher the mean average precision of `a` is than that of `b`, on the same videos.
+
+    Args:
+        order: int (videos + missing,): the row of `b` of each listed video of `a`.
 
     Returns:
         `difference` (-1..1), `low`, `high` (95 % interval: standard error by paired bootstrap over
         groups, times Student's t for the number of groups; one group alone tells nothing: -1, 1).
     """
     _, group = np.unique(all_groups(a), return_inverse=True)
+    other = np.empty_like(group)
+    other[order] = group
     count, half = int(group.max()) + 1, np.inf
     difference = mean_average_precision(a) - mean_average_precision(b)
     if count > 1:
@@ -261,8 +273,8 @@ def compare(a: Scores, b: Scores, *, resamples: int = 2000, seed: int = 0) -> di
         for start in range(0, resamples, step):
             size = min(step, resamples - start)
             times = rng.multinomial(count, np.full(count, 1 / count), size=size)
-            weights = times[:, group].astype(float)
-            apart = _precisions(a, weights) - _precisions(b, weights)
+            apart = _precisions(a, times[:, group].astype(float))
+            apart -= _precisions(b, times[:, other].astype(float))
             drawn.append(np.nanmean(apart[:, a.targets.any(axis=0)], axis=1))
         variance = np.concatenate(drawn).var() * count / (count - 1)
         half = np.sqrt(variance) * stats.t.ppf(0.975, count - 1)
@@ -298,8 +310,8 @@ def summary(
     """What metrics.json holds of several labels per video: `clip`, `video`, and what places them.
 
     `chance` is the mean prevalence, the mean average precision of guessing; `exact` the share of
-    videos that are given exactly their labels. F1: of all answers together (micro), and the mean
-    over the labels that a video has (macro).
+    videos that are given exactly their labels; `cross_fitted` whether by thresholds of others. F1:
+    of all answers together (micro), and the mean over the labels that a video has (macro).
     """
     table = per_label(scores, split, resamples=resamples, seed=seed)
     _, (low, high) = intervals(scores, resamples=resamples, seed=seed)
@@ -319,6 +331,7 @@ def summary(
             "micro_f1": float(micro[2][0]),
             "macro_f1": float(table["f1"].mean()),
             "exact": float((targets == named).all(axis=1).mean()),
+            "cross_fitted": can_cross_fit(scores, split),
             "n": len(targets),
         },
         "categories": len(scores.categories),

@@ -150,13 +150,19 @@ def accuracy_compute(table: pd.DataFrame, *, x: str = "gmacs", ax: Axes | None =
 
 @styled
 def category_difference(
-    table: pd.DataFrame, *, names: tuple[str, str] = ("a", "b"), n: int = 12, ax: Axes | None = None
+    table: pd.DataFrame,
+    *,
+    names: tuple[str, str] = ("a", "b"),
+    measure: str = "accuracy",
+    n: int = 12,
+    ax: Axes | None = None,
 ) -> Axes:
     """Where one model beats another: the n categories with the largest difference on each side.
 
     Args:
         table: `comparison.category_difference(a, b)`.
         names: what to call a and b.
+        measure: of what the difference is.
     """
     if len(table) > 2 * n:
         table = pd.concat([table.iloc[:n], table.iloc[-n:]])
@@ -175,7 +181,7 @@ def category_difference(
     best, worst = table.iloc[0], table.iloc[-1]
     return describe(
         ax,
-        f"Accuracy of {names[0]} minus {names[1]} by category: from "
+        f"{measure.capitalize()} of {names[0]} minus {names[1]} by category: from "
         f"{100 * best['difference']:+.0f} points for {best['category']} to "
         f"{100 * worst['difference']:+.0f} for {worst['category']}.",
     )

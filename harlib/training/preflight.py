@@ -68,6 +68,8 @@ def labels(store: ClipStore, train_split: str, validate_split: str = "") -> pd.D
         rows.append(_audited(Audit.load(store.root)))
     where = validate_split or train_split
     if label_sets.several(store.categories):
+        if not len(other):
+            rows.append(("validation videos", f"none in {where}", "stop"))
         return _table(rows)  # no label is the answer to all videos
     share = other["category"].value_counts(normalize=True)
     found = f"{share.iloc[0]:.1%} of {where} is {share.index[0]}" if len(share) else "no videos"

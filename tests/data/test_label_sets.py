@@ -51,3 +51,15 @@ def test_nothing_beside_a_stroke_is_refused(tmp_path):
 def test_file_names_hold_no_stroke():
     names = category_file.slugs(CATEGORIES)
     assert names["clapping|walking"] == "clapping_walking" and len(set(names.values())) == 4
+
+
+def test_categories_are_chosen_by_label(tmp_path):
+    labels = ["clapping", "clapping|walking", "walking", "walking|waving", "waving"]
+    listed = Catalog.from_table(table(tmp_path, *(labels * 2)))
+    chosen = listed.select(categories=["walking", "clapping"])
+    assert chosen.categories == ["clapping", "clapping|walking", "walking"]
+    with pytest.raises(CatalogError, match="no category 'wavng'; nearest: 'waving'"):
+        listed.select(categories=["wavng"])
+    pairs = Catalog.from_table(table(tmp_path, *(["clapping|walking"] * 4)))
+    with pytest.raises(CatalogError, match="has no videos of walking and nothing else"):
+        pairs.select(categories=["walking"])

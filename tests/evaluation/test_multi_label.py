@@ -223,3 +223,30 @@ def test_runs_and_folds_are_put_together():
     assert multi_label.mean_average_precision(pooled) == pytest.approx(
         multi_label.mean_average_precision(scores)
     )
+
+
+def test_a_comparison_pairs_videos_whatever_each_run_could_read():
+    whole = hand_made(videos=60)
+    rows = ("video_id", "label", "video_scores", "view_scores", "group")
+    lacking = dataclasses.replace(
+        whole,
+        **{name: getattr(whole, name)[6:] for name in rows},
+        **{f"missing_{new}": getattr(whole, old)[:6]
+           for new, old in (("id", "video_id"), ("label", "label"), ("group", "group"))},
+    )  # fmt: skip
+    there = comparison.compare(whole, lacking, resamples=200)
+    back = comparison.compare(lacking, whole, resamples=200)
+    assert there["difference"] == pytest.approx(-back["difference"])
+    # the same groups are drawn for the same videos: the interval is as wide from both sides
+    assert there["high"] - there["difference"] == pytest.approx(
+        back["high"] - back["difference"], rel=0.2
+    )
+
+
+def test_videos_of_one_group_judge_no_other():
+    scores = hand_made()
+    alone = dataclasses.replace(scores, group=np.full(len(scores.label), "one"))
+    assert multi_label.summary(scores)["video"]["cross_fitted"]
+    assert not multi_label.summary(scores, "test")["video"]["cross_fitted"]
+    assert not multi_label.summary(alone)["video"]["cross_fitted"]
+    assert (multi_label.given(alone, "val") == (alone.video_scores >= 0.5)).all()

@@ -96,6 +96,19 @@ def test_a_run_gives_its_layers_and_its_head_by_name(tmp_path):
     np.testing.assert_array_equal(kernels[0][:, [2, 0]], kernels[1])
 
 
+def test_a_head_of_one_label_is_none_of_several_nor_the_other_way_round(shelf, tmp_path):
+    sigmoid = {"classifier_activation": "sigmoid"}
+    said = models.load_weights(
+        slim(classes=2, **sigmoid), "kinetics400", categories=["bow", "jump"]
+    )
+    assert said.new == ("classifier",)
+    np.savez(tmp_path / "scores.npz", categories=np.array(["a", "b", "c"]))
+    for own, theirs in (({}, sigmoid), (sigmoid, {}), (sigmoid, sigmoid), ({}, {})):
+        slim(classes=3, **theirs).save(tmp_path / "model.keras")
+        said = models.load_weights(slim(classes=2, **own), tmp_path, categories=["a", "b"])
+        assert said.new == (() if own == theirs else ("classifier",))
+
+
 def test_what_does_not_fit_is_one_line_and_nothing_is_set(shelf, tmp_path):
     model = slim(width=0.25)
     before = [weight.numpy() for weight in model.weights]

@@ -149,18 +149,31 @@ class Catalog:
         categories: str | os.PathLike | Iterable[str] | None = None,
         splits: Iterable[str] | None = None,
     ) -> "Catalog":
-        """The part with these categories (names, or a file with one a line) and these splits."""
+        """The part with these categories (names, or a file with one per line) and these splits.
+
+        Where videos have several labels, `categories` are labels, and a video is of the part when
+        all of its labels are.
+        """
         frame = self.frame
         if categories is not None:
             wanted = published_lists.read_categories(categories)
-            known = self.categories
+            known = label_sets.classes(self.categories)
             for category in wanted:
                 if category not in known:
                     meant = near(category, known) or known[0]
                     raise CatalogError(
                         f"catalog {self.name} has no category {category!r}; nearest: {meant!r}"
                     )
-            frame = frame[frame["category"].isin(wanted)]
+            several = label_sets.several(self.categories)
+            kept = {
+                category
+                for category in self.categories
+                if set(label_sets.split(category) if several else [category]) <= set(wanted)
+            }
+            if several and not kept:
+                names = ", ".join(wanted)
+                raise CatalogError(f"catalog {self.name} has no videos of {names} and nothing else")
+            frame = frame[frame["category"].isin(kept)]
         if splits is not None:
             splits = [splits] if isinstance(splits, str) else list(splits)
             empty = [split for split in splits if split not in set(frame["split"])]

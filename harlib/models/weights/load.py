@@ -41,7 +41,8 @@ def load_weights(
 
     The classifier is set where each of `categories` is one of the source's, by name. Of a published
     file it is set too where one of the two sides has no names and the classes are as many.
-    Otherwise it stays as it was.
+    Otherwise it stays as it was, and where only one of the two answers by sigmoids: the logits of a
+    softmax have no zero.
 
     Args:
         model: of `models.build`, as the source's network is built.
@@ -59,7 +60,8 @@ def load_weights(
         new = _set_from_run(model, path, categories)
     else:
         file = fetch(found) if found else path
-        rows = _rows(categories, found.categories if found else ())
+        alike = not _is_sigmoid(model)  # published ones are of one category per video
+        rows = _rows(categories, found.categories if found else ()) if alike else []
         new = checkpoints.load_published(model, file, rows=rows)
     return Loaded(new=tuple(new), **identify(source, model.name))
 
@@ -115,15 +117,16 @@ def _set_from_run(model: keras.Model, path: Path, categories: Sequence[str]) -> 
     file = _model_file(path) if path.is_dir() else path
     if not file.is_file():
         raise HarlibError(f"no file {file}")
-    folder = RunFolder(file.parent)
-    theirs = {layer.name: layer for layer in keras_file.load(file).layers if layer.weights}
+    folder, source = RunFolder(file.parent), keras_file.load(file)
+    theirs = {layer.name: layer for layer in source.layers if layer.weights}
+    alike = _is_sigmoid(source) == _is_sigmoid(model)
     found, wrong = {}, []
     for layer in model.layers:
         if not layer.weights:
             continue
         values = theirs[layer.name].get_weights() if layer.name in theirs else []
         if layer.name == "classifier":
-            rows = _rows(categories, _categories(folder))
+            rows = _rows(categories, _categories(folder)) if alike else []
             values = [value[..., rows] for value in values] if rows else []
         if [np.shape(value) for value in values] == [tuple(w.shape) for w in layer.weights]:
             found[layer] = values
@@ -138,6 +141,12 @@ def _set_from_run(model: keras.Model, path: Path, categories: Sequence[str]) -> 
     for layer, values in found.items():
         layer.set_weights(values)
     return [] if any(layer.name == "classifier" for layer in found) else ["classifier"]
+
+
+def _is_sigmoid(model: keras.Model) -> bool:
+    """Whether it answers each class by itself, as where videos have several labels."""
+    last = next((layer for layer in model.layers if layer.name == "classifier"), None)
+    return getattr(last, "activation", None) is keras.activations.sigmoid
 
 
 def _categories(folder: RunFolder) -> tuple[str, ...]:

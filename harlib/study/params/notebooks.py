@@ -102,6 +102,13 @@ class DataPrep(Common):
             )
         return value
 
+    @field_validator("people")
+    @classmethod
+    def _are_drawn(cls, value: int, info: ValidationInfo) -> int:
+        if value > 1 and info.data.get("source", "demo") != "demo":
+            raise ValueError("is for source: demo; a table whose label is a|b lists one's own")
+        return value
+
     @field_validator("untrimmed")
     @classmethod
     def _is_drawn(cls, value: bool, info: ValidationInfo) -> bool:

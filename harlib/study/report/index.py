@@ -41,7 +41,10 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         for folder in run_dirs
         if RunFolder(folder).metrics.is_file() and fingerprint.is_ended(folder)
     ]
-    several = [one for one in scored if ranking.is_of_several(read_json(RunFolder(one).metrics))]
+    several = [
+        one for one in scored if ranking.is_of_several(read_json(RunFolder(one).metrics, "video"))
+    ]
+    unranked = set(scored) - set(several) if several else set()
     scored = several or scored  # runs of one label per video are of other data, and not ranked here
     data = [folder for folder in run_dirs if RunFolder(folder).data.is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
@@ -69,10 +72,17 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         columns=[(name, kind) for name, _, kind in _columns(table)],
         ranks=[name for name, key, _ in _COLUMNS if key == ranking.measure(table)][0],
         several=bool(several),
+        cross_fitted=all(
+            read_json(RunFolder(one).metrics)["video"]["cross_fitted"] for one in several
+        ),
         pages=pages,
         rows=_rows(table, pages),
         data=[_data_row(folder) for folder in data],
-        others=[_other_row(folder) for folder in run_dirs if folder not in scored + data],
+        others=[
+            _other_row(folder, folder in unranked)
+            for folder in run_dirs
+            if folder not in scored + data
+        ],
         quoted=published_results.tables(study),
     )
     return write_page(folder / "index.html", private.hide(page, root, run_dirs))
@@ -219,12 +229,13 @@ def _data_row(run_dir: Path) -> dict[str, str]:
     }
 
 
-def _other_row(run_dir: Path) -> dict[str, str]:
+def _other_row(run_dir: Path, unranked: bool) -> dict[str, str]:
+    """unranked: it is scored, and of one label per video where the others have several."""
     state = RunFolder(run_dir).read_state()
     failed = state.get("status") == "failed"
     notebook = NOTEBOOKS.get(run_dir.name.split(".")[0])
     text = notebook.purpose if notebook else ""
-    if not failed and RunFolder(run_dir).metrics.is_file():
+    if unranked:
         text = "of one label per video, so not among the models above"
     if not failed and state.get("status") != "complete":
         text = "not complete, so not among the models above"

@@ -46,7 +46,9 @@ def show_categories(scores: Scores | dict[str, Scores], split: str) -> tables.Ta
 def reading(scores: Scores, split: str) -> tables.Sentence:
     """Where a run is strong and where it is weak."""
     if scores.several:
-        return sentences.labels(multi_label.per_label(scores, split), split)
+        return sentences.labels(
+            multi_label.per_label(scores, split), multi_label.can_cross_fit(scores, split)
+        )
     return sentences.reading(metrics.per_category(scores), metrics.most_confused(scores, n=2))
 
 

@@ -93,11 +93,13 @@ def arithmetic(
     rows = [_output(dear), _weights(dear), _macs(dear, models.gmacs(model))]
     if dear.groups > 1:
         rows.append(_ungrouped(dear))
-    if not label_sets.several(store.categories):
+    several = label_sets.several(store.categories)
+    if not several:
         rows.append(_guessing(len(store.categories)))
     if plan is not None:
         rows.append(_rate(plan))
-    rows.append(_interval(len(store.rows(split)), split))
+    if not several:  # no accuracy is measured of several labels
+        rows.append(_interval(len(store.rows(split)), split))
     return Box(f"Arithmetic of {model.name}; its most expensive layer is {dear.layer}", rows)
 
 

@@ -227,7 +227,8 @@ def show_difference(scores: dict[str, Scores], table: pd.DataFrame) -> tables.Se
         return tables.Sentence("There is one run: nothing to compare it with.")
     first, second = ranked.iloc[:2]
     apart = comparison.category_difference(scores[first], scores[second])
-    figures.show(figures.category_difference(apart, names=(first, second)))
+    measure = "average precision" if scores[first].several else "accuracy"
+    figures.show(figures.category_difference(apart, names=(first, second), measure=measure))
     return None
 
 

@@ -51,7 +51,7 @@ def check(p: Trained, new: Sequence[str]) -> None:
         raise HarlibError(
             "epochs: 0 scores the network as it is, but its weights have no classifier for these "
             "categories: name the categories as the weights' data does (of Kinetics-400, with "
-            "spaces), or train with recipe: probe"
+            "spaces; one label per video, or several, as there), or train with recipe: probe"
         )
 
 

@@ -14,9 +14,7 @@ from harlib import HarlibError, MissingFile, figures
 from harlib.data import CROPS, ClipSpec, ClipStore
 from harlib.data.loading import sampling
 from harlib.data.loading.augment import augment
-from harlib.evaluation import Scores, comparison, metrics
-from harlib.evaluation.multi_label import given
-from harlib.evaluation.ranking import CHOSEN_ON
+from harlib.evaluation import Scores, comparison, metrics, multi_label
 from harlib.run_folder import RunFolder
 from harlib.study.params.base import project_root
 from harlib.study.runs import study_files
@@ -149,7 +147,7 @@ def compare(
         a, b = scores[first.value], scores[second.value]
         order = comparison.same_videos(a, b)[: len(a.label)]
         kept = order < len(b.label)
-        right = np.stack([_right(a)[kept], _right(b)[order[kept]]], axis=1)
+        right = np.stack([_right(a, split)[kept], _right(b, split)[order[kept]]], axis=1)
         rows = np.array(list(_positions(store, a, split)))[kept]
         wanted = kinds[kind.value]
         view.max = min(a.view_scores.shape[1], b.view_scores.shape[1])
@@ -160,7 +158,8 @@ def compare(
     view.observe(tell_scores, "value")
     show()
     table = comparison.category_difference(scores[names[0]], scores[names[-1]])
-    drawn = figures.category_difference(table, names=(names[0], names[-1]))
+    measure = "average precision" if scores[names[0]].several else "accuracy"
+    drawn = figures.category_difference(table, names=(names[0], names[-1]), measure=measure)
     note = widgets.Label("view 0 is the mean of all views, by which a video is judged")
     return controls.Control([widgets.HBox([first, second, kind]), view, note, about, player], drawn)
 
@@ -168,7 +167,14 @@ def compare(
 def confusions(
     store: ClipStore, scores: Scores, *, split: str | None = None, height: int = 224
 ) -> controls.Control:
-    """The confusion matrix as buttons (a list above 30 categories): a cell plays its videos."""
+    """The confusion matrix as buttons (a list above 30 categories): a cell plays its videos.
+
+    Where videos have several labels, each label's average precision instead.
+    """
+    if scores.several:
+        said = "each label is a question of its own, so none is taken for another one"
+        table = multi_label.per_label(scores, split or "")
+        return controls.Control([widgets.Label(said)], figures.average_precisions(table))
     matrix, names = metrics.confusion(scores), [str(name) for name in scores.categories]
     rows = np.array(list(_positions(store, scores, split)))
     predicted = scores.video_scores.argmax(axis=1)
@@ -270,9 +276,10 @@ def _positions(store: ClipStore, scores: Scores, split: str | None) -> dict[int,
     return {int(there[key]): row for row, key in enumerate(wanted)}
 
 
-def _right(scores: Scores) -> np.ndarray:
+def _right(scores: Scores, split: str | None) -> np.ndarray:
     if scores.several:  # exactly its labels
-        return (given(scores, CHOSEN_ON) == scores.targets)[: len(scores.label)].all(axis=1)
+        named = multi_label.given(scores, split or "")
+        return (named == scores.targets)[: len(scores.label)].all(axis=1)
     return scores.video_scores.argmax(axis=1) == scores.label
 
 

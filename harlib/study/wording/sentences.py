@@ -227,18 +227,18 @@ def _answer_of_several(metrics: Mapping[str, Any]) -> Sentence:
         f"with a mean average precision of {percent(video['mean_average_precision'])} (95 % "
         f"interval {100 * low:.1f} to {100 * high:.1f} %), from {said} per video of "
         f"{naming.clip(how)}{single}. Guessing would give {percent(video['chance'])}. With "
-        f"{_thresholds(how)} the macro F1 is {percent(video['macro_f1'])}, and "
+        f"{_thresholds(video['cross_fitted'])} the macro F1 is {percent(video['macro_f1'])}, and "
         f"{percent(video['exact'])} of the videos are given exactly their labels.{lost}{absent}"
     )
 
 
-def _thresholds(protocol: Mapping[str, Any]) -> str:
-    if protocol["split"] == ranking.CHOSEN_ON:
+def _thresholds(cross_fitted: bool) -> str:
+    if cross_fitted:
         return "thresholds chosen on other groups' videos"
-    return "a threshold of one half, as no validation videos chose one,"
+    return "a threshold of one half, as no other validation videos chose one,"
 
 
-def labels(table: pd.DataFrame, split: str) -> Sentence:
+def labels(table: pd.DataFrame, cross_fitted: bool) -> Sentence:
     """How to read `multi_label.per_label`, and where it is strong and weak."""
     known = table.dropna(subset=["average_precision"])
     ordered = known.sort_values("average_precision", kind="stable")
@@ -247,9 +247,9 @@ def labels(table: pd.DataFrame, split: str) -> Sentence:
         "A threshold is the one with the best F1 on all these videos, for new ones; precision, "
         "recall and F1 beside it are of thresholds that the videos of other groups chose "
         "(cross-fitting), so that no video is judged by a threshold that it helped to choose."
-        if split == ranking.CHOSEN_ON
-        else "Precision, recall and F1 are at a probability of one half: these are no validation "
-        "videos, which alone choose thresholds."
+        if cross_fitted
+        else "Precision, recall and F1 are at a probability of one half: only validation videos "
+        "choose thresholds, those of one group for those of others."
     )
     if best["average_precision"] == worst["average_precision"]:
         value = percent(best["average_precision"])
