@@ -61,13 +61,14 @@ class Labels:
 
     @property
     def categories(self) -> list[str]:
-        """The labels that occur, the first one first."""
+        """The categories that occur, the first one first."""
         return list(self.counts)
 
     @property
     def counts(self) -> Counter[str]:
-        """How many videos have each label."""
-        return Counter(self._labels.values())
+        """How many videos are of each category; spellings of one are counted together."""
+        called = names.alike(self._labels.values())
+        return Counter(called[label] for label in self._labels.values())
 
     @property
     def gone(self) -> list[str]:
