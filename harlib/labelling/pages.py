@@ -108,13 +108,14 @@ def serve(
     session: Session,
     *,
     port: int,
+    token: str | None = None,
     ready: Callable[[server.Serving], object] | None = None,
     say: Callable[[str], object] = print,
 ) -> None:
-    """Serves the page on this machine until Ctrl-C.
+    """Serves the page on this machine until Ctrl-C, to those who know the token where one is given.
 
     Raises:
-        HarlibError: the port is taken.
+        HarlibError: the port is taken, or the token is too short.
     """
     with tempfile.TemporaryDirectory(prefix="har-label-") as folder:
         own = {"session": session, "copies": Copies(session.seen.videos, Path(folder))}
@@ -127,4 +128,4 @@ def serve(
             r"/api/video/([0-9]{1,9})": _Video,
         }
         routes = [(path, handler, own) for path, handler in pages.items()]
-        server.serve(routes, port=port, ready=ready, say=say)
+        server.serve(routes, port=port, token=token, ready=ready, say=say)

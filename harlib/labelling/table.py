@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harlib import HarlibError
+from harlib.data import label_sets
 from harlib.data.catalog import names
 from harlib.data.catalog import table as tables
 from harlib.data.video import images, tar_shards
@@ -83,6 +84,8 @@ class Labels:
         """
         if not label.strip() or names.UNPRINTABLE.search(label):
             raise HarlibError(f"{label!r} is no label: it is a line of text, as 'sitting down'")
+        if label_sets.several([label]):
+            raise HarlibError(f"{label!r} is several labels ('|'): har label gives a video one")
         _check_there(video)
         self._read()  # it may have grown meanwhile
         if (known := self.label(video)) is not None:
