@@ -20,6 +20,9 @@ def about(predictor: Predictor, licence: str) -> dict[str, Any]:
     """What a network is: its run, its categories, what it looks at, how sure it must be."""
     clip, settings = predictor.cut.clip, predictor.settings
     size = clip.size if isinstance(clip.size, int) else list(clip.size)
+    thresholds = None
+    if predictor.thresholds is not None:
+        thresholds = writers.thresholds_of(predictor.categories, predictor.thresholds)
     return {
         "run": predictor.name,
         "categories": list(predictor.categories),
@@ -32,6 +35,7 @@ def about(predictor: Predictor, licence: str) -> dict[str, Any]:
             "crops": predictor.cut.crops,
             "clips": predictor.clips or "windows",
         },
+        "thresholds": thresholds,
         "confidence": predictor.confidence and dataclasses.asdict(predictor.confidence),
         "licence": licence,
         "note": predictor.note,
