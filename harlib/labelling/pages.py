@@ -9,15 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from harlib import HarlibError, shipped
+from harlib import HarlibError, templates
 from harlib.inference import preview
 from harlib.labelling.session import Session
 from harlib.serving import server
 
-_TEMPLATE = shipped.FOLDER / "reports" / "template"
 SHOWN_S = 60.0
 """Seconds of a video that are shown."""
 
@@ -44,15 +40,9 @@ class _Label(server.Handler):
 
 class _Page(_Label):
     def get(self) -> None:
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_TEMPLATE), autoescape=True, keep_trailing_newline=True
-        )
-        style = Markup((_TEMPLATE / "style.css").read_text(encoding="utf-8"))
-        template = environment.get_template("label.html.j2")
+        table = self.session.labels.path.name
         self.finish(
-            template.render(
-                style=style, nonce=self.nonce, table=self.session.labels.path.name, seconds=SHOWN_S
-            )
+            templates.render("label.html.j2", nonce=self.nonce, table=table, seconds=SHOWN_S)
         )
 
 

@@ -7,9 +7,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from harlib import HarlibError
+from harlib import HarlibError, templates
 from harlib.inference import Prediction, Predictor, evidence, timeline, writers
-from harlib.serving import page
 from harlib.text import percent
 
 TOP = 5  # categories told of each window
@@ -86,7 +85,7 @@ def _html(network: str, said: Prediction, looked: Mapping[str, Any]) -> str:
         {"label": label, "width": round(100 * value, 1), "probability": percent(value)}
         for label, value in zip(shown["label"], shown[column], strict=True)
     ]
-    return page.render(
+    return templates.render(
         "serve_answer.html.j2",
         name=said.video,
         sentence=timeline.sentence(said),
