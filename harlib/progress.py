@@ -17,7 +17,7 @@ from tqdm import tqdm
 
 from harlib import files
 from harlib.run_folder import RunFolder
-from harlib.text import clock
+from harlib.text import stopwatch
 
 # From this number of pieces on, their mean is taken for that of all.
 _ENOUGH = 3
@@ -206,5 +206,5 @@ def told(state: dict[str, Any]) -> str:
     elif state["total"]:
         parts[0] += f" {state['done']:,}/{state['total']:,}"
     if state["seconds_left"] is not None:
-        parts.append(f"{clock(state['seconds_left'])} left")
+        parts.append(f"{stopwatch(state['seconds_left'])} left")
     return ", ".join(parts)

@@ -88,10 +88,10 @@ def duration(seconds: float) -> str:
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
 
 
-def clock(seconds: float) -> str:
-    """A duration as a clock shows it.
+def stopwatch(seconds: float) -> str:
+    """A duration as a stopwatch shows it.
 
-    >>> clock(45), clock(750), clock(11_100)
+    >>> stopwatch(45), stopwatch(750), stopwatch(11_100)
     ('0:45 min', '12:30 min', '3 h 05 min')
     """
     minutes, rest = divmod(round(seconds), 60)

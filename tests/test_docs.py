@@ -21,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).parent / "browser"))
 import page_checks
 
 ROOT = Path(__file__).parents[1]
-DOORS = ("data", "models", "training", "evaluation", "figures", "inference", "serving")
+DOORS = ("data", "models", "training", "evaluation", "figures", "inference", "serving", "labelling")
 # `python -m mkdocs build` lets nothing through that is only a warning elsewhere: see mkdocs.yml.
 BUILD = [sys.executable, "-m", "mkdocs", "build", "--quiet", "--site-dir"]
 NOWHERE = "http://127.0.0.1:9"  # what would be fetched while building is not

@@ -12,6 +12,7 @@ from scipy import stats
 
 from harlib import HarlibError, files, machine
 from harlib.data import Catalog
+from harlib.data.catalog import names
 from harlib.data.demo import dataset
 from harlib.labelling import guessing, looking, ranking
 from harlib.text import percent
@@ -136,6 +137,12 @@ class _Pool:
     def first(self, count: int, rng: np.random.Generator) -> np.ndarray:
         """bool (videos,): the labelled ones to begin with, each category once or more."""
         order = rng.permutation(self.own)
+        learned = set(self.labels[self.own])
+        if lacking := [name for name in self.categories if name not in learned]:
+            raise HarlibError(
+                f"no training video that can be read is of {names.first(lacking)}: every category "
+                "needs one"
+            )
         once = [next(v for v in order if self.labels[v] == name) for name in self.categories]
         rest = [video for video in order if video not in set(once)]
         if count < len(once) or count > len(order):

@@ -14,7 +14,8 @@ from harlib import HarlibError
 from harlib.data.catalog.names import printable
 from harlib.evaluation import segments
 from harlib.files import write_json, write_text
-from harlib.inference.timeline import clock, render
+from harlib.inference.timeline import clock
+from harlib.templates import render
 from harlib.text import FORMULA, count, percent
 
 MARKED = 0.5  # the overlap by which a segment is marked right or wrong

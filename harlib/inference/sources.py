@@ -71,7 +71,7 @@ def _run(folder: Path, checkpoint: str) -> Predictor:
     where = folder.resolve()
     # what was measured on the scored weights says nothing of others
     scored = read_json(run.metrics, "protocol")["protocol"].get("checkpoint", "last")
-    sure = confidence.of_run(folder) if checkpoint == scored else None
+    sure = confidence.of_run(folder, checkpoint) if checkpoint == scored else None
     name = f"{where.parent.name}/{where.name}"
     limits = confidence.thresholds_of(folder, checkpoint)
     predictor = _predictor(name, network(model), categories, about, sure, limits)

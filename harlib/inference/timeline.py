@@ -7,20 +7,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
 
-from harlib import HarlibError, shipped
+from harlib import HarlibError
 from harlib.data import VideoError
 from harlib.data.catalog.names import printable
 from harlib.figures import PALETTE
 from harlib.files import write_text
 from harlib.inference import preview as previews
 from harlib.inference.predictor import NONE_OF_THESE, Prediction
+from harlib.templates import opened, render
 from harlib.text import count, percent
 
-_TEMPLATE = shipped.FOLDER / "reports" / "template"
 _SHOWN = 6  # categories in the picture
 
 
@@ -69,7 +68,7 @@ def said(network: str, one: Prediction) -> Markup:
 
     Its rules are `reports/template/prediction.css`.
     """
-    template = _environment().get_template("prediction.html.j2")
+    template = opened("prediction.html.j2")
     return Markup("".join(template.blocks["said"](template.new_context(_facts(network, one)))))
 
 
@@ -197,18 +196,6 @@ def _lines(one: Prediction, length: float) -> list[dict[str, str]]:
         points = " ".join(f"{a:.1f},{b:.1f}" for a, b in zip(x, y, strict=True))
         found.append({"label": one.categories[place], "color": color, "points": points})
     return found
-
-
-def render(template: str, **facts: Any) -> str:
-    """A page of a template in `reports/template`, with the style sheet of all pages in it."""
-    style = Markup((_TEMPLATE / "style.css").read_text())
-    return _environment().get_template(template).render(style=style, **facts)
-
-
-def _environment() -> jinja2.Environment:
-    return jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATE), autoescape=True, keep_trailing_newline=True
-    )
 
 
 def clock(seconds: float) -> str:

@@ -115,12 +115,18 @@ def record(one: Prediction, top: int) -> dict[str, Any]:
 
 
 def _thresholds(one: Prediction) -> dict[str, Any]:
-    """Of each label, where a video may have several; null: it is never named."""
     if one.thresholds is None:
         return {}
-    values = [None if np.isnan(value) else float(value) for value in one.thresholds]
-    named = {"labels": one.named()}
-    return named | {"thresholds": dict(zip(one.categories, values, strict=True))}
+    return {
+        "labels": one.named(),
+        "thresholds": thresholds_of(one.categories, one.thresholds),
+    }
+
+
+def thresholds_of(categories: Sequence[str], thresholds: np.ndarray) -> dict[str, float | None]:
+    """Of each label, where a video may have several; None: it is never named."""
+    values = [None if np.isnan(value) else float(value) for value in thresholds]
+    return dict(zip(categories, values, strict=True))
 
 
 def _ranked(rows: pd.DataFrame) -> list[dict[str, Any]]:

@@ -9,15 +9,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from harlib import HarlibError, shipped
+from harlib import HarlibError, templates
 from harlib.inference import preview
 from harlib.labelling.session import Session
 from harlib.serving import server
 
-_TEMPLATE = shipped.FOLDER / "reports" / "template"
 SHOWN_S = 60.0
 """Seconds of a video that are shown."""
 
@@ -44,15 +40,9 @@ class _Label(server.Handler):
 
 class _Page(_Label):
     def get(self) -> None:
-        environment = jinja2.Environment(
-            loader=jinja2.FileSystemLoader(_TEMPLATE), autoescape=True, keep_trailing_newline=True
-        )
-        style = Markup((_TEMPLATE / "style.css").read_text(encoding="utf-8"))
-        template = environment.get_template("label.html.j2")
+        table = self.session.labels.path.name
         self.finish(
-            template.render(
-                style=style, nonce=self.nonce, table=self.session.labels.path.name, seconds=SHOWN_S
-            )
+            templates.render("label.html.j2", nonce=self.nonce, table=table, seconds=SHOWN_S)
         )
 
 
@@ -108,13 +98,14 @@ def serve(
     session: Session,
     *,
     port: int,
+    token: str | None = None,
     ready: Callable[[server.Serving], object] | None = None,
     say: Callable[[str], object] = print,
 ) -> None:
-    """Serves the page on this machine until Ctrl-C.
+    """Serves the page on this machine until Ctrl-C, to those who know the token where one is given.
 
     Raises:
-        HarlibError: the port is taken.
+        HarlibError: the port is taken, or the token is too short.
     """
     with tempfile.TemporaryDirectory(prefix="har-label-") as folder:
         own = {"session": session, "copies": Copies(session.seen.videos, Path(folder))}
@@ -127,4 +118,4 @@ def serve(
             r"/api/video/([0-9]{1,9})": _Video,
         }
         routes = [(path, handler, own) for path, handler in pages.items()]
-        server.serve(routes, port=port, ready=ready, say=say)
+        server.serve(routes, port=port, token=token, ready=ready, say=say)

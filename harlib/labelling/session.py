@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import re
 import shlex
+import subprocess
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ ROUND = 20
 KEYS = "123456789abcdefghijklmopqrtvwxyz"  # n: a new category, s: skip, u: undo
 BLIND, GUESSING = "typical", "unsure-groups"  # what measured best: `har bench label`
 _GUESSES = 3
+_WINDOWS = os.name == "nt"
 
 
 class Session:
@@ -47,7 +50,8 @@ class Session:
     ) -> None:
         self.seen, self.labels, self._by, self._size = seen, labels, by, size
         self._own = list(categories) if seen.probabilities is not None else []
-        self.categories = list(dict.fromkeys([*categories, *labels.categories]))
+        self.categories: list[str] = []
+        self._take_up(categories)
         self._points = ranking.space(seen.features)
         self._queue: list[int] = []
         self._guesses: np.ndarray | None = None
@@ -69,8 +73,6 @@ class Session:
         with self._lock:
             label = self._called(label)
             self.labels.add(self._video(number), label)
-            if label not in self.categories:
-                self.categories.append(label)
             self._new += 1
             self._take(number)
             return self._state()
@@ -106,7 +108,8 @@ class Session:
             return self._state()
 
     def _state(self) -> dict[str, Any]:
-        counts = self.labels.counts
+        self._take_up(self.labels.categories)
+        counts = self._counts()
         left = int((~self._done()).sum())
         keys = dict(zip(self.categories, KEYS, strict=False))
         state: dict[str, Any] = {
@@ -138,8 +141,10 @@ class Session:
             return []
         stem = re.sub(r"[^A-Za-z0-9_-]+", "-", self.labels.path.stem).strip("-") or "labels"
         name = f"{stem}-{self.labels.counts.total()}"
+        shown = self.labels.shown
+        quoted = subprocess.list2cmdline([shown]) if _WINDOWS else shlex.quote(shown)
         return [
-            f"har new-study {name} --videos {shlex.quote(self.labels.shown)}",
+            f"har new-study {name} --videos {quoted}",
             f"har study {name}",
         ]
 
@@ -157,10 +162,27 @@ class Session:
     def _called(self, label: str) -> str:
         """The category that a label is a spelling of; a new one in single blanks."""
         label = " ".join(label.split())
-        if not label:
-            return label  # the table refuses it
-        known = names.alike([*self.categories, label])
-        return next((name for name in self.categories if known.get(name) == known[label]), label)
+        return self._spelled([label])[label] if label else label  # the table refuses an empty one
+
+    def _spelled(self, labels: Iterable[str]) -> dict[str, str]:
+        """{label: the category that it is a spelling of}; of several new ones the first."""
+        labels = list(labels)
+        known = names.alike([*self.categories, *labels])
+        first: dict[str, str] = {}
+        for name in [*self.categories, *labels]:
+            first.setdefault(known[name], name)
+        return {label: first[known[label]] for label in labels}
+
+    def _take_up(self, labels: Iterable[str]) -> None:
+        """New categories get a key each; the table may have grown by other hands."""
+        found = self._spelled(labels).values()
+        self.categories = list(dict.fromkeys([*self.categories, *found]))
+
+    def _counts(self) -> Counter[str]:
+        """How many videos the table has of each category."""
+        counts = self.labels.counts
+        spelled = self._spelled(counts)
+        return Counter(spelled[label] for label in counts.elements())
 
     def _video(self, number: int) -> str:
         if not 0 <= number < len(self.seen.videos):
@@ -182,15 +204,17 @@ class Session:
     def _rank(self) -> None:
         """Chooses the videos of the next round."""
         done = self._done()
+        self._take_up(self.labels.categories)
         self._named = self._own or list(self.categories)
         self._guesses = self.seen.probabilities
         if self._guesses is None:
             labels = [self.labels.label(video) for video in self.seen.videos]
             known = [place for place, label in enumerate(labels) if label is not None]
+            spelled = self._spelled(label for label in labels if label is not None)
             self._guesses = guessing.probabilities(
                 self._points,
                 np.array(known, int),
-                [str(labels[place]) for place in known],
+                [spelled[str(labels[place])] for place in known],
                 self._named,
             )
         by = self._by or (BLIND if self._guesses is None else GUESSING)

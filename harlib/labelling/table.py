@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from harlib import HarlibError
+from harlib.data import label_sets
 from harlib.data.catalog import names
 from harlib.data.catalog import table as tables
 from harlib.data.video import images, tar_shards
@@ -61,13 +62,14 @@ class Labels:
 
     @property
     def categories(self) -> list[str]:
-        """The labels that occur, the first one first."""
+        """The categories that occur, the first one first."""
         return list(self.counts)
 
     @property
     def counts(self) -> Counter[str]:
-        """How many videos have each label."""
-        return Counter(self._labels.values())
+        """How many videos are of each category; spellings of one are counted together."""
+        called = names.alike(self._labels.values())
+        return Counter(called[label] for label in self._labels.values())
 
     @property
     def gone(self) -> list[str]:
@@ -82,6 +84,8 @@ class Labels:
         """
         if not label.strip() or names.UNPRINTABLE.search(label):
             raise HarlibError(f"{label!r} is no label: it is a line of text, as 'sitting down'")
+        if label_sets.several([label]):
+            raise HarlibError(f"{label!r} is several labels ('|'): har label gives a video one")
         _check_there(video)
         self._read()  # it may have grown meanwhile
         if (known := self.label(video)) is not None:

@@ -7,9 +7,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from harlib import HarlibError
+from harlib import HarlibError, templates
 from harlib.inference import Prediction, Predictor, evidence, timeline, writers
-from harlib.serving import page
 from harlib.text import percent
 
 TOP = 5  # categories told of each window
@@ -20,6 +19,9 @@ def about(predictor: Predictor, licence: str) -> dict[str, Any]:
     """What a network is: its run, its categories, what it looks at, how sure it must be."""
     clip, settings = predictor.cut.clip, predictor.settings
     size = clip.size if isinstance(clip.size, int) else list(clip.size)
+    thresholds = None
+    if predictor.thresholds is not None:
+        thresholds = writers.thresholds_of(predictor.categories, predictor.thresholds)
     return {
         "run": predictor.name,
         "categories": list(predictor.categories),
@@ -32,6 +34,7 @@ def about(predictor: Predictor, licence: str) -> dict[str, Any]:
             "crops": predictor.cut.crops,
             "clips": predictor.clips or "windows",
         },
+        "thresholds": thresholds,
         "confidence": predictor.confidence and dataclasses.asdict(predictor.confidence),
         "licence": licence,
         "note": predictor.note,
@@ -82,7 +85,7 @@ def _html(network: str, said: Prediction, looked: Mapping[str, Any]) -> str:
         {"label": label, "width": round(100 * value, 1), "probability": percent(value)}
         for label, value in zip(shown["label"], shown[column], strict=True)
     ]
-    return page.render(
+    return templates.render(
         "serve_answer.html.j2",
         name=said.video,
         sentence=timeline.sentence(said),

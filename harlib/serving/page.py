@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import jinja2
-from markupsafe import Markup
-
-from harlib import shipped
-from harlib.text import clock, size
-
-_TEMPLATE = shipped.FOLDER / "reports" / "template"
+from harlib import templates
+from harlib.text import size, stopwatch
 
 
 def whole(about: Mapping[str, Any], nonce: str, limit: int, longest_s: float) -> str:
@@ -22,20 +17,11 @@ def whole(about: Mapping[str, Any], nonce: str, limit: int, longest_s: float) ->
         nonce: of its script.
         limit, longest_s: bytes and seconds of a video that is taken.
     """
-    return render(
+    return templates.render(
         "serve.html.j2",
-        style=Markup((_TEMPLATE / "style.css").read_text()),
         about=about,
         nonce=nonce,
         limit=limit,
         size=size(limit),
-        length=clock(longest_s),
+        length=stopwatch(longest_s),
     )
-
-
-def render(template: str, **facts: Any) -> str:
-    """A template of the reports' folder with these facts, of which names and texts are escaped."""
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATE), autoescape=True, keep_trailing_newline=True
-    )
-    return environment.get_template(template).render(**facts)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from harlib import HarlibError, processes
 from harlib.data import VideoError
-from harlib.text import clock
+from harlib.text import stopwatch
 
 if TYPE_CHECKING:
     from harlib.inference import Predictor
@@ -95,7 +95,7 @@ class Worker:
                 return {"status": 503, "error": "the server ends"}
             return {"status": 422, "error": f"this video could not be looked at: {how}"}
         self._kill()
-        said = f"looking at this video took longer than {clock(self._limit_s)}: it was stopped"
+        said = f"looking at this video took longer than {stopwatch(self._limit_s)}: it was stopped"
         return {"status": 422, "error": said}
 
     def close(self) -> None:

@@ -184,6 +184,8 @@ def named(source: str) -> str | Path:
               help="Labels after which the order is made anew.")  # fmt: skip
 @click.option("--port", type=click.IntRange(0, 65535), default=8770, show_default=True,
               help="Of the page on this machine; 0: any that is free.")  # fmt: skip
+@click.option("--token", envvar="HAR_TOKEN",
+              help="What requests must know, on a machine that others share.")  # fmt: skip
 def label(source: str, videos: str, **options: Any) -> None:
     """Label videos in a browser by one key each, those first that would teach the most.
 

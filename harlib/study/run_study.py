@@ -109,7 +109,7 @@ def run_study(
     if earlier := _earlier(runs[0].params.run_dir.parent / "before"):
         say(earlier)
     say(f"{folder.name}: {len(runs) - len(failed)} of {len(runs)} runs complete, "
-        f"{text.clock(time.monotonic() - begun)}")  # fmt: skip
+        f"{text.stopwatch(time.monotonic() - begun)}")  # fmt: skip
     if page:
         say(f"Report: {_shown(page)}")
     return page, failed
@@ -158,7 +158,7 @@ def _execute(run: study_files.Run, label: str, say: Callable[[str], None]) -> st
     if problem:
         run.params.folder.write_state(status="failed", problem=problem)
     else:
-        say(f"{label}: complete, {text.clock(time.monotonic() - begun)}")
+        say(f"{label}: complete, {text.stopwatch(time.monotonic() - begun)}")
     for line in run.params.folder.read_state().get("said", []):
         say(f"    {line}")
     return problem

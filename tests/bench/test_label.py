@@ -76,3 +76,6 @@ def test_wrong_asks_are_said(pool, tmp_path):
         pool.first(2, np.random.default_rng(0))
     with pytest.raises(HarlibError, match="no order 'best'; known are"):
         label.run(tmp_path, ways=["best"])
+    pool.own = pool.own[pool.labels[pool.own] != "run"]
+    with pytest.raises(HarlibError, match="no training video that can be read is of run: every"):
+        pool.first(6, np.random.default_rng(0))

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import os
+import shutil
 from fractions import Fraction
 
 import av
@@ -18,6 +19,7 @@ from harlib.data import ClipSpec, ClipStore, Protocol, encode, prepare
 from harlib.data.loading import clip_input
 from harlib.evaluation import Scores, metrics
 from harlib.inference import asking
+from harlib.run_folder import RunFolder
 
 FRAMES, SIZE = 4, 24
 
@@ -163,6 +165,20 @@ def test_what_cannot_be_asked_is_said(finished, tmp_path):
     os.remove(run / "scores.npz")
     with pytest.raises(FileNotFoundError, match=r"scores.npz is not there: har evaluate"):
         inference.load(run)
+
+
+def test_what_was_measured_counts_for_the_weights_that_were_scored(finished):
+    run, _ = finished()
+    assert inference.load(run).confidence is not None
+    folder = RunFolder(run)
+    folder.weights("best").parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(folder.weights("last"), folder.weights("best"))
+    assert inference.load(run, checkpoint="best").confidence is None
+    scored = json.loads(folder.metrics.read_text())
+    scored["protocol"]["checkpoint"] = "best"
+    folder.metrics.write_text(json.dumps(scored))
+    assert inference.load(run, checkpoint="best").confidence is not None
+    assert inference.load(run).confidence is None
 
 
 def test_the_command(finished, tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ import sittings
 
 from harlib import HarlibError
 from harlib.data.catalog import table
+from harlib.labelling.session import Session
 
 pytestmark = pytest.mark.quick
 
@@ -105,6 +106,39 @@ def test_a_new_category_gets_a_key_and_its_spellings_are_one(tmp_path, videos):
         session.label(state["video"]["number"], " ")
 
 
+def test_spellings_in_a_table_are_one_category(tmp_path, videos):
+    rows = zip(videos[:5], ["walking", "Walking", "jump", "JUMP", "walking "], strict=True)
+    (tmp_path / "labels.csv").write_text(
+        "path,label\n" + "".join(f"{video},{label}\n" for video, label in rows)
+    )
+    session = sittings.session(tmp_path, videos)
+    state = session.state()
+    assert [(one["label"], one["count"]) for one in state["categories"]] == [
+        ("Walking", 3),
+        ("JUMP", 2),
+    ]
+    assert {one["label"] for one in state["video"]["guesses"]} <= {"Walking", "JUMP"}
+    number = state["video"]["number"]
+    session.label(number, "JUMP")
+    assert session.labels.label(videos[number]) == "JUMP"
+    known = Session(sittings.seen(videos), session.labels, ["walking", "Jump"])
+    counts = {one["label"]: one["count"] for one in known.state()["categories"]}
+    assert counts == {"walking": 3, "Jump": 3}
+
+
+def test_a_row_of_somebody_else_is_taken_up(tmp_path, videos):
+    session = sittings.session(tmp_path, videos, size=4)
+    label_all(session, most=3)
+    number = session.state()["video"]["number"]
+    other = next(v for n, v in enumerate(videos) if n != number and not session.labels.label(v))
+    with open(tmp_path / "labels.csv", "a") as file:
+        file.write(f"{os.path.basename(other)},zebra\n")
+    state = session.label(number, sittings.action(number))  # ends a round
+    assert ("zebra", 1) in [(one["label"], one["count"]) for one in state["categories"]]
+    assert state["video"] is not None and state["left"] == 13
+    assert label_all(session) and session.state()["left"] == 0
+
+
 def test_after_a_round_it_says_what_trains_again(tmp_path, videos, monkeypatch):
     monkeypatch.chdir(tmp_path)
     session = sittings.session(tmp_path, videos, size=5)
@@ -115,6 +149,15 @@ def test_after_a_round_it_says_what_trains_again(tmp_path, videos, monkeypatch):
         "har new-study labels-5 --videos labels.csv",
         "har study labels-5",
     ]
+
+
+def test_the_command_is_one_for_the_systems_own_shell(tmp_path, videos, monkeypatch):
+    session = sittings.session(tmp_path / "my videos", videos, size=1)
+    monkeypatch.setattr(sittings.Labels, "shown", "my videos/labels.csv")
+    session._new = 1
+    assert session.state()["train"][0].endswith("--videos 'my videos/labels.csv'")
+    monkeypatch.setattr("harlib.labelling.session._WINDOWS", True)
+    assert session.state()["train"][0].endswith('--videos "my videos/labels.csv"')
 
 
 def test_a_second_page_cannot_label_a_video_twice(tmp_path, videos):

@@ -14,7 +14,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from harlib.data.video import images, tar_shards
 from harlib.data.video.container import Container, VideoError, reason
 from harlib.data.video.orientation import Orientation
-from harlib.text import clock
+from harlib.text import stopwatch
 
 # endings of what `container.FORMATS` opens, as cameras, recorders and converters write them
 VIDEO_SUFFIXES = frozenset(
@@ -225,7 +225,7 @@ class VideoReader:
             self.span_s = max(self.span_s, min(stays_s, self.end_s - self._first))
 
     def _too_long(self) -> VideoError:
-        most, claimed = clock(self.longest_s), clock(self._file.duration_s)
+        most, claimed = stopwatch(self.longest_s), stopwatch(self._file.duration_s)
         said = f": its header says {claimed}" if self._file.duration_s > self.longest_s else ""
         return VideoError(self.path, f"it is longer than {most}{said * (claimed != most)}")
 
