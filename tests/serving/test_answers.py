@@ -28,7 +28,7 @@ def test_a_network_of_one_label_has_one_threshold():
     ("limits", "told", "listed"),
     [
         ([0.5, np.nan, 0.25], "25.0 to 50.0 % on, as was best", "dark, never named"),
-        ([0.5, 0.5, 0.5], "50.0 % on</dd>", "dark from 50.0 % on"),
+        ([0.5, 0.5, 0.5], "50.0 % on</dd>", "dark, from 50.0 % on"),
         ([np.nan, np.nan, np.nan], "never: no validation video", "dark, never named"),
     ],
 )
