@@ -145,7 +145,7 @@ class RunFolder:
 
     @property
     def segments(self) -> Path:
-        """The folder of what `har segments` found in untrimmed videos where no other is named."""
+        """The folder of what `har segments` found, a folder per split and table."""
         return self / "segments"
 
     @property

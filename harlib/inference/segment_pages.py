@@ -82,7 +82,7 @@ def sentence(result: segments.Result, videos: int) -> str:
         return f"No segment was found in {count(videos, 'video')}; {labelled:,} are labelled"
     return (
         f"F1 {_interval(row, 'f1')} at overlap {row['overlap']:g}: of {labelled:,} labelled "
-        f"segments in {count(videos, 'video')} {right:,} were found, and {found - right:,} others"
+        f"segments {right:,} were found in {count(videos, 'video')}, and {found - right:,} others"
     )
 
 

@@ -253,10 +253,10 @@ def new_study(
 @click.option("--split", type=click.Choice(["train", "val", "test"]), default="val",
               show_default=True, help="Whose videos.")  # fmt: skip
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False),
-              help="Folder for page and tables; else RUN/segments.")  # fmt: skip
+              help="Folder for page and tables; else RUN/segments/SPLIT.")  # fmt: skip
 @click.option("--checkpoint", type=click.Choice(["best", "last"]), default="last",
               help="Which weights of a run.")  # fmt: skip
-@click.option("--overwrite", is_flag=True, help="Replace what this command wrote at --out.")
+@click.option("--overwrite", is_flag=True, help="Replace what this command wrote there.")
 def segments(source: str, table: Path | None, **options: Any) -> None:
     """Find the actions in untrimmed videos, and compare with the labelled segments of TABLE.
 

@@ -96,6 +96,12 @@ def test_a_category_of_that_name_in_the_table_counts_and_is_kept():
     assert not background.offered(pd.concat([THREE, own]))
 
 
+def test_a_split_of_background_alone_gets_no_more():
+    own = table([("w", "background", 1.0, 9.0)], "test")
+    found, _ = add(pd.concat([THREE, own], ignore_index=True))
+    assert set(found["split"]) == {"train"}
+
+
 def test_a_wholly_labelled_file_has_no_background():
     whole = table([("v", "run", np.nan, 30.0), ("v", "jump", 30.0, np.nan)])
     found, (line,) = add(whole)
@@ -104,7 +110,9 @@ def test_a_wholly_labelled_file_has_no_background():
 
 def test_segments_behind_the_end_of_the_file_are_a_line():
     _, said = add(table([("v", "run", 4.0, 7.0), ("v", "run", 58.0, 63.5)]))
-    assert "Warning: 1 segment end after their file, first v at 63.5 s of 60 s." in said
+    assert "Warning: 1 segment ends after its file, first v at 63.5 s of 60 s." in said
+    _, said = add(table([("v", "run", 70.0, np.nan), ("v", "run", 58.0, 63.5)]))
+    assert "Warning: 2 segments end after their file, first v at 70 s of 60 s." in said
 
 
 def test_overlaps_are_a_line_and_touching_segments_are_none():

@@ -7,6 +7,7 @@ import pytest
 from tiny_study import har, write_study
 
 from harlib import machine
+from harlib.data.demo import dataset
 from harlib.study.runs import study_files
 from harlib.study.steps import checks
 
@@ -74,6 +75,16 @@ def test_the_projects_own_studies_have_no_mistakes(root):
 
 
 @pytest.mark.quick
+def test_untrimmed_videos_have_a_test_split_and_their_background(root):
+    actions = "untrimmed: true\nbackground: %s\ntrain_videos: 2\nval_videos: 1\nstill_images: 0\n"
+    for share, more in (("0", []), ("1", ["background"])):
+        folder = write_study(root, f"long{share}", {"01_data_prep": actions % share})
+        (prep,) = params(folder).values()
+        categories, splits = checks._data(prep)
+        assert categories == sorted([*dataset.known(), *more])
+        assert splits == {"train", "val", "test"}
+
+
 def test_own_videos_are_listed_first(root, monkeypatch):
     (root / "my" / "videos").mkdir(parents=True)
     own = "source: folder\ndata_root: my\n"

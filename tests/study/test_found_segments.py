@@ -1,15 +1,16 @@
 """`har segments`: which videos it looks at, what chooses, and what it leaves."""
 
 import json
+import os
 
 import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
 
-from harlib import HarlibError
+from harlib import HarlibError, MissingFile
 from harlib.cli import main
-from harlib.data import Catalog
+from harlib.data import Catalog, VideoError
 from harlib.inference import Prediction, segments
 from harlib.study.steps import found_segments
 
@@ -22,6 +23,7 @@ class Fake:
     """Knows what is in the videos, but for a flicker, and in `odd.mp4` finds nothing."""
 
     name, categories, confidence, note = "mine/03_c3d", CATEGORIES, None, ""
+    thresholds = None
 
     def __init__(self):
         self.asked = []
@@ -31,6 +33,8 @@ class Fake:
 
     def __call__(self, path, *, every_s):
         self.asked.append(path.rpartition("/")[2])
+        if path.endswith("broken.mp4"):
+            raise VideoError(path, "no picture in it")
         start = np.arange(0, 18.5, every_s)
         windows = np.full((len(start), 3), 0.1, np.float32)
         best = np.zeros(len(start), int)
@@ -75,7 +79,7 @@ def test_val_videos_choose_and_test_videos_are_told(fake, table, tmp_path):
     assert set(rows["video"]) == {"e.mp4", "f.mp4", "odd.mp4"}
     assert said[-1] == (
         f"F1 80.0 % ({100 * half['f1_low']:.0f}–{100 * half['f1_high']:.0f}) at overlap 0.5: of 6 "
-        "labelled segments in 3 videos 4 were found, and 0 others."
+        "labelled segments 4 were found in 3 videos, and 0 others."
     )
 
 
@@ -135,13 +139,89 @@ def test_a_runs_own_videos_need_no_table_and_learned_ones_are_said(
     own = Catalog.from_table(table)
     monkeypatch.setattr(found_segments, "_own_catalog", lambda folder: own)
     page = found_segments.compare(run, None, split="val", say=len)
-    assert page == run / "segments" / "index.html" and fake.asked == ["c.mp4", "d.mp4"]
-    assert found_segments.compare(run, None, split="test", say=len) == page  # its own, replaced
+    assert page == run / "segments" / "val" / "index.html" and fake.asked == ["c.mp4", "d.mp4"]
+    with pytest.raises(HarlibError, match="is there already: name a new folder, or give"):
+        found_segments.compare(run, None, split="val", say=len)
+    found_segments.compare(run, None, split="val", say=len, overwrite=True)
+    page = found_segments.compare(run, None, split="test", say=len)
+    assert page == run / "segments" / "test" / "index.html"
+    said = []
+    found_segments.compare(run, None, split="train", say=said.append)
+    learned = "Warning: the network learned from 2 of 2 train videos, so the result is too good."
+    assert said[0] == learned
     moved = table.with_name("moved.csv")
-    moved.write_text(table.read_text().replace("a.mp4", "x.mp4").replace(",train,", ",test,"))
+    text = table.read_text().replace("a.mp4", "x.mp4").replace(",train,", ",test,")
+    moved.write_text(text + "x.mp4,jump,20,22,test,pa\n")
     (tmp_path / "x.mp4").touch()
     said = []
-    found_segments.compare(run, moved, split="test", say=said.append)
-    assert said[0] == (
-        "Warning: the network learned from 1 of these 5 videos, so the result is too good."
+    page = found_segments.compare(run, moved, split="test", say=said.append)
+    assert page.parent == run / "segments" / "moved-test"
+    learned = "Warning: the network learned from 1 of 5 test videos, so the result is too good."
+    assert said[0] == learned
+    assert learned in json.loads(page.with_name("segments.json").read_text())["notes"]
+
+
+def test_learned_videos_that_choose_are_said_too(fake, table):
+    own = Catalog.from_table(table).frame
+    choosing = own.assign(split=own["split"].replace("train", "val"))
+    assert found_segments._learned(choosing, "test", own) == [
+        "Warning: the network learned from 2 of 4 val videos, so how segments are found is chosen "
+        "too well for others."
+    ]
+
+
+def test_missing_and_broken_videos_count_as_missed_and_are_said(fake, table, tmp_path):
+    table.write_text(table.read_text().replace("odd.mp4", "broken.mp4"))
+    (tmp_path / "broken.mp4").touch()
+    (tmp_path / "f.mp4").unlink()
+    said = []
+    page = found_segments.compare("x", table, split="test", out=tmp_path / "out", say=said.append)
+    assert any(line.startswith("Warning: 3 of 21 listed videos have no file") for line in said)
+    lost = (
+        "Of 6 labelled segments 4 are in videos that are missing or cannot be read, and count as "
+        "missed."
     )
+    told = json.loads(page.with_name("segments.json").read_text())
+    assert lost in said and lost in told["notes"] and lost in page.read_text()
+    half = told["overall"][1]
+    assert (half["labelled"], half["found"], half["right"], told["videos"]) == (6, 2, 2, 1)
+
+
+def test_where_no_listed_file_is_there_that_is_what_is_said(fake, table, tmp_path):
+    for file in tmp_path.glob("*.mp4"):
+        file.unlink()
+    with pytest.raises(MissingFile, match=r"^none of the videos of .*list\.csv is there in its"):
+        found_segments.compare("x", table, split="test", out=tmp_path / "out", say=len)
+
+
+def test_videos_in_which_nothing_happens_are_looked_at(fake, table, tmp_path):
+    lines = table.read_text().splitlines()
+    kept = [line for line in lines if not line.startswith(("d.mp4,jump", "d.mp4,run", "f.mp4,jump",
+                                                            "f.mp4,run"))]  # fmt: skip
+    table.write_text("\n".join(kept) + "\n")
+    page = found_segments.compare("x", table, split="test", out=tmp_path / "out", say=len)
+    assert fake.asked == ["c.mp4", "d.mp4", "e.mp4", "f.mp4", "odd.mp4"]
+    half = json.loads(page.with_name("segments.json").read_text())["overall"][1]
+    assert (half["labelled"], half["found"], half["right"]) == (4, 4, 2)
+
+
+def test_several_labels_are_refused(fake, table, tmp_path):
+    how = {"split": "test", "out": tmp_path / "out", "say": len}
+    fake.thresholds = np.full(3, 0.5)
+    with pytest.raises(HarlibError, match="^har segments compares segments of one label each"):
+        found_segments.compare("x", table, **how)
+    fake.thresholds = None
+    table.write_text(table.read_text().replace("f.mp4,run", "f.mp4,jump|run"))
+    with pytest.raises(HarlibError, match="^har segments compares segments of one label each"):
+        found_segments.compare("x", table, **how)
+    assert not fake.asked
+
+
+def test_a_video_on_another_drive_has_its_whole_path(monkeypatch, tmp_path):
+    def elsewhere(*_):
+        raise ValueError("path is on mount 'D:', start on mount 'C:'")
+
+    monkeypatch.setattr(os.path, "relpath", elsewhere)
+    monkeypatch.setattr(os.path, "commonpath", elsewhere)
+    assert found_segments._shown("/d/a.mp4", tmp_path) == "/d/a.mp4"
+    assert found_segments._common(["/d", "/c"]) == "/d"

@@ -58,11 +58,15 @@ def test_the_cell_with_the_tag_answer_heads_the_page():
 
 def test_a_page_of_segments_in_the_runs_folder_is_linked(tmp_path):
     run, reports = tmp_path / "runs" / "a b" / "03_c3d", tmp_path / "reports" / "a b"
-    assert run_page._segments(run, reports) == {}
+    assert run_page._segments(run, reports) == []
     there = pd.DataFrame([("v", "run", 1.0, 5.0)], columns=["video", "label", "start_s", "end_s"])
     found = there.assign(score=0.9)
     result = segments.measure(there, found)
-    page = segment_pages.write(run / "segments", "c3d", there, found, result, {"v": 9.0}, [])
-    link = run_page._segments(run, reports)
-    assert link["text"] == "Segments found in 1 untrimmed video: F1 100.0 % at overlap 0.5"
+    page = segment_pages.write(
+        run / "segments" / "test", "c3d", there, found, result, {"v": 9.0}, []
+    )
+    segment_pages.write(run / "segments" / "val", "c3d", there, found, result, {"v": 9.0}, [])
+    link, other = run_page._segments(run, reports)
+    assert link["text"] == "Segments found in 1 untrimmed video (test): F1 100.0 % at overlap 0.5"
+    assert other["link"].endswith("segments/val/index.html")
     assert (reports / unquote(link["link"])).resolve() == page

@@ -66,7 +66,8 @@ def add(
     for split, rows in there.groupby("split"):
         counts = rows["category"].value_counts()
         own = int(counts.get(called, 0))
-        wanted = round(most * counts.drop(called, errors="ignore").max()) - own
+        others = counts.drop(called, errors="ignore")
+        wanted = round(most * (others.max() if len(others) else 0)) - own
         found = {file: pieces[file] for file in rows["path"].unique() if file in pieces}
         for file, start, end in _in_turn(found, wanted, _rng(seed, str(split))):
             first = rows[rows["path"] == file].iloc[0]
@@ -140,13 +141,14 @@ def _lengths(
     for file in there["path"].unique():
         with suppress(VideoError):  # the audit tells why
             known[file] = length(file)
-    ends = there["path"].map(known)
-    beyond = there[(there["end_s"].fillna(there["start_s"]) > ends + _BEYOND_S)]
+    last = there["end_s"].fillna(there["start_s"])
+    beyond = there[last > there["path"].map(known) + _BEYOND_S]
     if len(beyond):
         first = beyond.iloc[0]
+        end = "ends after its file" if len(beyond) == 1 else "end after their file"
         said.append(
-            f"Warning: {text.count(len(beyond), 'segment')} end after their file, first "
-            f"{_stem(first['path'])} at {first['end_s']:g} s of {known[first['path']]:g} s."
+            f"Warning: {text.count(len(beyond), 'segment')} {end}, first "
+            f"{_stem(first['path'])} at {last[beyond.index[0]]:g} s of {known[first['path']]:g} s."
         )
     if lost := there["path"].nunique() - len(known):
         said.append(f"No background of {text.count(lost, 'file')} that cannot be read.")

@@ -15,7 +15,7 @@ from nbconvert import HTMLExporter
 from PIL import Image
 
 from harlib import MissingFile, shipped
-from harlib.data.catalog import own_videos
+from harlib.data.catalog import names, own_videos
 from harlib.evaluation import Scores, naming, ranking
 from harlib.files import read_json
 from harlib.inference import segment_pages
@@ -83,19 +83,23 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     return write_page(folder / f"{run_dir.name}.html", page)
 
 
-def _segments(run_dir: Path, folder: Path) -> dict[str, str]:
-    """The page of `har segments` in the run's folder, as seen from `folder`; empty without one."""
-    page = RunFolder(run_dir).segments / segment_pages.PAGE
-    results = page.with_name(segment_pages.RESULTS)
-    if not (page.is_file() and results.is_file()):
-        return {}
-    told = read_json(results, "overall", "videos")
-    half = next(row for row in told["overall"] if row["overlap"] == segment_pages.MARKED)
-    return {
-        "link": quote(Path(os.path.relpath(page, folder.resolve())).as_posix()),
-        "text": f"Segments found in {count(told['videos'], 'untrimmed video')}: F1 "
-        f"{percent(half['f1'])} at overlap {half['overlap']:g}",
-    }
+def _segments(run_dir: Path, folder: Path) -> list[dict[str, str]]:
+    """The pages of `har segments` in the run's folder, as seen from `folder`."""
+    found = []
+    for results in sorted(RunFolder(run_dir).segments.glob(f"*/{segment_pages.RESULTS}")):
+        page = results.with_name(segment_pages.PAGE)
+        if not page.is_file():
+            continue
+        told = read_json(results, "overall", "videos")
+        half = next(row for row in told["overall"] if row["overlap"] == segment_pages.MARKED)
+        link = Path(os.path.relpath(page, folder.resolve())).as_posix()
+        found.append({
+            "link": quote(os.fsencode(link)),
+            "text": f"Segments found in {count(told['videos'], 'untrimmed video')} "
+            f"({names.printable(page.parent.name)}): F1 {percent(half['f1'])} at overlap "
+            f"{half['overlap']:g}",
+        })  # fmt: skip
+    return found
 
 
 def study_of(run_dir: Path) -> str:

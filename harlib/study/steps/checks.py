@@ -12,6 +12,7 @@ import sys
 
 from harlib import MissingFile
 from harlib.data import SPLITS, Catalog, Settings
+from harlib.data.catalog import background
 from harlib.data.demo import dataset
 from harlib.files import read_json
 from harlib.study.params.errors import nearest
@@ -85,7 +86,9 @@ def _data(p: DataPrep) -> tuple[list[str], set[str]]:
         numbers = p.train_videos, p.val_videos, p.still_images
         dataset.check(chosen, p.difficulty, *numbers, p.people)
         drawn = chosen if p.people == 1 else dataset.combinations(chosen)
-        return drawn, {"train", "val"}
+        if not p.untrimmed:
+            return drawn, {"train", "val"}
+        return sorted([*drawn, background.CATEGORY] if p.background else drawn), set(SPLITS)
     listed = data_prep.own_videos(p)
     return listed.categories, set(listed.frame["split"])
 
