@@ -121,14 +121,23 @@ def thresholds_of(folder: str | Path, checkpoint: str = "last") -> dict[str, flo
     None of a label that no validation video has: it is never named. Where the weights were not
     scored on validation videos each is one half. None for a run of one label per video.
     """
-    if not RunFolder(folder).scores.is_file() or not (scores := Scores.load(folder)).several:
+    if not _is_of_several(folder):
         return None
+    scores = Scores.load(folder)
     split = CHOSEN_ON if _protocol(folder, checkpoint) is not None else ""
     chosen = multi_label.thresholds(scores, split).tolist()
     return {
         str(name): None if math.isnan(value) else value
         for name, value in zip(scores.categories, chosen, strict=True)
     }
+
+
+def _is_of_several(folder: str | Path) -> bool:
+    """Whether a run was scored on videos of several labels; its views need not be there."""
+    if not (file := RunFolder(folder).scores).is_file():
+        return False
+    with np.load(file) as scores:
+        return "label_sets" in scores
 
 
 def _protocol(folder: str | Path, checkpoint: str) -> dict[str, Any] | None:

@@ -39,7 +39,7 @@ def read(run_dir: str | Path) -> dict[str, Any]:
     parameters do.
     """
     run_dir = Path(run_dir)
-    metrics = read_json(RunFolder(run_dir).metrics, "model", "video")
+    metrics = read_json(RunFolder(run_dir).metrics, "model")
     if "width" not in metrics["model"]:
         metrics["model"] |= options(RunFolder(run_dir).read_params())
     return metrics

@@ -9,7 +9,7 @@ SCRIPT = """
 import resource, sys, time
 import numpy as np
 from harlib import figures
-from harlib.evaluation import metrics
+from harlib.evaluation import calibration, metrics
 from harlib.evaluation import Scores
 
 videos, classes, views = 27_000, 600, 10

@@ -92,7 +92,7 @@ def cell(name: str, value: Any) -> str:
     """One value as a reader wants it: ``0.913`` as ``91.3 %``, ``48340816`` as ``48,340,816``."""
     if value is None or (isinstance(value, float) and pd.isna(value)):
         return "–"
-    if name in PERCENT:
+    if name in PERCENT and not isinstance(value, str):  # "precision" is bfloat16's too
         return percent(value)
     if name == "bytes" or str(name).endswith("_bytes"):
         return size(value)
