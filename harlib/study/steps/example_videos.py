@@ -98,6 +98,7 @@ def show(p: Common, scores: Scores, run_dir: Path, *, videos: int = 4) -> tables
     clips = [store.read(row, np.arange(min(int(store.videos["frames"][row]), 64)))
              for row in index]  # fmt: skip
     drawn = figures.contact_sheet(clips, table["title"], colors=_colors(table))
+    figures.link_rows(drawn, _links(table, scores, run_dir.name))
     figures.show(drawn)
     titles = [title.replace("\n", ": ") for title in table["title"]]
     speeds = store.videos["fps"].to_numpy()[index]
@@ -149,12 +150,23 @@ def show_attention(
     names = ", ".join(" ".join(title.split()) for title in titles[::2])
     named = naming.named(run_dir.name, naming.read(run_dir))
     title = f"{named}\nGrad-CAM, maps of {layer}"
+    drawn = figures.contact_sheet(clips, titles, colors=colors, title=title)
+    links = _links(table, scores, run_dir.name)
+    figures.link_rows(drawn, [link for link in links for _ in range(2)])
     figures.show(
-        figures.contact_sheet(clips, titles, colors=colors, title=title),
+        drawn,
         "Frames of one clip per video, and below them the same frames with the places marked that "
         f"spoke for the named category, by the maps of the layer {layer}: {names}",
     )
     return None
+
+
+def _links(table: pd.DataFrame, scores: Scores, run: str) -> list[tuple[str, dict[str, str]]]:
+    """What the row of each chosen video leads to: the video itself."""
+    return [
+        (" ".join(row.title.split()), {"run": run, "video": str(scores.video_id[row.row])})
+        for row in table.itertuples()
+    ]
 
 
 def _split(run_dir: Path) -> str:
