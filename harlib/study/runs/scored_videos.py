@@ -31,8 +31,9 @@ from harlib.text import count
 TOP = 5
 """Categories that are kept of each call, the most probable ones."""
 UNREAD = "(could not be read)"
-_KEYS = ["split", "true", "id"]  # of a video; one file name may be in several categories
-_WHOLE = 4_000_000  # numbers up to which the probabilities of all categories are kept
+KEYS = ["split", "true", "id"]
+"""What tells a video: one file name may be in several categories."""
+_WHOLE = 1_500_000  # numbers up to which the probabilities of all categories are kept
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class ScoredVideos:
 
 
 def scored(runs_dir: Path) -> list[Path]:
-    """The complete runs with scores below ``runs/<study>``; of several labels those alone, if any."""
+    """The complete runs with scores in ``runs/<study>``; where some have several labels, those."""
     ended = [
         file.parent
         for file in sorted(Path(runs_dir).glob("[0-9][0-9]_*/metrics.json"))
@@ -132,11 +133,11 @@ def load(runs_dir: Path) -> ScoredVideos:
         raise MissingFile(f"{runs_dir} holds no complete run with scores: run a model notebook")
     joined, scores, remarks = _joined(folders)
     listed = {name: _listed(own, joined[name]) for name, own in scores.items()}
-    videos = pd.concat(listed.values()).drop_duplicates(_KEYS).sort_values(_KEYS, kind="stable")
+    videos = pd.concat(listed.values()).drop_duplicates(KEYS).sort_values(KEYS, kind="stable")
     videos = videos.reset_index(drop=True)
-    places = pd.MultiIndex.from_frame(videos[_KEYS])
+    places = pd.MultiIndex.from_frame(videos[KEYS])
     rows = {
-        name: places.get_indexer(pd.MultiIndex.from_frame(own[_KEYS]))
+        name: places.get_indexer(pd.MultiIndex.from_frame(own[KEYS]))
         for name, own in listed.items()
     }
     categories = np.array(sorted({name for own in scores.values() for name in own.categories}))
@@ -321,19 +322,19 @@ def _described(
     if gone:
         remarks.append(
             f"{count(len(gone), 'clip store')} that runs were scored on "
-            f"{'are' if len(gone) > 1 else 'is'} no longer there: files and lengths of those videos "
-            "are not known."
+            f"{'are' if len(gone) > 1 else 'is'} no longer there: files and lengths of those "
+            "videos are not known."
         )
     order = ["id", "file", "group", "seconds", "fps", "true", "split", "problem"]
     return pd.concat([videos, about], axis=1)[order]
 
 
 def _of_store(store: ClipStore, videos: pd.DataFrame) -> dict[str, pd.Series]:
-    wanted = pd.MultiIndex.from_frame(videos[_KEYS])
-    own = store.videos.rename(columns={"category": "true", "video_id": "id"}).set_index(_KEYS)
+    wanted = pd.MultiIndex.from_frame(videos[KEYS])
+    own = store.videos.rename(columns={"category": "true", "video_id": "id"}).set_index(KEYS)
     own = own.reindex(wanted)
     listed = Audit.load(store.root).videos.rename(columns={"category": "true", "video_id": "id"})
-    listed = listed.set_index(_KEYS).reindex(wanted)
+    listed = listed.set_index(KEYS).reindex(wanted)
     found = {
         "file": listed["file"].fillna(""),
         "seconds": own["frames"] / own["fps"],
