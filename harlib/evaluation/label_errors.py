@@ -2,7 +2,10 @@
 
 Reference:
     Northcutt, Jiang, Chuang, Confident Learning: Estimating Uncertainty in Dataset Labels, Journal
-    of Artificial Intelligence Research 70, 2021, arXiv:1911.00068.
+    of Artificial Intelligence Research 70, 2021, arXiv:1911.00068. Kuan, Mueller, Model-Agnostic
+    Label Quality Scoring to Detect Real-World Label Errors, ICML DataPerf workshop, 2022 (the
+    normalised margin as a rank). The order is that of cleanlab's `get_label_quality_scores` with
+    `method="normalized_margin", adjust_pred_probs=True`.
 """
 
 import numpy as np
@@ -13,41 +16,38 @@ def thresholds(probabilities: np.ndarray, label: np.ndarray) -> np.ndarray:
     """How probable a category is on average in the videos that have its label: (classes,).
 
     1, which nothing is above, for a category without a video. The paper's equation 2.
+
+    >>> thresholds(np.array([[0.9, 0.1], [0.7, 0.3]]), np.array([0, 0])).tolist()
+    [0.8, 1.0]
     """
-    found = np.ones(probabilities.shape[1])
     own = probabilities[np.arange(len(label)), label].astype(float)
-    number = np.bincount(label, minlength=len(found))
-    there = number > 0
-    total = np.bincount(label, weights=own, minlength=len(found))
-    found[there] = total[there] / number[there]
-    return found
+    number = np.bincount(label, minlength=probabilities.shape[1])
+    total = np.bincount(label, weights=own, minlength=probabilities.shape[1])
+    return np.divide(total, number, out=np.ones(len(number)), where=number > 0)
 
 
 def suspected(probabilities: np.ndarray, label: np.ndarray) -> pd.DataFrame:
     """The videos whose label is suspected to be wrong, the most suspicious first.
 
-    A video counts for the category that is the most probable one of those that are at least as
-    probable in it as they are on average in videos with their label. Where that is another one than
-    its label, it lies off the diagonal of the confident joint and is suspected (the paper's "prune
-    by" that matrix). Suspected videos are ranked by the normalised margin, the probability of the
-    label less that of the most probable other category.
+    From each probability the category's threshold is taken away, so that a category of which the
+    networks are seldom sure is not suspected more often. Suspected is a video in which another
+    category than its label then leads; the rank is by how far (the normalised margin).
 
     Args:
         probabilities: float (videos, classes), of networks that have not learned from the videos.
+            Of several networks their mean.
         label: int (videos,), the given labels.
 
     Returns:
         A row per suspected video: `video` (a row of `probabilities`), `suggested` (a class) and
-        `margin` (-1..1, the smaller the more suspicious).
+        `margin` (below 0; the smaller the more suspicious).
     """
     rows = np.arange(len(label))
-    above = probabilities >= thresholds(probabilities, label) - 1e-6  # equal but for rounding
-    counted = np.where(above, probabilities, -1).argmax(axis=1)
-    off = above.any(axis=1) & (counted != label)
-    others = probabilities.astype(float)
-    own = others[rows, label].copy()
-    others[rows, label] = -1
-    margin = own - others.max(axis=1)
-    found = np.flatnonzero(off)
+    adjusted = probabilities - thresholds(probabilities, label).astype(np.float32)
+    own = adjusted[rows, label].copy()
+    adjusted[rows, label] = -np.inf
+    other = adjusted.argmax(axis=1)
+    margin = own - adjusted[rows, other]
+    found = np.flatnonzero(margin < 0)
     found = found[np.argsort(margin[found], kind="stable")]
-    return pd.DataFrame({"video": found, "suggested": counted[found], "margin": margin[found]})
+    return pd.DataFrame({"video": found, "suggested": other[found], "margin": margin[found]})

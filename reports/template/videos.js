@@ -255,7 +255,7 @@ class Browser {
         this.set({ sort: next, ...(column.run === undefined ? {} : { run: this.runNames[column.run] }) });
         this.head.children[this.columns().findIndex((c) => c.name === column.name && c.run === column.run)].firstChild.focus();
       };
-      const cell = el("th", { scope: "col", class: column.more ? "more" : "" },
+      const cell = el("th", { scope: "col", class: [column.more ? "more" : "", column.run === undefined && column.more ? "narrow" : ""].join(" ").trim() },
         el("button", { type: "button", onclick: press }, column.text));
       if (own) cell.setAttribute("aria-sort", sort.startsWith("-") ? "descending" : "ascending");
       return cell;
@@ -296,8 +296,8 @@ class Browser {
           el("small", { class: suspected ? "doubt" : "" }, suspected ? `suspected: ${data.answers[own.suggested[i]]}` : ""));
       }
       if (column.run !== undefined) return this.call(data.runs[column.run].columns, i, column.more);
-      if (column.name === "agree") return el("td", { class: "more number" }, el("span", {}, percent(own.agreement[i]).replace(".0", "")));
-      return el("td", { class: "more number" }, el("span", {}, Number.isNaN(own.seconds[i]) ? "–" : `${own.seconds[i].toFixed(1)} s`));
+      if (column.name === "agree") return el("td", { class: "more" }, el("span", {}, percent(own.agreement[i]).replace(".0", "")));
+      return el("td", { class: "more" }, el("span", {}, Number.isNaN(own.seconds[i]) ? "–" : `${own.seconds[i].toFixed(1)} s`));
     });
     const row = el("tr", { "aria-rowindex": place + 2, onclick: (event) => {
       if (event.target.closest("button")) return;

@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from markupsafe import Markup
 
 from harlib import shipped, templates
-from harlib.files import appearing
+from harlib.study.report import private
 from harlib.study.runs import scored_videos
 from harlib.study.runs.scored_videos import ScoredVideos
 from harlib.study.widgets import previews, video_data
@@ -27,7 +28,10 @@ FOLDER = "videos"
 """Beside the page: the copies of all videos, where they were asked for."""
 MOST = 8_000_000
 """Bytes of the page with previews in it."""
-_PREVIEWS = 60
+TELLING = 60
+"""Videos that have a preview in the page, at most: more would take longer than the rest of it."""
+ENDINGS = {"clip": ".mp4", "cam": ".cam.mp4"}
+"""Of the copies in `FOLDER`: the video, and where a network looked."""
 _TEMPLATE = shipped.FOLDER / "reports" / "template"
 
 
@@ -41,9 +45,15 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
         return None
     scored = scored_videos.load(runs_dir)
     clips = previews.Clips(scored)
-    files = {track: _files(folder, clips, scored, end) for track, end in _ENDINGS.items()}
-    shown = [row for row in previews.telling(scored, _PREVIEWS) if clips.there(row)]
-    study = runs_dir.name
+    files = {track: _files(folder, clips, scored, end) for track, end in ENDINGS.items()}
+    shown = [row for row in previews.telling(scored, TELLING) if clips.there(row)]
+    study, hidden = runs_dir.name, _hider(runs_dir, scored)
+    scored = replace(
+        scored,
+        videos=scored.videos.assign(problem=scored.videos["problem"].map(hidden)),
+        remarks=tuple(map(hidden, scored.remarks)),
+    )
+    clips.problem = hidden(clips.problem)
     content: dict[str, Any] = {"files": files, "without": clips.problem}
     packed = base64.b64encode(video_data.packed(study, scored, content)).decode()
     embedded, room = {}, MOST - len(packed) - _REST
@@ -71,8 +81,13 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
     return folder / NAME
 
 
-_ENDINGS = {"clip": ".mp4", "cam": ".cam.mp4"}
 _REST = 100_000  # bytes of the page without data and previews, at most
+
+
+def _hider(runs_dir: Path, scored: ScoredVideos) -> Callable[[str], str]:
+    """Takes the places of this machine out of a text."""
+    folders = [folder for own in scored.calls.values() for folder in own.folders]
+    return lambda text: private.hide(text, runs_dir.resolve().parents[1], folders)
 
 
 def _files(
@@ -102,35 +117,3 @@ def _told(scored: ScoredVideos, clips: previews.Clips, embedded: int, files: int
         f"{embedded:,} of {count(every, 'video')} can be played from this page{more}, those that "
         "tell most: suspected labels, sure mistakes, videos on which the runs disagree."
     )
-
-
-def write_copies(
-    runs_dir: Path, folder: Path, *, say: Callable[[str], object] = print
-) -> Path | None:
-    """Writes copies of all scored videos into ``videos/`` in `folder`; those there are kept.
-
-    Returns the folder; None for a study without a scored run.
-    """
-    if not scored_videos.scored(runs_dir):
-        return None
-    scored = scored_videos.load(runs_dir)
-    clips = previews.Clips(scored)
-    if clips.problem:
-        say(clips.problem)
-        return None
-    place = folder / FOLDER
-    place.mkdir(parents=True, exist_ok=True)
-    rows = [row for row in range(len(scored.videos)) if clips.there(row)]
-    made = 0
-    for row in rows:
-        path = place / f"{clips.name(row)}.mp4"
-        if not path.is_file():
-            _write(path, clips.copy(row))
-            made += 1
-    say(f"{place}: {count(len(rows), 'video')}, {made:,} of them new")
-    return place
-
-
-def _write(path: Path, content: bytes) -> None:
-    with appearing(path, durable=False) as part:
-        part.write_bytes(content)
