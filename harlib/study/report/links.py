@@ -14,7 +14,7 @@ import nbformat
 import numpy as np
 
 from harlib.run_folder import RunFolder
-from harlib.study.runs import fingerprint
+from harlib.study.runs import scored_videos
 from harlib.study.wording import addresses
 
 LISTED = 40  # links under a figure; the others are in the figure and on the page of videos
@@ -48,7 +48,7 @@ class StudyLinks:
         study = run_dir.parent
         runs = [path for path in sorted(study.glob("[0-9][0-9]_*")) if path.is_dir()]
         pages = tuple(path.name for path in runs if RunFolder(path).notebook is not None)
-        scored = [path for path in runs if _is_scored(path)]
+        scored = scored_videos.scored(study)
         named = [_categories(path) for path in scored]
         return cls(
             run_dir.name,
@@ -169,11 +169,6 @@ class StudyLinks:
 def _size(png: str) -> tuple[int, int]:
     """Width and height of a PNG in base64: bytes 16 to 24 of it."""
     return struct.unpack(">II", base64.b64decode(png[:64])[16:24])
-
-
-def _is_scored(run_dir: Path) -> bool:
-    files = (RunFolder(run_dir).metrics, RunFolder(run_dir).scores)
-    return all(file.is_file() for file in files) and fingerprint.is_ended(run_dir)
 
 
 def _categories(run_dir: Path) -> list[str]:
