@@ -1,5 +1,6 @@
 from . import (
     calibration,
+    category_table,
     comparison,
     confidence,
     features,
@@ -25,6 +26,7 @@ __all__ = [
     "ScoreError",
     "Scores",
     "calibration",
+    "category_table",
     "comparison",
     "confidence",
     "features",

@@ -20,7 +20,7 @@ from harlib.evaluation import Scores, naming, ranking
 from harlib.files import read_json
 from harlib.inference import segment_pages
 from harlib.run_folder import RunFolder
-from harlib.study.report import private
+from harlib.study.report import downloads, private
 from harlib.study.runs import fingerprint
 from harlib.study.wording import sentences, tables
 from harlib.text import count, percent
@@ -75,6 +75,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
         folder = reports_folder(run_dir.parent) if usual else run_dir
     context = {"title": title, "style": style()} | _run_facts(run_dir, said)
     context["segments"] = _segments(run_dir, folder)
+    context["files"] = downloads.of_run(run_dir, folder, _project_of(run_dir))
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
