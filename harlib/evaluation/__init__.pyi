@@ -8,6 +8,7 @@ from . import (
     gradcam,
     hits,
     intervals,
+    label_errors,
     metrics,
     multi_label,
     naming,
@@ -18,7 +19,7 @@ from . import (
     segments,
 )
 from .confidence import Confidence
-from .scores import ScoreError, Scores
+from .scores import ScoreError, Scores, view_calls
 from .scoring import score
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "gradcam",
     "hits",
     "intervals",
+    "label_errors",
     "metrics",
     "multi_label",
     "naming",
@@ -43,4 +45,5 @@ __all__ = [
     "score",
     "scoring",
     "segments",
+    "view_calls",
 ]

@@ -3,5 +3,14 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, ["downloads", "index", "model_card", "published_results", "run_page"]
+    __name__,
+    [
+        "downloads",
+        "index",
+        "model_card",
+        "published_results",
+        "run_page",
+        "video_copies",
+        "videos_page",
+    ],
 )

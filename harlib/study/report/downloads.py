@@ -49,7 +49,7 @@ def write(run_dir: Path, folder: Path, root: Path) -> list[Path]:
     """
     run_dir = Path(run_dir).resolve()
     run, out = RunFolder(run_dir), Path(folder) / run_dir.name
-    scores = Scores.load(run_dir)
+    scores = Scores.load(run_dir, views=_ranks_by_views(run))
     split = str(read_json(run.metrics, "protocol")["protocol"]["split"])
     about = _videos(run_dir, scores, split)
     written = {"predictions.csv", "categories.csv", "metrics.json"}
@@ -68,10 +68,18 @@ def write(run_dir: Path, folder: Path, root: Path) -> list[Path]:
     return [out / name for name in NAMES if name in written]
 
 
+def _ranks_by_views(run: RunFolder) -> bool:
+    """Whether equal scores are told apart by those of single views, which are large."""
+    if not run.views.is_file():
+        return False
+    with np.load(run.views) as views:
+        return "view_logs" in views.files
+
+
 def of_run(run_dir: Path, folder: Path, root: Path) -> list[Download]:
     """Writes what can be taken away of a run, arguments as of `write`; without scores nothing."""
     run = RunFolder(run_dir)
-    if all(file.is_file() for file in (run.metrics, run.scores, run.views)):
+    if all(file.is_file() for file in (run.metrics, run.scores)):
         write(run_dir, folder, root)
     return there(folder, Path(run_dir).name)
 
