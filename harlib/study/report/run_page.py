@@ -68,7 +68,9 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
         usual = run_dir.parents[1].name == "runs"
         folder = reports_folder(run_dir.parent) if usual else run_dir
     # a page in the run's own folder has no others beside it
-    links = StudyLinks() if folder.resolve() == run_dir else StudyLinks.of(run_dir)
+    links = (
+        StudyLinks() if folder.resolve() == run_dir else StudyLinks.of(run_dir.parent, run_dir.name)
+    )
     drawn = _link_outputs(notebook, links)
     _compress_photographs(notebook)
     exporter = HTMLExporter(
