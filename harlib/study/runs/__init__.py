@@ -13,7 +13,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "open_notebook",
         "results_version",
         "scored_store",
+        "seeds",
         "session",
+        "settings_apart",
         "study_files",
     ],
 )
