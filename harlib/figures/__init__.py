@@ -17,6 +17,7 @@ from harlib.figures.diagrams import bottleneck, kernels, views
 from harlib.figures.dots import average_precisions, pairs, per_category
 from harlib.figures.matrices import confusion, top_confusions
 from harlib.figures.sheets import contact_sheet
+from harlib.figures.side_by_side import accuracy_costs, learning_of_runs
 from harlib.figures.spread import seed_spread
 from harlib.figures.style import (
     PALETTE,
@@ -38,6 +39,7 @@ __all__ = [
     "WRONG",
     "accuracy_bars",
     "accuracy_compute",
+    "accuracy_costs",
     "alt",
     "average_precisions",
     "bottleneck",
@@ -49,6 +51,7 @@ __all__ = [
     "describe",
     "kernels",
     "learning_curves",
+    "learning_of_runs",
     "network",
     "new_axes",
     "pairs",
