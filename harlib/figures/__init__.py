@@ -1,10 +1,12 @@
 """Every figure of the reports, in one place: data first, options by keyword, `ax=None`.
 
 A function returns its axes (an array of axes where it draws several) and shows nothing; `show`
-puts a figure into a notebook with its alt text, which `describe` sets and `alt` reads.
+puts a figure into a notebook with its alt text, which `describe` sets and `alt` reads, and with
+the areas that stand for videos, which `link` and `link_rows` record.
 """
 
 from harlib.figures.architecture import network
+from harlib.figures.areas import link, link_rows, run_of
 from harlib.figures.bars import (
     accuracy_bars,
     accuracy_compute,
@@ -24,6 +26,7 @@ from harlib.figures.style import (
     QUIET,
     RIGHT,
     WRONG,
+    about,
     alt,
     describe,
     new_axes,
@@ -37,6 +40,7 @@ __all__ = [
     "QUIET",
     "RIGHT",
     "WRONG",
+    "about",
     "accuracy_bars",
     "accuracy_compute",
     "accuracy_costs",
@@ -52,12 +56,15 @@ __all__ = [
     "kernels",
     "learning_curves",
     "learning_of_runs",
+    "link",
+    "link_rows",
     "network",
     "new_axes",
     "pairs",
     "per_category",
     "png",
     "reliability",
+    "run_of",
     "schedule",
     "seed_spread",
     "show",

@@ -10,6 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
 from harlib.data import label_sets
 from harlib.evaluation.ranking import measure
+from harlib.figures.areas import link, link_rows, run_of
 from harlib.figures.axes import in_percent, legend_below, named, ranges, share_axis, whiskers
 from harlib.figures.style import (
     LISTED,
@@ -90,6 +91,14 @@ def accuracy_bars(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     named(ax, rows, map(short_run, table["run"]), escaped=True)
     share_axis(ax, words, right=1.12)
     ax.set_title("Accuracy of the runs")
+    if key == "video_top1":
+        for row, (name, value) in enumerate(zip(map(run_of, table["run"]), accuracy, strict=True)):
+            if "seeds" in table and table["seeds"].iloc[row] > 1:
+                continue  # no one run has them wrong
+            wrong = (value, row - 0.4, 1.0, row + 0.4)
+            link(ax, wrong, f"the videos that {name} has wrong", run=name, right="no")
+            right = (0.0, row - 0.4, value, row + 0.4)
+            link(ax, right, f"the videos that {name} has right", run=name, right="yes")
     ax.legend(loc="upper center", bbox_to_anchor=(0.45, -0.55 / (0.5 * len(table) + 0.6)), ncols=3)
     said = [
         f"{row['run']} {percent(row[key])} ({percent(row['low'])} to {percent(row['high'])})"
@@ -191,6 +200,8 @@ def category_difference(
     if "low" in table and table["low"].notna().any():
         whiskers(ax, rows, table["low"], table["high"], "#222222")
     named(ax, rows, table["category"])
+    if measure == "accuracy":
+        link_rows(ax, [(f"the videos of {name}", {"true": name}) for name in table["category"]])
     ax.axvline(0, color="#222222", lw=1)
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
     ax.set(

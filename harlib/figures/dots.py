@@ -1,6 +1,6 @@
 """Dots with intervals: accuracy by category and by reversed pair, of one model or several."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,6 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 
 from harlib.evaluation.metrics import ALL_PAIRS
+from harlib.figures.areas import link_rows, run_of
 from harlib.figures.axes import in_percent, legend_below, named, share_axis, whiskers
 from harlib.figures.style import (
     LISTED,
@@ -53,12 +54,14 @@ def per_category(table: pd.DataFrame | Mapping[str, pd.DataFrame], *, ax: Any = 
         _dots(axes[1], tables, "category", ends)
         axes[1].axhline(11.5, color=QUIET, lw=1)
         axes[1].set_title("The 12 best and the 12 worst")
+        _link_categories(axes[1], ends, tables)
         return describe(axes, text)
     ax = ax or new_axes(8.2, 1.2 + (0.24 + 0.09 * (len(tables) - 1)) * len(order))
     support = first.set_index("category")["support"]
     labels = {name: f"{short(name)} ({support[name]})" for name in order}
     _dots(ax, tables, "category", order, labels)
     ax.set_title("Accuracy by category (videos in brackets)")
+    _link_categories(ax, order, tables)
     legend_below(ax)
     return describe(ax, text)
 
@@ -129,6 +132,13 @@ def average_precisions(
         f"{percent(mean.min(), 0)}; guessing reaches {percent(prevalence.min(), 0)} to "
         f"{percent(prevalence.max(), 0)}.",
     )
+
+
+def _link_categories(ax: Axes, order: Iterable[str], models: Iterable[str]) -> None:
+    """Each row leads to its category's videos, of the one model where there is one."""
+    names = list(models)
+    run = run_of(names[0]) if len(names) == 1 else ""
+    link_rows(ax, [(f"the videos of {name}", {"run": run, "true": name}) for name in order])
 
 
 def _pair_label(name: str) -> str:

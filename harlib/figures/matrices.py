@@ -8,8 +8,9 @@ from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 from scipy.cluster import hierarchy
 
+from harlib.figures.areas import link, link_rows, run_of
 from harlib.figures.style import LISTED, QUIET, WRONG, describe, new_axes, short, styled
-from harlib.text import percent
+from harlib.text import count, percent
 
 NUMBERS = 30  # up to this number of categories the cells carry their numbers
 
@@ -21,6 +22,7 @@ def confusion(
     *,
     clustered: bool | None = None,
     title: str | None = None,
+    run: str = "",
     ax: Axes | None = None,
 ) -> Axes:
     """Rows: the true category; columns: the predicted one; shade: share of the row's videos.
@@ -32,6 +34,7 @@ def confusion(
         categories: names by class index.
         clustered: order categories so that confused ones are neighbours; None = above 12
             categories.
+        run: whose answers they are, for what the cells lead to.
     """
     matrix = np.asarray(matrix)
     classes = len(matrix)
@@ -54,7 +57,34 @@ def confusion(
     heading = "Confusion matrix" if title is None else short(title, 90)
     ax.set_title(heading + ", similar ones side by side" * clustered)
     ax.set_ylabel("true category", labelpad=8)
+    _link_cells(ax, matrix, categories, order, run_of(run))
     return describe(ax, _text(matrix, categories))
+
+
+def _link_cells(
+    ax: Axes, matrix: np.ndarray, categories: Sequence[str], order: np.ndarray, run: str
+) -> None:
+    """The cells that hold videos: mistakes first, the most frequent ones before the others."""
+    place = np.argsort(order)  # of a class index in the picture
+    cells = np.argwhere(matrix > 0)
+    wrong = cells[:, 0] != cells[:, 1]
+    for true, called in cells[np.lexsort((-matrix[tuple(cells.T)], ~wrong))]:
+        row, column = place[true], place[called]
+        said = f"{categories[true]} called {categories[called]}"
+        if true == called:
+            said = f"{categories[true]}, called so"
+        link(
+            ax,
+            (column - 0.5, row - 0.5, column + 0.5, row + 0.5),
+            f"{said}: {count(int(matrix[true, called]), 'video')}",
+            run=run,
+            true=categories[true],
+            called=categories[called],
+        )
+    if len(categories) <= LISTED:
+        names = [str(categories[int(index)]) for index in order]
+        rows = [(f"the videos of {name}", {"run": run, "true": name}) for name in names]
+        link_rows(ax, rows, names_alone=True)
 
 
 def _cells(ax: Axes, share: np.ndarray, names: Sequence[str]) -> None:
@@ -141,11 +171,12 @@ def cluster_order(matrix: np.ndarray) -> np.ndarray:
 
 
 @styled
-def top_confusions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
+def top_confusions(table: pd.DataFrame, *, run: str = "", ax: Axes | None = None) -> Axes:
     """The most frequent confusions as bars.
 
     Args:
         table: `metrics.most_confused(scores)`.
+        run: whose answers they are, for what the bars lead to.
     """
     ax = ax or new_axes(8.6, 0.9 + 0.34 * max(len(table), 1))
     labels = [
@@ -176,6 +207,11 @@ def top_confusions(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.locator_params(axis="x", integer=True)
     if not len(table):
         return describe(ax, "No video was confused with another category.")
+    link_rows(ax, [
+        (f"{row.true} called {row.predicted}: {count(int(row.videos), 'video')}",
+         {"run": run_of(run), "true": row.true, "called": row.predicted})
+        for row in table.itertuples()
+    ])  # fmt: skip
     first = table.iloc[0]
     return describe(
         ax,

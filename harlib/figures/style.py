@@ -17,7 +17,10 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.font_manager import findfont, fontManager, get_font
+from matplotlib.transforms import Bbox
 from PIL import Image
+
+from harlib.figures import areas
 
 # Okabe and Ito, Color Universal Design (2008), in an order whose neighbours differ in lightness
 # too, so that a grey print keeps them apart; their yellow is left out, it is lost on white paper
@@ -26,6 +29,7 @@ RIGHT = "#0072B2"
 WRONG = "#D55E00"
 QUIET = "#6B7280"
 DPI = 110
+_PADDING = 0.12  # inches around a picture
 LISTED = 60  # above this number of categories a figure shows curves and rasters, not names
 
 # the first installed font with a character draws it: category names are not all Latin
@@ -141,7 +145,7 @@ def png(drawn: Any, *, dpi: int = DPI, colors: int | None = None) -> bytes:
         format="png",
         dpi=dpi,
         bbox_inches="tight",
-        pad_inches=0.12,
+        pad_inches=_PADDING,
         metadata={"Software": None},
     )
     if colors is None and not getattr(figure, "photographs", False):
@@ -153,12 +157,27 @@ def png(drawn: Any, *, dpi: int = DPI, colors: int | None = None) -> bytes:
     return buffer.getvalue()
 
 
+def about(drawn: Any, alt_text: str = "", *, dpi: int = DPI) -> dict[str, Any]:
+    """What a picture's output says of it: alt text, and the areas that stand for videos.
+
+    To be asked after `png`, which lays the figure out.
+    """
+    figure = figure_of(drawn)
+    said: dict[str, Any] = {"alt": alt_text or alt(drawn)}
+    if not getattr(figure, "areas", None):
+        return said
+    canvas: Any = figure.canvas
+    around = figure.get_tightbbox(canvas.get_renderer()).padded(_PADDING)
+    return said | areas.boxes(figure, Bbox(around), dpi)
+
+
 def show(drawn: Any, alt_text: str | None = None, *, dpi: int = DPI) -> None:
     """Displays a figure in the notebook as a PNG with its alt text.
 
     Args:
         alt_text: replaces the figure's own. It lands in the output's metadata under
-            `["image/png"]["alt"]`, where the report finds it.
+            `["image/png"]["alt"]`, where the report finds it; beside it lie the areas that
+            stand for videos (`link`).
 
     Raises:
         ValueError: the figure has no alt text and none is given.
@@ -167,7 +186,7 @@ def show(drawn: Any, alt_text: str | None = None, *, dpi: int = DPI) -> None:
     if not text:
         raise ValueError("the figure has no alt text; say in alt_text what there is to see")
     data = {"image/png": base64.b64encode(png(drawn, dpi=dpi)).decode(), "text/plain": text}
-    display(data, raw=True, metadata={"image/png": {"alt": text}})
+    display(data, raw=True, metadata={"image/png": about(drawn, text, dpi=dpi)})
 
 
 def short(name: object, length: int = 32) -> str:

@@ -1,6 +1,7 @@
 """What every page must be: alone, silent, narrow and wide, for all readers, by keyboard, whole."""
 
 import contextlib
+import hashlib
 import io
 import re
 import unicodedata
@@ -13,7 +14,7 @@ _UNFOLD = "document.querySelectorAll('details').forEach(fold => fold.open = true
 # The code is left out on paper; what else is folded on the screen must be there.
 _TEXTS = """[...document.querySelectorAll(
     'h1, h2, h3, p, li, dt, dd, th, td, summary, pre, figcaption')]
-    .filter(e => !e.closest('details.code')).map(e => e.textContent)"""
+    .filter(e => !e.closest('details.code, .listed, .contents')).map(e => e.textContent)"""
 
 
 @contextlib.contextmanager
@@ -69,13 +70,14 @@ def axe_finds_nothing(page):
 
 
 def keyboard_reaches_the_folds(page):
-    """Tab comes to every fold, and Enter opens it. How many there are."""
-    folds = page.locator("summary").count()
+    """Tab comes to every fold that is shown, and Enter opens it. How many there are."""
+    folds = page.locator("summary:visible").count()
     reached = set()
     for _ in range(8 * folds):
         page.keyboard.press("Tab")
         place = page.evaluate(
-            "[...document.querySelectorAll('summary')].indexOf(document.activeElement)"
+            "[...document.querySelectorAll('summary')].filter(e => e.checkVisibility())"
+            ".indexOf(document.activeElement)"
         )
         if place >= 0 and place not in reached:
             reached.add(place)
@@ -106,6 +108,44 @@ def prints_whole(page):
     assert len(pictures) >= figures
 
 
+def prints_full_pages(page, paper):
+    """No figure is torn by the edge of a page, and no page is left half empty.
+
+    Returns the fill of each page but the last: how far down it something is printed.
+    """
+    sheets = pypdf.PdfReader(io.BytesIO(page.pdf(format=paper))).pages
+    shown, fills = [], []
+    for sheet in sheets:
+        bottoms, names = [], []
+
+        def text(said, matrix, place, *_, bottoms=bottoms):
+            if said.strip():
+                bottoms.append(_times(place, matrix)[5])
+
+        def drawn(operator, operands, matrix, _, sheet=sheet, bottoms=bottoms, names=names):
+            kind = sheet["/Resources"].get("/XObject", {}).get(operands[0]) if operands else None
+            if operator == b"Do" and kind and kind.get_object()["/Subtype"] == "/Image":
+                bottom, top = sorted((matrix[5], matrix[5] + matrix[3]))
+                assert bottom >= 0 and top <= float(sheet.mediabox.top), "a figure leaves its page"
+                bottoms.append(bottom)
+                names.append(hashlib.sha256(kind.get_object().get_data()).digest())
+
+        sheet.extract_text(visitor_text=text, visitor_operand_before=drawn)
+        shown += set(names)
+        fills.append(1 - min(bottoms) / float(sheet.mediabox.top))
+    assert len(shown) == len(set(shown)), "a figure goes over two pages"
+    assert all(fill >= 0.5 for fill in fills[:-1]), fills
+    return fills[:-1]
+
+
 def _letters(text):
     """What survives line breaks, ligatures and fonts: Latin letters and digits."""
     return re.sub(r"[^A-Za-z0-9]", "", unicodedata.normalize("NFKC", text))
+
+
+def _times(one, other):
+    """The product of two matrices of PDF: [a b c d e f] stands for [[a b 0] [c d 0] [e f 1]]."""
+    a, b, c, d, e, f = one
+    g, h, i, j, k, m = other
+    return (a * g + b * i, a * h + b * j, c * g + d * i, c * h + d * j,
+            e * g + f * i + k, e * h + f * j + m)  # fmt: skip

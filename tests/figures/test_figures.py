@@ -263,7 +263,7 @@ def test_show_puts_the_alt_text_where_the_report_finds_it(monkeypatch):
         lambda data, **options: shown.update(data=data, **options),
     )
     figures.show(figures.accuracy_bars(RUNS), "Two\n runs.")
-    assert shown["metadata"] == {"image/png": {"alt": "Two runs."}} and shown["raw"]
+    assert shown["metadata"]["image/png"]["alt"] == "Two runs." and shown["raw"]
     assert shown["data"]["text/plain"] == "Two runs."
     figures.show(figures.accuracy_bars(RUNS))
     assert "03_c3d 90.0 %" in shown["metadata"]["image/png"]["alt"]

@@ -1,6 +1,7 @@
 """A run's files -> one self-contained HTML page."""
 
 import base64
+import html
 import io
 import json
 import os
@@ -20,7 +21,8 @@ from harlib.evaluation import Scores, naming, ranking
 from harlib.files import read_json
 from harlib.inference import segment_pages
 from harlib.run_folder import RunFolder
-from harlib.study.report import private
+from harlib.study.report import contents, private
+from harlib.study.report.links import StudyLinks
 from harlib.study.runs import fingerprint
 from harlib.study.wording import sentences, tables
 from harlib.text import count, percent
@@ -35,7 +37,6 @@ _LARGE = 60_000  # bytes above which a photograph is worth compressing
 _QUALITY = 85  # of its WebP: what is lost cannot be seen beside the PNG
 # A link of a notebook to another one, which the pages of a study follow to that one's page.
 _NOTEBOOK_LINK = re.compile(r"\[([^\]]+)\]\((\d\d_\w+)\.ipynb(#[^)\s]*)?\)")
-_ANCHOR = re.compile(r'<a class="anchor-link"[^>]*>[^<]*</a>')
 _CHATTER = re.compile(r"^(WARNING: All log messages before absl::|[IWE]\d{4} [\d:.]+ ).*\n?", re.M)
 
 
@@ -63,6 +64,12 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     _link_pages(notebook, run_dir.parent)
     _drop_chatter(notebook, root=_project_of(run_dir))
     _drop_widgets(notebook)
+    if folder is None:
+        usual = run_dir.parents[1].name == "runs"
+        folder = reports_folder(run_dir.parent) if usual else run_dir
+    # a page in the run's own folder has no others beside it
+    links = StudyLinks() if folder.resolve() == run_dir else StudyLinks.of(run_dir)
+    drawn = _link_outputs(notebook, links)
     _compress_photographs(notebook)
     exporter = HTMLExporter(
         template_name=TEMPLATE.name, extra_template_basedirs=[str(TEMPLATE.parent)]
@@ -70,15 +77,14 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     for name in _WEB_ADDRESSES:
         if exporter.has_trait(name):
             setattr(exporter, name, "")
-    if folder is None:
-        usual = run_dir.parents[1].name == "runs"
-        folder = reports_folder(run_dir.parent) if usual else run_dir
     context = {"title": title, "style": style()} | _run_facts(run_dir, said)
+    context |= {"links": links, "figures": drawn}
+    context["answer"] = links.text(html.escape(context["answer"]))
     context["segments"] = _segments(run_dir, folder)
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
-    page = _ANCHOR.sub("", page)  # nbconvert gives a heading its id with such a link alone
+    page = contents.added(page)
     page = private.hide(page, _project_of(run_dir.resolve()), [run_dir])
     return write_page(folder / f"{run_dir.name}.html", page)
 
@@ -302,6 +308,20 @@ def _drop_widgets(notebook: nbformat.NotebookNode) -> None:
                 output.data = {kind: output.data[kind] for kind in _PICTURES if kind in output.data}
         if "outputs" in cell:
             cell.outputs = [o for o in cell.outputs if o.get("data", None) != {}]
+
+
+def _link_outputs(notebook: nbformat.NotebookNode, links: StudyLinks) -> list[dict[str, Any]]:
+    """Links in what cells showed; what the template needs of each figure, by its number."""
+    drawn = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            if "text/html" in data:
+                data["text/html"] = links.output(data["text/html"])
+            if "image/png" in data:
+                output.metadata.setdefault("image/png", {})["harlib_figure"] = len(drawn)
+                drawn.append(links.figure(output))
+    return drawn
 
 
 def _compress_photographs(notebook: nbformat.NotebookNode) -> None:

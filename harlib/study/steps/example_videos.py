@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -98,6 +99,7 @@ def show(p: Common, scores: Scores, run_dir: Path, *, videos: int = 4) -> tables
     clips = [store.read(row, np.arange(min(int(store.videos["frames"][row]), 64)))
              for row in index]  # fmt: skip
     drawn = figures.contact_sheet(clips, table["title"], colors=_colors(table))
+    figures.link_rows(drawn, _links(table, scores, run_dir.name))
     figures.show(drawn)
     titles = [title.replace("\n", ": ") for title in table["title"]]
     speeds = store.videos["fps"].to_numpy()[index]
@@ -149,12 +151,60 @@ def show_attention(
     names = ", ".join(" ".join(title.split()) for title in titles[::2])
     named = naming.named(run_dir.name, naming.read(run_dir))
     title = f"{named}\nGrad-CAM, maps of {layer}"
+    drawn = figures.contact_sheet(clips, titles, colors=colors, title=title)
+    links = _links(table, scores, run_dir.name)
+    figures.link_rows(drawn, [link for link in links for _ in range(2)])
     figures.show(
-        figures.contact_sheet(clips, titles, colors=colors, title=title),
+        drawn,
         "Frames of one clip per video, and below them the same frames with the places marked that "
         f"spoke for the named category, by the maps of the layer {layer}: {names}",
     )
     return None
+
+
+def _links(table: pd.DataFrame, scores: Scores, run: str) -> list[tuple[str, dict[str, str]]]:
+    """What the row of each chosen video leads to: the video itself."""
+    true = scores.truths[scores.label]
+    return [
+        (
+            " ".join(row.title.split()),
+            {"run": run, "true": str(true[row.row]), "video": str(scores.video_id[row.row])},
+        )
+        for row in table.itertuples()
+    ]
+
+
+def attention(
+    run_dir: Path, store: ClipStore, wanted: Collection[tuple[str, str]]
+) -> Iterator[tuple[tuple[str, str], np.ndarray, float]]:
+    """Where a run's network looked, in the middle clip of each wanted video that it has scored.
+
+    Grad-CAM of the category that it named, over the frames. Nothing for a network of single frames,
+    or of a run whose weights are not kept.
+
+    Args:
+        wanted: (category, video_id) each.
+
+    Yields:
+        (category, video_id), uint8 (frames, height, width, 3), frames per second.
+    """
+    from harlib.evaluation import gradcam  # needs Keras, and with it seconds
+
+    scores = Scores.load(run_dir)
+    keys = list(zip(scores.truths[scores.label].tolist(), scores.video_id.tolist(), strict=True))
+    rows = [row for row, key in enumerate(keys) if key in wanted]
+    model = _model(run_dir) if rows else None
+    if model is None or not gradcam.maps(model):
+        return
+    dataset, order = _middle_clips(store, run_dir), _store_rows(store, scores, run_dir)
+    places = {int(row): place for place, row in enumerate(store.rows(_split(run_dir)))}
+    how = read_json(RunFolder(run_dir).metrics)["protocol"]
+    for row in rows:
+        clip = np.asarray(dataset[places[int(order[row])]]["clips"][0])
+        label = int(scores.video_scores[row].argmax())
+        heat = gradcam.gradcam(model, clip, label=label)
+        own = float(store.videos["fps"].iloc[int(order[row])]) / how["stride"]
+        yield keys[row], gradcam.overlay(clip, heat), how.get("clip_fps") or own
 
 
 def _split(run_dir: Path) -> str:

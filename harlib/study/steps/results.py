@@ -196,7 +196,7 @@ def show_confusions(scores: dict[str, Scores], split: str = "val") -> tables.Tab
         return by_category.labels_table(scores, split)
     for name, own in scores.items():
         matrix = metrics.confusion(own)
-        figures.show(figures.confusion(matrix, own.categories.tolist(), title=name))
+        figures.show(figures.confusion(matrix, own.categories.tolist(), title=name, run=name))
     return None
 
 
@@ -224,7 +224,7 @@ def show_most_confused(
     table = table[table["videos"] > 0]
     if not len(table):
         return tables.Sentence(f"{name} confuses no two categories.")
-    figures.show(figures.top_confusions(table))
+    figures.show(figures.top_confusions(table, run=name))
     return None
 
 

@@ -21,12 +21,12 @@ class Control(widgets.VBox):
 
     def __init__(self, children: Iterable[widgets.Widget], drawn: Any) -> None:
         super().__init__(list(children))
-        self._picture, self._alt = figures.png(drawn), figures.alt(drawn)
+        self._picture, self._about = figures.png(drawn), figures.about(drawn)
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         bundle = super()._repr_mimebundle_(**options)
         bundle["image/png"] = base64.b64encode(self._picture).decode()
-        return bundle, {"image/png": {"alt": self._alt}}
+        return bundle, {"image/png": self._about}
 
 
 def natural() -> widgets.Layout:
