@@ -1,5 +1,6 @@
 from . import (
     calibration,
+    category_table,
     comparison,
     confidence,
     features,
@@ -26,6 +27,7 @@ __all__ = [
     "ScoreError",
     "Scores",
     "calibration",
+    "category_table",
     "comparison",
     "confidence",
     "features",

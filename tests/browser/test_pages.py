@@ -98,9 +98,13 @@ def test_the_index_tells_quoted_from_measured_and_holds_the_card(opened, reports
 
 def test_the_same_files_give_the_same_bytes(reports):
     runs = reports.parents[1] / "runs" / reports.name
-    before = {path: path.read_bytes() for path in reports.iterdir()}
+
+    def contents():
+        return {path: path.read_bytes() for path in reports.rglob("*") if path.is_file()}
+
+    before = contents()
     for folder in sorted(runs.iterdir()):
         run_page.write_report(folder)
     index.write_index(runs)
-    assert {path: path.read_bytes() for path in reports.iterdir()} == before
+    assert contents() == before
     assert all(len(content) < 8_000_000 for content in before.values())

@@ -82,9 +82,15 @@ def test_har_report_writes_the_pages_into_any_folder(tmp_path, monkeypatch):
     done = CliRunner().invoke(main, ["report", "kinetics400-15", "--out", str(out)])
     assert done.exit_code == 0, done.output
     assert done.output.strip() == str(out / "index.html")
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == {
-        path.name: path.read_bytes() for path in written.iterdir()
-    }
+    made, before = (
+        {
+            path.relative_to(folder): path.read_bytes()
+            for path in folder.rglob("*")
+            if path.is_file()
+        }
+        for folder in (out, written)
+    )
+    assert made == before
     check_pages(out, BUDGET)
 
 

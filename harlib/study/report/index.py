@@ -12,7 +12,13 @@ from harlib.evaluation import metrics as metrics_of
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import NOTEBOOKS
-from harlib.study.report import model_card, private, published_results, videos_page
+from harlib.study.report import (
+    downloads,
+    model_card,
+    private,
+    published_results,
+    videos_page,
+)
 from harlib.study.report.run_page import (
     TEMPLATE,
     protocol,
@@ -57,6 +63,9 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
             folder / "MODEL_CARD.md", private.hide(model_card.markdown(best), root, run_dirs)
         )
     pages = {folder.name for folder in run_dirs if _has_page(folder)}
+    for run_dir in (one for one in scored if not _has_page(one)):
+        downloads.of_run(run_dir, folder, root)  # those with a page got them with it
+    files = [(run_dir.name, downloads.there(folder, run_dir.name)) for run_dir in scored]
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
     )
@@ -78,6 +87,8 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
             read_json(RunFolder(one).metrics)["video"]["cross_fitted"] for one in several
         ),
         pages=pages,
+        downloads=[(run, own) for run, own in files if own],
+        parquet=any(file.name.endswith(".parquet") for _, own in files for file in own),
         rows=_rows(table, pages),
         data=[_data_row(folder) for folder in data],
         others=[

@@ -6,14 +6,17 @@ from typing import Any
 
 import numpy as np
 
+from harlib import pretrained
 from harlib.data.loading import clip_input
 from harlib.evaluation import Scores, multi_label, naming, ranking
 from harlib.evaluation import metrics as metrics_of
+from harlib.evaluation.category_table import category_table
 from harlib.evaluation.hits import all_labels, right_videos
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.report.run_page import protocol, study_of
-from harlib.study.wording import sentences
+from harlib.study.runs.scored_store import AnotherStore, scored_store
+from harlib.study.wording import citations, sentences, tables
 from harlib.text import count, percent
 
 WORST = 5  # categories named as the hardest
@@ -21,33 +24,41 @@ NAMED = 60  # up to this number of categories are listed by name
 
 
 def facts(run_dir: Path) -> dict[str, Any]:
-    """The card of a scored run: `run`, `title`, `answer`, and `sections` of (name, lines)."""
+    """The card of a scored run.
+
+    Returns:
+        `run`, `title`, `answer`, `sections` of (name, lines); `code`, lines of Python that end in a
+        label, empty where the weights are not kept; `categories`, a table of (headings, rows of
+        texts), None without scores; `bibtex`, how to cite what went into it.
+    """
     metrics, state = naming.read(run_dir), RunFolder(run_dir).read_state()
     params = RunFolder(run_dir).read_params()
     where = read_json(RunFolder(run_dir).environment)
     model, video = metrics["model"], metrics["video"]
     scores = Scores.load(run_dir) if RunFolder(run_dir).scores.is_file() else None
+    several = ranking.is_of_several(metrics)
     network = [
         f"{naming.network(metrics)}: "
         f"{sentences.parameters(model['parameters'], model.get('trainable'))}; "
         f"{model['gmacs']:.3g} billion multiply-adds per clip.",
         f"A clip is uint8 RGB (batch, frames, height, width, 3): "
-        f"{clip_input.said(clip_input.clip_input(run_dir))}. It gives one probability per "
-        f"{'label' if ranking.is_of_several(metrics) else 'category'}.",
+        f"{clip_input.said(clip_input.clip_input(run_dir))}. Values are 0 to 255: the network "
+        f"scales and shifts them itself. It gives one probability per "
+        f"{'label' if several else 'category'}.",
         *_use(run_dir, metrics),
     ]
     taught = [
         f"The {params['train_split']} videos of the clip store {state.get('store_hash', '–')}, "
         f"recipe {params['recipe']}, {count(params['epochs'], 'epoch')}, "
         f"{params['batch']} clips per step, seed {params['seed']}.",
-        f"{metrics['minutes']:.1f} minutes on {_hardware(where)}; code "
-        f"{where['commit'] or 'outside git'}, Keras {where['versions']['keras']} on "
+        _cost(metrics["minutes"], where),
+        f"Code {where['commit'] or 'outside git'}, Keras {where['versions']['keras']} on "
         f"{where['backend']}.",
     ]
-    if weights := state.get("weights"):
+    weights = state.get("weights")
+    if weights:
         taught.insert(0, f"It started from the weights {sentences.starting_weights(weights)}.")
     good = [str(sentences.answer(metrics))]
-    several = ranking.is_of_several(metrics)
     good.append(
         f"Protocol: {protocol(metrics)}."
         if several
@@ -59,7 +70,9 @@ def facts(run_dir: Path) -> dict[str, Any]:
             f"Its confidence is off by {percent(metrics['calibration_error'])} on "
             "average (expected calibration error)."
         )
-    limits = [
+    intended = [
+        "To name what is done in short videos of the kind it was trained on, and to be compared "
+        "with other networks on the same videos.",
         "It knows only its own labels. Of each it says yes or no by a threshold of its own, and "
         "may say no to all."
         if several
@@ -67,30 +80,41 @@ def facts(run_dir: Path) -> dict[str, Any]:
         "Measured on videos of the kind it was trained on; one training run, one seed. Do not "
         "use it to decide about people.",
     ]
+    sections = [
+        ("The network", network),
+        ("What it is for, and what not", intended),
+        ("The data", _data(run_dir, params, state, scores)),
+        ("What it was taught", taught),
+        ("How good it is", good),
+    ]
     if scores is not None:
-        limits.insert(0, _hardest(scores))
-        taught.insert(0, _categories(scores))
+        sections.append(("Where it fails", [_hardest(scores)]))
+    sections.append(("Licences", _licences(weights)))
+    split = metrics["protocol"]["split"]
     return {
         "run": run_dir.name,
         "title": f"{naming.network(metrics)}, of the study {study_of(run_dir)}",
         "answer": str(sentences.answer(metrics)),
-        "sections": [
-            ("The network", network),
-            ("What it was taught", taught),
-            ("How good it is", good),
-            ("Where it fails", limits),
-        ],
+        "sections": sections,
+        "code": _code(run_dir, metrics),
+        "categories": None if scores is None else tables.by_category(category_table(scores, split)),
+        "bibtex": _bibtex(metrics, _source(run_dir, state), weights),
     }
+
+
+def _weights(run_dir: Path, metrics: dict[str, Any]) -> tuple[Path, str]:
+    """The file that was scored, and which checkpoint that is."""
+    which = "best" if metrics["protocol"].get("checkpoint") == "best" else "last"
+    return RunFolder(run_dir).weights(which), which
 
 
 def _use(run_dir: Path, metrics: dict[str, Any]) -> list[str]:
     """How to use its weights, where they are kept."""
-    best = metrics["protocol"].get("checkpoint") == "best"
-    file = RunFolder(run_dir).weights("best" if best else "last")
+    file, which = _weights(run_dir, metrics)
     if not file.is_file():
         return ["Its weights are not kept in its run's folder."]
     run = f"runs/{run_dir.parent.name}/{run_dir.name}"
-    option = " --checkpoint best" if best else ""
+    option = " --checkpoint best" if which == "best" else ""
     path = f"{run}/{file.relative_to(run_dir).as_posix()}"
     return [
         f'With harlib: import harlib.models, then keras.saving.load_model("{path}"). Without '
@@ -99,6 +123,106 @@ def _use(run_dir: Path, metrics: dict[str, Any]) -> list[str]:
         f"README.json (clips, categories in order) and an example that prints the label of a "
         f"video.",
     ]
+
+
+_PYTHON = """\
+import sys
+
+from harlib import inference
+
+# The run's folder; elsewhere what `har export` wrote, as model/model.keras of a bundle.
+network = {network!r}
+video = sys.argv[1]  # a file of any format that FFmpeg reads
+found = inference.load(network{checkpoint})(video)
+print(found.top(3).to_string(index=False))
+print(found.label)
+"""
+
+
+def _code(run_dir: Path, metrics: dict[str, Any]) -> str:
+    file, which = _weights(run_dir, metrics)
+    if not file.is_file():
+        return ""
+    return _PYTHON.format(
+        network=f"runs/{run_dir.parent.name}/{run_dir.name}",
+        checkpoint=', checkpoint="best"' if which == "best" else "",
+    )
+
+
+def _cost(minutes: float, where: dict[str, Any]) -> str:
+    """What it took, as far as a run knows."""
+    text = f"{minutes:.1f} minutes by the clock on {_hardware(where)}"
+    if not where["accelerators"]:
+        text += f", so at most {minutes * where['cores']:.1f} CPU minutes"
+    return f"{text}. Energy was not measured."
+
+
+_SOURCES = {
+    "demo": "drawn by harlib (har demo-data): people who act, no recording of anybody",
+    "kinetics": "Kinetics, by its published lists",
+    "kinetics600": "Kinetics-600, by its published lists",
+    "ucf101": "UCF101, by its published lists",
+    "folder": "a folder of one's own videos",
+    "table": "a table of one's own videos",
+}
+
+
+def _data(
+    run_dir: Path, params: dict[str, Any], state: dict[str, Any], scores: Scores | None
+) -> list[str]:
+    """Categories, source, splits and groups, as far as the run and its study tell."""
+    lines = [] if scores is None else [_categories(scores)]
+    if source := _SOURCES.get(_source(run_dir, state)):
+        lines.append(f"Source: {source}.")
+    try:
+        videos = scored_store(run_dir).videos
+    except AnotherStore:
+        lines.append("Its clip store is no longer there, so its videos are not counted here.")
+    else:
+        parts = [
+            f"{count(len(own), f'{split} video')} of {count(own['group'].nunique(), 'group')}"
+            for split, own in videos.groupby("split", sort=False, observed=True)
+        ]
+        sides = videos.groupby("group")["split"].nunique().gt(1).sum()
+        apart = f"{count(int(sides), 'group')} on two sides of the split" if sides else (
+            "no group is on two sides of the split")  # fmt: skip
+        lines.append(f"{'; '.join(parts)}; {apart}.")
+    if scores is not None and len(scores.missing_id):
+        lines.append(
+            f"{count(len(scores.missing_id), 'listed video')} could not be read, and counted as "
+            "wrong."
+        )
+    return lines
+
+
+def _source(run_dir: Path, state: dict[str, Any]) -> str:
+    """Where the study's notebook 01 took the videos of this run from; "" where nothing tells."""
+    for folder in sorted(run_dir.parent.glob("01_*")):
+        data = RunFolder(folder)
+        made = data.data.is_file() and read_json(data.data).get("store_hash")
+        if made and made == state.get("store_hash"):
+            source = str(data.read_params().get("source", ""))
+            is_600 = source == "kinetics" and run_dir.parent.name.startswith("kinetics600")
+            return "kinetics600" if is_600 else source
+    return ""
+
+
+def _licences(weights: dict[str, str] | None) -> list[str]:
+    lines = [f"The code, harlib: {citations.licence()}."]
+    if weights:
+        lines.append(f"The starting weights, {weights['name']}: {weights['licence'] or 'unknown'}.")
+    else:
+        lines.append("It started from random weights, so no other network's licence bears on it.")
+    lines.append("The videos have licences of their own, which are those of their source.")
+    return lines
+
+
+def _bibtex(metrics: dict[str, Any], source: str, weights: dict[str, str] | None) -> str:
+    papers = [citations.network(metrics["model"]["name"])]
+    if weights and weights["name"] in pretrained.names():
+        papers.append(citations.paper(pretrained.find(weights["name"]).paper))
+    every = [citations.harlib(), *papers, citations.data(source)]
+    return "\n\n".join(dict.fromkeys(filter(None, every)))
 
 
 def _top5(metrics: dict[str, Any]) -> str:
@@ -113,7 +237,19 @@ def markdown(card: dict[str, Any]) -> str:
     parts = [f"# {_plain(card['title'])}\n"]
     for name, lines in card["sections"]:
         parts.append(f"## {name}\n\n" + "\n".join(f"- {_plain(line)}" for line in lines) + "\n")
+    if card["code"]:
+        parts.insert(2, f"## A label in ten lines\n\n```python\n{card['code']}```\n")
+    if card["categories"] is not None:
+        parts.append(f"## Each category\n\n{_markdown_table(card['categories'])}\n")
+    parts.append(f"## How to cite\n\n```bibtex\n{card['bibtex']}\n```\n")
     return "\n".join(parts)
+
+
+def _markdown_table(table: tables.Table) -> str:
+    head, *rows = table.texts()
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    plain = [line if number == 1 else map(_plain, line) for number, line in enumerate(lines)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in plain)
 
 
 def _hardest(scores: Scores) -> str:

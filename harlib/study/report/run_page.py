@@ -21,7 +21,7 @@ from harlib.evaluation import Scores, naming, ranking
 from harlib.files import read_json
 from harlib.inference import segment_pages
 from harlib.run_folder import RunFolder
-from harlib.study.report import contents, private
+from harlib.study.report import contents, downloads, private
 from harlib.study.report.links import StudyLinks
 from harlib.study.runs import fingerprint
 from harlib.study.wording import sentences, tables
@@ -81,6 +81,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     context |= {"links": links, "figures": drawn}
     context["answer"] = links.text(html.escape(context["answer"]))
     context["segments"] = _segments(run_dir, folder)
+    context["files"] = downloads.of_run(run_dir, folder, _project_of(run_dir))
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )

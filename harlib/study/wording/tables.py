@@ -83,6 +83,23 @@ class Table:
     def __repr__(self) -> str:
         return self._text().to_string(index=False)
 
+    def texts(self) -> list[list[str]]:
+        """The headings and the rows, as they are shown."""
+        text = self._text()
+        return [list(text), *map(list, text.itertuples(index=False))]
+
+
+def by_category(table: pd.DataFrame) -> Table:
+    """`evaluation.category_table` as a reader wants it, with the interval in one column."""
+    shown = table[["category", "n"]].rename(columns={"n": "videos"})
+    measure = "accuracy" if "accuracy" in table else "average_precision"
+    shown[measure] = table[measure]
+    shown["95 % interval"] = [
+        f"{100 * row.low:.1f} to {100 * row.high:.1f} %" if row.n else "–"
+        for row in table.itertuples()
+    ]
+    return Table(shown.join(table[["precision", "recall", "f1"]]))
+
 
 def _row(tag: str, texts: Iterable[str], kinds: list[str]) -> str:
     cells = (

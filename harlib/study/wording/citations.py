@@ -1,0 +1,97 @@
+"""How to cite what a study is made of, as BibTeX: from CITATION.cff, which comes with harlib."""
+
+import csv
+import functools
+import re
+import unicodedata
+from collections.abc import Mapping
+from importlib import resources
+from typing import Any
+
+from harlib import shipped
+
+_DATA = {
+    "kinetics": "The Kinetics Human Action Video Dataset",
+    "kinetics600": "A Short Note about Kinetics-600",
+    "ucf101": "UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild",
+}
+
+
+def harlib() -> str:
+    """The entry of harlib itself."""
+    about = _read()
+    names = " and ".join(f"{{{author['name']}}}" for author in about["authors"])
+    return _entry("software", "harlib", {
+        "title": f"{{{about['title']}}}", "author": names, "version": about["version"],
+        "note": about["license"],
+    })  # fmt: skip
+
+
+def paper(printed: str) -> str:
+    """The entry of a paper as the lists of networks print it; empty of one that is not known.
+
+    >>> paper("Hara et al., CVPR 2018 (its blocks)").partition(",")[0]
+    '@inproceedings{hara2018can'
+    """
+    found = re.match(r"(.+?)(?: et al\.| and .+?)?, (\w+) (\d{4})", printed)
+    if not found:
+        return ""
+    author, venue, year = found.groups()
+    for one in _read()["references"]:
+        named = one["authors"][0]["family-names"], one.get("conference", {}).get("name")
+        if (*named, one["year"]) == (author, venue, int(year)):
+            return _of_reference(one)
+    return ""
+
+
+def network(name: str) -> str:
+    """The entry of a network by its name in a run, as "c3d_bn"; empty where none is known."""
+    papers = resources.files("harlib").joinpath("models", "weights", "published.csv")
+    with papers.open(encoding="utf-8") as file:  # its module would load Keras
+        rows = {row["name"]: row["paper"] for row in csv.DictReader(file)}
+    return paper(rows.get(name.partition(" ")[0], ""))
+
+
+def data(source: str) -> str:
+    """The entry of a published data set: "kinetics", "kinetics600" or "ucf101"; else empty."""
+    wanted = _DATA.get(source)
+    return next((_of_reference(one) for one in _read()["references"] if one["title"] == wanted), "")
+
+
+def licence() -> str:
+    """The licence of harlib's code."""
+    return str(_read()["license"])
+
+
+def _of_reference(one: Mapping[str, Any]) -> str:
+    names = " and ".join(f"{a['family-names']}, {a['given-names']}" for a in one["authors"])
+    arxiv = re.search(r"arxiv\.org/abs/([\d.]+)", one.get("url", ""))
+    fields = {"title": f"{{{one['title']}}}", "author": names}
+    kind = "article"
+    if venue := one.get("conference", {}).get("name"):
+        kind, fields["booktitle"] = "inproceedings", venue
+    elif "journal" in one:
+        fields["journal"] = one["journal"]
+    elif arxiv:
+        fields["journal"] = f"arXiv preprint arXiv:{arxiv[1]}"
+    fields["year"] = one["year"]
+    if one.get("url"):
+        fields["url"] = one["url"]
+    first = re.split(r"[^A-Za-z0-9]", one["title"])[0].lower()
+    author = unicodedata.normalize("NFKD", one["authors"][0]["family-names"])
+    author = re.sub(r"[^a-z]", "", author.lower())
+    return _entry(kind, f"{author}{one['year']}{first}", fields)
+
+
+def _entry(kind: str, key: str, fields: Mapping[str, Any]) -> str:
+    lines = [f"  {name} = {{{value}}}," for name, value in fields.items()]
+    return "\n".join([f"@{kind}{{{key},", *lines, "}"])
+
+
+@functools.cache
+def _read() -> dict[str, Any]:
+    import yaml
+
+    text = (shipped.FOLDER / "CITATION.cff").read_text(encoding="utf-8")
+    about: dict[str, Any] = yaml.safe_load(text)
+    return about
