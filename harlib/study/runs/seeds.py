@@ -59,8 +59,8 @@ def lines(table: pd.DataFrame, found: Mapping[str, list[str]]) -> pd.DataFrame:
     """`metrics.table` with a row per line of `groups` instead of one per run.
 
     Of several seeds a number is their mean, and so are low and high: the interval of a single
-    training. New columns: `seeds`, and of the number that ranks the runs `spread` (standard
-    deviation, NaN of one seed), `lowest` and `highest`.
+    training. New columns: `runs`, the names of its runs, `seeds`, their number, and of the number
+    that ranks the runs `spread` (standard deviation, NaN of one seed), `lowest` and `highest`.
     """
     key, rows = ranking.measure(table), []
     for line, names in found.items():
@@ -70,7 +70,12 @@ def lines(table: pd.DataFrame, found: Mapping[str, list[str]]) -> pd.DataFrame:
             row |= own.select_dtypes("number").mean().to_dict()
             row |= {name: own[name].iloc[0] for name in ("videos", "parameters")}
         values = own[key]
-        row |= {"run": line, "seeds": len(own), "spread": values.std() if len(own) > 1 else None}
+        row |= {
+            "run": line,
+            "runs": names,
+            "seeds": len(own),
+            "spread": values.std() if len(own) > 1 else None,
+        }
         rows.append(row | {"lowest": values.min(), "highest": values.max()})
     return pd.DataFrame(rows)
 
