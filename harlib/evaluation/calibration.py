@@ -4,7 +4,10 @@ import numpy as np
 import pandas as pd
 
 from harlib.evaluation.hits import refuse_several
+from harlib.evaluation.intervals import bootstrap_interval
 from harlib.evaluation.scores import Scores
+
+FEWEST = 10  # videos of a bin of equal counts: fewer say little
 
 
 def reliability(scores: Scores, bins: int = 10) -> pd.DataFrame:
@@ -34,6 +37,28 @@ def reliability(scores: Scores, bins: int = 10) -> pd.DataFrame:
             "accuracy": np.bincount(number, weights=right, minlength=bins) / some,
         }
     )
+
+
+def equal_counts(scores: Scores, bins: int = 10) -> pd.DataFrame:
+    """How right the videos are by how sure they were named, in bins of as many videos each.
+
+    Args:
+        bins: at most, of at least `FEWEST` videos where there are so many.
+
+    Returns:
+        DataFrame `videos, confidence, accuracy` (means), `accuracy_low, accuracy_high` (95 %
+        interval over groups), from the least sure bin to the surest.
+    """
+    refuse_several(scores, "a calibration error")
+    confidence = scores.video_scores.max(axis=1).astype(float)
+    right = scores.video_scores.argmax(axis=1) == scores.label
+    order = np.argsort(confidence, kind="stable")
+    rows = []
+    for part in np.array_split(order, min(bins, max(len(order) // FEWEST, 1))):
+        low, high = bootstrap_interval(right[part], scores.group[part])
+        means = {"confidence": confidence[part].mean(), "accuracy": right[part].mean()}
+        rows.append({"videos": len(part)} | means | {"accuracy_low": low, "accuracy_high": high})
+    return pd.DataFrame(rows)
 
 
 def calibration_error(scores: Scores, bins: int = 15) -> float:

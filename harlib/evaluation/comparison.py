@@ -9,10 +9,13 @@ import pandas as pd
 from scipy import stats
 
 from harlib.evaluation import multi_label
-from harlib.evaluation.hits import all_groups, all_labels, right_videos
-from harlib.evaluation.intervals import group_sums, variance_of_mean
+from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs
+from harlib.evaluation.intervals import group_sums, paired_interval, variance_of_mean
 from harlib.evaluation.predict import logarithms
 from harlib.evaluation.scores import Scores
+
+UNREAD = "(could not be read)"
+Seeds = Scores | Sequence[Scores]  # of one run, or of the seeds of one run
 
 
 def same_videos(a: Scores, b: Scores) -> np.ndarray:
@@ -43,43 +46,74 @@ def same_videos(a: Scores, b: Scores) -> np.ndarray:
     return second.get_indexer(first)
 
 
-def compare(a: Scores, b: Scores, *, resamples: int = 2000, seed: int = 0) -> dict[str, Any]:
+def compare(a: Seeds, b: Seeds, *, resamples: int = 2000, seed: int = 0) -> dict[str, Any]:
     """Paired comparison of the top-1 accuracy of two runs on the same videos.
 
     McNemar's test takes videos as independent; where groups hold several videos the interval is the
-    one to trust.
+    one to trust. Of seeds of a run the means are compared, and the interval holds their variance.
 
     Returns:
         `difference` (a - b, -1..1), `low`, `high` (95 % interval: standard error by paired
         bootstrap over groups, times Student's t for the number of groups; one group alone tells
-        nothing about others: -1, 1), `only_a`, `only_b`, `both`, `neither` (videos right), and `p`
-        (exact McNemar test, two-sided). Of several labels per video, whose mean average precision
-        is compared: `difference, low, high` alone.
+        nothing about others: -1, 1), `only_a`, `only_b`, `both`, `neither` (videos right; of seeds
+        the mean over their pairs), and `p` (exact McNemar test, two-sided; NaN of seeds). Of
+        several labels per video, whose mean average precision is compared: `difference, low, high`
+        alone, of seeds each the mean over their pairs.
 
     Raises:
         ValueError: the runs are not of the same videos.
     """
-    order = same_videos(a, b)
-    if a.several:
-        return dict(multi_label.compare(a, b, order, resamples=resamples, seed=seed))
-    right_a, right_b = right_videos(a), right_videos(b)[order]
-    difference = right_a.astype(float) - right_b
-    sums, sizes = group_sums(all_groups(a), difference, np.ones(len(difference)))
+    own, other = _each(a), _each(b)
+    first = own[0]
+    if first.several:
+        found = [
+            multi_label.compare(one, two, same_videos(one, two), resamples=resamples, seed=seed)
+            for one in own
+            for two in other
+        ]
+        return {key: float(np.mean([pair[key] for pair in found])) for key in found[0]}
+    hits_a, hits_b = _hits(first, own), _hits(first, other)
+    right_a, right_b = hits_a.mean(axis=0), hits_b.mean(axis=0)
+    difference = right_a - right_b
+    sums, sizes = group_sums(all_groups(first), difference, np.ones(len(difference)))
     mean, half = difference.mean(), np.inf
     if len(sums) > 1:
-        error = np.sqrt(variance_of_mean(sums, sizes, resamples=resamples, seed=seed))
-        half = error * stats.t.ppf(0.975, len(sums) - 1)
-    only_a, only_b = int((right_a & ~right_b).sum()), int((right_b & ~right_a).sum())
-    return {
-        "difference": float(mean),
-        "low": float(max(mean - half, -1.0)),
-        "high": float(min(mean + half, 1.0)),
-        "only_a": only_a,
-        "only_b": only_b,
-        "both": int((right_a & right_b).sum()),
-        "neither": int((~right_a & ~right_b).sum()),
-        "p": mcnemar(only_a, only_b),
+        parts = [(variance_of_mean(sums, sizes, resamples=resamples, seed=seed), len(sums) - 1)]
+        parts += [
+            (hits.mean(axis=1).var(ddof=1) / len(hits), len(hits) - 1)
+            for hits in (hits_a, hits_b)
+            if len(hits) > 1
+        ]
+        half = _half_width(parts)
+    cells = {
+        "only_a": (right_a * (1 - right_b)).sum(),
+        "only_b": (right_b * (1 - right_a)).sum(),
+        "both": (right_a * right_b).sum(),
+        "neither": ((1 - right_a) * (1 - right_b)).sum(),
     }
+    p = np.nan
+    if len(own) == len(other) == 1:
+        cells = {name: round(value) for name, value in cells.items()}
+        p = mcnemar(cells["only_a"], cells["only_b"])
+    bounds = {"low": float(max(mean - half, -1.0)), "high": float(min(mean + half, 1.0))}
+    return {"difference": float(mean)} | bounds | cells | {"p": p}
+
+
+def _each(runs: Seeds) -> list[Scores]:
+    return [runs] if isinstance(runs, Scores) else list(runs)
+
+
+def _hits(first: Scores, seeds: Sequence[Scores]) -> np.ndarray:
+    """Which of the first one's listed videos each seed has right: bool (seeds, videos)."""
+    return np.stack([right_videos(one)[same_videos(first, one)] for one in seeds])
+
+
+def _half_width(parts: Sequence[tuple[float, int]]) -> float:
+    """Half of the 95 % interval of a sum of (variance, degrees of freedom), after Welch."""
+    variance = sum(part for part, _ in parts)
+    spent = sum(part**2 / freedom for part, freedom in parts)
+    freedom = variance**2 / spent if spent else parts[0][1]
+    return float(np.sqrt(variance) * stats.t.ppf(0.975, freedom))
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -93,10 +127,8 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return float(stats.binomtest(only_a, only_a + only_b, 0.5).pvalue)
 
 
-def compare_all(
-    runs: Mapping[str, Scores], *, resamples: int = 2000, seed: int = 0
-) -> pd.DataFrame:
-    """`compare` for every pair of {name: Scores}: a table with the columns `a, b` and its keys."""
+def compare_all(runs: Mapping[str, Seeds], *, resamples: int = 2000, seed: int = 0) -> pd.DataFrame:
+    """`compare` for every pair of {name: scores}: a table with the columns `a, b` and its keys."""
     names = list(runs)
     rows = [
         {"a": a, "b": b} | compare(runs[a], runs[b], resamples=resamples, seed=seed)
@@ -106,24 +138,58 @@ def compare_all(
     return pd.DataFrame(rows)
 
 
-def category_difference(a: Scores, b: Scores) -> pd.DataFrame:
+def of_pair(compared: pd.DataFrame, a: str, b: str) -> pd.Series:
+    """The row of `compare_all` of two runs, as a - b whichever way it stands there."""
+    there = compared[(compared["a"] == a) & (compared["b"] == b)]
+    if len(there):
+        return there.iloc[0]
+    row = compared[(compared["a"] == b) & (compared["b"] == a)].iloc[0]
+    turned = {"a": a, "b": b, "difference": -row["difference"], "low": -row["high"]}
+    turned |= {"high": -row["low"]}
+    if "p" in row:
+        turned |= {"only_a": row["only_b"], "only_b": row["only_a"]}
+    return pd.Series(row.to_dict() | turned)
+
+
+def category_difference(
+    a: Seeds, b: Seeds, *, resamples: int = 2000, seed: int = 0
+) -> pd.DataFrame:
     """Accuracy (of several labels per video: average precision) of `a` minus that of `b`, sorted.
 
     Returns:
-        DataFrame `category, support, a, b, difference`; support in videos, the others fractions.
+        DataFrame `category, support, a, b, difference, low, high, clear`; support in videos, the
+        others fractions. low and high bound the 95 % interval of the difference
+        (`intervals.paired_interval`). `clear`: it is more than chance although so many categories
+        were looked at, as the interval at 1 - 0.05 / categories leaves out 0 (Bonferroni). Of
+        several labels per video there are no intervals: NaN, and not clear.
     """
-    order = same_videos(a, b)
-    if a.several:
-        own, other = map(multi_label.average_precisions, (a, b))
-        return _sorted_difference(a.categories, a.targets.sum(axis=0), own, other)
-    labels = all_labels(a)
-    support = np.bincount(labels, minlength=len(a.categories))
-    own = np.where(support, support, np.nan)
-    shares = [
-        np.bincount(labels, weights=right, minlength=len(support)) / own
-        for right in (right_videos(a), right_videos(b)[order])
-    ]
-    return _sorted_difference(a.categories, support, *shares)
+    own, other = _each(a), _each(b)
+    first = own[0]
+    if first.several:
+        for one in (*own, *other):
+            same_videos(first, one)
+        precisions = [
+            np.mean([multi_label.average_precisions(one) for one in seeds], axis=0)
+            for seeds in (own, other)
+        ]
+        table = _sorted_difference(first.categories, first.targets.sum(axis=0), *precisions)
+        return table.assign(low=np.nan, high=np.nan, clear=False)
+    labels, groups = all_labels(first), all_groups(first)
+    support = np.bincount(labels, minlength=len(first.categories))
+    right = [_hits(first, seeds).mean(axis=0) for seeds in (own, other)]
+    some = np.where(support, support, np.nan)
+    shares = [np.bincount(labels, weights=hits, minlength=len(support)) / some for hits in right]
+    rows = []
+    for index in np.flatnonzero(support):
+        mine = labels == index
+        values = [hits[mine] for hits in right]
+        options: dict[str, Any] = {"resamples": resamples, "seed": seed}
+        low, high = paired_interval(*values, groups[mine], **options)
+        level = 1 - 0.05 / (support > 0).sum()
+        surely = paired_interval(*values, groups[mine], level=level, **options)
+        rows.append((first.categories[index], low, high, surely[0] > 0 or surely[1] < 0))
+    bounds = pd.DataFrame(rows, columns=["category", "low", "high", "clear"])
+    return _sorted_difference(first.categories, support, *shares).merge(bounds, on="category")
 
 
 def _sorted_difference(
@@ -133,6 +199,69 @@ def _sorted_difference(
     table["difference"] = table["a"] - table["b"]
     table = table.dropna().sort_values("difference", ascending=False, kind="stable")
     return table.reset_index(drop=True)
+
+
+def called(scores: Scores, split: str = "") -> pd.DataFrame:
+    """What a run called each listed video.
+
+    Args:
+        split: of these videos, which says by which thresholds several labels are given.
+
+    Returns:
+        DataFrame `video_id, true, called, confidence` (score of what it was called, of several
+        labels NaN) and `right` (of several labels exactly), a row per video, missing ones last.
+    """
+    lost, labels = len(scores.missing_id), all_labels(scores)
+    if scores.several:
+        given = multi_label.given(scores, split)
+        right = (given == scores.targets).all(axis=1)
+        named = [
+            "|".join(scores.categories[row]) or "nothing" for row in given[: len(given) - lost]
+        ]
+        confidence = np.full(len(named), np.nan)
+    else:
+        logs = video_logs(scores)
+        best = (scores.video_scores if logs is None else logs).argmax(axis=1)
+        named, right = scores.categories[best].tolist(), right_videos(scores)
+        confidence = scores.video_scores[np.arange(len(best)), best]
+    return pd.DataFrame(
+        {
+            "video_id": np.concatenate([scores.video_id, scores.missing_id]),
+            "true": scores.truths[labels],
+            "called": [*named, *[UNREAD] * lost],
+            "confidence": np.concatenate([confidence, np.full(lost, np.nan)]),
+            "right": right,
+        }
+    )
+
+
+def flipped(a: Scores, b: Scores, split: str = "") -> pd.DataFrame:
+    """The videos that only one of two runs has right, those first where the other was surest.
+
+    Args:
+        split: as of `called`.
+
+    Returns:
+        DataFrame `video_id, true, right` ("a" or "b"), `called_a, confidence_a, called_b,
+        confidence_b`.
+    """
+    order = same_videos(a, b)
+    own, other = called(a, split), called(b, split).iloc[order].reset_index(drop=True)
+    table = pd.DataFrame(
+        {
+            "video_id": own["video_id"],
+            "true": own["true"],
+            "right": np.where(own["right"], "a", "b"),
+            "called_a": own["called"],
+            "confidence_a": own["confidence"],
+            "called_b": other["called"],
+            "confidence_b": other["confidence"],
+        }
+    )
+    wrong = np.where(own["right"], other["confidence"], own["confidence"])
+    table = table.assign(wrong=wrong)[(own["right"] != other["right"]).to_numpy()]
+    table = table.sort_values("wrong", ascending=False, kind="stable", na_position="last")
+    return table.drop(columns="wrong").reset_index(drop=True)
 
 
 def ensemble(

@@ -19,6 +19,7 @@ from harlib.figures.diagrams import bottleneck, kernels, views
 from harlib.figures.dots import average_precisions, pairs, per_category
 from harlib.figures.matrices import confusion, top_confusions
 from harlib.figures.sheets import contact_sheet
+from harlib.figures.side_by_side import accuracy_costs, learning_of_runs
 from harlib.figures.spread import seed_spread
 from harlib.figures.style import (
     PALETTE,
@@ -42,6 +43,7 @@ __all__ = [
     "about",
     "accuracy_bars",
     "accuracy_compute",
+    "accuracy_costs",
     "alt",
     "average_precisions",
     "bottleneck",
@@ -53,6 +55,7 @@ __all__ = [
     "describe",
     "kernels",
     "learning_curves",
+    "learning_of_runs",
     "link",
     "link_rows",
     "network",

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 
@@ -15,6 +16,16 @@ def whiskers(ax: Axes, rows: Any, low: Any, high: Any, color: str) -> None:
     low, high = np.asarray(low, float), np.asarray(high, float)
     ax.hlines(rows, low, high, color=color, lw=1.6)
     ax.plot(np.stack([low, high]), np.stack([rows, rows]), "|", color=color, ms=6)
+
+
+def ranges(ax: Axes, rows: np.ndarray, table: pd.DataFrame) -> None:
+    """From the lowest to the highest seed of those rows that stand for several."""
+    if "seeds" not in table or (table["seeds"] < 2).all():
+        return
+    several = (table["seeds"] > 1).to_numpy()
+    own = table[several]
+    ax.hlines(rows[several], own["lowest"], own["highest"], color="#222222", lw=9, alpha=0.35,
+              label="range of its seeds")  # fmt: skip
 
 
 def named(

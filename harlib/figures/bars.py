@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 from harlib.data import label_sets
 from harlib.evaluation.ranking import measure
 from harlib.figures.areas import link, link_rows, run_of
-from harlib.figures.axes import in_percent, legend_below, named, share_axis, whiskers
+from harlib.figures.axes import in_percent, legend_below, named, ranges, share_axis, whiskers
 from harlib.figures.style import (
     LISTED,
     PALETTE,
@@ -41,7 +41,8 @@ def accuracy_bars(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
 
     Args:
         table: `metrics.table(run_dirs)`, at least `run, video_top1, low, high`; `clip_top1` and
-            `majority` (the line of always naming the most frequent category) are drawn when there.
+            `majority` (the line of always naming the most frequent category) are drawn when there,
+            and so are `lowest` and `highest`, of the seeds that a row stands for.
     """
     key = measure(table)
     clip, line, words = _MEASURES[key]
@@ -56,6 +57,7 @@ def accuracy_bars(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         color=[PALETTE[row % len(PALETTE)] for row in rows],
     )
     whiskers(ax, rows, table["low"], table["high"], "#222222")
+    ranges(ax, rows, table)
     if clip in table and table[clip].notna().any():
         ax.plot(
             table[clip],
@@ -91,6 +93,8 @@ def accuracy_bars(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
     ax.set_title("Accuracy of the runs")
     if key == "video_top1":
         for row, (name, value) in enumerate(zip(map(run_of, table["run"]), accuracy, strict=True)):
+            if "seeds" in table and table["seeds"].iloc[row] > 1:
+                continue  # no one run has them wrong
             wrong = (value, row - 0.4, 1.0, row + 0.4)
             link(ax, wrong, f"the videos that {name} has wrong", run=name, right="no")
             right = (0.0, row - 0.4, value, row + 0.4)
@@ -126,6 +130,9 @@ def accuracy_compute(table: pd.DataFrame, *, x: str = "gmacs", ax: Axes | None =
     for row, (place, run) in enumerate(zip(cost, table.to_dict("records"), strict=True)):
         color = PALETTE[row % len(PALETTE)]
         ax.plot([place, place], [run["low"], run["high"]], color=color, lw=2)
+        if run.get("seeds", 1) > 1:
+            ax.plot([place, place], [run["lowest"], run["highest"]], color=color, lw=9, alpha=0.3,
+                    solid_capstyle="butt")  # fmt: skip
         ax.plot(
             place,
             run[key],
@@ -166,33 +173,50 @@ def category_difference(
 ) -> Axes:
     """Where one model beats another: the n categories with the largest difference on each side.
 
+    Bars have their 95 % intervals; those that may be chance are pale. Categories without a
+    difference are left out.
+
     Args:
-        table: `comparison.category_difference(a, b)`.
+        table: `comparison.category_difference(a, b)`; `low, high` and `clear` may be missing.
         names: what to call a and b.
         measure: of what the difference is.
     """
+    table = table[table["difference"] != 0]
     if len(table) > 2 * n:
         table = pd.concat([table.iloc[:n], table.iloc[-n:]])
-    ax = ax or new_axes(8.2, 1.4 + 0.27 * len(table))
+    ax = ax or new_axes(8.2, 1.8 + 0.3 * len(table))
     rows = np.arange(len(table))
-    better = table["difference"].to_numpy() >= 0
-    ax.barh(rows, table["difference"], color=np.where(better, RIGHT, WRONG), height=0.7)
+    better = table["difference"].to_numpy() > 0
+    colors = np.where(better, RIGHT, WRONG)
+    for clear in (True, False):
+        own = (
+            table["clear"].to_numpy(bool) == clear
+            if "clear" in table
+            else np.full(len(table), clear)
+        )
+        ax.barh(rows[own], table["difference"][own], color=colors[own], height=0.66,
+                alpha=1.0 if clear else 0.45,
+                label="more than chance" if clear else "may be chance")  # fmt: skip
+    if "low" in table and table["low"].notna().any():
+        whiskers(ax, rows, table["low"], table["high"], "#222222")
     named(ax, rows, table["category"])
     if measure == "accuracy":
         link_rows(ax, [(f"the videos of {name}", {"true": name}) for name in table["category"]])
     ax.axvline(0, color="#222222", lw=1)
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:+.0f}")
     ax.set(
-        title="Difference by category",
+        title="Categories where they differ",
         xlabel=f"← points in favour of {short(names[1], 90)}\n"
         f"points in favour of {short(names[0], 90)} →",
     )
+    lead = f"{measure.capitalize()} of {names[0]} minus {names[1]} by category: "
+    if table.empty:
+        return describe(ax, f"{lead}the same in every one.")
     best, worst = table.iloc[0], table.iloc[-1]
     return describe(
         ax,
-        f"{measure.capitalize()} of {names[0]} minus {names[1]} by category: from "
-        f"{100 * best['difference']:+.0f} points for {best['category']} to "
-        f"{100 * worst['difference']:+.0f} for {worst['category']}.",
+        f"{lead}from {100 * best['difference']:+.0f} points for {best['category']} to "
+        f"{100 * worst['difference']:+.0f} for {worst['category']}; the others are equal.",
     )
 
 

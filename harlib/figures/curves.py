@@ -22,6 +22,8 @@ from harlib.figures.style import (
 )
 from harlib.text import percent
 
+_BOUNDS = {"accuracy_low", "accuracy_high"}
+
 
 def best_epoch(history: pd.DataFrame) -> pd.Series | None:
     """The row of the best epoch: highest val_accuracy, else lowest val_loss, else None."""
@@ -195,8 +197,11 @@ def reliability(
 ) -> Axes:
     """How often a model is right when it says how sure it is; on the diagonal it knows.
 
+    A point per bin, its area the number of videos; no line joins bins of different weight.
+
     Args:
-        table: `calibration.reliability(scores)`, or {model: table}.
+        table: `calibration.equal_counts(scores)`, whose intervals are drawn, or
+            `calibration.reliability(scores)`; or {model: table}.
         error: the calibration error, or {model: error}, for the legend.
     """
     tables = dict(table) if isinstance(table, Mapping) else {"": table}
@@ -209,15 +214,18 @@ def reliability(
         known = bins[bins["videos"] > 0]
         note = errors.get(name) if errors else None
         label = (short_run(name) or "this model") + (f" (error {percent(note)})" if note else "")
-        ax.plot(known["confidence"], known["accuracy"], color=color, lw=1.4, label=label)
-        # area, not radius, stands for the number of videos
+        if set(known) >= _BOUNDS:
+            low, high = known["accuracy_low"], known["accuracy_high"]
+            ax.vlines(known["confidence"], low, high, color=color, lw=1.3, alpha=0.7)
         ax.scatter(
             known["confidence"],
             known["accuracy"],
             color=color,
+            marker="osD^vPX"[number % 7],
             alpha=0.85,
             lw=0,
             s=18 + 300 * known["videos"] / known["videos"].sum(),
+            label=label,
         )
         last = known.iloc[-1]
         said.append(
@@ -233,5 +241,5 @@ def reliability(
         ylabel="share of those videos right",
     )
     in_percent(ax.xaxis, ax.yaxis)
-    legend_below(ax, columns=2)
+    legend_below(ax, columns=1)
     return describe(ax, "Reliability diagram. " + " ".join(said))

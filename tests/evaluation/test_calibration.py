@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from hand_made import six
+from hand_made import many, six
 
-from harlib.evaluation.calibration import calibration_error, reliability
+from harlib.evaluation.calibration import calibration_error, equal_counts, reliability
 
 pytestmark = pytest.mark.quick
 
@@ -26,3 +26,14 @@ def test_a_sure_and_right_model_has_no_error():
     right = np.eye(3)[six().label]
     assert calibration_error(six(video_scores=right)) == 0
     assert reliability(six(video_scores=right))["videos"].tolist() == [0] * 9 + [6]
+
+
+def test_bins_of_equal_counts():
+    scores = many(95)
+    table = equal_counts(scores)
+    assert table["videos"].tolist() == [11] * 5 + [10] * 4  # none of fewer than ten
+    assert table["confidence"].is_monotonic_increasing
+    right = (scores.video_scores.argmax(axis=1) == scores.label).mean()
+    assert table["videos"] @ table["accuracy"] / 95 == pytest.approx(right)
+    assert (table["accuracy_low"] <= table["accuracy"]).all()
+    assert equal_counts(six())["videos"].tolist() == [6]

@@ -4,6 +4,7 @@ from hand_made import LABELS, many, six
 from scipy import stats
 
 from harlib.evaluation import comparison
+from harlib.evaluation.intervals import paired_interval
 from harlib.evaluation.metrics import top_k
 
 RIGHT = np.eye(3)[LABELS]
@@ -149,6 +150,77 @@ def test_category_difference_by_hand():
     table = comparison.category_difference(six(video_scores=RIGHT), six())
     assert table["category"].tolist() == ["wave", "bow", "clap"]
     assert table["difference"].tolist() == pytest.approx([1, 1 / 2, 1 / 3])
+
+
+@pytest.mark.quick
+def test_a_difference_in_a_category_has_an_interval():
+    rng, videos, groups = np.random.default_rng(0), np.ones(15), np.arange(15)
+    same = (rng.random(15) < 0.5).astype(float)
+    low, high = paired_interval(same, same, groups)
+    assert low == pytest.approx(-high) and 0.05 < high < 0.4
+    low, high = paired_interval(videos, 0 * videos, groups)
+    assert 0.6 < low < 1 == high  # all differ alike, and yet 15 videos are few
+    assert paired_interval(videos, same, 0 * groups) == (-1, 1)
+    wide = paired_interval(videos, same, groups, level=0.999)
+    narrow = paired_interval(videos, same, groups)
+    assert wide[0] < narrow[0] and narrow[1] < wide[1]
+
+
+@pytest.mark.quick
+def test_the_interval_holds_the_difference_as_often_as_it_says():
+    rng, held = np.random.default_rng(0), 0
+    for _ in range(200):  # 20 videos, of which a has 90 %, b 60 %, each by itself
+        a, b = (rng.random((2, 20)) < [[0.9], [0.6]]).astype(float)
+        low, high = paired_interval(a, b, np.arange(20), resamples=200)
+        held += low <= 0.3 <= high
+    assert held >= 184  # 95 % less two standard errors
+
+
+@pytest.mark.quick
+def test_only_what_outlasts_the_number_of_categories_is_clear():
+    whole, half = many(240, 12), many(240, 12, skill=0.0)
+    table = comparison.category_difference(whole, half)
+    outside = (table["low"] > 0) | (table["high"] < 0)
+    assert 0 < table["clear"].sum() <= outside.sum()
+    assert (table["low"] <= table["difference"]).all() and table["clear"].dtype == bool
+    assert not comparison.category_difference(whole, whole)["clear"].any()
+
+
+@pytest.mark.quick
+def test_seeds_are_compared_by_their_mean():
+    seeds, other = [many(seed=number) for number in range(3)], many(seed=9, skill=1.0)
+    found = comparison.compare(seeds, other)
+    single = [comparison.compare(one, other) for one in seeds]
+    for key in ("difference", "only_a", "only_b", "both", "neither"):
+        assert found[key] == pytest.approx(np.mean([one[key] for one in single]))
+    assert np.isnan(found["p"]) and found["low"] < found["difference"] < found["high"]
+    apart = [many(seed=0, skill=skill) for skill in (0.5, 2.0, 3.5)]
+    wide, narrow = comparison.compare(apart, other), comparison.compare(apart[1:2] * 3, other)
+    assert wide["high"] - wide["low"] > 1.2 * (narrow["high"] - narrow["low"])
+    table = comparison.category_difference(seeds, other)
+    assert (table["support"] @ table["difference"]) / 120 == pytest.approx(found["difference"])
+
+
+@pytest.mark.quick
+def test_a_pair_is_found_either_way():
+    compared = comparison.compare_all({"x": six(), "y": six(video_scores=RIGHT)})
+    row = comparison.of_pair(compared, "y", "x")
+    assert row["difference"] == -compared["difference"][0] and row["low"] <= row["high"]
+    assert (row["a"], row["only_a"], row["only_b"]) == ("y", 3, 0)
+    assert comparison.of_pair(compared, "x", "y")["only_b"] == 3
+
+
+@pytest.mark.quick
+def test_the_videos_that_flip():
+    lost = six(video_id=list("abcde"), label=LABELS[:5], video_scores=six().video_scores[:5],
+               view_scores=six().view_scores[:5], group=["g"] * 5, missing_id=["f"],
+               missing_label=[2], missing_group=["g"])  # fmt: skip
+    table = comparison.flipped(six(video_scores=RIGHT), lost)
+    assert table["video_id"].tolist() == ["d", "b", "f"]  # the surest wrong call first
+    assert table["called_b"].tolist() == ["bow", "clap", comparison.UNREAD]
+    assert table["confidence_b"].tolist()[:2] == pytest.approx([0.6, 0.5])
+    assert set(table["right"]) == {"a"} and table["true"].tolist() == ["clap", "bow", "wave"]
+    assert set(comparison.flipped(lost, six(video_scores=RIGHT))["right"]) == {"b"}
 
 
 @pytest.mark.quick

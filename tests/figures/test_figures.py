@@ -41,6 +41,10 @@ PAIRS = [("bow", "clap")]
 VIDEOS = pd.DataFrame({"category": ["bow", "clap", "bow"], "split": ["train", "train", "val"]})
 
 
+TIMED = HISTORY.assign(seconds=30.0)
+SEEDS = RUNS.assign(seeds=[1, 3], spread=[None, 0.02], lowest=[0.5, 0.88], highest=[0.5, 0.92])
+
+
 class Recipe:
     name, steps_per_epoch, epochs = "study-adam", 10, 3
     lr, levels, monitor = 1e-4, (1.0, 0.5), "loss"
@@ -83,6 +87,22 @@ CASES = {
     "reliability": lambda: figures.reliability(calibration.reliability(six()), error=0.1),
     "reliability, several": lambda: figures.reliability(
         {"a": calibration.reliability(six()), "b": calibration.reliability(many())}
+    ),
+    "reliability, equal counts": lambda: figures.reliability(calibration.equal_counts(many())),
+    "accuracy bars, seeds": lambda: figures.accuracy_bars(SEEDS),
+    "accuracy and costs": lambda: figures.accuracy_costs(RUNS),
+    "accuracy and costs, seeds": lambda: figures.accuracy_costs(SEEDS),
+    "learning of runs": lambda: figures.learning_of_runs(
+        {"a": [TIMED], "b, 2 seeds": [TIMED, TIMED.iloc[:3] * 1.01]}
+    ),
+    "learning of runs, no validation": lambda: figures.learning_of_runs(
+        {"a": [TIMED[["epoch", "accuracy", "seconds"]]]}
+    ),
+    "category difference, intervals": lambda: figures.category_difference(
+        comparison.category_difference(many(), many(skill=0.5))
+    ),
+    "category difference, none": lambda: figures.category_difference(
+        comparison.category_difference(many(), many())
     ),
     "contact sheet": lambda: figures.contact_sheet(CLIPS, ["bow", "clap\n→ bow"], fps=8.0),
     "seed spread": lambda: figures.seed_spread(

@@ -35,12 +35,6 @@ def scores():
     return {name: hand_made_study.scores(n, 1.0 + n) for n, name in enumerate("abc")}
 
 
-def test_the_two_best_runs_are_compared_by_category(scores, shown):
-    assert results.show_difference(scores, TABLE) is None
-    assert "b" in shown[0] and "c" in shown[0]
-    assert "one run" in results.show_difference({"a": scores["a"]}, TABLE[:1])
-
-
 def test_calibration_and_mistakes_are_shown(scores, shown):
     results.show_reliability(scores)
     results.show_most_confused(scores["a"], "a", 4)

@@ -7,6 +7,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     [
         "downloads",
         "index",
+        "index_answer",
         "model_card",
         "published_results",
         "run_page",

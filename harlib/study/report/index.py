@@ -7,14 +7,15 @@ import jinja2
 import pandas as pd
 
 from harlib import MissingFile
-from harlib.evaluation import ScoreError, Scores, folds, ranking
 from harlib.evaluation import metrics as metrics_of
+from harlib.evaluation import ranking
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import NOTEBOOKS
 from harlib.study.report import (
     contents,
     downloads,
+    index_answer,
     model_card,
     private,
     published_results,
@@ -30,8 +31,8 @@ from harlib.study.report.run_page import (
     write_report,
 )
 from harlib.study.runs import fingerprint
-from harlib.study.wording import sentences, tables
-from harlib.text import percent
+from harlib.study.steps import side_by_side
+from harlib.study.wording import tables
 
 
 def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
@@ -72,17 +73,26 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
     )
     environment.filters["unbroken"] = tables.unbroken
-    pooled = _pooled(scored)
+    lines = side_by_side.lines(table, {one.name: one for one in scored}) if scored else table
+    pooled = index_answer.pooled(scored)
+    # what compares the runs comes first, where it ended well
+    comparing = [
+        one for one in run_dirs
+        if one.name.startswith("05") and one.name in pages and fingerprint.is_ended(one)
+    ]  # fmt: skip
     videos = videos_page.write(runs_dir, folder)
     page = environment.get_template("study.html.j2").render(
         videos=videos.name if videos else "",
         study=study,
         style=style(),
-        answer=pooled[0]["text"] if pooled else _study_answer(table),
+        answer=pooled[0]["text"] if pooled else index_answer.sentence(lines),
+        figure=index_answer.figure(lines, pooled, pages),
+        ways=[_other_row(folder, False) for folder in run_dirs if folder in comparing],
+        settings=_settings(scored),
         pooled=pooled,
         card=best,
         protocols=_protocols(scored),
-        columns=[(name, kind) for name, _, kind in _columns(table)],
+        columns=[(name, kind) for name, _, kind in _columns(lines)],
         ranks=[name for name, key, _ in _COLUMNS if key == ranking.measure(table)][0],
         several=bool(several),
         cross_fitted=all(
@@ -91,12 +101,12 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         pages=pages,
         downloads=[(run, own) for run, own in files if own],
         parquet=any(file.name.endswith(".parquet") for _, own in files for file in own),
-        rows=_rows(table, pages),
+        rows=_rows(lines, pages),
         data=[_data_row(folder) for folder in data],
         others=[
             _other_row(folder, folder in unranked)
             for folder in run_dirs
-            if folder not in scored + data
+            if folder not in scored + data + comparing
         ],
         quoted=published_results.tables(study),
     )
@@ -148,6 +158,13 @@ def _columns(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     return [column for column in there if "top5" not in column[1] or column[1] in told]
 
 
+def _settings(scored: list[Path]) -> str:
+    """The settings that differ, as HTML; empty without two runs or a difference."""
+    own = {one.name: one for one in scored if RunFolder(one).params.is_file()}
+    told = side_by_side.settings(own) if len(own) > 1 else None
+    return told._repr_html_() if isinstance(told, tables.Table) else ""
+
+
 def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
     if not len(table):
         return []
@@ -158,9 +175,10 @@ def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
             text = tables.cell(key, row[key])
             if key == ranking.measure(table):
                 text += f" ({100 * row['low']:.0f}–{100 * row['high']:.0f})"
-            link = f"{row['run']}.html" if key == "run" and row["run"] in pages else ""
             value = "" if pd.isna(row[key]) else row[key]
-            cells.append({"text": text, "value": value, "kind": kind, "link": link})
+            cells.append({"text": text, "value": value, "kind": kind, "link": "", "seeds": []})
+            if key == "run":
+                cells[-1] |= index_answer.links(row, pages)
         rows.append({"cells": cells, "best": place == 0})
     return rows
 
@@ -171,70 +189,6 @@ def _protocols(scored: list[Path]) -> list[str]:
     for folder in scored:
         shared.setdefault(protocol(read_json(RunFolder(folder).metrics)), []).append(folder.name)
     return [f"{', '.join(names)}: {text}." for text, names in shared.items()]
-
-
-def _pooled(scored: list[Path]) -> list[dict[str, str]]:
-    """What cross-validation says of each run with folds, the best first."""
-    place = {folder.name: folder for folder in scored}
-    found = []
-    for run, names in folds.of_names(list(place)).items():
-        try:
-            scores = folds.pooled([Scores.load(place[name]) for name in names])
-        except ScoreError as error:
-            text = f"{run}: {len(names)} folds are not pooled, since {error}."
-            found.append((-1.0, {"run": run, "folds": ", ".join(names), "text": text}))
-            continue
-        video = metrics_of.summary(scores)["video"]
-        groups = len({*scores.group.tolist(), *scores.missing_group.tolist()})
-        if scores.several:
-            low, high = video["interval"]
-            value = video["mean_average_precision"]
-            text = (
-                f"{run}, {len(names)} folds pooled: its mean average precision is {percent(value)} "
-                f"on {video['n']:,} videos of {groups:,} groups (95 % interval {100 * low:.1f} to "
-                f"{100 * high:.1f} %; guessing would give {percent(video['chance'])}). Each video "
-                "was scored by a network that had learned from none of its group."
-            )
-            found.append((value, {"run": run, "folds": ", ".join(names), "text": text}))
-            continue
-        low, high = video["top1_interval"]
-        text = (
-            f"{run}, {len(names)} folds pooled: it names the action in {percent(video['top1'])} "
-            f"of {video['n']:,} videos of {groups:,} groups (95 % interval {100 * low:.1f} to "
-            f"{100 * high:.1f} %; mean class {percent(video['mean_class'])}). Each video was "
-            "scored by a network that had learned from none of its group."
-        )
-        found.append((video["top1"], {"run": run, "folds": ", ".join(names), "text": text}))
-    return [row for _, row in sorted(found, key=lambda pair: -pair[0])]
-
-
-def _study_answer(table: pd.DataFrame) -> str:
-    if not len(table):
-        return ""
-    best = ranking.ranked(table).iloc[0]
-    if ranking.measure(table) == "mean_ap":
-        return (
-            f"{_leading(table, best)} {best['run']} ({best['network']}) reaches a mean average "
-            f"precision of {percent(best['mean_ap'])} on {int(best['videos']):,} videos (95 % "
-            f"interval {100 * best['low']:.1f} to {100 * best['high']:.1f} %). Guessing would give "
-            f"{percent(best['chance'])}."
-        )
-    return (
-        f"{_leading(table, best)} {best['run']} ({best['network']}) names the action "
-        f"in {percent(best['video_top1'])} of {int(best['videos']):,} videos "
-        f"(95 % interval {100 * best['low']:.1f} to {100 * best['high']:.1f} %)."
-        f"{sentences.guess(best['low'], best['high'], best['majority'])}"
-    )
-
-
-def _leading(table: pd.DataFrame, best: pd.Series) -> str:
-    if len(table) == 1:
-        return "The only scored run:"
-    key = ranking.measure(table)
-    level = int((table[key] == best[key]).sum())
-    if level > 1:
-        return f"{level} of {len(table)} scored runs are equally good, among them:"
-    return f"Best of {len(table)} scored runs:"
 
 
 def _data_row(run_dir: Path) -> dict[str, str]:

@@ -126,7 +126,7 @@ class StudyLinks:
         def row(found: re.Match) -> str:
             cells = _CELL.findall(found[0])
             values = dict(zip(heads, [unescape(text) for _, text, _ in cells], strict=False))
-            run = values.get("run", "").partition(" (")[0]
+            run = values.get("run", values.get("wrong", "")).partition(" (")[0]
             filters = {"run": run} if run in self.scored else {}
             made = []
             for head, (opened, text, closed) in zip(heads, cells, strict=False):
@@ -146,6 +146,8 @@ class StudyLinks:
             return {}
         if head in ("category", "true category"):
             return {"true": true}
+        if head == "video":
+            return {"true": true, "video": values["video"]}
         if head == "called" and values["called"] in self.categories:
             return {"true": true, "called": values["called"]}
         return {}

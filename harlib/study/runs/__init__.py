@@ -14,7 +14,9 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "results_version",
         "scored_store",
         "scored_videos",
+        "seeds",
         "session",
+        "settings_apart",
         "study_files",
     ],
 )

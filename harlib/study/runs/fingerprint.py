@@ -22,7 +22,7 @@ _DOCUMENTED = (ast.Module, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 
 
 # Parameters of how a run is computed, not of what.
-_HOW = {"threads", "workers", "devices", "tensorboard", "preflight", "checkpoint_minutes",
+HOW = {"threads", "workers", "devices", "tensorboard", "preflight", "checkpoint_minutes",
         "checkpoint_steps", "checkpoints_kept"}  # fmt: skip
 
 
@@ -109,7 +109,7 @@ def remark(run_dir: Path) -> str:
 
 def settings(params: Common) -> dict[str, Any]:
     """The parameters that decide the result (JSON types)."""
-    values = params.model_dump(mode="json", exclude=_HOW)
+    values = params.model_dump(mode="json", exclude=HOW)
     return {key: value for key, value in values.items() if _LATER.get(key, ...) != value}
 
 

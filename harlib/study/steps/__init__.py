@@ -18,6 +18,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "performance",
         "rescoring",
         "results",
+        "side_by_side",
         "transfer",
         "video_features",
     ],

@@ -18,22 +18,21 @@ from harlib.evaluation import (
     comparison,
     hits,
     metrics,
-    multi_label,
     naming,
 )
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
-from harlib.study.params import yaml_text
 from harlib.study.params.base import ParamsError, project_root
+from harlib.study.runs import settings_apart
 from harlib.study.runs.listing import printable
 from harlib.study.runs.named import run_folder
-from harlib.text import count, percent, quoted
+from harlib.study.wording import apart
+from harlib.text import count, percent
 
 _WIDTH = 100
 _CATEGORIES = 5  # of a pair
 _VIDEOS = 20
 _LETTERS = string.ascii_uppercase
-_ABSENT = "not given"
 
 
 @dataclass(frozen=True)
@@ -169,30 +168,15 @@ def _named(runs: list[_Run]) -> Iterator[str]:
 
 def _settings(runs: list[_Run]) -> list[str]:
     """A line for each parameter that is not the same in all runs; inner ones by `outer.inner`."""
-    values = {run.letter: dict(_flat(_parameters(run.folder))) for run in runs}
+    table = settings_apart.table({run.letter: run.folder for run in runs})
     lines = []
-    for key in dict.fromkeys(key for own in values.values() for key in own):
-        by_value: dict[str, list[str]] = {}
-        for letter, own in values.items():
-            said = quoted(own[key]) if key in own else _ABSENT
-            by_value.setdefault(said, []).append(letter)
-        if len(by_value) > 1:
-            told = (f"{', '.join(letters)} {value}" for value, letters in by_value.items())
-            lines.append(f"  {printable(key)}: {'; '.join(told)}")
+    for row in table.to_dict("records"):
+        key, by_value = row.pop("setting"), dict[str, list[str]]()
+        for letter, said in row.items():
+            by_value.setdefault(printable(said), []).append(letter)
+        told = (f"{', '.join(letters)} {value}" for value, letters in by_value.items())
+        lines.append(f"  {printable(key)}: {'; '.join(told)}")
     return lines or ["  none"]
-
-
-def _parameters(folder: Path) -> dict[str, Any]:
-    read = yaml_text.read(RunFolder(folder).params)
-    return {key: value for key, value in read.items() if key not in ("study", "run")}
-
-
-def _flat(values: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in values.items():
-        if isinstance(value, dict) and value:
-            yield from _flat(value, f"{before}{key}.")
-        else:
-            yield f"{before}{key}", value
 
 
 def _accuracies(runs: list[_Run]) -> Iterator[str]:
@@ -237,15 +221,15 @@ def _tests(runs: list[_Run]) -> Iterator[str]:
 def _categories(runs: list[_Run]) -> Iterator[str]:
     for a, b in combinations(runs, 2):
         table = comparison.category_difference(a.scores, b.scores)
+        several = a.scores.several
+        yield f"  {printable(apart.categories(table, a.letter, b.letter, several=several))}"
         table = table[table["difference"] != 0]
         table = table.sort_values("difference", key=abs, ascending=False, kind="stable")
-        if table.empty:
-            of = "average precision of" if a.scores.several else "accuracy in"
-            yield f"  {a.letter} and {b.letter} have the same {of} every category."
         for row in table.head(_CATEGORIES).itertuples():
+            interval = f", {a.letter} − {b.letter} {100 * row.low:+.0f} to {100 * row.high:+.0f}"
             yield (
                 f"  {printable(row.category)} (n = {row.support:,}): {a.letter} {percent(row.a)}, "
-                f"{b.letter} {percent(row.b)}"
+                f"{b.letter} {percent(row.b)}{'' if several else interval}"
             )
 
 
@@ -253,13 +237,15 @@ def _videos(runs: list[_Run]) -> Iterator[str]:
     """What each run called the videos that they call differently; first where one is right."""
     first = runs[0].scores
     orders = [comparison.same_videos(first, run.scores) for run in runs]
-    named = np.stack([_called(run)[o] for run, o in zip(runs, orders, strict=True)])
-    right = np.stack([_right(run)[o] for run, o in zip(runs, orders, strict=True)])
-    apart = np.flatnonzero((named != named[0]).any(axis=0))
-    shown = sorted(apart, key=lambda video: not right[:, video].any())[:_VIDEOS]
+    own = [comparison.called(run.scores, _split(run)).iloc[order]
+           for run, order in zip(runs, orders, strict=True)]  # fmt: skip
+    named = np.stack([table["called"].to_numpy(str) for table in own])
+    right = np.stack([table["right"].to_numpy(bool) for table in own])
+    other = np.flatnonzero((named != named[0]).any(axis=0))
+    shown = sorted(other, key=lambda video: not right[:, video].any())[:_VIDEOS]
     keys = _keys(first)
-    whole = f"  {len(apart):,} of {count(len(keys), 'video')}"
-    yield f"{whole}, the first {_VIDEOS}:" if len(apart) > _VIDEOS else f"{whole}."
+    whole = f"  {len(other):,} of {count(len(keys), 'video')}"
+    yield f"{whole}, the first {_VIDEOS}:" if len(other) > _VIDEOS else f"{whole}."
     for video in shown:
         category, name = map(printable, keys[video])
         said = (
@@ -269,31 +255,10 @@ def _videos(runs: list[_Run]) -> Iterator[str]:
         yield f"  {category}, {name}: {'; '.join(said)}"
 
 
-def _right(run: _Run) -> np.ndarray:
-    """Which listed videos a run has right, of several labels exactly: bool (videos + missing,)."""
-    if not run.scores.several:
-        return hits.right_videos(run.scores)
-    return (_given(run) == run.scores.targets).all(axis=1)
-
-
-def _given(run: _Run) -> np.ndarray:
-    """As `multi_label.given`, by the split that the run was scored on."""
+def _split(run: _Run) -> str:
+    """The split that a run was scored on; empty where it does not say."""
     file = RunFolder(run.folder).metrics
-    split = read_json(file, "protocol")["protocol"]["split"] if file.is_file() else ""
-    return multi_label.given(run.scores, split)
-
-
-def _called(run: _Run) -> np.ndarray:
-    """What a run called each listed video: str (videos + missing,)."""
-    scores = run.scores
-    if scores.several:
-        given = _given(run)[: len(scores.video_id)]
-        named = ["|".join(scores.categories[row]) or "nothing" for row in given]
-        return np.array([*named, *["(could not be read)"] * len(scores.missing_id)], dtype=str)
-    logs = hits.video_logs(scores)
-    best = (scores.video_scores if logs is None else logs).argmax(axis=1)
-    lost = np.full(len(scores.missing_id), "(could not be read)")
-    return np.concatenate([scores.categories[best], lost])
+    return str(read_json(file, "protocol")["protocol"]["split"]) if file.is_file() else ""
 
 
 def _wrapped(line: str) -> list[str]:

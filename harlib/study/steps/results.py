@@ -23,7 +23,7 @@ from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Evaluation
 from harlib.study.runs import fingerprint, session
 from harlib.study.steps import by_category
-from harlib.study.wording import sentences, tables
+from harlib.study.wording import apart, sentences, tables
 from harlib.text import percent
 
 
@@ -105,9 +105,17 @@ def accuracy_table(table: pd.DataFrame) -> tables.Table:
     if ranking.measure(table) == "mean_ap":
         columns = ["run", "mean_ap", "95 % interval", "chance", "macro_f1", "micro_f1",
                    "clip_mean_ap", "minutes", "parameters", "gmacs"]  # fmt: skip
-        return tables.Table(table[columns])
+        return tables.Table(table[_with_seeds(columns, table)])
     left_out = [name for name in ("video_top5", "clip_top5") if table[name].isna().all()]
-    return tables.Table(table[columns].drop(columns=left_out))
+    return tables.Table(table[_with_seeds(columns, table)].drop(columns=left_out))
+
+
+def _with_seeds(columns: list[str], table: pd.DataFrame) -> list[str]:
+    """The columns, with that of the seeds where a row stands for several; writes it."""
+    if "seeds" not in table or table["seeds"].max() < 2:
+        return columns
+    table["seeds"] = [sentences.seeds(row) for row in table.to_dict("records")]
+    return [*columns[:2], "seeds", *columns[2:]]
 
 
 def cost_reading(table: pd.DataFrame) -> tables.Sentence:
@@ -157,8 +165,8 @@ def comparison_table(compared: pd.DataFrame) -> tables.Table:
     if len(compared) and "p" not in compared:  # of several labels per video
         rows = [
             {
-                "run A": row.a,
-                "run B": row.b,
+                "run A": row.a.partition(" (")[0],
+                "run B": row.b.partition(" (")[0],
                 "A − B, points of mAP": f"{100 * row.difference:+.1f}",
                 "95 % interval, points": f"{100 * row.low:+.1f} to {100 * row.high:+.1f}",
             }
@@ -167,15 +175,15 @@ def comparison_table(compared: pd.DataFrame) -> tables.Table:
         return tables.Table(pd.DataFrame(rows))
     rows = [
         {
-            "run A": row.a,
-            "run B": row.b,
+            "run A": row.a.partition(" (")[0],
+            "run B": row.b.partition(" (")[0],
             "A − B, points": f"{100 * row.difference:+.1f}",
             "95 % interval, points": f"{100 * row.low:+.1f} to {100 * row.high:+.1f}",
-            "only A right": row.only_a,
-            "only B right": row.only_b,
-            "both right": row.both,
-            "neither right": row.neither,
-            "p (McNemar)": f"{row.p:.2g}",
+            "both right": apart.videos(row.both),
+            "only A": apart.videos(row.only_a),
+            "only B": apart.videos(row.only_b),
+            "neither": apart.videos(row.neither),
+            "p (McNemar)": "–" if pd.isna(row.p) else f"{row.p:.2g}",
         }
         for row in compared.itertuples()
     ]
@@ -220,18 +228,6 @@ def show_most_confused(
     return None
 
 
-def show_difference(scores: dict[str, Scores], table: pd.DataFrame) -> tables.Sentence | None:
-    """Shows on which categories the two best runs of ``metrics.table`` differ."""
-    ranked = ranking.ranked(table)["run"]
-    if len(ranked) < 2:
-        return tables.Sentence("There is one run: nothing to compare it with.")
-    first, second = ranked.iloc[:2]
-    apart = comparison.category_difference(scores[first], scores[second])
-    measure = "average precision" if scores[first].several else "accuracy"
-    figures.show(figures.category_difference(apart, names=(first, second), measure=measure))
-    return None
-
-
 def show_reliability(scores: dict[str, Scores]) -> tables.Sentence | None:
     """Shows how often each run is right when it is so sure, with its calibration error."""
     if _several(scores):
@@ -239,7 +235,7 @@ def show_reliability(scores: dict[str, Scores]) -> tables.Sentence | None:
             "This is measured of videos with one label. Where they have several, each label has a "
             "threshold of its own instead, in the table above."
         )
-    bins = {name: calibration.reliability(own) for name, own in scores.items()}
+    bins = {name: calibration.equal_counts(own) for name, own in scores.items()}
     errors = {name: calibration.calibration_error(own) for name, own in scores.items()}
     figures.show(figures.reliability(bins, error=errors))
     return None
@@ -250,7 +246,7 @@ def ensemble(scores: dict[str, Scores], best: str) -> tables.Sentence:
     if len(scores) < 2:
         return tables.Sentence("There is one run: no ensemble to make.")
     together = comparison.ensemble(scores)
-    apart = comparison.compare(together, scores[best])
+    lead = comparison.compare(together, scores[best])
     if together.several:
         value = multi_label.mean_average_precision(together)
         _, (low, high) = multi_label.intervals(together)
@@ -259,12 +255,12 @@ def ensemble(scores: dict[str, Scores], best: str) -> tables.Sentence:
         right = hits.right_videos(together)
         low, high = intervals.bootstrap_interval(right, hits.all_groups(together))
         reached = f"names the action in {percent(right.mean())} of the videos"
-    chance = ", which may be chance" if apart["low"] <= 0 <= apart["high"] else ""
+    chance = ", which may be chance" if lead["low"] <= 0 <= lead["high"] else ""
     return tables.Sentence(
         f"The mean of the scores of all {len(scores)} runs {reached} (95 % interval "
         f"{100 * low:.1f} to "
-        f"{100 * high:.1f} %): {100 * apart['difference']:+.1f} points against {best} alone (95 % "
-        f"interval {100 * apart['low']:+.1f} to {100 * apart['high']:+.1f}){chance}."
+        f"{100 * high:.1f} %): {100 * lead['difference']:+.1f} points against {best} alone (95 % "
+        f"interval {100 * lead['low']:+.1f} to {100 * lead['high']:+.1f}){chance}."
     )
 
 
@@ -277,10 +273,10 @@ def show_pairs(scores: dict[str, Scores]) -> tables.Sentence:
     if not any(map(len, by_run.values())):
         return sentences.pairs(pd.DataFrame())
     figures.show(figures.pairs(by_run))
-    apart = [name for name, table in by_run.items() if table.iloc[-1]["low"] > 0.5]
+    seeing = [name for name, table in by_run.items() if table.iloc[-1]["low"] > 0.5]
     said = (
-        f"More than chance explains: {'; '.join(apart)}."
-        if apart
+        f"More than chance explains: {'; '.join(seeing)}."
+        if seeing
         else ("No run reaches more than chance explains.")
     )
     return tables.Sentence(

@@ -338,6 +338,16 @@ def pairs(table: pd.DataFrame, *, averaged: bool = False) -> Sentence:
     )
 
 
+def seeds(row: Mapping[str, Any] | pd.Series) -> str:
+    """How far the seeds of a row of `runs.seeds.lines` lie apart; empty of one seed."""
+    if row.get("seeds", 1) < 2:
+        return ""
+    return (
+        f"{row['seeds']} seeds: {percent(row['lowest'])} to {percent(row['highest'])}, standard "
+        f"deviation {100 * row['spread']:.1f} points"
+    )
+
+
 def comparison(table: pd.DataFrame, compared: pd.DataFrame) -> Sentence:
     """Which run is best, whether the lead is more than chance, and whether it beats guessing."""
     ranked, key = ranking.ranked(table), ranking.measure(table)
@@ -350,6 +360,8 @@ def comparison(table: pd.DataFrame, compared: pd.DataFrame) -> Sentence:
         chance = guess(best["low"], best["high"], best["majority"])
     if key == "mean_ap":
         chance = f" Guessing would give {percent(best['chance'])}."
+    if best.get("seeds", 1) > 1:
+        chance += f" Its accuracy is a mean of {seeds(best)}."
     text = f"{best['run']} is best with {percent(best[key])} {of}"
     if len(ranked) == 1:
         return Sentence(

@@ -51,20 +51,24 @@ class Sentence(str):
 
 
 class Table:
-    """A DataFrame that a notebook shows with fractions as percent and counts with separators."""
+    """A DataFrame that a notebook shows with fractions as percent and counts with separators.
 
-    def __init__(self, frame: pd.DataFrame) -> None:
-        self.frame = frame
+    verbatim: the columns' names are headings as they are, such as runs, not names of measures.
+    """
+
+    def __init__(self, frame: pd.DataFrame, *, verbatim: bool = False) -> None:
+        self.frame, self.verbatim = frame, verbatim
 
     def _text(self) -> pd.DataFrame:
         return pd.DataFrame(
             {
-                NAMES.get(name, str(name).replace("_", " ")): [
-                    cell(name, value) for value in column
-                ]
+                self._heading(name): [cell(name, value) for value in column]
                 for name, column in self.frame.items()
             }
         )
+
+    def _heading(self, name: object) -> str:
+        return str(name) if self.verbatim else NAMES.get(str(name), str(name).replace("_", " "))
 
     def _repr_html_(self) -> str:
         if not len(self.frame):
