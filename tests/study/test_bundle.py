@@ -1,4 +1,4 @@
-"""The zip file of a study: whole, the same twice, with links that resolve, and without its place."""
+"""The zip file of a study: whole, the same twice, its links resolve, and it tells no place."""
 
 import base64
 import getpass

@@ -105,9 +105,9 @@ def accuracy_table(table: pd.DataFrame) -> tables.Table:
     if ranking.measure(table) == "mean_ap":
         columns = ["run", "mean_ap", "95 % interval", "chance", "macro_f1", "micro_f1",
                    "clip_mean_ap", "minutes", "parameters", "gmacs"]  # fmt: skip
-        return tables.Table(table[columns])
+        return tables.Table(table[columns], "Accuracy of the runs")
     left_out = [name for name in ("video_top5", "clip_top5") if table[name].isna().all()]
-    return tables.Table(table[columns].drop(columns=left_out))
+    return tables.Table(table[columns].drop(columns=left_out), "Accuracy of the runs")
 
 
 def cost_reading(table: pd.DataFrame) -> tables.Sentence:
