@@ -15,7 +15,8 @@ from harlib.evaluation.predict import logarithms
 from harlib.evaluation.scores import Scores
 
 UNREAD = "(could not be read)"
-Seeds = Scores | Sequence[Scores]  # of one run, or of the seeds of one run
+# of one run, or of the seeds of one run
+Seeds = Scores | Sequence[Scores] | Mapping[str, Scores]
 
 
 def same_videos(a: Scores, b: Scores) -> np.ndarray:
@@ -100,7 +101,9 @@ def compare(a: Seeds, b: Seeds, *, resamples: int = 2000, seed: int = 0) -> dict
 
 
 def _each(runs: Seeds) -> list[Scores]:
-    return [runs] if isinstance(runs, Scores) else list(runs)
+    if isinstance(runs, Scores):
+        return [runs]
+    return list(runs.values() if isinstance(runs, Mapping) else runs)
 
 
 def _hits(first: Scores, seeds: Sequence[Scores]) -> np.ndarray:

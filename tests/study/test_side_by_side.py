@@ -52,10 +52,12 @@ def test_three_seeds_are_one_line_everywhere(study):
     compared = comparison.compare_all(own)
     said = sentences.comparison(lines, compared)
     assert said.startswith("03_c3d, 3 seeds is best with")
-    assert "Its accuracy is a mean of 3 seeds: " in said and "standard deviation" in said
-    assert "3 seeds: " in repr(results.accuracy_table(lines))
+    assert "Its accuracy is the mean of seeds from " in said and "standard deviation" in said
+    assert "seeds from " in repr(results.accuracy_table(lines))
     assert "seeds" not in results.accuracy_table(table).frame
     assert results.comparison_table(compared).frame["p (McNemar)"].tolist() == ["–"]
+    pairs = repr(side_by_side.pairs(lines, own, compared, "val"))
+    assert "means over the pairs of their seeds" in pairs and ", the seeds in the middle)" in pairs
     single = side_by_side.single_seeds(table, runs)
     assert all(name in repr(single) for name in NAMES[1:])
     assert side_by_side.single_seeds(table[:1], {"02_frame_cnn": runs["02_frame_cnn"]}) is None
@@ -98,6 +100,9 @@ def test_a_pair_says_which_categories_and_videos_and_whether_that_is_chance(stud
 def test_one_run_is_compared_with_nothing(study):
     runs, scores, shown = study
     runs = {"03_c3d": runs["03_c3d"]}
-    own, lines = {"03_c3d": [scores["03_c3d"]]}, side_by_side.lines(metrics.table(runs), runs)
+    own, lines = (
+        {"03_c3d": {"03_c3d": scores["03_c3d"]}},
+        side_by_side.lines(metrics.table(runs), runs),
+    )
     assert "one run" in side_by_side.pairs(lines, own, pd.DataFrame())
     assert "one run" in side_by_side.show_categories(lines, own) and not shown

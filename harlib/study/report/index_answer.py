@@ -23,7 +23,7 @@ def sentence(lines: pd.DataFrame) -> str:
     if not len(lines):
         return ""
     best = ranking.ranked(lines).iloc[0]
-    seeds = f" It is a mean of {sentences.seeds(best)}." if best["seeds"] > 1 else ""
+    seeds = f" It is the mean of {sentences.seeds(best)}." if best["seeds"] > 1 else ""
     if ranking.measure(lines) == "mean_ap":
         return (
             f"{_leading(lines, best)} {best['run']} ({best['network']}) reaches a mean average "
@@ -42,11 +42,12 @@ def sentence(lines: pd.DataFrame) -> str:
 def _leading(lines: pd.DataFrame, best: pd.Series) -> str:
     if len(lines) == 1:
         return "The only scored run:"
+    runs = f"{len(lines)} scored runs{', some with several seeds' * bool(lines['seeds'].max() > 1)}"
     key = ranking.measure(lines)
     level = int((lines[key] == best[key]).sum())
     if level > 1:
-        return f"{level} of {len(lines)} scored runs are equally good, among them:"
-    return f"Best of {len(lines)} scored runs:"
+        return f"{level} of {runs} are equally good, among them:"
+    return f"Best of {runs}:"
 
 
 def figure(

@@ -17,6 +17,7 @@ from harlib.study.steps import results
 from harlib.study.wording import apart, tables
 from harlib.study.wording.sections import Section, Sections
 
+Lines = dict[str, dict[str, Scores]]
 VIDEOS = 20  # of a pair that are listed
 _LINES = 5  # whose pairs are shown, the best ones
 
@@ -26,11 +27,10 @@ def lines(table: pd.DataFrame, runs: Mapping[str, Path]) -> pd.DataFrame:
     return seeds.lines(table, seeds.groups(runs))
 
 
-def scores_of_lines(
-    scores: Mapping[str, Scores], runs: Mapping[str, Path]
-) -> dict[str, list[Scores]]:
-    """{line: the scores of its seeds}."""
-    return {line: [scores[one] for one in names] for line, names in seeds.groups(runs).items()}
+def scores_of_lines(scores: Mapping[str, Scores], runs: Mapping[str, Path]) -> Lines:
+    """{line: {run: scores} of its seeds}."""
+    found = seeds.groups(runs)
+    return {line: {one: scores[one] for one in names} for line, names in found.items()}
 
 
 def one_of_each(
@@ -90,14 +90,14 @@ def single_seeds(
     return Sections(sections)
 
 
-def show_categories(lines: pd.DataFrame, scores: Mapping[str, list[Scores]]) -> tables.Sentence:
+def show_categories(lines: pd.DataFrame, scores: Lines) -> tables.Sentence:
     """Shows the categories where the two best lines differ, and says what of that is no chance."""
     ranked = ranking.ranked(lines)["run"]
     if len(ranked) < 2:
         return tables.Sentence("There is one run: nothing to compare it with.")
     a, b = ranked.iloc[:2]
     table = comparison.category_difference(scores[a], scores[b])
-    several = scores[a][0].several
+    several = _first(scores[a]).several
     if (table["difference"] != 0).any():
         measure = "average precision" if several else "accuracy"
         figures.show(figures.category_difference(table, names=(a, b), measure=measure))
@@ -106,7 +106,7 @@ def show_categories(lines: pd.DataFrame, scores: Mapping[str, list[Scores]]) -> 
 
 def pairs(
     lines: pd.DataFrame,
-    scores: Mapping[str, list[Scores]],
+    scores: Lines,
     compared: pd.DataFrame,
     split: str = "",
 ) -> Sections | tables.Sentence:
@@ -122,7 +122,7 @@ def pairs(
     if len(ranked) < 2:
         return tables.Sentence("There is one run: nothing to compare it with.")
     sections = [
-        _pair(lines, scores, compared, pair, split, opened=not place)
+        _pair(scores, compared, pair, split, opened=not place)
         for place, pair in enumerate(combinations(ranked[:_LINES], 2))
     ]
     if len(ranked) > _LINES:
@@ -132,8 +132,7 @@ def pairs(
 
 
 def _pair(
-    lines: pd.DataFrame,
-    scores: Mapping[str, list[Scores]],
+    scores: Lines,
     compared: pd.DataFrame,
     pair: tuple[str, str],
     split: str,
@@ -144,7 +143,7 @@ def _pair(
     row = comparison.of_pair(compared, *pair).copy()
     row["a"], row["b"] = a, b
     own, other = (scores[line] for line in pair)
-    several = own[0].several
+    several = _first(own).several
     table = comparison.category_difference(own, other)
     said = [apart.difference(row)]
     parts: list[tables.Sentence | tables.Table] = []
@@ -154,23 +153,28 @@ def _pair(
     parts = [tables.Sentence(" ".join(said)), *parts]
     parts.append(tables.Sentence(apart.categories(table, a, b, several=several)))
     parts.append(tables.Table(apart.category_table(table, a, b), verbatim=True))
-    flips = comparison.flipped(middle_seed(own), middle_seed(other), split)
+    (mine, first), (yours, second) = _middle(own), _middle(other)
+    mine, yours = _run(mine), _run(yours)
+    flips = comparison.flipped(first, second, split)
     shown = f", the {VIDEOS} first whose wrong call was surest" if len(flips) > VIDEOS else ""
-    seeds_said = " of the seeds in the middle" if len(own) + len(other) > 2 else ""
-    one = "1 video is" if len(flips) == 1 else f"{len(flips):,} videos are"
-    parts.append(
-        tables.Sentence(f"{one} right for one{seeds_said} and wrong for the other{shown}.")
-    )
-    parts.append(tables.Table(apart.flipped_table(flips.head(VIDEOS), a, b)))
+    of = f" ({mine} and {yours}, the seeds in the middle)" if len(own) + len(other) > 2 else ""
+    number = "1 video is" if len(flips) == 1 else f"{len(flips):,} videos are"
+    parts.append(tables.Sentence(f"{number} right for one and wrong for the other{of}{shown}."))
+    parts.append(tables.Table(apart.flipped_table(flips.head(VIDEOS), mine, yours)))
     return Section(f"{a} and {b}: {apart.verdict(row)}", parts, opened)
 
 
-def middle_seed(own: list[Scores]) -> Scores:
-    """Of several seeds' scores those in the middle by accuracy."""
+def _middle(own: Mapping[str, Scores]) -> tuple[str, Scores]:
+    """Of several seeds the one in the middle by what they have right, of two the better one."""
     if len(own) == 1:
-        return own[0]
-    order = sorted(own, key=lambda one: comparison.called(one)["right"].mean(), reverse=True)
-    return order[(len(order) - 1) // 2]
+        return next(iter(own.items()))
+    right = {name: comparison.called(one)["right"].mean() for name, one in own.items()}
+    name = sorted(right, key=lambda one: -right[one])[(len(right) - 1) // 2]
+    return name, own[name]
+
+
+def _first(own: Mapping[str, Scores]) -> Scores:
+    return next(iter(own.values()))
 
 
 def _four(row: pd.Series, a: str, b: str) -> tables.Table:

@@ -343,8 +343,8 @@ def seeds(row: Mapping[str, Any] | pd.Series) -> str:
     if row.get("seeds", 1) < 2:
         return ""
     return (
-        f"{row['seeds']} seeds: {percent(row['lowest'])} to {percent(row['highest'])}, standard "
-        f"deviation {100 * row['spread']:.1f} points"
+        f"seeds from {percent(row['lowest'])} to {percent(row['highest'])}, standard deviation "
+        f"{100 * row['spread']:.1f} points"
     )
 
 
@@ -361,7 +361,7 @@ def comparison(table: pd.DataFrame, compared: pd.DataFrame) -> Sentence:
     if key == "mean_ap":
         chance = f" Guessing would give {percent(best['chance'])}."
     if best.get("seeds", 1) > 1:
-        chance += f" Its accuracy is a mean of {seeds(best)}."
+        chance += f" Its accuracy is the mean of {seeds(best)}."
     text = f"{best['run']} is best with {percent(best[key])} {of}"
     if len(ranked) == 1:
         return Sentence(
