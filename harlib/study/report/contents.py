@@ -10,7 +10,7 @@ _HEADING = re.compile(
     r"</h(?P=level)>",
     re.S,
 )
-_BARE = re.compile(r"<h2>([^<]*)</h2>")
+_BARE = re.compile(r'<h2(?: id="([^"]*)")?>([^<]*)</h2>')
 _PLACE = "<!-- contents -->"
 _DEEPEST = 3  # level of a heading that the list names
 
@@ -46,8 +46,8 @@ def anchored(page: str) -> str:
     """A page of our own templates whose second headings can be linked."""
 
     def heading(match: re.Match) -> str:
-        text = match[1].strip()
-        name = re.sub(r"[^\w-]+", "-", unescape(text)).strip("-")
+        text = match[2].strip()
+        name = match[1] or re.sub(r"[^\w-]+", "-", unescape(text)).strip("-")
         anchor = f'<a class="anchor" href="#{name}" aria-label="Link to: {text}">#</a>'
         return f'<h2 id="{name}">{text} {anchor}</h2>'
 
