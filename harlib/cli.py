@@ -329,17 +329,25 @@ def features(source: str, videos: Path, **options: Any) -> None:
 @main.command(short_help="Write the pages of a study or of a run again.")
 @click.argument("study", shell_complete=completion.studies_or_runs)
 @click.option("--out", type=_FOLDER, help="Folder for the pages; without it reports/STUDY.")
-def report(study: str, out: Path | None) -> None:
+@click.option("--videos", is_flag=True, help="Also copies of all scored videos, to be played.")
+def report(study: str, out: Path | None, videos: bool) -> None:
     """Write the pages of STUDY again from what its runs left: its name, or a folder as runs/STUDY.
 
     Of a single run (mine/03_c3d, or its folder) the one page; of a folder outside runs/STUDY it
-    is written into that folder.
+    is written into that folder. With --videos, the page videos.html plays every video, and those
+    that tell most also with the places where the best network looked.
     """
+    from harlib.study.report import video_copies
     from harlib.study.report.index import write_study
-    from harlib.study.report.run_page import write_report
+    from harlib.study.report.run_page import reports_folder, write_report
     from harlib.study.runs.named import run_folder, study_runs
 
-    if runs := study_runs(study):
+    runs = study_runs(study)
+    if videos and not runs:
+        raise HarlibError(f"--videos is of a whole study, and {study} is a run: name its study")
+    if runs:
+        if videos:
+            video_copies.write(runs, out or reports_folder(runs), say=click.echo)
         click.echo(write_study(runs, out))
     else:
         click.echo(write_report(run_folder(study), out))

@@ -7,6 +7,7 @@ from . import (
     gradcam,
     hits,
     intervals,
+    label_errors,
     metrics,
     multi_label,
     naming,
@@ -17,7 +18,7 @@ from . import (
     segments,
 )
 from .confidence import Confidence
-from .scores import ScoreError, Scores
+from .scores import ScoreError, Scores, view_calls
 from .scoring import score
 
 __all__ = [
@@ -32,6 +33,7 @@ __all__ = [
     "gradcam",
     "hits",
     "intervals",
+    "label_errors",
     "metrics",
     "multi_label",
     "naming",
@@ -41,4 +43,5 @@ __all__ = [
     "score",
     "scoring",
     "segments",
+    "view_calls",
 ]

@@ -1,5 +1,7 @@
 """The scores of one model on one split, as a run keeps them."""
 
+import zipfile
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -153,21 +155,79 @@ class Scores:
         write_npz(RunFolder(run_dir).scores, **arrays)
 
     @classmethod
-    def load(cls, run_dir: str | Path) -> "Scores":
+    def load(cls, run_dir: str | Path, *, views: bool = True) -> "Scores":
         """The scores that `save` wrote; files without groups or missing videos are legal.
 
         So are views in float16, as earlier versions kept them: they rank as they did.
+
+        views: False reads none of them, which are the most of it; see `view_calls`.
 
         Raises:
             FileNotFoundError: `run_dir` holds no scores.
         """
         folder = RunFolder(run_dir)
         arrays: dict[str, np.ndarray] = {}
-        for path in (folder.scores, folder.views):
+        for path in (folder.scores, folder.views) if views else (folder.scores,):
             if not path.is_file():
                 raise MissingFile(
                     f"{run_dir} holds no {path.name}; score the run first (har evaluate RUN)"
                 )
             with np.load(path, allow_pickle=False) as file:
                 arrays |= {key: file[key] for key in file.files}
+        if not views:
+            videos, classes = arrays["video_scores"].shape
+            arrays["view_scores"] = np.empty((videos, 0, classes), np.float32)
         return cls(**arrays)
+
+
+def view_calls(run_dir: str | Path) -> tuple[np.ndarray, np.ndarray]:
+    """The most probable class of each view of a run, and its probability.
+
+    `views.npz` is read in pieces: all views of a large study are more than the memory holds.
+
+    Returns:
+        int32 (videos, views), -1 where a video has fewer views; float32 of the same shape, NaN.
+
+    Raises:
+        FileNotFoundError: `run_dir` holds no views.
+    """
+    path = RunFolder(run_dir).views
+    if not path.is_file():
+        raise MissingFile(f"{run_dir} holds no {path.name}; score the run first (har evaluate RUN)")
+    with zipfile.ZipFile(path) as archive:
+        logged = "view_logs.npy" in archive.namelist()
+        shape, parts = _pieces(archive, "view_logs.npy" if logged else "view_scores.npy")
+        called = np.full(shape[:2], -1, np.int32)
+        values = np.full(shape[:2], np.nan, np.float32)
+        start = 0
+        for part in parts:
+            there = ~np.isnan(part[..., 0])
+            rows = slice(start, start + len(part))
+            called[rows] = np.where(there, np.where(there[..., None], part, 0).argmax(axis=2), -1)
+            values[rows] = part.max(axis=2)
+            start += len(part)
+    return called, np.exp(values) if logged else values
+
+
+def _pieces(archive: zipfile.ZipFile, name: str) -> tuple[tuple[int, ...], Iterator[np.ndarray]]:
+    """The shape of an array in an `.npz`, and its rows, some at a time."""
+    file = archive.open(name)
+    version = np.lib.format.read_magic(file)
+    header = (
+        np.lib.format.read_array_header_1_0
+        if version == (1, 0)
+        else (np.lib.format.read_array_header_2_0)
+    )
+    shape, fortran, kind = header(file)
+    if fortran:
+        raise ScoreError(f"{archive.filename} holds {name} by columns: score the run again")
+
+    def rows() -> Iterator[np.ndarray]:
+        one = int(np.prod(shape[1:]))
+        step = max(1, (1 << 24) // max(1, one * kind.itemsize))
+        for start in range(0, shape[0] if one else 0, step):
+            number = min(step, shape[0] - start)
+            data = file.read(number * one * kind.itemsize)
+            yield np.frombuffer(data, kind).reshape(number, *shape[1:])
+
+    return shape, rows()

@@ -12,7 +12,7 @@ from harlib.evaluation import metrics as metrics_of
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import NOTEBOOKS
-from harlib.study.report import model_card, private, published_results
+from harlib.study.report import model_card, private, published_results, videos_page
 from harlib.study.report.run_page import (
     TEMPLATE,
     protocol,
@@ -62,7 +62,9 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     )
     environment.filters["unbroken"] = tables.unbroken
     pooled = _pooled(scored)
+    videos = videos_page.write(runs_dir, folder)
     page = environment.get_template("study.html.j2").render(
+        videos=videos.name if videos else "",
         study=study,
         style=style(),
         answer=pooled[0]["text"] if pooled else _study_answer(table),

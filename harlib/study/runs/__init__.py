@@ -13,6 +13,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "open_notebook",
         "results_version",
         "scored_store",
+        "scored_videos",
         "session",
         "study_files",
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -155,6 +156,39 @@ def show_attention(
         f"spoke for the named category, by the maps of the layer {layer}: {names}",
     )
     return None
+
+
+def attention(
+    run_dir: Path, store: ClipStore, wanted: Collection[tuple[str, str]]
+) -> Iterator[tuple[tuple[str, str], np.ndarray, float]]:
+    """Where a run's network looked, in the middle clip of each wanted video that it has scored.
+
+    Grad-CAM of the category that it named, over the frames. Nothing for a network of single frames,
+    or of a run whose weights are not kept.
+
+    Args:
+        wanted: (category, video_id) each.
+
+    Yields:
+        (category, video_id), uint8 (frames, height, width, 3), frames per second.
+    """
+    from harlib.evaluation import gradcam  # needs Keras, and with it seconds
+
+    scores = Scores.load(run_dir)
+    keys = list(zip(scores.truths[scores.label].tolist(), scores.video_id.tolist(), strict=True))
+    rows = [row for row, key in enumerate(keys) if key in wanted]
+    model = _model(run_dir) if rows else None
+    if model is None or not gradcam.maps(model):
+        return
+    dataset, order = _middle_clips(store, run_dir), _store_rows(store, scores, run_dir)
+    places = {int(row): place for place, row in enumerate(store.rows(_split(run_dir)))}
+    how = read_json(RunFolder(run_dir).metrics)["protocol"]
+    for row in rows:
+        clip = np.asarray(dataset[places[int(order[row])]]["clips"][0])
+        label = int(scores.video_scores[row].argmax())
+        heat = gradcam.gradcam(model, clip, label=label)
+        own = float(store.videos["fps"].iloc[int(order[row])]) / how["stride"]
+        yield keys[row], gradcam.overlay(clip, heat), how.get("clip_fps") or own
 
 
 def _split(run_dir: Path) -> str:

@@ -1,0 +1,119 @@
+"""The page of a study's videos: all that its runs scored, filtered, sorted, opened and played.
+
+Its table is an own one of some 40 lines in `reports/template/videos.js`. Tabulator 6.5 (MIT) was
+tried: of 27,000 videos and ten runs its filters take 180 ms and it weighs 450 kB, but axe finds a
+critical fault (aria-required-children) in its markup, and its rows are not reached by keyboard.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from harlib import shipped, templates
+from harlib.study.report import private
+from harlib.study.runs import scored_videos
+from harlib.study.runs.scored_videos import ScoredVideos
+from harlib.study.widgets import previews, video_data
+from harlib.text import count
+
+NAME = "videos.html"
+FOLDER = "videos"
+"""Beside the page: the copies of all videos, where they were asked for."""
+MOST = 8_000_000
+"""Bytes of the page with previews in it."""
+TELLING = 60
+"""Videos that have a preview in the page, at most: more would take longer than the rest of it."""
+ENDINGS = {"clip": ".mp4", "cam": ".cam.mp4"}
+"""Of the copies in `FOLDER`: the video, and where a network looked."""
+_TEMPLATE = shipped.FOLDER / "reports" / "template"
+
+
+def write(runs_dir: Path, folder: Path) -> Path | None:
+    """Writes ``videos.html`` into `folder`; None for a study without a scored run.
+
+    Previews of the most telling videos are in it, as many as fit; of others it plays those that
+    `write_copies` has left beside it.
+    """
+    if not scored_videos.scored(runs_dir):
+        return None
+    scored = scored_videos.load(runs_dir)
+    clips = previews.Clips(scored)
+    files = {track: _files(folder, clips, scored, end) for track, end in ENDINGS.items()}
+    shown = [row for row in previews.telling(scored, TELLING) if clips.there(row)]
+    study, hidden = runs_dir.name, _hider(runs_dir, scored)
+    scored = replace(
+        scored,
+        videos=scored.videos.assign(problem=scored.videos["problem"].map(hidden)),
+        remarks=tuple(map(hidden, scored.remarks)),
+    )
+    clips.problem = hidden(clips.problem)
+    content: dict[str, Any] = {"files": files, "without": clips.problem}
+    packed = base64.b64encode(video_data.packed(study, scored, content)).decode()
+    embedded, room = {}, MOST - len(packed) - _REST
+    for row in shown:
+        clip = base64.b64encode(clips.copy(row)).decode()
+        if len(clip) > room:
+            break
+        embedded[row] = clip
+        room -= len(clip)
+    page = templates.render(
+        "videos.html.j2",
+        study=study,
+        own_style=Markup((_TEMPLATE / "videos.css").read_text(encoding="utf-8")),
+        script=Markup((_TEMPLATE / "videos.js").read_text(encoding="utf-8")),
+        data=Markup(packed),
+        clips=Markup(json.dumps(embedded)),
+        videos=count(len(scored.videos), "video"),
+        runs=count(len(scored.calls), "run"),
+        suspects=int((scored.videos["suspicion"] > 0).sum()),
+        several=scored.several,
+        told=_told(scored, clips, len(embedded), len(files["clip"])),
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / NAME).write_text(page, encoding="utf-8")
+    return folder / NAME
+
+
+_REST = 100_000  # bytes of the page without data and previews, at most
+
+
+def _hider(runs_dir: Path, scored: ScoredVideos) -> Callable[[str], str]:
+    """Takes the places of this machine out of a text."""
+    folders = [folder for own in scored.calls.values() for folder in own.folders]
+    return lambda text: private.hide(text, runs_dir.resolve().parents[1], folders)
+
+
+def _files(
+    folder: Path, clips: previews.Clips, scored: ScoredVideos, ending: str
+) -> dict[int, str]:
+    """{a video's row: its copy beside the page, as a relative address}."""
+    there = {path.name for path in (folder / FOLDER).glob(f"*{ending}")}
+    if not there:
+        return {}
+    named = ((row, clips.name(row) + ending) for row in range(len(scored.videos)))
+    return {row: f"{FOLDER}/{name}" for row, name in named if name in there}
+
+
+def _told(scored: ScoredVideos, clips: previews.Clips, embedded: int, files: int) -> str:
+    """How many videos can be played, and how the others can."""
+    if clips.problem:
+        return f"No video can be played: {clips.problem}"
+    every = sum(map(clips.there, range(len(scored.videos))))
+    if files >= every:
+        return (
+            f"All {count(every, 'video')} can be played, from the folder {FOLDER} beside the page."
+        )
+    if embedded >= every:
+        return f"All {count(every, 'video')} can be played."
+    more = f" and {files:,} from the folder {FOLDER} beside it" if files else ""
+    return (
+        f"{embedded:,} of {count(every, 'video')} can be played from this page{more}, those that "
+        "tell most: suspected labels, sure mistakes, videos on which the runs disagree."
+    )

@@ -1,0 +1,494 @@
+// The browser of a study's scored videos: filters, a table with virtual rows, one video opened.
+// render(element, data, hooks): data is what harlib.study.widgets.video_data.packed gives, as
+// base64 or bytes. hooks, all optional:
+//   address   true: the filters stand behind the # of the page's address, and follow it
+//   clips     {video's place: its mp4 as base64}, as far as they are in the page
+//   preview   async (video, track) => an address of its clip or null, instead; track is "clip" or
+//             "cam", where the network looked
+//   onMark    (video, label) => shown as "wrong label", with the categories to choose from
+//   marked    {video's place: label}, what is marked already
+
+const KEYS = ["run", "true", "called", "right", "group", "sure", "find", "suspect", "sort", "video"];
+const SORTS = {
+  loss: "loss", sure: "probability", agree: "agreement of the runs", suspect: "suspicion",
+  true: "true category", called: "called", id: "name", group: "group", length: "length",
+};
+const KINDS = { f4: Float32Array, u1: Uint8Array, u2: Uint16Array, i2: Int16Array, i4: Int32Array };
+const UNREAD = -1;
+const FEW = 12;  // categories up to which all probabilities stand open
+
+const percent = (p) => Number.isNaN(p) ? "–" : `${(100 * p).toFixed(p > 0.999 && p < 1 ? 2 : 1)} %`;
+const many = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+
+function el(tag, options = {}, ...children) {
+  const made = document.createElement(tag);
+  for (const [key, value] of Object.entries(options)) {
+    if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
+    else if (key in made && key !== "list") made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children.filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+export async function unpack(packed) {
+  let bytes = packed;
+  if (typeof packed === "string") {
+    const text = atob(packed.trim());
+    bytes = new Uint8Array(text.length);
+    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
+  }
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  const buffer = await new Response(stream).arrayBuffer();
+  const length = new DataView(buffer).getUint32(0, true);
+  const data = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, length)));
+  const start = 4 + length;
+  const array = ([kind, offset, count]) => new KINDS[kind](buffer, start + offset, count);
+  for (const [name, place] of Object.entries(data.columns)) data.columns[name] = array(place);
+  for (const run of data.runs)
+    for (const [name, place] of Object.entries(run.columns)) run.columns[name] = array(place);
+  return data;
+}
+
+export async function render(element, packed, hooks = {}) {
+  const data = await unpack(packed);
+  return new Browser(element, data, hooks);
+}
+
+class Browser {
+  constructor(element, data, hooks) {
+    Object.assign(this, { element, data, hooks, count: data.id.length, rows: [], current: 0 });
+    this.runNames = data.runs.map((run) => run.name);
+    this.texts = data.id.map((id, i) => [
+      id, data.file[i], data.groups[data.columns.group[i]], data.answers[data.columns.true[i]],
+    ].join("\n").toLowerCase());
+    this.orders = {};
+    this.state = this.asked();
+    this.build();
+    this.update(true);
+    if (hooks.address) {
+      window.addEventListener("hashchange", () => {
+        if (this.written === location.hash) return;
+        this.state = this.asked();
+        this.update(true);
+      });
+    }
+  }
+
+  // ---- the address
+
+  asked() {
+    const state = Object.fromEntries(KEYS.map((key) => [key, ""]));
+    const text = this.hooks.address ? location.hash.slice(1) : "";
+    for (const pair of text ? text.split("&") : []) {
+      const [key, value = ""] = pair.split("=");
+      let said = value;
+      try { said = decodeURIComponent(value); } catch { /* as it stands */ }
+      if (KEYS.includes(key)) state[key] = said;
+    }
+    return state;
+  }
+
+  address() {
+    const said = KEYS.filter((key) => this.state[key] !== "");
+    return said.map((key) => `${key}=${encodeURIComponent(this.state[key])}`).join("&");
+  }
+
+  // ---- the numbers
+
+  get run() {
+    const name = this.data.other_names[this.state.run] ?? this.state.run;
+    const place = this.runNames.indexOf(name);
+    return place >= 0 ? place : this.runNames.indexOf(this.data.best);
+  }
+
+  key(name) {  // what a column is sorted by: numbers in the order of the videos
+    const { columns } = this.data, own = this.data.runs[this.run].columns;
+    const kept = ["id", "group"];
+    if (kept.includes(name)) {
+      this.orders[name] ??= ranks(name === "id" ? this.data.id : this.data.groups);
+      const order = this.orders[name];
+      return name === "id" ? order : Float64Array.from(columns.group, (group) => order[group]);
+    }
+    return {
+      loss: own.loss, sure: own.probability, called: own.called, agree: columns.agreement,
+      true: columns.true, length: columns.seconds,
+      suspect: Float64Array.from(columns.suspicion, (place) => place || NaN),
+    }[name];
+  }
+
+  chosen() {
+    const { state, data } = this, { columns } = data, own = data.runs[this.run].columns;
+    const place = (text) => text === "" ? -1 : data.answers.indexOf(text);
+    const wanted = { true: place(state.true), called: place(state.called) };
+    const group = state.group === "" ? -1 : data.groups.indexOf(state.group);
+    const find = state.find.toLowerCase().trim();
+    const [low, high] = bounds(state.sure);
+    const found = [];
+    for (let i = 0; i < this.count; i++) {
+      if (state.true !== "" && columns.true[i] !== wanted.true) continue;
+      if (state.called !== "" && own.called[i] !== wanted.called) continue;
+      if (state.right !== "" && (!own.listed[i] || own.right[i] !== (state.right === "yes" ? 1 : 0))) continue;
+      if (state.group !== "" && columns.group[i] !== group) continue;
+      if (state.suspect === "yes" && !columns.suspicion[i]) continue;
+      if (state.sure !== "" && !(own.probability[i] >= low && own.probability[i] <= high)) continue;
+      if (find && !this.texts[i].includes(find)) continue;
+      found.push(i);
+    }
+    const asked = state.sort.replace(/^-/, "");
+    const name = asked in SORTS ? asked : "loss";
+    const down = state.sort in { "": 1 } || !(asked in SORTS) || state.sort.startsWith("-");
+    const key = this.key(name), sign = down ? -1 : 1;
+    return found.sort((a, b) => {
+      const x = key[a], y = key[b];
+      if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a - b;
+      return sign * (x - y) || a - b;  // what is not known comes last, up or down
+    });
+  }
+
+  // ---- the page
+
+  build() {
+    const { data } = this;
+    const select = (name, label, options) => {
+      const field = el("select", { onchange: () => this.set({ [name]: field.value }) });
+      for (const [value, text] of options) field.append(el("option", { value }, text));
+      this.fields[name] = field;
+      return el("label", {}, label, field);
+    };
+    const input = (name, label, options) => {
+      const field = el("input", { autocomplete: "off", spellcheck: false, ...options,
+        oninput: () => this.set({ [name]: field.value }) });
+      this.fields[name] = field;
+      return el("label", {}, label, field);
+    };
+    this.fields = {};
+    const named = (list) => [["", "any"], ...list.map((text) => [text, text])];
+    const truths = [...new Set(data.columns.true)].sort((a, b) => a - b).map((i) => data.answers[i]);
+    const grouped = data.groups.length < this.count;
+    const filters = el("form", { class: "filters", "aria-label": "Filters", onsubmit: (e) => e.preventDefault() },
+      input("find", "Find in name, file, group, category", { type: "search" }),
+      select("run", "Run", data.runs.map((run) => [run.name, run.about ? `${run.name} (${run.about})` : run.name])),
+      select("right", "Right or wrong", [["", "any"], ["no", "wrong"], ["yes", "right"]]),
+      select("true", "True category", named(truths)),
+      select("called", "Called", named(data.answers)),
+      grouped ? select("group", "Group", named(data.groups)) : null,
+      select("sure", "Probability of the call", [["", "any"], ["90-100", "90 % and more"],
+        ["50-90", "50 to 90 %"], ["0-50", "up to 50 %"]]),
+      data.several ? null : select("suspect", "Label", [["", "any"], ["yes", "suspected to be wrong"]]),
+      select("sort", "Order", Object.entries(SORTS).flatMap(([name, text]) =>
+        [[`-${name}`, `${text} ↓`], [name, `${text} ↑`]])),
+    );
+    const link = (text, wanted) => el("button", { type: "button",
+      onclick: () => this.set({ ...Object.fromEntries(KEYS.map((k) => [k, ""])), run: this.state.run, ...wanted }) }, text);
+    const views = el("p", { class: "presets" },
+      link("Surest mistakes", { right: "no", sort: "-sure" }),
+      data.suspects ? link(`Suspected labels (${data.suspects})`, { suspect: "yes", sort: "suspect" }) : null,
+      data.runs.length > 1 ? link("Runs disagree", { sort: "agree" }) : null,
+      link("All videos", {}),
+    );
+    this.said = el("p", { class: "note said", role: "status" });
+    this.head = el("tr");
+    this.body = el("tbody");
+    this.table = el("table", { "aria-label": "Scored videos" }, el("thead", {}, this.head), this.body);
+    this.box = el("div", { class: "rows", tabIndex: 0, role: "region", "aria-label": "Scored videos",
+      onscroll: () => this.draw(), onkeydown: (event) => this.press(event) }, this.table);
+    this.panel = el("section", { class: "panel", "aria-label": "The opened video", hidden: true,
+      onkeydown: (event) => { if (event.key === "Escape") this.close(); } });
+    const remarks = data.remarks.map((text) => el("p", { class: "note" }, text));
+    this.element.classList.add("videos");
+    this.element.replaceChildren(views, filters, this.said,
+      el("div", { class: "both" }, this.box, this.panel), ...remarks);
+    new ResizeObserver(() => this.draw()).observe(this.box);
+  }
+
+  set(changes) {
+    Object.assign(this.state, changes);
+    this.update(false);
+  }
+
+  update(opens) {
+    const { state } = this;
+    this.rows = this.chosen();
+    for (const [name, field] of Object.entries(this.fields)) {
+      const value = name === "run" ? this.runNames[this.run] : name === "sort" ? state.sort || "-loss" : state[name];
+      if (name === "find") { if (field.value !== value) field.value = value; continue; }
+      if (![...field.options].some((option) => option.value === value)) {
+        const text = name === "sure" ? value.replace("-", " to ") + " %" : value;
+        field.append(el("option", { value }, text));  // asked for by the address
+      }
+      field.value = value;
+    }
+    const wrong = this.rows.reduce((sum, i) => sum + (this.data.runs[this.run].columns.listed[i] && !this.data.runs[this.run].columns.right[i]), 0);
+    this.said.textContent = `${this.rows.length.toLocaleString("en")} of ${many(this.count, "video")}; ` +
+      `${this.data.runs[this.run].name} has ${many(wrong, "of them")} wrong.`.replace("of thems", "of them");
+    this.current = 0;
+    this.box.scrollTop = 0;
+    this.drawHead();
+    this.draw(true);
+    if (this.hooks.address) this.write();
+    if (opens && state.video !== "") this.openNamed(state.video);
+    else if (state.video === "" && !this.panel.hidden) this.close();
+  }
+
+  write() {
+    const text = this.address();
+    this.written = text ? `#${text}` : "";
+    if (location.hash !== this.written) history.replaceState(null, "", this.written || location.pathname + location.search);
+  }
+
+  columns() {  // the chosen run stands first
+    const order = [this.run, ...this.data.runs.keys()].filter((run, i, all) => all.indexOf(run) === i);
+    return [{ name: "id", text: "Video" }, { name: "true", text: "True category" },
+      ...order.map((run, i) => ({ name: "sure", text: this.data.runs[run].name, run, more: i > 0 })),
+      ...(this.data.runs.length > 1 ? [{ name: "agree", text: "Agreement", more: true }] : []),
+      ...(this.data.lengths ? [{ name: "length", text: "Length", more: true }] : [])];
+  }
+
+  drawHead() {
+    const sort = this.state.sort || "-loss", name = sort.replace(/^-/, "");
+    this.head.replaceChildren(...this.columns().map((column) => {
+      const own = column.name === name && (column.run === undefined || column.run === this.run);
+      const press = () => {
+        const first = column.name === "sure" || column.name === "length" ? `-${column.name}` : column.name;
+        const next = own ? (sort.startsWith("-") ? name : `-${name}`) : first;
+        this.set({ sort: next, ...(column.run === undefined ? {} : { run: this.runNames[column.run] }) });
+        this.head.children[this.columns().findIndex((c) => c.name === column.name && c.run === column.run)].firstChild.focus();
+      };
+      const cell = el("th", { scope: "col", class: [column.more ? "more" : "", column.run === undefined && column.more ? "narrow" : ""].join(" ").trim() },
+        el("button", { type: "button", onclick: press }, column.text));
+      if (own) cell.setAttribute("aria-sort", sort.startsWith("-") ? "descending" : "ascending");
+      return cell;
+    }));
+    this.table.setAttribute("aria-rowcount", this.rows.length + 1);
+  }
+
+  draw(anew = false) {  // the rows that can be seen, between two empty ones as tall as the others
+    const height = parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) || 46;
+    const first = Math.max(0, Math.floor(this.box.scrollTop / height) - 5);
+    const last = Math.min(this.rows.length, first + Math.ceil((this.box.clientHeight || 600) / height) + 11);
+    if (!anew && this.drawn && this.drawn[0] === first && this.drawn[1] === last) return;
+    this.drawn = [first, last];
+    const focused = this.body.contains(document.activeElement);
+    const columns = this.columns();
+    const gap = (rows) => rows ? [el("tr", { class: "gap", "aria-hidden": "true" },
+      el("td", { colSpan: columns.length, style: `height:${rows * height}px` }))] : [];
+    const shown = [];
+    for (let place = first; place < last; place++) shown.push(this.row(place, columns));
+    this.body.replaceChildren(...gap(first), ...shown, ...gap(this.rows.length - last));
+    if (!this.rows.length) this.body.append(el("tr", {}, el("td", { colSpan: columns.length }, "No video is like this: take a filter away.")));
+    if (focused) this.body.querySelector("button[tabindex='0']")?.focus({ preventScroll: true });
+  }
+
+  row(place, columns) {
+    const i = this.rows[place], { data } = this, own = data.columns;
+    const opened = !this.panel.hidden && this.opened === i;
+    const cells = columns.map((column) => {
+      if (column.name === "id") {
+        const group = data.groups[own.group[i]];
+        return el("td", {}, el("button", { type: "button", class: "name", tabIndex: place === this.current ? 0 : -1,
+          onclick: () => { this.current = place; this.open(i, true); } }, data.id[i]),
+          el("small", {}, group !== data.id[i] ? group : data.file[i] || data.splits[own.split[i]]));
+      }
+      if (column.name === "true") {
+        const suspected = own.suspicion[i];
+        return el("td", {}, el("span", {}, data.answers[own.true[i]]),
+          el("small", { class: suspected ? "doubt" : "" }, suspected ? `suspected: ${data.answers[own.suggested[i]]}` : ""));
+      }
+      if (column.run !== undefined) return this.call(data.runs[column.run].columns, i, column.more);
+      if (column.name === "agree") return el("td", { class: "more" }, el("span", {}, percent(own.agreement[i]).replace(".0", "")));
+      return el("td", { class: "more" }, el("span", {}, Number.isNaN(own.seconds[i]) ? "–" : `${own.seconds[i].toFixed(1)} s`));
+    });
+    const row = el("tr", { "aria-rowindex": place + 2, onclick: (event) => {
+      if (event.target.closest("button")) return;
+      this.current = place;
+      this.open(i, true);
+    } }, ...cells);
+    if (opened) row.setAttribute("aria-current", "true");
+    return row;
+  }
+
+  call(own, i, more) {
+    const kind = more ? "more" : "";
+    if (!own.listed[i]) return el("td", { class: kind }, el("small", {}, "not its video"));
+    if (own.called[i] === UNREAD) return el("td", { class: `${kind} wrong` }, el("span", {}, "✗ could not be read"));
+    const right = own.right[i];
+    return el("td", { class: `${kind} ${right ? "right" : "wrong"}` },
+      el("span", {}, `${right ? "✓" : "✗"} ${this.data.answers[own.called[i]]}`), el("small", {}, percent(own.probability[i])));
+  }
+
+  press(event) {
+    const page = Math.max(1, Math.floor(this.box.clientHeight / 46) - 2);
+    const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[event.key];
+    if (event.key === "Escape") this.close();
+    if (event.target.closest("thead")) return;
+    if (event.key === "Enter" && event.target === this.box && this.rows.length) this.open(this.rows[this.current], true);
+    if (step === undefined || !this.rows.length) return;
+    event.preventDefault();
+    const inside = event.target !== this.box;
+    this.go(inside || step > 1 || step < 0 ? this.current + step : this.current);
+  }
+
+  go(place) {
+    this.current = Math.min(this.rows.length - 1, Math.max(0, place));
+    this.reveal(this.current);
+    this.draw(true);
+    this.body.querySelector("button[tabindex='0']")?.focus({ preventScroll: true });
+    if (!this.panel.hidden) this.open(this.rows[this.current], false);
+  }
+
+  reveal(place) {
+    const height = parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) || 46;
+    const head = this.head.offsetHeight, top = place * height, room = this.box.clientHeight - head;
+    if (top < this.box.scrollTop) this.box.scrollTop = top;
+    else if (top + height > this.box.scrollTop + room) this.box.scrollTop = top + height - room;
+  }
+
+  // ---- one video
+
+  openNamed(id) {
+    let place = this.rows.findIndex((i) => this.data.id[i] === id);
+    const i = place >= 0 ? this.rows[place] : this.data.id.indexOf(id);
+    if (i < 0) {
+      this.said.textContent += ` There is no video ${id}.`;
+      return;
+    }
+    if (place >= 0) { this.current = place; this.reveal(place); }
+    this.open(i, false);
+  }
+
+  open(i, moves) {
+    this.opened = i;
+    this.state.video = this.data.id[i];
+    if (this.hooks.address) this.write();
+    this.panel.hidden = false;
+    this.element.classList.add("opened");
+    this.panel.replaceChildren(...this.details(i));
+    this.panel.scrollTop = 0;
+    this.draw(true);
+    if (moves) {
+      const below = this.panel.getBoundingClientRect().top >= this.box.getBoundingClientRect().bottom - 5;
+      if (below) { this.panel.querySelector("h2").focus(); this.panel.scrollIntoView({ block: "start" }); }
+      else this.body.querySelector("button[tabindex='0']")?.focus({ preventScroll: true });
+    }
+  }
+
+  close() {
+    if (this.panel.hidden) return;
+    this.panel.hidden = true;
+    this.element.classList.remove("opened");
+    this.panel.replaceChildren();
+    this.state.video = "";
+    if (this.hooks.address) this.write();
+    this.reveal(this.current);
+    this.draw(true);
+    this.body.querySelector("button[tabindex='0']")?.focus({ preventScroll: true });
+  }
+
+  details(i) {
+    const { data } = this, own = data.columns;
+    const facts = [
+      ["true", data.answers[own.true[i]]], ["file", data.file[i]],
+      ["group", data.groups[own.group[i]] === data.id[i] ? "" : data.groups[own.group[i]]],
+      ["length", Number.isNaN(own.seconds[i]) ? "" : `${own.seconds[i].toFixed(1)} s`],
+      ["split", data.splits[own.split[i]]], ["not read", data.problem[i] ?? ""],
+    ].filter(([, text]) => text);
+    const turn = (step, text) => el("button", { type: "button", disabled: !this.rows[this.current + step] && this.rows[this.current + step] !== 0,
+      onclick: () => { this.current += step; this.reveal(this.current); this.open(this.rows[this.current], false); this.panel.querySelector(`[data-step='${step}']`)?.focus(); }, "data-step": String(step) }, text);
+    const parts = [
+      el("div", { class: "bar" }, el("h2", { tabIndex: -1 }, data.id[i]), turn(-1, "Previous"), turn(1, "Next"),
+        el("button", { type: "button", onclick: () => this.close() }, "Close")),
+      this.preview(i),
+      el("dl", {}, ...facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
+    ];
+    if (own.suspicion[i]) parts.push(el("p", { class: "reading" },
+      `Suspicion ${own.suspicion[i]} of ${data.suspects}: labelled ${data.answers[own.true[i]]}, and the runs together take it for ` +
+      `${data.answers[own.suggested[i]]}. The networks may be wrong: look before you change a label.`));
+    if (this.hooks.onMark) parts.push(this.marking(i));
+    const order = [this.run, ...data.runs.keys()].filter((run, place, all) => all.indexOf(run) === place);
+    return [...parts, ...order.map((run) => this.probabilities(data.runs[run], i))];
+  }
+
+  async clip(i, track) {
+    if (this.hooks.preview) return this.hooks.preview(i, track);
+    const own = track === "clip" ? this.hooks.clips?.[i] : undefined;
+    return own ? `data:video/mp4;base64,${own}` : this.data.previews.files?.[track]?.[i] ?? null;
+  }
+
+  preview(i) {
+    const { data } = this;
+    const place = el("div", { class: "preview" });
+    const show = async (track) => {
+      const address = await this.clip(i, track);
+      if (this.opened !== i) return;
+      if (!address) {
+        place.replaceChildren(el("p", { class: "note" }, data.previews.without || "This video's preview is not in the page."));
+        return;
+      }
+      const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+      const moving = el("video", { src: address, muted: true, loop: true, autoplay: !still, playsInline: true, controls: true,
+        "aria-label": track === "cam" ? "The clip with the places that spoke for the call" : "The clip as it is stored" });
+      const cam = track === "clip" && await this.clip(i, "cam");
+      if (this.opened !== i) return;
+      const other = track === "cam" ? "clip" : cam ? "cam" : "";
+      place.replaceChildren(moving, ...(other ? [el("button", { type: "button", "aria-pressed": String(track === "cam"),
+        onclick: () => show(other) }, "Where the network looked")] : []));
+    };
+    show("clip");
+    return place;
+  }
+
+  marking(i) {
+    const { data } = this, field = el("select");
+    field.append(el("option", { value: "" }, "which is right?"));
+    for (const text of data.categories) field.append(el("option", { value: text }, text));
+    field.value = (this.hooks.marked ?? {})[i] ?? "";
+    const said = el("span", { class: "note", role: "status" });
+    return el("p", { class: "mark" }, el("label", {}, "Wrong label", field),
+      el("button", { type: "button", onclick: async () => {
+        const text = await this.hooks.onMark(i, field.value);
+        said.textContent = text ?? "";
+      } }, "Mark as wrong label"), said);
+  }
+
+  probabilities(run, i) {
+    const { data } = this, own = run.columns, part = el("section", {}, el("h3", {}, run.name, el("small", {}, run.about)));
+    if (!own.listed[i]) { part.append(el("p", { class: "note" }, "This run did not score the video.")); return part; }
+    if (own.called[i] === UNREAD) { part.append(el("p", { class: "note" }, "It could not be read, and counts as wrong.")); return part; }
+    const truth = data.answers[data.columns.true[i]].split(data.several ? "|" : "\u0000");
+    let every;
+    if (own.every) every = data.categories.map((name, k) => [name, own.every[i * data.categories.length + k] / 65535]);
+    else every = [...Array(data.top).keys()].map((k) => [data.categories[own.top[i * data.top + k]], own.top_probability[i * data.top + k] / 65535]).filter(([name]) => name);
+    every.sort((a, b) => b[1] - a[1]);
+    const bars = (some) => el("ol", { class: "bars" }, ...some.map(([name, p]) => el("li", { class: truth.includes(name) ? "true" : "" },
+      el("span", { class: "what" }, name + (truth.includes(name) ? " (true)" : "")), el("meter", { min: 0, max: 1, value: p, "aria-label": name }, percent(p)),
+      el("span", { class: "value" }, percent(p)))));
+    if (own.every && every.length > FEW) {
+      part.append(bars(every.slice(0, 5)), el("details", {}, el("summary", {}, `All ${every.length} categories`), bars(every)));
+    } else part.append(bars(every));
+    if (!own.every) part.append(el("p", { class: "note" }, `The ${data.top} most probable of ${data.categories.length.toLocaleString("en")} categories: all of so many videos do not fit into one page; predictions.csv of the run has them.`));
+    if (own.view_called) {
+      const views = [];
+      for (let v = 0; v < run.views; v++) {
+        const called = own.view_called[i * run.views + v];
+        if (called !== UNREAD) views.push(`${data.categories[called]} ${percent(own.view_probability[i * run.views + v] / 255).replace(/\.\d/, "")}`);
+      }
+      if (views.length > 1) part.append(el("details", {}, el("summary", {}, `What each of its ${views.length} views says`),
+        el("ol", { class: "views" }, ...views.map((text) => el("li", {}, text)))));
+    } else if (run.views) part.append(el("p", { class: "note" }, "What each view says does not fit into one page of so many videos."));
+    return part;
+  }
+}
+
+function ranks(texts) {
+  const order = [...texts.keys()], { compare } = new Intl.Collator("en", { numeric: true });
+  order.sort((a, b) => compare(texts[a], texts[b]) || a - b);
+  const found = new Float64Array(texts.length);
+  order.forEach((i, place) => { found[i] = place; });
+  return found;
+}
+
+function bounds(text) {
+  const found = /^(\d+(?:\.\d+)?)-(\d+(?:\.\d+)?)$/.exec(text);
+  return found ? [found[1] / 100, found[2] / 100] : [0, 1];
+}
