@@ -131,6 +131,8 @@ class Corrections:
 
     def _change(self, key: _Key, now: Correction | None) -> None:
         rows, before = dict(self._rows), self._rows.get(key)
+        if before == now:
+            return
         rows.pop(key, None) if now is None else rows.update({key: now})
         columns = [*COLUMNS, "new"] if any(one.new for one in rows.values()) else [*COLUMNS]
         cells = [
@@ -218,9 +220,12 @@ def corrected(listed: Catalog, path: str | os.PathLike) -> Catalog:
     for one in table:
         about = f"{path}, row {one.row}"
         _check_category(about, one, known, several, listed.name)
-        own = {str(frame.at[place, "category"]): place for place in places.get(one.video, [])}
+        own: dict[str, list[int]] = {}
+        for place in places.get(one.video, []):
+            own.setdefault(str(frame.at[place, "category"]), []).append(place)
         if one.label in own:
-            (dropped if one.correction == DROP else changed).append((own[one.label], one))
+            rows = dropped if one.correction == DROP else changed
+            rows += [(place, one) for place in own[one.label]]
         elif one.correction in own:
             so_already += 1
         elif own:
