@@ -17,6 +17,7 @@ const SORTS = {
 };
 const KINDS = { f4: Float32Array, u1: Uint8Array, u2: Uint16Array, i2: Int16Array, i4: Int32Array };
 const UNREAD = -1;
+let drawn = 0;  // browsers in this document
 const FEW = 12;  // categories up to which all probabilities stand open
 
 const percent = (p) => Number.isNaN(p) ? "–" : `${(100 * p).toFixed(p > 0.999 && p < 1 ? 2 : 1)} %`;
@@ -154,17 +155,21 @@ class Browser {
 
   build() {
     const { data } = this;
+    const labelled = (name, label, field) => {
+      this.fields[name] = field;
+      field.id = `videos-${drawn}-${name}`;
+      return el("div", { class: "field" }, el("label", { htmlFor: field.id }, label), field);
+    };
+    drawn += 1;
     const select = (name, label, options) => {
       const field = el("select", { onchange: () => this.set({ [name]: field.value }) });
       for (const [value, text] of options) field.append(el("option", { value }, text));
-      this.fields[name] = field;
-      return el("label", {}, label, field);
+      return labelled(name, label, field);
     };
     const input = (name, label, options) => {
       const field = el("input", { autocomplete: "off", spellcheck: false, ...options,
         oninput: () => this.set({ [name]: field.value }) });
-      this.fields[name] = field;
-      return el("label", {}, label, field);
+      return labelled(name, label, field);
     };
     this.fields = {};
     const named = (list) => [["", "any"], ...list.map((text) => [text, text])];
