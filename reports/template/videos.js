@@ -34,7 +34,7 @@ function el(tag, options = {}, ...children) {
   return made;
 }
 
-export async function unpack(packed) {
+async function unpack(packed) {
   let bytes = packed;
   if (typeof packed === "string") {
     const text = atob(packed.trim());
@@ -53,7 +53,7 @@ export async function unpack(packed) {
   return data;
 }
 
-export async function render(element, packed, hooks = {}) {
+async function render(element, packed, hooks = {}) {
   const data = await unpack(packed);
   return new Browser(element, data, hooks);
 }
@@ -414,12 +414,12 @@ class Browser {
       el("div", { class: "bar" }, el("h2", { tabIndex: -1 }, data.id[i]), turn(-1, "Previous"), turn(1, "Next"),
         el("button", { type: "button", onclick: () => this.close() }, "Close")),
       this.preview(i),
+      ...(this.hooks.marks ? [this.marking(i)] : []),
       el("dl", {}, ...facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
     ];
     if (own.suspicion[i]) parts.push(el("p", { class: "reading" },
       `Suspicion ${own.suspicion[i]} of ${data.suspects}: labelled ${data.answers[own.true[i]]}, and the runs together take it for ` +
       `${data.answers[own.suggested[i]]}. The networks may be wrong: look before you change a label.`));
-    if (this.hooks.marks) parts.push(this.marking(i));
     const order = [this.run, ...data.runs.keys()].filter((run, place, all) => all.indexOf(run) === place);
     return [...parts, ...order.map((run) => this.probabilities(data.runs[run], i))];
   }

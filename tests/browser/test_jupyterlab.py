@@ -113,6 +113,7 @@ def run_all(page, address):
     page.set_default_timeout(180_000)  # TensorFlow on a busy machine
     page.goto(address)
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.get_by_text("| Idle").first.wait_for()  # before, a slow machine may lose the command
     page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     choose(page, "Run", "runmenu:run-all")
 

@@ -2,14 +2,20 @@
 
 import gzip
 import json
+import sys
+from pathlib import Path
 
 import pytest
-import videos_study
 import yaml
 
 from harlib import HarlibError
 from harlib.data.catalog.corrections import Corrections
 from harlib.study.widgets import videos
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+import videos_study
+
+pytestmark = pytest.mark.quick
 
 
 @pytest.fixture(scope="module")

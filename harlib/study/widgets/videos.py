@@ -37,6 +37,8 @@ class VideoBrowser(anywidget.AnyWidget):
         corrections: the table, there or yet to come.
     """
 
+    _esm = _joined("videos.js", "videos_widget.js")
+    _css = _joined("videos.css", "videos_widget.css")
     data = traitlets.Bytes().tag(sync=True)
     marks = traitlets.Dict().tag(sync=True)
 
@@ -51,8 +53,6 @@ class VideoBrowser(anywidget.AnyWidget):
         super().__init__(
             data=video_data.packed(study, scored, {"without": clips.problem}),
             marks={"drop": self._drop, **self._marks(_told(corrections))},
-            _esm=_joined("videos.js", "videos_widget.js"),
-            _css=_joined("videos.css", "videos_widget.css"),
         )
         self.on_msg(self._answer)
 
