@@ -35,7 +35,8 @@ async function attach({ model, el: place }) {
     return { said, marked };
   };
   place.classList.add("har-videos");
-  place.dataset.lmSuppressShortcuts = "true";  // JupyterLab's keys, which would move from cell to cell
+  // JupyterLab's own keys (c copies a cell) ask the element that has the focus, before those around it
+  place.addEventListener("focusin", (event) => { event.target.dataset.lmSuppressShortcuts = "true"; });
   const box = document.createElement("div");
   place.replaceChildren(box, el("p", { class: "note" },
     "Keys: ↑ ↓ or n p go from video to video, Enter opens one, m goes to the choice of the right " +

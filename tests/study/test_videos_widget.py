@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 import yaml
+from nbformat.v4 import new_code_cell, new_notebook, new_output
 
 from harlib import HarlibError
 from harlib.data.catalog.corrections import Corrections
+from harlib.study.report import run_page
 from harlib.study.widgets import videos
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
@@ -93,10 +95,13 @@ def test_the_page_has_all_it_needs(browser):
     assert about["study"] == "mine" and len(about["id"]) == 24
 
 
-def test_where_no_widget_can_be_a_link_is(browser):
+def test_a_page_keeps_nothing_of_it_but_a_link(browser):
     data, _ = browser._repr_mimebundle_()
-    assert '<a href="videos.html">' in data["text/html"]
     assert "application/vnd.jupyter.widget-view+json" in data
+    cell = new_code_cell("", outputs=[new_output("execute_result", data=data)])
+    run_page._drop_widgets(notebook := new_notebook(cells=[cell]))
+    (shown,) = notebook.cells[0].outputs
+    assert list(shown.data) == ["text/html"] and '<a href="videos.html">' in shown.data["text/html"]
 
 
 def test_marks_go_to_the_table_that_the_study_was_made_with(browser, made):
