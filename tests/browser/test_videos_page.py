@@ -72,7 +72,7 @@ def test_it_filters_and_the_address_follows(opened):
     page.get_by_label("Run", exact=True).select_option("04_resnext101")
     assert sorted(names(page)) == ["v03", "v04", "v10", "v17", "v23"]
     page.get_by_role("button", name="All videos").click()
-    page.get_by_label("Group").select_option("g1")
+    page.get_by_label("Group", exact=True).select_option("g1")
     assert sorted(names(page)) == ["v04", "v05", "v06", "v07"]
     page.get_by_role("button", name="Suspected labels").click()
     assert names(page)[0] == videos_study.SWAPPED
