@@ -328,7 +328,7 @@ def _drop_widgets(notebook: nbformat.NotebookNode) -> None:
 
 def _link_outputs(notebook: nbformat.NotebookNode, links: StudyLinks) -> list[dict[str, Any]]:
     """Links in what cells showed; what the template needs of each figure, by its number."""
-    drawn = []
+    drawn: list[dict[str, Any]] = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})
