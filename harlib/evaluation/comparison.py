@@ -185,11 +185,11 @@ def category_difference(
     rows = []
     for index in np.flatnonzero(support):
         mine = labels == index
-        values = [hits[mine] for hits in right]
+        hits_a, hits_b = (hits[mine] for hits in right)
         options: dict[str, Any] = {"resamples": resamples, "seed": seed}
-        low, high = paired_interval(*values, groups[mine], **options)
+        low, high = paired_interval(hits_a, hits_b, groups[mine], **options)
         level = 1 - 0.05 / (support > 0).sum()
-        surely = paired_interval(*values, groups[mine], level=level, **options)
+        surely = paired_interval(hits_a, hits_b, groups[mine], level=level, **options)
         rows.append((first.categories[index], low, high, surely[0] > 0 or surely[1] < 0))
     bounds = pd.DataFrame(rows, columns=["category", "low", "high", "clear"])
     return _sorted_difference(first.categories, support, *shares).merge(bounds, on="category")
