@@ -1,6 +1,5 @@
 """`har`: every command calls one function of the library."""
 
-import dataclasses
 import dis
 import faulthandler
 import os
@@ -330,25 +329,40 @@ def features(source: str, videos: Path, **options: Any) -> None:
 @click.argument("study", shell_complete=completion.studies_or_runs)
 @click.option("--out", type=_FOLDER, help="Folder for the pages; without it reports/STUDY.")
 @click.option("--videos", is_flag=True, help="Also copies of all scored videos, to be played.")
-def report(study: str, out: Path | None, videos: bool) -> None:
+@click.option("--bundle", metavar="FILE.zip", type=click.Path(path_type=Path, dir_okay=False),
+              help="Pages, tables and the best network in a file to send.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace the file at --bundle.")
+def report(
+    study: str, out: Path | None, videos: bool, bundle: Path | None, overwrite: bool
+) -> None:
     """Write the pages of STUDY again from what its runs left: its name, or a folder as runs/STUDY.
 
     Of a single run (mine/03_c3d, or its folder) the one page; of a folder outside runs/STUDY it
     is written into that folder. With --videos, the page videos.html plays every video, and those
-    that tell most also with the places where the best network looked.
+    that tell most also with the places where the best network looked. With --bundle, all of it
+    also lies in a zip file, which is refused if it tells where on this machine anything lies.
     """
+    from harlib.files import check_output
+    from harlib.study.report import bundle as bundling
     from harlib.study.report import video_copies
     from harlib.study.report.index import write_study
     from harlib.study.report.run_page import reports_folder, write_report
     from harlib.study.runs.named import run_folder, study_runs
 
     runs = study_runs(study)
-    if videos and not runs:
-        raise HarlibError(f"--videos is of a whole study, and {study} is a run: name its study")
+    for option in ("--videos",) * videos + ("--bundle",) * (bundle is not None):
+        if not runs:
+            raise HarlibError(f"{option} is of a whole study, and {study} is a run: name its study")
+    if bundle:
+        check_output(bundle, [".zip"], overwrite=overwrite)
+    elif overwrite:
+        raise click.UsageError("--overwrite is for --bundle FILE.zip")
     if runs:
         if videos:
             video_copies.write(runs, out or reports_folder(runs), say=click.echo)
-        click.echo(write_study(runs, out))
+        click.echo(index := write_study(runs, out))
+        if bundle:
+            bundling.write(runs, index.parent, bundle, overwrite=overwrite, say=click.echo)
     else:
         click.echo(write_report(run_folder(study), out))
 
@@ -377,11 +391,7 @@ def export_run(
     from harlib.study.runs.named import run_folder
 
     folder = run_folder(run)
-    sure = confidence.of_run(folder, checkpoint)
-    limits = confidence.thresholds_of(folder, checkpoint)
-    more: dict[str, object] = {"confidence": dataclasses.asdict(sure)} if sure else {}
-    if limits:
-        more["thresholds"] = limits
+    more = confidence.for_export(folder, checkpoint)
     path, difference = export_run(
         folder,
         to,
@@ -391,7 +401,7 @@ def export_run(
         overwrite=overwrite,
         more=more,
     )
-    what = "scores" if limits else "logits"
+    what = "scores" if "thresholds" in more else "logits"
     click.echo(
         f"{path}: loaded and run; its {what} differ from the network's by {difference:.1e} of the "
         "largest"

@@ -132,6 +132,16 @@ def thresholds_of(folder: str | Path, checkpoint: str = "last") -> dict[str, flo
     }
 
 
+def for_export(folder: str | Path, checkpoint: str = "last") -> dict[str, Any]:
+    """`confidence` or `thresholds`, as an export's README.json holds them; empty of neither."""
+    found: dict[str, Any] = {}
+    if sure := of_run(folder, checkpoint):
+        found["confidence"] = dataclasses.asdict(sure)
+    if limits := thresholds_of(folder, checkpoint):
+        found["thresholds"] = limits
+    return found
+
+
 def _is_of_several(folder: str | Path) -> bool:
     """Whether a run was scored on videos of several labels; its views need not be there."""
     if not (file := RunFolder(folder).scores).is_file():

@@ -39,15 +39,18 @@ def suspected(probabilities: np.ndarray, label: np.ndarray) -> pd.DataFrame:
         label: int (videos,), the given labels.
 
     Returns:
-        A row per suspected video: `video` (a row of `probabilities`), `suggested` (a class) and
-        `margin` (below 0; the smaller the more suspicious).
+        A row per suspected video: `video` (a row of `probabilities`), `suggested` (the most
+        probable class but its label) and `margin` (below 0; the smaller the more suspicious).
     """
     rows = np.arange(len(label))
     adjusted = probabilities - thresholds(probabilities, label).astype(np.float32)
     own = adjusted[rows, label].copy()
     adjusted[rows, label] = -np.inf
-    other = adjusted.argmax(axis=1)
-    margin = own - adjusted[rows, other]
+    margin = own - adjusted.max(axis=1)
     found = np.flatnonzero(margin < 0)
     found = found[np.argsort(margin[found], kind="stable")]
-    return pd.DataFrame({"video": found, "suggested": other[found], "margin": margin[found]})
+    others = probabilities[found].copy()
+    others[np.arange(len(found)), label[found]] = -1
+    return pd.DataFrame(
+        {"video": found, "suggested": others.argmax(axis=1), "margin": margin[found]}
+    )

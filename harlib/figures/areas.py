@@ -21,7 +21,8 @@ _LEAST = 6  # inches / 110: smaller areas cannot be hit, and are listed alone
 class Area:
     """`region`: (left, bottom, right, top) in data coordinates of `ax`; None: nowhere to be hit.
 
-    named: of a row, the place of its name among the ticks of the y axis, which belongs to it.
+    named: of a row, the place of its name among the ticks of the y axis; it reaches from there to
+        the end of the axes, or with `name_alone` to where they begin.
     """
 
     ax: Axes
@@ -29,6 +30,7 @@ class Area:
     words: str
     filters: dict[str, str]
     named: int | None = None
+    name_alone: bool = False
 
 
 def link(
@@ -61,10 +63,9 @@ def link_rows(
     ticks = np.asarray(ax.get_yticks(), float)
     half = np.diff(np.sort(ticks)).min() / 2 if len(ticks) > 1 else 0.5
     left, right = ax.get_xlim()
-    right = left if names_alone else right
     for place, (tick, (words, filters)) in enumerate(zip(ticks, rows, strict=True)):
         region = (left, tick - half, right, tick + half)
-        _add(Area(ax, region, words, _given(filters), named=place))
+        _add(Area(ax, region, words, _given(filters), named=place, name_alone=names_alone))
 
 
 def run_of(name: object) -> str:
@@ -115,7 +116,8 @@ def _pixels(area: Area, around: Bbox, dpi: float) -> Sequence[int] | None:
     left, right = np.clip([left, right], whole.x0, whole.x1)
     bottom, top = np.clip([bottom, top], whole.y0, whole.y1)
     if area.named is not None:
-        left = min(left, area.ax.get_yticklabels()[area.named].get_window_extent().x0)
+        left = min(whole.x0, area.ax.get_yticklabels()[area.named].get_window_extent().x0)
+        right = whole.x0 if area.name_alone else whole.x1
     if min(right - left, top - bottom) / figure.dpi < _LEAST / 110:
         return None
     scale = dpi / figure.dpi

@@ -261,6 +261,9 @@ def category_counts(table: pd.DataFrame, *, ax: Axes | None = None) -> Axes:
         )
     else:
         named(ax, places, counts.index)
+        if not several:
+            rows = [(f"the scored videos of {name}", {"true": name}) for name in counts.index]
+            link_rows(ax, rows)
         ax.set_xlabel("videos")
         ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.set_title("Videos by label (a video counts for each)" if several else "Videos by category")

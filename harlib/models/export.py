@@ -186,6 +186,7 @@ def export_run(
 
 def _write_keras(network: keras.Model, path: Path) -> None:
     network.save(path)
+    keras_file.undated(path)
 
 
 def _run_keras(path: Path, clips: np.ndarray) -> tuple[Answer, list[str]]:

@@ -1,5 +1,7 @@
 """A `.keras` file -> a network: looked at before Keras unpacks it, and every fault in one line."""
 
+import os
+import re
 import zipfile
 from pathlib import Path
 
@@ -12,6 +14,19 @@ _MEMBERS = ("config.json", "metadata.json", "model.weights.h5")
 _TEXT = 50_000_000  # bytes of config.json; the largest network's has 0.5 MB
 # Weights hardly compress: a file that unpacks to more than this multiple of its size is none.
 _UNPACKED = 20
+
+
+def undated(path: Path) -> None:
+    """Takes out when a file was saved, so that the same network gives the same bytes."""
+    path = Path(path)
+    aside = path.with_name(f".{path.name}.undated")
+    with zipfile.ZipFile(path) as file, zipfile.ZipFile(aside, "w") as written:
+        for name in sorted(file.namelist()):
+            content = file.read(name)
+            if name == "metadata.json":
+                content = re.sub(rb'"date_saved": "[^"]*"', b'"date_saved": ""', content)
+            written.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), content)
+    os.replace(aside, path)
 
 
 def load(path: Path) -> keras.Model:

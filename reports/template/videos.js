@@ -15,6 +15,7 @@ const SORTS = {
 };
 const KINDS = { f4: Float32Array, u1: Uint8Array, u2: Uint16Array, i2: Int16Array, i4: Int32Array };
 const UNREAD = -1;
+let drawn = 0;  // browsers in this document
 const FEW = 12;  // categories up to which all probabilities stand open
 
 const percent = (p) => Number.isNaN(p) ? "–" : `${(100 * p).toFixed(p > 0.999 && p < 1 ? 2 : 1)} %`;
@@ -104,11 +105,10 @@ class Browser {
 
   key(name) {  // what a column is sorted by: numbers in the order of the videos
     const { columns } = this.data, own = this.data.runs[this.run].columns;
-    const kept = ["id", "group"];
-    if (kept.includes(name)) {
-      this.orders[name] ??= ranks(name === "id" ? this.data.id : this.data.groups);
-      const order = this.orders[name];
-      return name === "id" ? order : Float64Array.from(columns.group, (group) => order[group]);
+    if (name === "id") return ranks(this.data.id);
+    if (name === "group") {
+      const order = ranks(this.data.groups);
+      return Float64Array.from(columns.group, (group) => order[group]);
     }
     return {
       loss: own.loss, sure: own.probability, called: own.called, agree: columns.agreement,
@@ -117,50 +117,56 @@ class Browser {
     }[name];
   }
 
+  order() {  // all videos as the chosen column sorts them, kept: filters then only leave out
+    const { sort } = this.state, asked = sort.replace(/^-/, "");
+    const name = asked in SORTS ? asked : "loss";
+    const down = sort === "" || !(asked in SORTS) || sort.startsWith("-");
+    return this.orders[`${this.run} ${name} ${down}`] ??= (() => {
+      const key = this.key(name), sign = down ? -1 : 1;
+      return Int32Array.from(this.texts.keys()).sort((a, b) => {
+        const x = key[a], y = key[b];
+        if (x === y) return a - b;
+        if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a - b;
+        return sign * (x - y);  // what is not known comes last, up or down
+      });
+    })();
+  }
+
   chosen() {
     const { state, data } = this, { columns } = data, own = data.runs[this.run].columns;
-    const place = (text) => text === "" ? -1 : data.answers.indexOf(text);
-    const wanted = { true: place(state.true), called: place(state.called) };
-    const group = state.group === "" ? -1 : data.groups.indexOf(state.group);
-    const find = state.find.toLowerCase().trim();
+    const place = (text) => data.answers.indexOf(text);
+    const wanted = { true: place(state.true), called: place(state.called), group: data.groups.indexOf(state.group) };
+    const right = state.right === "yes" ? 1 : 0, find = state.find.toLowerCase().trim();
     const [low, high] = bounds(state.sure);
-    const found = [];
-    for (let i = 0; i < this.count; i++) {
-      if (state.true !== "" && columns.true[i] !== wanted.true) continue;
-      if (state.called !== "" && own.called[i] !== wanted.called) continue;
-      if (state.right !== "" && (!own.listed[i] || own.right[i] !== (state.right === "yes" ? 1 : 0))) continue;
-      if (state.group !== "" && columns.group[i] !== group) continue;
-      if (state.suspect === "yes" && !columns.suspicion[i]) continue;
-      if (state.sure !== "" && !(own.probability[i] >= low && own.probability[i] <= high)) continue;
-      if (find && !this.texts[i].includes(find)) continue;
-      found.push(i);
-    }
-    const asked = state.sort.replace(/^-/, "");
-    const name = asked in SORTS ? asked : "loss";
-    const down = state.sort in { "": 1 } || !(asked in SORTS) || state.sort.startsWith("-");
-    const key = this.key(name), sign = down ? -1 : 1;
-    return found.sort((a, b) => {
-      const x = key[a], y = key[b];
-      if (Number.isNaN(x) || Number.isNaN(y)) return Number.isNaN(x) - Number.isNaN(y) || a - b;
-      return sign * (x - y) || a - b;  // what is not known comes last, up or down
-    });
+    return Array.from(this.order().filter((i) =>
+      (state.true === "" || columns.true[i] === wanted.true)
+      && (state.called === "" || own.called[i] === wanted.called)
+      && (state.right === "" || (own.listed[i] && own.right[i] === right))
+      && (state.group === "" || columns.group[i] === wanted.group)
+      && (state.suspect !== "yes" || columns.suspicion[i])
+      && (state.sure === "" || (own.probability[i] >= low && own.probability[i] <= high))
+      && (!find || this.texts[i].includes(find))));
   }
 
   // ---- the page
 
   build() {
     const { data } = this;
+    const labelled = (name, label, field) => {
+      this.fields[name] = field;
+      field.id = `videos-${drawn}-${name}`;
+      return el("div", { class: "field" }, el("label", { htmlFor: field.id }, label), field);
+    };
+    drawn += 1;
     const select = (name, label, options) => {
       const field = el("select", { onchange: () => this.set({ [name]: field.value }) });
       for (const [value, text] of options) field.append(el("option", { value }, text));
-      this.fields[name] = field;
-      return el("label", {}, label, field);
+      return labelled(name, label, field);
     };
     const input = (name, label, options) => {
       const field = el("input", { autocomplete: "off", spellcheck: false, ...options,
         oninput: () => this.set({ [name]: field.value }) });
-      this.fields[name] = field;
-      return el("label", {}, label, field);
+      return labelled(name, label, field);
     };
     this.fields = {};
     const named = (list) => [["", "any"], ...list.map((text) => [text, text])];

@@ -75,6 +75,11 @@ def _model_run(folder: Path, *, seed: int, skill: float) -> None:
         _shown(tables.Table(table)),
         _shown(tables.Table(metrics.most_confused(own))),
         _shown(sentences.reading(table, metrics.most_confused(own, n=1))),
+        new_markdown_cell("## By *category*\n\nThe same in dots."),
+        _picture(figures.per_category(table)),
+        _shown(tables.Sentence(f"Of {', '.join(RUNS)} this is one; not of {RUNS[-1]}.x")),
+        new_markdown_cell("### How good is it?\n\nOnce more."),
+        _picture(figures.top_confusions(metrics.most_confused(own))),
     ]
     _finish(folder, cells, minutes=3.5)
 
@@ -132,7 +137,7 @@ def _shown(thing) -> nbformat.NotebookNode:
 
 def _picture(drawn) -> nbformat.NotebookNode:
     data = {"image/png": base64.b64encode(figures.png(drawn)).decode(), "text/plain": "a figure"}
-    about = {"image/png": {"alt": figures.alt(drawn)}}
+    about = {"image/png": figures.about(drawn)}
     return new_code_cell("figure", outputs=[new_output("display_data", data=data, metadata=about)])
 
 

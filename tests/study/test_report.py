@@ -1,5 +1,7 @@
 """What a page says and how: its head, its tables, what could not be read."""
 
+import base64
+import re
 from urllib.parse import unquote
 
 import nbformat
@@ -7,9 +9,11 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
+from harlib import figures
 from harlib.evaluation import segments
 from harlib.inference import segment_pages
-from harlib.study.report import run_page
+from harlib.study.report import contents, run_page
+from harlib.study.report.links import StudyLinks
 from harlib.study.wording import sentences, tables
 
 pytestmark = pytest.mark.quick
@@ -70,3 +74,82 @@ def test_a_page_of_segments_in_the_runs_folder_is_linked(tmp_path):
     assert link["text"] == "Segments found in 1 untrimmed video (test): F1 100.0 % at overlap 0.5"
     assert other["link"].endswith("segments/val/index.html")
     assert (reports / unquote(link["link"])).resolve() == page
+
+
+RUNS = ("02_frame_cnn", "03_c3d", "03_c3d.fold-0", "05_evaluation")
+
+
+@pytest.mark.parametrize(("html", "linked"), [
+    ("<p>03_c3d (c3d, 16) wins.</p>", "<p><a>03_c3d</a> (c3d, 16) wins.</p>"),
+    ("<td>03_c3d.fold-0</td>", "<td><a>03_c3d.fold-0</a></td>"),
+    ("03_c3d, 02_frame_cnn.", "<a>03_c3d</a>, <a>02_frame_cnn</a>."),
+    ("03_c3d.fold-1, my03_c3d, 03_c3d_bn, runs/demo/03_c3d, 03_c3d/x", None),
+    ('<a href="x">03_c3d</a> <code>03_c3d</code> <pre>a <b>03_c3d</b></pre>', None),
+    ('<img alt="03_c3d > 02_frame_cnn" src="x">', None),
+    ("05_evaluation", None),  # the page's own
+])  # fmt: skip
+def test_a_run_is_linked_where_its_whole_name_stands_in_text(html, linked):
+    found = StudyLinks("05_evaluation", RUNS).text(html)
+    assert re.sub(r'<a href="([^"]+)\.html">(?=\1)', "<a>", found) == (linked or html)
+
+
+def test_the_first_and_the_last_page_have_one_neighbour():
+    first, last = StudyLinks(RUNS[0], RUNS), StudyLinks(RUNS[-1], RUNS)
+    assert (first.previous, first.next) == ("", "03_c3d")
+    assert (last.previous, last.next) == ("03_c3d.fold-0", "")
+    nowhere = StudyLinks()
+    assert (nowhere.previous, nowhere.next, nowhere.videos) == ("", "", "")
+    assert nowhere.output("<p>03_c3d</p>") == "<p>03_c3d</p>"
+
+
+def test_categories_of_a_table_lead_to_the_videos_of_its_rows_run():
+    frame = pd.DataFrame([["03_c3d (c3d)", "a & b", "c"], ["x", "a & b", "other"]])
+    frame.columns = ["run", "true", "predicted"]
+    links = StudyLinks("05_evaluation", RUNS, ("03_c3d",), frozenset({"a & b", "c"}))
+    html = links.output(tables.Table(frame)._repr_html_())
+    assert re.findall(r'<a href="([^"]+)">([^<]+)</a>', html) == [
+        ("03_c3d.html", "03_c3d"),
+        ("videos.html#run=03_c3d&amp;true=a%20%26%20b", "a &amp; b"),
+        ("videos.html#run=03_c3d&amp;true=a%20%26%20b&amp;called=c", "c"),
+        ("videos.html#true=a%20%26%20b", "a &amp; b"),
+    ]
+    without = StudyLinks("05_evaluation", RUNS).output(tables.Table(frame)._repr_html_())
+    assert re.findall(r'<a href="([^"]+)"', without) == ["03_c3d.html"]
+
+
+def test_a_figure_leads_to_what_the_page_of_videos_knows():
+    areas = [
+        {"words": "a", "box": [0, 0, 9, 9], "filters": {"true": "a"}},
+        {"words": "gone", "box": [0, 9, 9, 9], "filters": {"true": "gone"}},
+        {"words": "of a run without scores", "box": None, "filters": {"run": "01_data_prep"}},
+        {"words": "one", "box": None, "filters": {"run": "03_c3d", "true": "a|b", "video": "v"}},
+    ]
+    png = base64.b64encode(figures.png(figures.new_axes(2, 1))).decode()
+    output = new_output(
+        "display_data",
+        data={"image/png": png},
+        metadata={"image/png": {"areas": areas, "more": 3}},
+    )
+    links = StudyLinks("03_c3d", RUNS, ("03_c3d",), frozenset({"a"}))
+    drawn = links.figure(output)
+    assert drawn["width"] > drawn["height"] > 50
+    assert [link["link"] for link in drawn["links"]] == [
+        "videos.html#run=03_c3d&true=a", "videos.html#run=03_c3d&true=a%7Cb&video=v"]  # fmt: skip
+    assert drawn["more"] == 3
+    assert StudyLinks("03_c3d", RUNS).figure(output)["links"] == []
+
+
+def test_headings_of_one_text_have_two_addresses_and_all_are_listed():
+    def heading(level, text, name):
+        anchor = f'<a class="anchor-link" href="#{name}">¶</a>'
+        return f'<h{level} id="{name}">{text}{anchor}</h{level}>'
+
+    head = "<!-- contents --><h1>Of the page</h1>"
+    page = head + heading(2, "50&nbsp;% <em>more</em>", "50%-more") + heading(3, "a", "a")
+    page = contents.added(page + heading(3, "a", "a") + heading(4, "deep", "deep"))
+    ids = re.findall(r'<h[2-6] id="([^"]+)"', page)
+    assert ids == ["50%-more", "a", "a-2", "deep"]
+    listed = re.findall(r'<li class="level(.)"><a href="#([^"]+)">([^<]+)', page)
+    assert listed == 2 * [("2", "50%25-more", "50 % more"), ("3", "a", "a"), ("3", "a-2", "a")]
+    assert page.count('class="anchor"') == 4 and "anchor-link" not in page
+    assert "contents" not in contents.added(head + heading(2, "only", "only"))

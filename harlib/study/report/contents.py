@@ -10,6 +10,7 @@ _HEADING = re.compile(
     r"</h(?P=level)>",
     re.S,
 )
+_BARE = re.compile(r'<h2(?: id="([^"]*)")?>([^<]*)</h2>')
 _PLACE = "<!-- contents -->"
 _DEEPEST = 3  # level of a heading that the list names
 
@@ -39,6 +40,18 @@ def added(page: str) -> str:
 
     page = _HEADING.sub(heading, page)
     return page.replace(_PLACE, _listed(found), 1)
+
+
+def anchored(page: str) -> str:
+    """A page of our own templates whose second headings can be linked."""
+
+    def heading(match: re.Match) -> str:
+        text = match[2].strip()
+        name = match[1] or re.sub(r"[^\w-]+", "-", unescape(text)).strip("-")
+        anchor = f'<a class="anchor" href="#{name}" aria-label="Link to: {text}">#</a>'
+        return f'<h2 id="{name}">{text} {anchor}</h2>'
+
+    return _BARE.sub(heading, page)
 
 
 def _address(name: str) -> str:

@@ -49,7 +49,7 @@ def write(run_dir: Path, folder: Path, root: Path) -> list[Path]:
     """
     run_dir = Path(run_dir).resolve()
     run, out = RunFolder(run_dir), Path(folder) / run_dir.name
-    scores = Scores.load(run_dir, views=_ranks_by_views(run))
+    scores = scores_of(run_dir)
     split = str(read_json(run.metrics, "protocol")["protocol"]["split"])
     about = _videos(run_dir, scores, split)
     written = {"predictions.csv", "categories.csv", "metrics.json"}
@@ -68,12 +68,14 @@ def write(run_dir: Path, folder: Path, root: Path) -> list[Path]:
     return [out / name for name in NAMES if name in written]
 
 
-def _ranks_by_views(run: RunFolder) -> bool:
-    """Whether equal scores are told apart by those of single views, which are large."""
-    if not run.views.is_file():
-        return False
-    with np.load(run.views) as views:
-        return "view_logs" in views.files
+def scores_of(run_dir: Path) -> Scores:
+    """A run's scores, with those of single views, which are large, where they decide on equals."""
+    file = RunFolder(run_dir).views
+    if not file.is_file():
+        return Scores.load(run_dir, views=False)
+    with np.load(file) as views:
+        decide = "view_logs" in views.files
+    return Scores.load(run_dir, views=decide)
 
 
 def of_run(run_dir: Path, folder: Path, root: Path) -> list[Download]:

@@ -13,6 +13,7 @@ from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import NOTEBOOKS
 from harlib.study.report import (
+    contents,
     downloads,
     index_answer,
     model_card,
@@ -20,6 +21,7 @@ from harlib.study.report import (
     published_results,
     videos_page,
 )
+from harlib.study.report.links import StudyLinks
 from harlib.study.report.run_page import (
     TEMPLATE,
     protocol,
@@ -108,6 +110,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         ],
         quoted=published_results.tables(study),
     )
+    page = contents.anchored(StudyLinks.of(runs_dir).text(page))
     return write_page(folder / "index.html", private.hide(page, root, run_dirs))
 
 

@@ -19,7 +19,8 @@ from harlib.study.wording import addresses
 
 LISTED = 40  # links under a figure; the others are in the figure and on the page of videos
 _TAG = re.compile(r"""(<(?:[^>"']|"[^"]*"|'[^']*')*>)""")
-_UNTOUCHED = ("a", "button", "code", "pre", "script", "style", "summary", "svg", "textarea")
+_UNTOUCHED = ("a", "button", "code", "label", "option", "pre", "script", "style", "summary", "svg",
+              "textarea", "title")  # fmt: skip
 _TABLE = re.compile(r"<table[^>]*>.*?</table>", re.S)
 _HEAD = re.compile(r"<th[^>]*>([^<]*)</th>")
 _ROW = re.compile(r"<tr>(?:<td[^>]*>[^<]*</td>)+</tr>")
@@ -43,15 +44,17 @@ class StudyLinks:
     categories: frozenset[str] = frozenset()
 
     @classmethod
-    def of(cls, run_dir: Path) -> "StudyLinks":
-        """Of a run among those of its study; `StudyLinks()` leads nowhere."""
-        study = run_dir.parent
+    def of(cls, study: Path, run: str = "") -> "StudyLinks":
+        """Of a run's page among those of ``runs/<study>``, or of its index without one.
+
+        `StudyLinks()` leads nowhere.
+        """
         runs = [path for path in sorted(study.glob("[0-9][0-9]_*")) if path.is_dir()]
         pages = tuple(path.name for path in runs if RunFolder(path).notebook is not None)
         scored = scored_videos.scored(study)
         named = [_categories(path) for path in scored]
         return cls(
-            run_dir.name,
+            run,
             pages,
             tuple(path.name for path in scored),
             frozenset().union(*named),
@@ -149,15 +152,21 @@ class StudyLinks:
             return {"true": true, "called": values["called"]}
         return {}
 
+    def _are_there(self, filters: dict[str, str]) -> bool:
+        """Whether the page of videos knows what it would be filtered by."""
+        run, true = filters.get("run"), filters.get("true")
+        known = true is None or true in self.categories or "video" in filters
+        return bool(self.scored) and known and (run is None or run in self.scored)
+
     def figure(self, output: nbformat.NotebookNode) -> dict[str, Any]:
         """What the template needs of a picture: its size, its areas and the list of them."""
         data = output.data["image/png"]
         width, height = _size(data)
         about = output.metadata.get("image/png", {})
-        areas = about.get("areas", []) if self.scored else []
         links = [
             {"words": area["words"], "box": area["box"], "link": self.to_videos(area["filters"])}
-            for area in areas
+            for area in about.get("areas", [])
+            if self._are_there(area["filters"])
         ]
         return {
             "width": width,

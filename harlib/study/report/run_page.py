@@ -18,6 +18,7 @@ from PIL import Image
 from harlib import MissingFile, shipped
 from harlib.data.catalog import names, own_videos
 from harlib.evaluation import Scores, naming, ranking
+from harlib.evaluation.category_table import category_table
 from harlib.files import read_json
 from harlib.inference import segment_pages
 from harlib.run_folder import RunFolder
@@ -68,7 +69,9 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
         usual = run_dir.parents[1].name == "runs"
         folder = reports_folder(run_dir.parent) if usual else run_dir
     # a page in the run's own folder has no others beside it
-    links = StudyLinks() if folder.resolve() == run_dir else StudyLinks.of(run_dir)
+    links = (
+        StudyLinks() if folder.resolve() == run_dir else StudyLinks.of(run_dir.parent, run_dir.name)
+    )
     drawn = _link_outputs(notebook, links)
     _compress_photographs(notebook)
     exporter = HTMLExporter(
@@ -81,6 +84,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     context |= {"links": links, "figures": drawn}
     context["answer"] = links.text(html.escape(context["answer"]))
     context["segments"] = _segments(run_dir, folder)
+    context["categories"] = _categories(run_dir)
     context["files"] = downloads.of_run(run_dir, folder, _project_of(run_dir))
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
@@ -107,6 +111,16 @@ def _segments(run_dir: Path, folder: Path) -> list[dict[str, str]]:
             f"{half['overlap']:g}",
         })  # fmt: skip
     return found
+
+
+def _categories(run_dir: Path) -> str:
+    """The table of each category of a scored run, as HTML; empty of any other."""
+    run = RunFolder(run_dir)
+    if not (run.metrics.is_file() and run.scores.is_file()):
+        return ""
+    split = str(read_json(run.metrics, "protocol")["protocol"]["split"])
+    table = category_table(downloads.scores_of(run_dir), split)
+    return tables.by_category(table, f"Each category of {run_dir.name}")._repr_html_()
 
 
 def study_of(run_dir: Path) -> str:

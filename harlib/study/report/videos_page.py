@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -47,13 +46,8 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
     clips = previews.Clips(scored)
     files = {track: _files(folder, clips, scored, end) for track, end in ENDINGS.items()}
     shown = [row for row in previews.telling(scored, TELLING) if clips.there(row)]
-    study, hidden = runs_dir.name, _hider(runs_dir, scored)
-    scored = replace(
-        scored,
-        videos=scored.videos.assign(problem=scored.videos["problem"].map(hidden)),
-        remarks=tuple(map(hidden, scored.remarks)),
-    )
-    clips.problem = hidden(clips.problem)
+    study = runs_dir.name
+    scored, clips.problem = _hidden(runs_dir, scored, clips.problem)
     content: dict[str, Any] = {"files": files, "without": clips.problem}
     packed = base64.b64encode(video_data.packed(study, scored, content)).decode()
     embedded, room = {}, MOST - len(packed) - _REST
@@ -84,10 +78,15 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
 _REST = 100_000  # bytes of the page without data and previews, at most
 
 
-def _hider(runs_dir: Path, scored: ScoredVideos) -> Callable[[str], str]:
-    """Takes the places of this machine out of a text."""
+def _hidden(runs_dir: Path, scored: ScoredVideos, problem: str) -> tuple[ScoredVideos, str]:
+    """Both without the places of this machine in their texts; at once, for that is slow."""
     folders = [folder for own in scored.calls.values() for folder in own.folders]
-    return lambda text: private.hide(text, runs_dir.resolve().parents[1], folders)
+    why = scored.videos["problem"].tolist()
+    texts = "\0".join([problem, *scored.remarks, *why])
+    texts = private.hide(texts, runs_dir.resolve().parents[1], folders)
+    problem, *others = texts.split("\0")
+    remarks, why = others[: len(scored.remarks)], others[len(scored.remarks) :]
+    return replace(scored, videos=scored.videos.assign(problem=why), remarks=(*remarks,)), problem
 
 
 def _files(

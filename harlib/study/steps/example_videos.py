@@ -240,9 +240,11 @@ def _middle_clips(store: ClipStore, run_dir: Path) -> grain.MapDataset:
 
 
 def _model(run_dir: Path) -> keras.Model | None:
-    from harlib.models import keras_file
-
     params = RunFolder(run_dir).read_params()
     best = RunFolder(run_dir).best_model
     path = best if params.get("checkpoint") == "best" else RunFolder(run_dir).model
-    return keras_file.load(path) if path.is_file() else None
+    if not path.is_file():
+        return None
+    from harlib.models import keras_file  # needs Keras, and with it seconds
+
+    return keras_file.load(path)

@@ -105,9 +105,10 @@ def accuracy_table(table: pd.DataFrame) -> tables.Table:
     if ranking.measure(table) == "mean_ap":
         columns = ["run", "mean_ap", "95 % interval", "chance", "macro_f1", "micro_f1",
                    "clip_mean_ap", "minutes", "parameters", "gmacs"]  # fmt: skip
-        return tables.Table(table[_with_seeds(columns, table)])
+        return tables.Table(table[_with_seeds(columns, table)], "Accuracy of the runs")
     left_out = [name for name in ("video_top5", "clip_top5") if table[name].isna().all()]
-    return tables.Table(table[_with_seeds(columns, table)].drop(columns=left_out))
+    shown = table[_with_seeds(columns, table)].drop(columns=left_out)
+    return tables.Table(shown, "Accuracy of the runs")
 
 
 def _with_seeds(columns: list[str], table: pd.DataFrame) -> list[str]:

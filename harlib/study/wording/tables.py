@@ -53,11 +53,12 @@ class Sentence(str):
 class Table:
     """A DataFrame that a notebook shows with fractions as percent and counts with separators.
 
-    verbatim: the columns' names are headings as they are, such as runs, not names of measures.
+    With a caption, pages offer to copy it as Markdown or LaTeX. verbatim: the columns' names are
+    headings as they are, such as runs, not names of measures.
     """
 
-    def __init__(self, frame: pd.DataFrame, *, verbatim: bool = False) -> None:
-        self.frame, self.verbatim = frame, verbatim
+    def __init__(self, frame: pd.DataFrame, caption: str = "", *, verbatim: bool = False) -> None:
+        self.frame, self.caption, self.verbatim = frame, caption, verbatim
 
     def _text(self) -> pd.DataFrame:
         return pd.DataFrame(
@@ -78,7 +79,8 @@ class Table:
                  for _, values in text.items()]  # fmt: skip
         head = _row('th scope="col"', text.columns, kinds)
         body = "\n".join(_row("td", cells, kinds) for cells in text.itertuples(index=False))
-        return f"<table>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
+        copy = f' data-copy="{html.escape(self.caption)}"' if self.caption else ""
+        return f"<table{copy}>\n<thead>{head}</thead>\n<tbody>\n{body}\n</tbody>\n</table>"
 
     def __repr__(self) -> str:
         return self._text().to_string(index=False)
@@ -89,7 +91,7 @@ class Table:
         return [list(text), *map(list, text.itertuples(index=False))]
 
 
-def by_category(table: pd.DataFrame) -> Table:
+def by_category(table: pd.DataFrame, caption: str = "") -> Table:
     """`evaluation.category_table` as a reader wants it, with the interval in one column."""
     shown = table[["category", "n"]].rename(columns={"n": "videos"})
     measure = "accuracy" if "accuracy" in table else "average_precision"
@@ -98,7 +100,7 @@ def by_category(table: pd.DataFrame) -> Table:
         f"{100 * row.low:.1f} to {100 * row.high:.1f} %" if row.n else "–"
         for row in table.itertuples()
     ]
-    return Table(shown.join(table[["precision", "recall", "f1"]]))
+    return Table(shown.join(table[["precision", "recall", "f1"]]), caption)
 
 
 def _row(tag: str, texts: Iterable[str], kinds: list[str]) -> str:

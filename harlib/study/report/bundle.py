@@ -1,0 +1,185 @@
+"""A study's pages, tables, card and best network in one zip file that can be sent."""
+
+import html
+import io
+import re
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+from posixpath import relpath
+from urllib.parse import quote, unquote
+
+from harlib import HarlibError
+from harlib.evaluation import confidence, metrics, naming, ranking
+from harlib.files import appearing, check_output
+from harlib.run_folder import RunFolder
+from harlib.study.report import private
+from harlib.study.runs import scored_videos
+
+README = "README.txt"
+MODEL = "model"
+_LINK = re.compile(r'((?:href|src)=")([^"#?]*)([^"]*")')
+_THEN = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file knows
+
+
+def write(
+    runs_dir: Path,
+    pages: Path,
+    file: Path,
+    *,
+    overwrite: bool = False,
+    say: Callable[[str], object] = print,
+) -> Path:
+    """Writes the zip file; the same runs and pages give the same bytes.
+
+    In it lie what is in the folder of pages, what the pages link to elsewhere in the project, the
+    network of the best run in `MODEL`, and `README`.
+
+    Args:
+        pages: where the study's pages are, as `index.write_study` wrote them.
+        say: is told what is in it.
+
+    Raises:
+        HarlibError: the file is there already, a page leads nowhere or out of the project, or a
+            file still tells where on this machine something lies, or who its user is.
+    """
+    check_output(file, [".zip"], overwrite=overwrite)
+    runs_dir, pages = Path(runs_dir).resolve(), Path(pages).resolve()
+    root, best = runs_dir.parents[1], _best(runs_dir)
+    run_dirs = [folder for folder in sorted(runs_dir.glob("[0-9][0-9]_*")) if folder.is_dir()]
+    with tempfile.TemporaryDirectory() as aside:
+        files = _linked(pages, root, but=file.resolve())
+        network = _network(best, Path(aside)) if best else "there is no scored run"
+        if not network:
+            files |= {f"{MODEL}/{own.name}": own for own in sorted(Path(aside).iterdir())}
+        private_in = private.finder(root, run_dirs)
+        known = {own: name for name, own in files.items()}
+        texts = {README: _readme(runs_dir.name, best, network).encode()}
+        with appearing(file) as part, zipfile.ZipFile(part, "w") as packed:
+            for name in sorted([*files, *texts]):
+                content = texts.get(name) or files[name].read_bytes()
+                if name.endswith(".html"):
+                    content = _relinked(name, files[name], content, known)
+                _refuse_private(name, content, private_in)
+                about = zipfile.ZipInfo(name, _THEN)
+                about.compress_type, about.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+                packed.writestr(about, content)
+    say(f"{len(files) + 1} files; " + (network or f"with the network of {best.name}"))
+    return file
+
+
+def _best(runs_dir: Path) -> Path | None:
+    """The run that the study's index ranks first; None without a scored run."""
+    scored = scored_videos.scored(runs_dir)
+    if not scored:
+        return None
+    return runs_dir / str(ranking.ranked(metrics.table(scored)).iloc[0]["run"])
+
+
+def _linked(pages: Path, root: Path, but: Path) -> dict[str, Path]:
+    """{name in the zip file: file} of the folder of pages and of all that pages link to."""
+    found = {
+        file.relative_to(pages).as_posix(): file
+        for file in sorted(pages.rglob("*"))
+        if file.is_file() and file.resolve() != but and not file.name.startswith(".part-")
+    }
+    ahead = [file for name, file in found.items() if name.endswith(".html")]
+    known = set(found.values())
+    for page in ahead:
+        for link, target in _targets(page):
+            if target in known:
+                continue
+            if not target.is_file():
+                raise HarlibError(
+                    f"{page.relative_to(root) if page.is_relative_to(root) else page} leads to "
+                    f"{link}, which is not there: har report writes the pages again"
+                )
+            if not target.is_relative_to(root):
+                raise HarlibError(f"{page.name} leads to {link}, which is no file of the project")
+            found[target.relative_to(root).as_posix()] = target
+            known.add(target)
+            if target.suffix == ".html":
+                ahead.append(target)
+    return found
+
+
+def _targets(page: Path) -> Iterator[tuple[str, Path]]:
+    """(link, the file it means) of a page's relative links."""
+    for found in _LINK.finditer(page.read_text(encoding="utf-8")):
+        link = html.unescape(found[2])
+        if link and not re.match(r"[A-Za-z][A-Za-z+.-]*:|//", link):
+            yield link, (page.parent / unquote(link)).resolve()
+
+
+def _relinked(name: str, page: Path, content: bytes, known: dict[Path, str]) -> bytes:
+    """The page with its links as they are within the zip file."""
+
+    def moved(found: re.Match[str]) -> str:
+        link = html.unescape(found[2])
+        target = known.get((page.parent / unquote(link)).resolve()) if link else None
+        if target is None:
+            return found[0]
+        new = relpath(target, PurePosixPath(name).parent.as_posix())
+        return found[1] + quote(new) + found[3]
+
+    return _LINK.sub(moved, content.decode("utf-8")).encode()
+
+
+def _network(run_dir: Path, folder: Path) -> str:
+    """Exports the network that was scored into the folder; why not, where it is not kept."""
+    how = naming.read(run_dir)["protocol"]
+    which = "best" if how.get("checkpoint") == "best" else "last"
+    if not RunFolder(run_dir).weights(which).is_file():
+        return f"the network of {run_dir.name} is not kept in its folder, so it is not in it"
+    from harlib.models.export import export_run  # loads Keras
+
+    more = confidence.for_export(run_dir, which)
+    export_run(run_dir, "keras", checkpoint=which, path=folder / "model.keras", more=more)
+    shutil.rmtree(folder / "__pycache__", ignore_errors=True)
+    return ""
+
+
+def _refuse_private(name: str, content: bytes, private_in: Callable[..., str]) -> None:
+    """Raises HarlibError where a file tells of this machine or its user."""
+    if zipfile.is_zipfile(io.BytesIO(content)):  # as a Keras file is
+        with zipfile.ZipFile(io.BytesIO(content)) as inner:
+            for member in inner.namelist():
+                _refuse_private(f"{name}, in it {member}", inner.read(member), private_in)
+        return
+    try:
+        text, is_text = content.decode("utf-8"), True
+    except UnicodeDecodeError:
+        text, is_text = content.decode("latin-1"), False
+    if found := private_in(text, user=is_text):
+        raise HarlibError(
+            f"{name} holds {found!r}, which tells of this machine or its user: take it out, and "
+            "write the pages again (har report)"
+        )
+
+
+def _readme(study: str, best: Path | None, without: str) -> str:
+    parts = [
+        f"The study {study}, as harlib reported it.",
+        "index.html     Open it in a browser: every page opens from this folder, without a "
+        "network.",
+    ]
+    if best:
+        parts += [
+            f"MODEL_CARD.md  The best model, {best.name}: what it is for, how good it is, how to "
+            "use and cite it.",
+            "A folder per run, as " + best.name + "/: predictions.csv and predictions.parquet (a "
+            "row per video), categories.csv (a row per category), metrics.json, history.csv (a "
+            "row per epoch), those that the run has.",
+        ]
+    if best and not without:
+        parts.append(
+            f"{MODEL}/         The network of {best.name} as a Keras file, with README.json, which "
+            "says what a clip must be. With harlib installed:\n"
+            f"  har predict {MODEL}/model.keras VIDEO\n"
+            f"  python {MODEL}/example_keras.py VIDEO"
+        )
+    else:
+        parts.append(f"No network lies here: {without}.")
+    return "\n\n".join(parts) + "\n"

@@ -1,0 +1,181 @@
+"""The page of videos in a real browser: filter, sort, play, deep links, keyboard, narrow, alone."""
+
+import json
+
+import page_checks
+import pytest
+import videos_study
+
+from harlib.study.report import index, video_copies, videos_page
+from harlib.study.wording import addresses
+
+WRONG = ["v02", "v09", "v16", "v04", "v23"]  # of 03_c3d: every seventh, the swapped one, the unread
+
+
+@pytest.fixture(scope="module")
+def reports(tmp_path_factory):
+    runs = videos_study.write(tmp_path_factory.mktemp("videos"))
+    return index.write_index(runs).parent
+
+
+@pytest.fixture
+def opened(browser, reports):
+    """Opens the page at an address of `addresses.videos`."""
+    with page_checks.opener(browser) as opened:
+
+        def at(width=1280, dark=False, **wanted):
+            page = opened(reports / videos_page.NAME, width=width, dark=dark)
+            if wanted:
+                page.goto((reports / videos_page.NAME).as_uri() + addresses.videos(**wanted)[11:])
+                page.reload()
+                page.asked[:] = page.asked[-1:]
+            page.wait_for_selector("body[data-ready]")
+            return page
+
+        yield at
+
+
+def names(page):
+    return page.locator(".rows .name").all_inner_texts()
+
+
+def address(page):
+    return page.evaluate("location.hash")
+
+
+def test_the_index_links_to_it(reports):
+    assert 'href="videos.html"' in (reports / "index.html").read_text()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+@pytest.mark.parametrize("video", ["", "v04"])
+def test_it_is_alone_silent_fits_and_axe_finds_nothing(opened, width, video):
+    page = opened(width, dark=width == 390, **({"video": video} if video else {}))
+    if video:
+        page.wait_for_selector("video")
+    page_checks.alone_and_silent(page)
+    page_checks.fits(page)
+    page_checks.axe_finds_nothing(page)
+
+
+def test_it_filters_and_the_address_follows(opened):
+    page = opened()
+    assert "24 of 24 videos" in page.inner_text(".said")
+    page.get_by_label("Right or wrong").select_option("no")
+    assert sorted(names(page)) == sorted(WRONG)
+    page.get_by_label("Find in").fill("V16")
+    assert names(page) == ["v16"]
+    assert address(page) == "#right=no&find=V16"
+    page.get_by_label("Find in").fill("no such video")
+    assert "No video is like this" in page.inner_text(".rows")
+    page.get_by_label("Find in").fill("")
+    page.get_by_label("Run", exact=True).select_option("04_resnext101")
+    assert sorted(names(page)) == ["v03", "v04", "v10", "v17", "v23"]
+    page.get_by_role("button", name="All videos").click()
+    page.get_by_label("Group", exact=True).select_option("g1")
+    assert sorted(names(page)) == ["v04", "v05", "v06", "v07"]
+    page.get_by_role("button", name="Suspected labels").click()
+    assert names(page)[0] == videos_study.SWAPPED
+    assert address(page) == "#run=04_resnext101&suspect=yes&sort=suspect"
+
+
+def test_an_address_opens_it_filtered(opened):
+    page = opened(true="waving <b>", called="bowing", run="03_c3d", video="v02")
+    assert "v02" in names(page)
+    assert page.get_by_label("True category").input_value() == "waving <b>"
+    assert page.inner_text(".panel h2") == "v02"
+    for row in page.locator(".rows tbody tr").all_inner_texts():
+        assert "waving <b>" in row and "✗ bowing" in row
+    page = opened(right="yes", sure="99-100", sort="sure")
+    shown = page.locator(".rows tbody tr td:nth-child(3) small").all_inner_texts()
+    values = [float(text.removesuffix(" %")) for text in shown]
+    assert values == sorted(values) and all(value >= 99 for value in values)
+
+
+def test_what_an_address_asks_for_in_vain_is_said(opened):
+    page = opened(video="v99")
+    assert "There is no video v99" in page.inner_text(".said")
+    page = opened(true="<img src=x onerror=alert(1)>")
+    assert "0 of 24 videos" in page.inner_text(".said")
+    assert page.locator("img").count() == 0
+
+
+def test_a_heading_sorts_up_and_down(opened):
+    page = opened()
+    page.locator(".rows th button").first.click()
+    assert names(page) == sorted(names(page)) and len(names(page)) > 10
+    assert page.get_attribute(".rows th:first-child", "aria-sort") == "ascending"
+    page.keyboard.press("Enter")
+    assert names(page) == sorted(names(page), reverse=True)
+    assert address(page) == "#sort=-id"
+
+
+def test_a_click_plays_the_clip_and_tells_what_each_run_and_view_said(opened):
+    page = opened(find="v04")
+    page.locator(".rows tbody tr td:nth-child(2)").first.click()
+    page.wait_for_function("document.querySelector('video')?.readyState >= 2")
+    assert page.evaluate("document.querySelector('video').src").startswith("data:video/mp4")
+    said = page.inner_text(".panel")
+    assert "v04.mp4" in said and "2.4 s" in said
+    assert "the runs together take it for waving <b>" in said
+    assert page.locator(".panel .bars").count() == 2
+    assert page.locator(".panel .bars").first.locator("li").count() == 3
+    page.locator(".panel summary").first.click()
+    assert page.locator(".panel .views").first.locator("li").count() == 4
+    assert address(page) == "#find=v04&video=v04"
+
+
+def test_by_keyboard_alone(opened):
+    page = opened(sort="id")
+    page.locator(".rows").focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowDown")
+    assert page.evaluate("document.activeElement.textContent") == "v01"
+    page.keyboard.press("Enter")
+    assert page.inner_text(".panel h2") == "v01"
+    page.keyboard.press("ArrowDown")
+    assert page.inner_text(".panel h2") == "v02"
+    page.keyboard.press("End")
+    assert page.inner_text(".panel h2") == "v23"
+    assert "could not be read" in page.inner_text(".panel")
+    page.keyboard.press("Escape")
+    assert not page.locator(".panel").is_visible()
+    assert page.evaluate("document.activeElement.textContent") == "v23"
+
+
+def test_names_of_categories_are_text(opened):
+    page = opened(width=390, video="v02")
+    assert page.locator(".videos b").count() == 0
+
+
+def test_the_same_files_give_the_same_bytes(reports):
+    before = (reports / videos_page.NAME).read_bytes()
+    videos_page.write(reports.parents[1] / "runs" / "mine", reports)
+    assert (reports / videos_page.NAME).read_bytes() == before
+    assert str(reports.parents[1]).encode() not in before
+
+
+def test_copies_beside_the_page_are_played_from_there(browser, tmp_path):
+    runs = videos_study.write(tmp_path, videos=8)
+    folder, said = tmp_path / "reports" / "mine", []
+    video_copies.write(runs, folder, say=said.append)
+    made = {path.name: path.read_bytes() for path in (folder / "videos").iterdir()}
+    assert len(made) == 7
+    assert "7 videos, 7 of them new" in said[0]
+    video_copies.write(runs, folder, say=said.append)
+    assert "7 videos, 0 of them new" in said[1]
+    page = index.write_index(runs).with_name(videos_page.NAME)
+    text = page.read_text()
+    assert "All 7 videos can be played, from the folder videos" in text
+    # as of a study too large for previews in its page
+    start = text.index('id="clips">') + len('id="clips">')
+    end = text.index("</script>", start)
+    assert len(json.loads(text[start:end])) == 7
+    page.write_text(text[:start] + "{}" + text[end:])
+    with page_checks.opener(browser) as opened:
+        shown = opened(page)
+        shown.wait_for_selector("body[data-ready]")
+        shown.locator(".rows .name").nth(1).click()
+        shown.wait_for_function("document.querySelector('video')?.readyState >= 2")
+        assert "/reports/mine/videos/" in shown.evaluate("document.querySelector('video').src")
+        assert not shown.said
