@@ -10,7 +10,7 @@ from scipy import stats
 
 from harlib.evaluation import multi_label
 from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs
-from harlib.evaluation.intervals import group_sums, paired_interval, variance_of_mean
+from harlib.evaluation.intervals import group_sums, paired_intervals, variance_of_mean
 from harlib.evaluation.predict import logarithms
 from harlib.evaluation.scores import Scores
 
@@ -155,41 +155,40 @@ def of_pair(compared: pd.DataFrame, a: str, b: str) -> pd.Series:
 
 
 def category_difference(
-    a: Seeds, b: Seeds, *, resamples: int = 2000, seed: int = 0
+    a: Seeds, b: Seeds, *, resamples: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
     """Accuracy (of several labels per video: average precision) of `a` minus that of `b`, sorted.
 
     Returns:
         DataFrame `category, support, a, b, difference, low, high, clear`; support in videos, the
         others fractions. low and high bound the 95 % interval of the difference
-        (`intervals.paired_interval`). `clear`: it is more than chance although so many categories
+        (`intervals.paired_intervals`). `clear`: it is more than chance although so many categories
         were looked at, as the interval at 1 - 0.05 / categories leaves out 0 (Bonferroni). Of
         several labels per video there are no intervals: NaN, and not clear.
     """
-    own, other = _each(a), _each(b)
-    first = own[0]
+    runs = _each(a), _each(b)
+    first = runs[0][0]
     if first.several:
-        for one in (*own, *other):
+        for one in (*runs[0], *runs[1]):
             same_videos(first, one)
         precisions = [
             np.mean([multi_label.average_precisions(one) for one in seeds], axis=0)
-            for seeds in (own, other)
+            for seeds in runs
         ]
         table = _sorted_difference(first.categories, first.targets.sum(axis=0), *precisions)
         return table.assign(low=np.nan, high=np.nan, clear=False)
     labels, groups = all_labels(first), all_groups(first)
     support = np.bincount(labels, minlength=len(first.categories))
-    right = [_hits(first, seeds).mean(axis=0) for seeds in (own, other)]
+    right = [_hits(first, seeds).mean(axis=0) for seeds in runs]
     some = np.where(support, support, np.nan)
     shares = [np.bincount(labels, weights=hits, minlength=len(support)) / some for hits in right]
-    rows = []
+    rows, levels = [], (0.95, 1 - 0.05 / (support > 0).sum())
     for index in np.flatnonzero(support):
-        mine = labels == index
-        values = [hits[mine] for hits in right]
-        options: dict[str, Any] = {"resamples": resamples, "seed": seed}
-        low, high = paired_interval(*values, groups[mine], **options)
-        level = 1 - 0.05 / (support > 0).sum()
-        surely = paired_interval(*values, groups[mine], level=level, **options)
+        own = labels == index
+        hits_a, hits_b = (hits[own] for hits in right)
+        (low, high), surely = paired_intervals(
+            hits_a, hits_b, groups[own], levels=levels, resamples=resamples, seed=seed
+        )
         rows.append((first.categories[index], low, high, surely[0] > 0 or surely[1] < 0))
     bounds = pd.DataFrame(rows, columns=["category", "low", "high", "clear"])
     return _sorted_difference(first.categories, support, *shares).merge(bounds, on="category")

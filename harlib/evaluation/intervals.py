@@ -4,6 +4,8 @@ Clips of one group (a recording, an actor) are right or wrong together, so whole
 resampled, never single videos.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy import stats
 
@@ -99,16 +101,16 @@ def bootstrap_interval(
     return wilson(mean, effective, stats.t.ppf(0.5 + level / 2, len(sums) - 1))
 
 
-def paired_interval(
+def paired_intervals(
     a: np.ndarray,
     b: np.ndarray,
     groups: np.ndarray,
     *,
+    levels: Sequence[float] = (0.95,),
     resamples: int = 1000,
     seed: int = 0,
-    level: float = 0.95,
-) -> tuple[float, float]:
-    """Interval (low, high) of the mean of `a` - `b`, two runs on the same few videos, in -1..1.
+) -> list[tuple[float, float]]:
+    """Intervals (low, high) of the mean of `a` - `b`, two runs on the same few videos, in -1..1.
 
     The paired bootstrap over groups gives the variance, as a number of videos that tell as much
     when each is by itself. Half a video more in each of the four cells (both right, one, none)
@@ -117,6 +119,7 @@ def paired_interval(
     Args:
         a, b: (videos,), 0..1 each: right or wrong, or the share of seeds that are right.
         groups: (videos,); one group alone tells nothing about others: (-1.0, 1.0).
+        levels: of confidence, one an interval.
 
     Reference:
         Agresti and Min, Statistics in Medicine 24 (2005), the four halves.
@@ -124,16 +127,16 @@ def paired_interval(
     difference = np.asarray(a, dtype=float) - b
     sums, sizes = group_sums(groups, difference, np.ones(len(difference)))
     if len(sums) < 2:
-        return -1.0, 1.0
+        return [(-1.0, 1.0)] * len(levels)
     mean, spread, effective = difference.mean(), difference.var(), float(len(difference))
     if spread:
         variance = variance_of_mean(sums, sizes, resamples=resamples, seed=seed)
         effective = min(effective, spread / max(variance, 1e-12))
     square, whole = (difference**2).mean(), effective + 2
     centre = mean * effective / whole
-    half = np.sqrt(max((square * effective + 1) / whole - centre**2, 0.0) / whole)
-    half *= stats.t.ppf(0.5 + level / 2, len(sums) - 1)
-    return float(max(centre - half, -1.0)), float(min(centre + half, 1.0))
+    error = np.sqrt(max((square * effective + 1) / whole - centre**2, 0.0) / whole)
+    halves = error * stats.t.ppf(0.5 + np.asarray(levels) / 2, len(sums) - 1)
+    return [(float(max(centre - half, -1.0)), float(min(centre + half, 1.0))) for half in halves]
 
 
 def wilson(mean: float, count: float, quantile: float = 1.959964) -> tuple[float, float]:

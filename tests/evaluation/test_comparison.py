@@ -4,7 +4,7 @@ from hand_made import LABELS, many, six
 from scipy import stats
 
 from harlib.evaluation import comparison
-from harlib.evaluation.intervals import paired_interval
+from harlib.evaluation.intervals import paired_intervals
 from harlib.evaluation.metrics import top_k
 
 RIGHT = np.eye(3)[LABELS]
@@ -156,13 +156,12 @@ def test_category_difference_by_hand():
 def test_a_difference_in_a_category_has_an_interval():
     rng, videos, groups = np.random.default_rng(0), np.ones(15), np.arange(15)
     same = (rng.random(15) < 0.5).astype(float)
-    low, high = paired_interval(same, same, groups)
+    ((low, high),) = paired_intervals(same, same, groups)
     assert low == pytest.approx(-high) and 0.05 < high < 0.4
-    low, high = paired_interval(videos, 0 * videos, groups)
+    ((low, high),) = paired_intervals(videos, 0 * videos, groups)
     assert 0.6 < low < 1 == high  # all differ alike, and yet 15 videos are few
-    assert paired_interval(videos, same, 0 * groups) == (-1, 1)
-    wide = paired_interval(videos, same, groups, level=0.999)
-    narrow = paired_interval(videos, same, groups)
+    assert paired_intervals(videos, same, 0 * groups) == [(-1, 1)]
+    narrow, wide = paired_intervals(videos, same, groups, levels=(0.95, 0.999))
     assert wide[0] < narrow[0] and narrow[1] < wide[1]
 
 
@@ -171,7 +170,7 @@ def test_the_interval_holds_the_difference_as_often_as_it_says():
     rng, held = np.random.default_rng(0), 0
     for _ in range(200):  # 20 videos, of which a has 90 %, b 60 %, each by itself
         a, b = (rng.random((2, 20)) < [[0.9], [0.6]]).astype(float)
-        low, high = paired_interval(a, b, np.arange(20), resamples=200)
+        ((low, high),) = paired_intervals(a, b, np.arange(20), resamples=200)
         held += low <= 0.3 <= high
     assert held >= 184  # 95 % less two standard errors
 

@@ -170,7 +170,7 @@ def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
         return []
     rows = []
     for place, (_, row) in enumerate(ranking.ranked(table).iterrows()):
-        cells = []
+        cells: list[dict[str, Any]] = []
         for _, key, kind in _columns(table):
             text = tables.cell(key, row[key])
             if key == ranking.measure(table):

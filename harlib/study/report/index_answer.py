@@ -118,10 +118,10 @@ def pooled(scored: list[Path]) -> list[dict[str, Any]]:
         None where the folds cannot be pooled).
     """
     place = {folder.name: folder for folder in scored}
-    found = []
+    found: list[dict[str, Any]] = []
     for run, names in folds.of_names(list(place)).items():
         network = naming.network(naming.read(place[names[0]]))
-        own = {"run": run, "network": network, "names": names}
+        own: dict[str, Any] = {"run": run, "network": network, "names": names}
         try:
             scores = folds.pooled([Scores.load(place[name]) for name in names])
         except ScoreError as error:
