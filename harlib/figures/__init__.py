@@ -16,7 +16,8 @@ from harlib.figures.curves import learning_curves, reliability, schedule
 from harlib.figures.diagrams import bottleneck, kernels, views
 from harlib.figures.dots import average_precisions, pairs, per_category
 from harlib.figures.matrices import confusion, top_confusions
-from harlib.figures.sheets import contact_sheet
+from harlib.figures.quantiles import quantiles
+from harlib.figures.sheets import contact_sheet, training_clips
 from harlib.figures.spread import seed_spread
 from harlib.figures.style import (
     PALETTE,
@@ -40,6 +41,7 @@ __all__ = [
     "accuracy_compute",
     "alt",
     "average_precisions",
+    "beside",
     "bottleneck",
     "category_counts",
     "category_difference",
@@ -54,6 +56,7 @@ __all__ = [
     "pairs",
     "per_category",
     "png",
+    "quantiles",
     "reliability",
     "schedule",
     "seed_spread",
@@ -61,5 +64,6 @@ __all__ = [
     "store_sizes",
     "styled",
     "top_confusions",
+    "training_clips",
     "views",
 ]
