@@ -5,12 +5,13 @@ from collections.abc import Callable
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.ticker import PercentFormatter
 
 from harlib.data import label_sets
 from harlib.figures.axes import legend_below, named
 from harlib.figures.style import PALETTE, QUIET, describe, new_axes, short, styled
 
-_ENDS = 6  # categories shown of each end of many
+_ENDS = 4  # categories shown of each end of many
 _SPLITS = ("train", "val", "test")
 _QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
@@ -23,28 +24,33 @@ def quantiles(
     title: str,
     label: str,
     write: Callable[[float], str] = "{:.3g}".format,
+    shares: bool = False,
     ax: Axes | None = None,
 ) -> Axes:
     """A number of each category's videos by split: a dot at the middle, a bar over half of them.
 
     A thin line spans nine of ten. Categories are sorted by their middle, all videos stand on top;
-    of more than 12 categories the lowest and the highest six are drawn.
+    of more than 8 categories the lowest and the highest four are drawn.
 
     Args:
         table: `category, split` and `value`, a row per video; videos without it are left out.
         value: the column.
         label: of the axis, with its unit.
-        write: how a number is written in the alt text and on the axis.
+        write: how a number is written in the alt text.
+        shares: numbers are fractions 0 to 1, which the axis shows as per cent.
     """
     table = table[table[value].notna()]
     splits = [name for name in _SPLITS if (table["split"] == name).any()]
     every = _by_label(table)
-    middle = every.groupby("category")[value].median().sort_values(kind="stable")
-    order, count = list(middle.index), len(middle)
+    middle = (
+        every.groupby("category")[value].agg(["median", "mean"]).sort_values(["median", "mean"])
+    )
+    middle, count = middle["median"], len(middle)
+    order = list(middle.index)
     noun = "labels" if label_sets.several(table["category"].unique()) else "categories"
     if many := count > 2 * _ENDS:
         order = [*order[:_ENDS], *order[-_ENDS:]]
-    ax = ax or new_axes(8.2, 1.5 + (0.2 + 0.1 * len(splits)) * (len(order) + 1))
+    ax = ax or new_axes(8.2, 1.5 + (0.16 + 0.08 * len(splits)) * (len(order) + 1))
     parts = [table, *(every[every["category"] == name] for name in order)]
     for number, split in enumerate(splits):
         shift = 0.6 * ((number + 0.5) / len(splits) - 0.5)
@@ -61,9 +67,10 @@ def quantiles(
         title += f": the {_ENDS} lowest and the {_ENDS} highest of {count} {noun}"
     names = [f"all {count} {noun}" if count > 1 else "all", *map(short, order)]
     named(ax, np.arange(len(parts)), names, escaped=True)
-    ax.xaxis.set_major_formatter(lambda number, _: write(number))
+    if shares:
+        ax.xaxis.set_major_formatter(PercentFormatter(1, symbol=" %"))
     ax.set_title(title)
-    ax.set_xlabel(f"{label}: middle, half of the videos, nine of ten")
+    ax.set_xlabel(f"{label}\ndot: median; bar: half of the videos; line: nine of ten")
     legend_below(ax)
     whole = _quantiles(table[value])
     return describe(

@@ -161,7 +161,7 @@ def pairs(found: LookAlikes) -> pd.DataFrame:
     inside = ~np.isin(found.group[rows], list(across))
     rows = rows[np.lexsort((found.group[rows], inside))][:_PAIRED]
     rows_of: dict[tuple[int, int], tuple] = {}
-    for pair in _nearest(found, rows):
+    for pair in _nearest(found, rows) if len(rows) else ():
         rows_of.setdefault(pair[:2], pair)
     columns = ["one", "other", "distance", "one_frame", "other_frame", "across"]
     table = pd.DataFrame(rows_of.values(), columns=columns)

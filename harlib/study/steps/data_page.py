@@ -1,5 +1,7 @@
 """What notebook 01 shows of the videos: losses, groups, look-alikes, and how categories differ."""
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from IPython.display import display
@@ -53,11 +55,12 @@ def groups(listed: Catalog) -> tables.Sentence:
         return tables.Sentence(
             "Every video is a group of its own: nothing says which of them belong together."
         )
-    said = f"{count(len(sizes), 'group')} of "
-    said += f"{sizes.min():,} to {sizes.max():,} videos" if sizes.min() < sizes.max() else (
-        f"{count(int(sizes.max()), 'video')} each")  # fmt: skip
+    low, high = int(sizes.min()), int(sizes.max())
+    of = f"{count(high, 'video')} each" if low == high else f"{low:,} to {high:,} videos"
+    said = f"{count(len(sizes), 'group')} of {of}"
     if alone:
-        said += f"; {alone:,} of them are a video for itself, of which no group is known"
+        videos = "is a video" if alone == 1 else "are videos"
+        said += f"; {alone:,} of them {videos} of which no group is known"
     return tables.Sentence(f"{said}. None lies on two sides of the split.")
 
 
@@ -70,7 +73,7 @@ def group_sizes(listed: Catalog) -> Folded:
     table.insert(0, "categories", by_group.reindex(table.index))
     table.insert(0, "videos", frame["group"].value_counts().reindex(table.index))
     table = table.sort_values("videos", ascending=False, kind="stable")
-    return Folded(_printable(table.reset_index()), "group")
+    return Folded(_printable(table.reset_index()), "group", shown=6)
 
 
 def show_look_alikes(store: ClipStore) -> Folded | tables.Sentence:
@@ -89,7 +92,8 @@ def show_look_alikes(store: ClipStore) -> Folded | tables.Sentence:
 def _pair(store: ClipStore, pair: tuple) -> tuple[Side, Side, str]:
     one, other = _side(store, pair.one, pair.one_frame), _side(store, pair.other, pair.other_frame)
     bits = "the same picture" if not pair.distance else f"{count(pair.distance, 'bit')} of 64 apart"
-    return one, other, f"{bits}, {'on two sides of the split' if pair.across else 'on one side'}"
+    where = "on two sides of the split" if pair.across else "on one side of the split"
+    return one, other, f"{bits}, {where}"
 
 
 def _side(store: ClipStore, row: int, alike_frame: int) -> Side:
@@ -132,9 +136,8 @@ def show_recorded(listed: Catalog) -> tables.Sentence:
 
 def _show(table: pd.DataFrame, column: str) -> None:
     what = wording.QUANTITIES[column]
-    figures.show(
-        figures.quantiles(table, column, title=what.title, label=what.label, write=what.write)
-    )
+    how: dict[str, Any] = {"title": what.title, "label": what.label, "write": what.write}
+    figures.show(figures.quantiles(table, column, shares=what.shares, **how))
 
 
 def _printable(table: pd.DataFrame) -> pd.DataFrame:

@@ -37,7 +37,7 @@ def show(p: Trained, plan: Recipe | None, store: ClipStore) -> tables.Sentence:
     places = np.unique(np.linspace(0, video["frames"] - 1, _FRAMES).round().astype(int))
     own = [_label(store, label, int(video["label"])) for label in labels]
     titles = ["as stored", *(f"draw {n}\n{said}" for n, said in enumerate(own, 1))]
-    settings = "\n".join(textwrap.wrap(said(p, plan), 78))
+    settings = "\n".join(textwrap.wrap(tables.unbroken(said(p, plan)), 78))
     figures.show(figures.training_clips(store.read(row, places), clips, titles, settings=settings))
     residual = getattr(p, "pixels", "rgb") == "residual"
     return tables.Sentence(

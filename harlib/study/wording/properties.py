@@ -1,6 +1,6 @@
 """Sentences on what videos are like beside what they show, which a network may learn too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -25,6 +25,7 @@ class Quantity:
     more: str
     less: str
     write: Callable[[float], str]
+    shares: bool = False  # fractions, read as per cent
 
 
 def _seconds(value: float) -> str:
@@ -38,11 +39,11 @@ def _percent(value: float) -> str:
 LENGTH = Quantity("seconds", "Length", "seconds", "longer", "shorter", _seconds)
 BRIGHTNESS = Quantity(
     "brightness", "Brightness", "mean brightness, black 0 % to white 100 %", "brighter", "darker",
-    _percent,
+    _percent, shares=True,
 )  # fmt: skip
 MOTION = Quantity(
     "motion", "Motion", f"change of a pixel's brightness in {properties.APART_S:g} s",
-    "more in motion", "less in motion", _percent,
+    "more in motion", "less in motion", _percent, shares=True,
 )  # fmt: skip
 SIDE = Quantity(
     "side", "Picture size", "pixels of the shorter side, as recorded", "of larger pictures",
@@ -74,7 +75,7 @@ def standing_apart(table: pd.DataFrame, column: str) -> Sentence:
         looked = f" ({len(values):,} of {count(len(table), 'video')} looked at)"
     usual = f"Typically {middle}, nine of ten videos from {low} to {high}{looked}."
     nothing = f"No {_noun(table)} and no split stands apart."
-    return Sentence(f"{usual} {_said(table, what) or nothing}")
+    return Sentence(f"{usual} {_said(table, [what]) or nothing}")
 
 
 def recorded(table: pd.DataFrame, listed: int) -> Sentence:
@@ -93,25 +94,31 @@ def recorded(table: pd.DataFrame, listed: int) -> Sentence:
     if len(kinds) == 1:
         return Sentence(f"{which} are of {kinds.index[0]}.")
     most = f"most often {kinds.index[0]} ({percent(kinds.iloc[0] / len(table), 0)})"
-    found = " ".join(filter(None, (_said(table, what) for what in (SIDE, SHAPE, RATE))))
+    found = _said(table, [SIDE, SHAPE, RATE])
     nothing = f"No {_noun(table)} and no split stands apart by them."
     return Sentence(f"{which} are of {len(kinds)} sizes and rates, {most}. {found or nothing}")
 
 
-def _said(table: pd.DataFrame, what: Quantity) -> str:
-    """Which category and which split stand apart; empty where none does."""
-    said, several = [], label_sets.several(table["category"].unique())
-    if found := properties.standing_apart(table, what.column, "category"):
-        text = _compared(what, found, "Videos of", "videos without it" if several else "the others")
-        if found.count > 1:
-            many = found.count > 2
-            noun = ("labels" if several else "categories") if many else _noun(table)
-            text += f"; {found.count - 1} more {noun} {'stand' if many else 'stands'} apart"
-        said.append(f"{text}. A network may learn that in place of the action.")
-    if found := properties.standing_apart(table, what.column, "split"):
-        text = _compared(what, found, "Those in", "the others")
-        said.append(f"{text}: what is learned on one side may not hold on the other.")
-    return " ".join(said)
+def _said(table: pd.DataFrame, whats: Sequence[Quantity]) -> str:
+    """Which category and which split stand apart by these; empty where none does."""
+    several = label_sets.several(table["category"].unique())
+    categories, splits = [], []
+    for what in whats:
+        if found := properties.standing_apart(table, what.column, "category"):
+            others = "videos without it" if several else "the others"
+            text = _compared(what, found, "Videos of", others)
+            if found.count > 1:
+                many = found.count > 2
+                noun = ("labels" if several else "categories") if many else _noun(table)
+                text += f"; {found.count - 1} more {noun} {'stand' if many else 'stands'} apart"
+            categories.append(f"{text}.")
+        if found := properties.standing_apart(table, what.column, "split"):
+            splits.append(f"{_compared(what, found, 'Those in', 'the others')}.")
+    if categories:
+        categories.append("A network may learn that in place of the action.")
+    if splits:
+        splits.append("What is learned on one side of the split may not hold on the other.")
+    return " ".join([*categories, *splits])
 
 
 def _noun(table: pd.DataFrame) -> str:
@@ -122,5 +129,5 @@ def _compared(what: Quantity, found: properties.Apart, of: str, others: str) -> 
     word, share = (what.more, found.share) if found.share > 0.5 else (what.less, 1 - found.share)
     return (
         f"{of} {found.name} are {word} than {others} in {percent(share, 0)} of the comparisons "
-        f"({what.write(found.own)} against {what.write(found.others)} in the middle)"
+        f"(median {what.write(found.own)} against {what.write(found.others)})"
     )
