@@ -139,7 +139,7 @@ def standing_apart(table: pd.DataFrame, value: str, column: str) -> Apart | None
 
     A category does where its videos have the larger number (or the smaller) in nine of ten
     comparisons with videos of others, a split where they have it in seven, and chance alone would
-    hardly do it (4 standard errors of the rank sum). It takes 5 videos on either side.
+    hardly do it (3 standard errors of the rank sum). It takes 5 videos on either side.
 
     Args:
         table: of `measure` or `recorded`.
@@ -160,7 +160,7 @@ def standing_apart(table: pd.DataFrame, value: str, column: str) -> Apart | None
             continue
         share = (ranks[own].sum() / ours - (ours + 1) / 2) / theirs
         error = np.sqrt((ours + theirs + 1) / (12 * ours * theirs))
-        if abs(share - 0.5) >= max(least, 4 * error):
+        if abs(share - 0.5) >= max(least, 3 * error):
             found.append((name, float(share), *(float(np.median(values[w])) for w in (own, ~own))))
     if not found:
         return None

@@ -7,7 +7,7 @@ from tiny_study import write_study
 from harlib import figures
 from harlib.data import Augmentation, ClipSpec, ClipStore, prepare, training_batches
 from harlib.study.runs import study_files
-from harlib.study.steps import inputs, training_clips
+from harlib.study.steps import drawn, inputs
 
 pytestmark = pytest.mark.quick
 
@@ -45,7 +45,7 @@ def own(tmp_path, monkeypatch, write_videos):
 def test_the_clips_are_those_of_the_runs_batches_and_the_title_has_its_settings(own, shown):
     params, store = own
     p = params(crop="random", color=0.4, grey=0.3, reverse=0.5, jitter=0.25, pixels="residual")
-    said = training_clips.show(p, Plan, store)
+    said = drawn.show_clips(p, Plan, store)
     assert "the first 4 times (seed 0)" in said and "pixels: residual" in said
     (ax,) = shown
     title = ax.get_title("left").replace("\n", " ")
@@ -64,7 +64,7 @@ def test_the_clips_are_those_of_the_runs_batches_and_the_title_has_its_settings(
 def test_blended_labels_are_said(own, shown):
     params, store = own
     p = params(mix="cutmix", mix_share=0.5)
-    training_clips.show(p, Blends, store)
+    drawn.show_clips(p, Blends, store)
     (ax,) = shown
     assert ax.get_title("left").replace("\n", " ").endswith("mix: cutmix in 50 % of the batches")
     titles = [label.get_text() for label in ax.get_yticklabels()]
@@ -75,11 +75,11 @@ def test_blended_labels_are_said(own, shown):
 
 def test_single_frames_share_a_row_and_shuffled_labels_are_said(own, shown):
     params, store = own
-    training_clips.show(params("02_frame_cnn", frames=1), Plan, store)
+    drawn.show_clips(params("02_frame_cnn", frames=1), Plan, store)
     assert [label.get_text() for label in shown[0].get_yticklabels()] == ["as stored", "8 draws"]
     p = params(shuffle_labels=True)
     row, _, labels = inputs.shown_clips(p, Plan, store, 4)
-    training_clips.show(p, Plan, store)
+    drawn.show_clips(p, Plan, store)
     titles = [label.get_text() for label in shown[1].get_yticklabels()]
     wrong = bool(labels[0] != store.videos["label"][row])
     assert all(("called" in title) == wrong for title in titles[1:])
@@ -87,5 +87,5 @@ def test_single_frames_share_a_row_and_shuffled_labels_are_said(own, shown):
 
 def test_a_run_without_steps_says_so(own, shown):
     params, store = own
-    assert "no training steps" in training_clips.show(params(), None, store)
+    assert "no training steps" in drawn.show_clips(params(), None, store)
     assert not shown

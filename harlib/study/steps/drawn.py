@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _DRAWS, _FRAMES = 4, 8
 
 
-def show(p: Trained, plan: Recipe | None, store: ClipStore) -> tables.Sentence:
+def show_clips(p: Trained, plan: Recipe | None, store: ClipStore) -> tables.Sentence:
     """Shows a video and its clips as the training draws them the first times; says of what run.
 
     plan: None where the run takes no steps, so that nothing is drawn.
