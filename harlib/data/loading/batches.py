@@ -94,9 +94,9 @@ def shown_clips(
     Raises:
         ValueError: as `training_batches`, or for a video of another split.
     """
-    source = _Training(store, clip, augmentation, **{
-        "split": "train", "seed": 0, "balanced": False, "shuffle_labels": False, "part": (0, 1),
-    } | how)  # fmt: skip
+    usual: dict[str, Any] = {"split": "train", "seed": 0, "balanced": False}
+    usual |= {"shuffle_labels": False, "part": (0, 1)}
+    source = _Training(store, clip, augmentation, **usual | how)
     if video is None:
         video = int(source.rows[source.video_at(0)])
     found = source.positions(video, times)

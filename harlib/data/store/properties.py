@@ -153,7 +153,8 @@ def standing_apart(table: pd.DataFrame, value: str, column: str) -> Apart | None
     """
     table = table[table[value].notna()]
     ranks, values = table[value].rank().to_numpy(), table[value].to_numpy()
-    least, found = {"category": 0.4, "split": 0.2}[column], []
+    least = {"category": 0.4, "split": 0.2}[column]
+    found: list[tuple[str, float, float, float]] = []
     for name, own in _sides(table[column]).items():
         ours, theirs = int(own.sum()), int((~own).sum())
         if min(ours, theirs) < LEAST:
@@ -161,11 +162,12 @@ def standing_apart(table: pd.DataFrame, value: str, column: str) -> Apart | None
         share = (ranks[own].sum() / ours - (ours + 1) / 2) / theirs
         error = np.sqrt((ours + theirs + 1) / (12 * ours * theirs))
         if abs(share - 0.5) >= max(least, 3 * error):
-            found.append((name, float(share), *(float(np.median(values[w])) for w in (own, ~own))))
+            middle, others = (float(np.median(values[which])) for which in (own, ~own))
+            found.append((name, float(share), middle, others))
     if not found:
         return None
     farthest = max(found, key=lambda one: round(abs(one[1] - 0.5), 9))
-    return Apart(*farthest, count=len(found))
+    return Apart(*farthest, len(found))
 
 
 def _sides(names: pd.Series) -> dict[str, np.ndarray]:

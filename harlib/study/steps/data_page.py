@@ -84,12 +84,14 @@ def show_look_alikes(store: ClipStore) -> Folded | tables.Sentence:
     shown = min(_PAIRS, max(_FEW, int(pairs["across"].sum())))
     display(Beside([_pair(store, pair) for pair in pairs.head(shown).itertuples()]))
     rest = pairs.iloc[shown:]
-    said = {side: [_called(store, row) for row in rest[side]] for side in ("one", "other")}
+    said: dict[str, Any] = {
+        side: [_called(store, row) for row in rest[side]] for side in ("one", "other")
+    }
     said |= {"bits apart": rest["distance"], "sides": np.where(rest["across"], "two", "one")}
     return Folded(_printable(pd.DataFrame(said)), "pair", shown=0, most=100)
 
 
-def _pair(store: ClipStore, pair: tuple) -> tuple[Side, Side, str]:
+def _pair(store: ClipStore, pair: Any) -> tuple[Side, Side, str]:
     one, other = _side(store, pair.one, pair.one_frame), _side(store, pair.other, pair.other_frame)
     bits = "the same picture" if not pair.distance else f"{count(pair.distance, 'bit')} of 64 apart"
     where = "on two sides of the split" if pair.across else "on one side of the split"
