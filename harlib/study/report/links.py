@@ -146,7 +146,7 @@ class StudyLinks:
             return {}
         if head in ("category", "true category"):
             return {"true": true}
-        if head == "video":
+        if head == "video" and "true category" in values:
             return {"true": true, "video": values["video"]}
         if head == "called" and values["called"] in self.categories:
             return {"true": true, "called": values["called"]}
