@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = (
     *("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CITATION.cff"),
     *("docs/**/*.md", "docs/*.jpg", "docs/*.css", "benchmarks/*.md", "benchmarks/*.png"),
-    "reports/sample/*.html",
+    *("reports/sample/*.html", "reports/sample/[0-9]*/*"),
 )
 CARD = "reports/sample/MODEL_CARD.md"
 

@@ -109,6 +109,11 @@ class RunFolder:
         return self / "data.json"
 
     @property
+    def corrections(self) -> Path:
+        """The corrected labels that notebook 01 has read (CSV), where there were any."""
+        return self / "corrections.csv"
+
+    @property
     def measured(self) -> Path:
         """The rows of `har bench` that notebook 06 shows (JSON)."""
         return self / "measured.json"

@@ -10,6 +10,9 @@ _FOLDER = click.Path(path_type=Path, file_okay=False)
 _FILE = click.Path(path_type=Path, exists=True, dir_okay=False)
 FRAME_FPS = click.FloatRange(0, 1000, min_open=True)
 BACKGROUND = click.FloatRange(0, 100)
+corrections_option = click.option(
+    "--corrections", type=_FILE, metavar="FILE", help="Labels that are wrong and what is right."
+)
 
 
 @click.command("demo-data", short_help="Draw the embedded action videos.")
@@ -64,6 +67,7 @@ def demo_data(
 @click.option("--frame-fps", type=FRAME_FPS, help="Rate of folders of numbered images.")
 @click.option("--background", type=BACKGROUND, default=0.0,
               help="Of --table: unlabelled time, so many times the largest category.")  # fmt: skip
+@corrections_option
 @click.argument("csv", type=click.Path(path_type=Path, dir_okay=False))
 def catalog(
     csv: Path,
@@ -81,6 +85,7 @@ def catalog(
     group: str | None,
     frame_fps: float | None,
     background: float,
+    corrections: Path | None,
 ) -> None:
     """List videos with category, split and group into CSV; print the data set's hash.
 
@@ -88,6 +93,7 @@ def catalog(
     out is said.
     """
     from harlib.data import Catalog
+    from harlib.data.catalog import corrections as correcting
     from harlib.data.catalog import names
 
     if sum(map(bool, (folder, table, kinetics, ucf101, hmdb51, stanford40))) != 1:
@@ -111,6 +117,8 @@ def catalog(
         listed = Catalog.from_hmdb51(videos, hmdb51, split=split)
     elif stanford40:
         listed = Catalog.from_stanford40(stanford40)
+    if corrections:
+        listed = correcting.corrected(listed, corrections)
     if categories:
         listed = listed.select(categories)
     listed.to_csv(csv)
@@ -136,6 +144,7 @@ def catalog(
 @click.option("--workers", type=int, help="Processes; without it one a core.")
 @click.option("--scheduler", metavar="TCP://…", help="A Dask scheduler; its workers share STORE.")
 @click.option("--repair", is_flag=True, help="Rewrite only what har verify finds damaged.")
+@corrections_option
 def prepare(
     csv: Path,
     store: Path,
@@ -147,14 +156,23 @@ def prepare(
     workers: int | None,
     scheduler: str | None,
     repair: bool,
+    corrections: Path | None,
 ) -> None:
-    """Make the clip store STORE from the catalog CSV; run again, it finishes what was begun."""
+    """Make the clip store STORE from the catalog CSV; run again, it finishes what was begun.
+
+    The table of --corrections is video,label,correction,note, as JupyterLab's browser of videos
+    writes it; the correction drop leaves a video out. CSV and the videos stay as they are.
+    """
     from harlib.data import Catalog, ClipStore
+    from harlib.data.catalog import corrections as correcting
     from harlib.data.store import look_alikes
     from harlib.data.store import prepare as preparing
     from harlib.data.store import repair as repairing
 
     make, listed = repairing.repair if repair else preparing.prepare, Catalog.from_csv(csv)
+    if corrections:
+        listed = correcting.corrected(listed, corrections)
+        click.echo(listed.left_out[-1])
     audit = make(
         listed,
         store,

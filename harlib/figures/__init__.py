@@ -18,7 +18,8 @@ from harlib.figures.curves import learning_curves, reliability, schedule
 from harlib.figures.diagrams import bottleneck, kernels, views
 from harlib.figures.dots import average_precisions, pairs, per_category
 from harlib.figures.matrices import confusion, top_confusions
-from harlib.figures.sheets import contact_sheet
+from harlib.figures.quantiles import quantiles
+from harlib.figures.sheets import contact_sheet, training_clips
 from harlib.figures.side_by_side import accuracy_costs, learning_of_runs
 from harlib.figures.spread import seed_spread
 from harlib.figures.style import (
@@ -46,6 +47,7 @@ __all__ = [
     "accuracy_costs",
     "alt",
     "average_precisions",
+    "beside",
     "bottleneck",
     "category_counts",
     "category_difference",
@@ -63,6 +65,7 @@ __all__ = [
     "pairs",
     "per_category",
     "png",
+    "quantiles",
     "reliability",
     "run_of",
     "schedule",
@@ -71,5 +74,6 @@ __all__ = [
     "store_sizes",
     "styled",
     "top_confusions",
+    "training_clips",
     "views",
 ]

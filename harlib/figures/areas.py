@@ -86,7 +86,7 @@ def boxes(figure: Any, around: Bbox, dpi: float) -> dict[str, Any]:
     every: list[Area] = getattr(figure, "areas", [])
     if not every:
         return {}
-    found = []
+    found: list[dict[str, Any]] = []
     for area in every[:LIMIT]:
         box = _pixels(area, around, dpi)
         if box or len(found) < LISTED:

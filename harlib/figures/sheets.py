@@ -84,6 +84,36 @@ def contact_sheet(
     )
 
 
+@styled
+def training_clips(
+    stored: np.ndarray,
+    clips: np.ndarray,
+    titles: Sequence[str],
+    *,
+    settings: str,
+    frames: int = 8,
+    ax: Axes | None = None,
+) -> Axes:
+    """A stored video above its clips as a training draws them: what augmentation does.
+
+    Args:
+        stored: uint8 (frames, height, width, 3), the whole picture.
+        clips: uint8 (draws, frames, height, width, 3); of clips of one frame all draws share a row.
+        titles: the stored video's, then one a draw.
+        settings: of the augmentation, the figure's title.
+    """
+    rows, time = [stored, *clips], "time"
+    if clips.shape[1] == 1:
+        rows, titles, time = [stored, clips[:, 0]], [titles[0], f"{len(clips)} draws"], "draws"
+    ax = contact_sheet(rows, titles, frames=frames, title=settings, ax=ax)
+    ax.set_xlabel(f"{time} →", color=QUIET, loc="left")
+    return describe(
+        ax,
+        f"A stored video, and below it {len(clips)} clips of it as the training draws them, a row "
+        f"each: {' '.join(settings.split())}.",
+    )
+
+
 def _fit(frame: np.ndarray, height: int, width: int) -> np.ndarray:
     """uint8 (height, width, 3): the frame scaled to fit, white beside it."""
     factor = min(height / frame.shape[0], width / frame.shape[1])

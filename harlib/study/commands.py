@@ -216,6 +216,7 @@ def label(source: str, videos: str, **options: Any) -> None:
               help="Rate of folders of numbered images.")  # fmt: skip
 @click.option("--background", type=data_commands.BACKGROUND, default=0.0,
               help="Of a table: unlabelled time, so many times the largest category.")  # fmt: skip
+@data_commands.corrections_option
 def new_study(
     name: str,
     videos: Path,
@@ -226,6 +227,7 @@ def new_study(
     size: int,
     frame_fps: float | None,
     background: float,
+    corrections: Path | None,
 ) -> None:
     """Look at your VIDEOS and write the parameter files of a study that fits them.
 
@@ -236,7 +238,12 @@ def new_study(
 
     making.refuse(name)
     seen = making.look(
-        videos, group=group, stills=stills, frame_fps=frame_fps, background=background
+        videos,
+        group=group,
+        stills=stills,
+        frame_fps=frame_fps,
+        background=background,
+        corrections=corrections,
     )
     chosen = making.plan(seen, budget_s=budget, folds=folds, size=size)
     files = making.write(name, seen, chosen)

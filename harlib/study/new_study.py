@@ -17,6 +17,7 @@ import pandas as pd
 
 from harlib import HarlibError, pretrained, text
 from harlib.data import Catalog, VideoError, label_sets, probe
+from harlib.data.catalog import corrections as correcting
 from harlib.data.catalog import names
 from harlib.files import write_text
 from harlib.study.params.base import project_root
@@ -44,7 +45,8 @@ class Look:
 
     `height`, `width`, `fps` and `seconds` are medians of those that were opened; `shortest` in
     seconds; `unreadable` has (path, reason). `group` is the pattern, `frame_fps` the rate of
-    folders of frames and `background` the share of unlabelled time that were given for them.
+    folders of frames, `background` the share of unlabelled time and `corrections` the table of
+    corrected labels that were given for them.
     """
 
     path: Path
@@ -59,6 +61,7 @@ class Look:
     stills: Path | None = None
     frame_fps: float | None = None
     background: float = 0.0
+    corrections: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,7 @@ def look(
     stills: Path | None = None,
     frame_fps: float | None = None,
     background: float = 0.0,
+    corrections: Path | None = None,
 ) -> Look:
     """Lists the videos and opens some of them.
 
@@ -94,6 +98,7 @@ def look(
         stills: labelled pictures that the frame CNN learns from first.
         frame_fps: of folders of numbered images, as `Catalog.from_folder`.
         background: of a table, as `Catalog.from_table`.
+        corrections: labels that are wrong, a table of `harlib.data.catalog.corrections`.
 
     Raises:
         HarlibError: there are none, or too few to learn anything from; or no stills there.
@@ -106,6 +111,8 @@ def look(
         raise HarlibError(f"{path} is a folder: --background is of a table with start and end")
     else:
         listed = Catalog.from_folder(path, group=group, frame_fps=frame_fps)
+    if corrections:
+        listed = correcting.corrected(listed, corrections)
     if len(label_sets.classes(listed.categories)) < 2:
         raise HarlibError(
             f"{path} has one category, {listed.categories[0]!r}: a network learns to tell "
@@ -144,6 +151,7 @@ def look(
         stills=stills,
         frame_fps=frame_fps,
         background=background,
+        corrections=corrections,
     )
 
 
@@ -305,6 +313,8 @@ def _contents(name: str, seen: Look, chosen: Plan, root: Path) -> dict[str, str]
         data["frame_fps"] = seen.frame_fps
     if seen.background:
         data["background"] = seen.background
+    if seen.corrections:
+        data["corrections"] = str(_from_root(seen.corrections.resolve(), root))
     network = {
         "model": "c3d_bn",
         "width": 0.25,

@@ -5,8 +5,10 @@
 //   clips     {video's place: its mp4 as base64}, as far as they are in the page
 //   preview   async (video, track) => an address of its clip or null, instead; track is "clip" or
 //             "cam", where the network looked
-//   onMark    (video, label) => shown as "wrong label", with the categories to choose from
-//   marked    {video's place: label}, what is marked already
+//   marks     {marked: {video's place: the right category}, said: a sentence, drop: what leaves a
+//             video out, or ""}: what is marked as wrong label so far; with it labels can be marked
+//   onMark    async (video, category) => the marks as they are then
+//   onUndo    async () => the same
 
 const KEYS = ["run", "true", "called", "right", "group", "sure", "find", "suspect", "sort", "video"];
 const SORTS = {
@@ -32,7 +34,7 @@ function el(tag, options = {}, ...children) {
   return made;
 }
 
-export async function unpack(packed) {
+async function unpack(packed) {
   let bytes = packed;
   if (typeof packed === "string") {
     const text = atob(packed.trim());
@@ -51,7 +53,7 @@ export async function unpack(packed) {
   return data;
 }
 
-export async function render(element, packed, hooks = {}) {
+async function render(element, packed, hooks = {}) {
   const data = await unpack(packed);
   return new Browser(element, data, hooks);
 }
@@ -59,6 +61,7 @@ export async function render(element, packed, hooks = {}) {
 class Browser {
   constructor(element, data, hooks) {
     Object.assign(this, { element, data, hooks, count: data.id.length, rows: [], current: 0 });
+    this.marks = hooks.marks ?? { marked: {} };
     this.runNames = data.runs.map((run) => run.name);
     this.texts = data.id.map((id, i) => [
       id, data.file[i], data.groups[data.columns.group[i]], data.answers[data.columns.true[i]],
@@ -144,6 +147,7 @@ class Browser {
       && (state.right === "" || (own.listed[i] && own.right[i] === right))
       && (state.group === "" || columns.group[i] === wanted.group)
       && (state.suspect !== "yes" || columns.suspicion[i])
+      && (state.suspect !== "marked" || i in this.marks.marked)
       && (state.sure === "" || (own.probability[i] >= low && own.probability[i] <= high))
       && (!find || this.texts[i].includes(find))));
   }
@@ -181,7 +185,9 @@ class Browser {
       grouped ? select("group", "Group", named(data.groups)) : null,
       select("sure", "Probability of the call", [["", "any"], ["90-100", "90 % and more"],
         ["50-90", "50 to 90 %"], ["0-50", "up to 50 %"]]),
-      data.several ? null : select("suspect", "Label", [["", "any"], ["yes", "suspected to be wrong"]]),
+      data.several && !this.hooks.marks ? null : select("suspect", "Label", [["", "any"],
+        ...(data.several ? [] : [["yes", "suspected to be wrong"]]),
+        ...(this.hooks.marks ? [["marked", "marked as wrong"]] : [])]),
       select("sort", "Order", Object.entries(SORTS).flatMap(([name, text]) =>
         [[`-${name}`, `${text} ↓`], [name, `${text} ↑`]])),
     );
@@ -194,6 +200,8 @@ class Browser {
       link("All videos", {}),
     );
     this.said = el("p", { class: "note said", role: "status" });
+    this.markSaid = el("p", { class: "note", role: "status" }, this.marks.said ?? "");
+    if (this.hooks.marks) this.element.addEventListener("keydown", (event) => this.shortcut(event));
     this.head = el("tr");
     this.body = el("tbody");
     this.table = el("table", { "aria-label": "Scored videos" }, el("thead", {}, this.head), this.body);
@@ -203,7 +211,7 @@ class Browser {
       onkeydown: (event) => { if (event.key === "Escape") this.close(); } });
     const remarks = data.remarks.map((text) => el("p", { class: "note" }, text));
     this.element.classList.add("videos");
-    this.element.replaceChildren(views, filters, this.said,
+    this.element.replaceChildren(views, filters, this.said, ...(this.hooks.marks ? [this.markSaid] : []),
       el("div", { class: "both" }, this.box, this.panel), ...remarks);
     new ResizeObserver(() => this.draw()).observe(this.box);
   }
@@ -297,7 +305,9 @@ class Browser {
           el("small", {}, group !== data.id[i] ? group : data.file[i] || data.splits[own.split[i]]));
       }
       if (column.name === "true") {
-        const suspected = own.suspicion[i];
+        const suspected = own.suspicion[i], marked = this.marks.marked[i];
+        if (marked) return el("td", {}, el("s", {}, data.answers[own.true[i]]),
+          el("small", { class: "doubt" }, marked === this.marks.drop ? "marked: left out" : `marked: ${marked}`));
         return el("td", {}, el("span", {}, data.answers[own.true[i]]),
           el("small", { class: suspected ? "doubt" : "" }, suspected ? `suspected: ${data.answers[own.suggested[i]]}` : ""));
       }
@@ -405,12 +415,12 @@ class Browser {
       el("div", { class: "bar" }, el("h2", { tabIndex: -1 }, data.id[i]), turn(-1, "Previous"), turn(1, "Next"),
         el("button", { type: "button", onclick: () => this.close() }, "Close")),
       this.preview(i),
+      ...(this.hooks.marks ? [this.marking(i)] : []),
       el("dl", {}, ...facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
     ];
     if (own.suspicion[i]) parts.push(el("p", { class: "reading" },
       `Suspicion ${own.suspicion[i]} of ${data.suspects}: labelled ${data.answers[own.true[i]]}, and the runs together take it for ` +
       `${data.answers[own.suggested[i]]}. The networks may be wrong: look before you change a label.`));
-    if (this.hooks.onMark) parts.push(this.marking(i));
     const order = [this.run, ...data.runs.keys()].filter((run, place, all) => all.indexOf(run) === place);
     return [...parts, ...order.map((run) => this.probabilities(data.runs[run], i))];
   }
@@ -444,17 +454,42 @@ class Browser {
     return place;
   }
 
+  // ---- wrong labels
+
   marking(i) {
-    const { data } = this, field = el("select");
-    field.append(el("option", { value: "" }, "which is right?"));
-    for (const text of data.categories) field.append(el("option", { value: text }, text));
-    field.value = (this.hooks.marked ?? {})[i] ?? "";
-    const said = el("span", { class: "note", role: "status" });
-    return el("p", { class: "mark" }, el("label", {}, "Wrong label", field),
-      el("button", { type: "button", onclick: async () => {
-        const text = await this.hooks.onMark(i, field.value);
-        said.textContent = text ?? "";
-      } }, "Mark as wrong label"), said);
+    const { data, marks } = this, truth = data.answers[data.columns.true[i]];
+    const choices = (data.several ? data.answers : data.categories).filter((text) => text !== truth);
+    const mark = () => field.value && this.change(this.hooks.onMark(i, field.value));
+    const field = el("select", { onkeydown: (event) => {
+      if (event.key === "Enter") { event.preventDefault(); mark(); }
+    } }, el("option", { value: "" }, "which is right?"),
+      ...choices.map((text) => el("option", { value: text }, text)),
+      marks.drop ? el("option", { value: marks.drop }, "(leave the video out)") : null);
+    field.value = marks.marked[i] ?? "";
+    return el("div", { class: "mark" }, el("label", {}, "Wrong label; right is", field),
+      el("button", { type: "button", onclick: mark }, "Mark as wrong label"),
+      el("button", { type: "button", onclick: () => this.change(this.hooks.onUndo()) }, "Undo the last mark"));
+  }
+
+  async change(answer) {
+    this.markSaid.textContent = "Waiting for the kernel.";
+    this.marks = { ...this.marks, ...await answer };
+    this.markSaid.textContent = this.marks.said;
+    if (this.state.suspect === "marked") this.update(false);
+    this.draw(true);
+    if (!this.panel.hidden) this.panel.querySelector(".mark").replaceWith(this.marking(this.opened));
+    this.body.querySelector("button[tabindex='0']")?.focus({ preventScroll: true });
+  }
+
+  shortcut(event) {  // n and p: next and previous; m: to the choice of the right category; u: undo
+    if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
+    if ((event.key === "n" || event.key === "p") && this.rows.length) {
+      this.go(this.current + (this.panel.hidden ? 0 : event.key === "n" ? 1 : -1));
+      if (this.panel.hidden) this.open(this.rows[this.current], false);
+    } else if (event.key === "m") this.panel.querySelector(".mark select")?.focus();
+    else if (event.key === "u") this.change(this.hooks.onUndo());
+    else return;
+    event.preventDefault();
   }
 
   probabilities(run, i) {

@@ -13,8 +13,10 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from harlib import figures
 from harlib.evaluation import Scores, metrics
+from harlib.figures.beside import Beside, Side
 from harlib.study.report import index, run_page
 from harlib.study.wording import sentences, tables
+from harlib.study.wording.folded import Folded
 
 HOSTILE = (
     "<script>document.title = 'owned'</script>",
@@ -93,6 +95,8 @@ def _data_run(folder: Path) -> None:
         new_markdown_cell("# What the networks will see\n\nText."),
         _picture(figures.category_counts(counts)),
         _shown(tables.Table(wide)),
+        _shown(Folded(pd.DataFrame({"video": HOSTILE * 50}), "video", most=100)),
+        _shown(_look_alikes()),
         _widget(picture=False),
         _widget(picture=True),
         new_code_cell(
@@ -108,6 +112,14 @@ def _data_run(folder: Path) -> None:
         ),  # fmt: skip
     ]
     _finish(folder, cells, minutes=1.0)
+
+
+def _look_alikes() -> Beside:
+    pictures = np.random.default_rng(0).integers(0, 256, (4, 2, 48, 64, 3), np.uint8)
+    moments = ["alike at 0.0 s", "middle at 1.0 s"]
+    sides = [Side(list(own), moments, name, name)
+             for own, name in zip(pictures, HOSTILE[1:], strict=True)]  # fmt: skip
+    return Beside([(*sides[:2], "3 bits of 64 apart"), (*sides[2:], HOSTILE[0])])
 
 
 def _finish(folder: Path, cells: list, *, minutes: float) -> None:

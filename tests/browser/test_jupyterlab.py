@@ -1,4 +1,4 @@
-"""Notebooks 00 and 03 in a real JupyterLab: what a person sees, plays, waits for, interrupts."""
+"""Notebooks 00 and 03 in a real JupyterLab: what a person sees, plays, marks, interrupts."""
 
 import json
 import os
@@ -7,14 +7,18 @@ import subprocess
 import sys
 import time
 
+import nbformat
 import numpy as np
 import pytest
 import yaml
+from nbformat.v4 import new_code_cell, new_notebook
 
 from harlib import shipped
+from harlib.data.catalog.catalog import Catalog
+from harlib.data.catalog.corrections import corrected
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.prepare import prepare
-from harlib.evaluation import Scores
+from harlib.evaluation import Scores, metrics
 
 CATEGORIES = ["bow", "clap", "wave"]
 TRAINING = """
@@ -42,11 +46,20 @@ def project(write_videos, tmp_path_factory):
         share = rng.dirichlet(np.ones(3), size=(12, 2))
         scores = Scores(video, label, CATEGORIES, share.mean(axis=1), share)
         scores.save(root / "runs" / "demo" / run)
-        state = json.dumps({"store_hash": ClipStore(place).hash})
+        state = json.dumps({"store_hash": ClipStore(place).hash, "status": "complete"})
         (root / "runs" / "demo" / run / "run.json").write_text(state)
+        protocol = {"split": "val", "clips": 2, "crops": 1, "frames": 8, "stride": 1, "size": 32}
+        network = {"name": "c3d", "parameters": 1000, "gmacs": 0.1, "width": 1.0}
+        metrics.write(root / "runs" / "demo" / run, scores, protocol, network, 1.0)
     data = root / "runs" / "demo" / "01_data_prep"
     data.mkdir()
     (data / "params.yaml").write_text(yaml.safe_dump({"store": ""}))
+    catalog.to_csv(root / "list.csv")
+    only = new_notebook(
+        cells=[new_code_cell("from harlib.study.widgets import videos\nvideos.browser('demo')")],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}},
+    )
+    nbformat.write(only, root / "videos.ipynb")
     for name in ("00_explore", "03_c3d"):
         text = (shipped.FOLDER / "notebooks" / f"{name}.ipynb").read_text()
         # The scores of 03 are made by hand; its training takes a name of its own.
@@ -100,6 +113,7 @@ def run_all(page, address):
     page.set_default_timeout(180_000)  # TensorFlow on a busy machine
     page.goto(address)
     page.locator(".jp-Notebook .jp-CodeCell").first.wait_for()
+    page.get_by_text("| Idle").first.wait_for()  # before, a slow machine may lose the command
     page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     choose(page, "Run", "runmenu:run-all")
 
@@ -178,3 +192,58 @@ def test_the_controls_show_and_a_click_changes_the_picture(browser, lab, project
         raise
     finally:
         page.close()
+
+
+def test_a_wrong_label_is_marked_by_keys_and_the_table_is_read(browser, lab, project):
+    table = project / "params" / "demo" / "corrections.csv"
+    page = browser.new_page(viewport={"width": 1600, "height": 1200})
+    try:
+        run_all(page, f"{lab}lab/workspaces/marking/tree/videos.ipynb")
+        box = page.locator(".har-videos")
+        names, said = box.locator("tbody button.name"), box.locator("p[role=status]").last
+        names.first.wait_for()
+        assert said.inner_text() == "0 marks in params/demo/corrections.csv."
+        box.get_by_label("Find in name").fill("bow_03")
+        page.wait_for_function("document.querySelectorAll('.har-videos tbody tr').length == 1")
+        names.first.click()
+        clip = box.locator("video")
+        clip.wait_for()
+        page.wait_for_function("document.querySelector('.har-videos video').currentTime > 0.05")
+        assert clip.get_attribute("src").startswith("blob:")
+
+        box.get_by_label("Find in name").fill("_03")
+        page.wait_for_function("document.querySelectorAll('.har-videos tbody tr').length == 3")
+        box.get_by_label("Order").select_option("id")
+        names.first.click()
+        heading = box.locator(".panel h2")
+        assert heading.inner_text() == "bow_03"
+        for key, shown in (("n", "clap_03"), ("n", "wave_03"), ("n", "wave_03"),
+                           ("p", "clap_03"), ("ArrowDown", "wave_03")):  # fmt: skip
+            page.keyboard.press(key)
+            assert heading.inner_text() == shown
+        page.keyboard.press("m")
+        page.keyboard.type("cl")
+        page.keyboard.press("Enter")
+        box.get_by_text("wave_03: clap, not wave. 1 mark in params").wait_for()
+        assert box.locator("tbody small.doubt:has-text('marked: clap')").count() == 1
+        assert table.read_text() == "video,label,correction,note\nwave_03,wave,clap,\n"
+        page.screenshot(path=project / "marked.png")
+        page.keyboard.press("p")
+        assert heading.inner_text() == "clap_03"
+        page.keyboard.press("m")
+        page.keyboard.type("(")
+        page.keyboard.press("Enter")
+        box.get_by_text("clap_03: left out, not clap. 2 marks").wait_for()
+        page.keyboard.press("u")
+        box.get_by_text("clap_03: the last mark is taken back. 1 mark").wait_for()
+        assert (
+            page.locator(".jp-Notebook .jp-Cell").count() == 1
+        )  # no key of JupyterLab's was meant
+    except Exception:
+        page.screenshot(path=project / "lab.png")
+        print(page.inner_text("body"))  # a log has no pictures
+        raise
+    finally:
+        page.close()
+    right = corrected(Catalog.from_csv(project / "list.csv"), table).frame
+    assert dict(zip(right["video_id"], right["category"], strict=True))["wave_03"] == "clap"

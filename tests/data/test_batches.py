@@ -14,7 +14,7 @@ from fake_store import FakeStore
 from harlib.data import ReadError, evaluation_batches, iterate, training_batches
 from harlib.data.catalog.catalog import Catalog
 from harlib.data.loading import sampling
-from harlib.data.loading.batches import steps_per_epoch
+from harlib.data.loading.batches import shown_clips, steps_per_epoch
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.prepare import prepare
 from harlib.data.video.files import encode
@@ -75,6 +75,34 @@ def test_steps_per_epoch_cover_every_video():
     store = FakeStore(LENGTHS)
     assert [steps_per_epoch(store, "train", batch) for batch in (1, 3, 7, 50)] == [7, 3, 1, 1]
     assert set(videos_of(training(), 3)) == set(range(7))
+
+
+def test_what_is_shown_of_a_video_is_what_training_gets():
+    options = dict(color=0.3, mix="cutmix", seed=5)
+    row, clips, labels = _shown(video=3, times=3, **options)
+    assert row == 3 and clips.shape[:2] == (3, 4) and labels.shape == (3, 3)
+    batches = [training(batch=7, **options)[epoch] for epoch in range(3)]  # an epoch each
+    for clip, label, (every, theirs) in zip(clips, labels, batches, strict=True):
+        place = next(n for n, one in enumerate(every) if np.array_equal(one, clip))
+        assert np.array_equal(theirs[place], label) and label[0] > 0  # of category 0
+
+
+def test_the_video_shown_by_default_is_the_first_and_balance_may_show_it_less_often():
+    store = FakeStore([10] * 21, categories=1)
+    store.videos.loc[0, "label"] = 1
+    store.categories.append("rare")
+    row, clips, labels = _shown(store=store, times=2, balanced=True)
+    assert row == training(store, batch=1, balanced=True)[0][0][0, 0, 0, 0, 0]
+    assert len(clips) == len(labels) == 2
+    with pytest.raises(ValueError, match="video 99 is none of the split"):
+        _shown(video=99)
+
+
+def _shown(store=None, video=None, times=2, **options):
+    options = {"batch": 7, "frames": 4, "size": 8, **options}
+    clip, augmentation, rest = asked.training(options)
+    store = store or FakeStore(LENGTHS)
+    return shown_clips(store, clip, augmentation, video=video, times=times, **rest)
 
 
 def test_an_element_is_a_pure_function_of_seed_and_position():

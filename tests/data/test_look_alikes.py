@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from click.testing import CliRunner
-from recordings import ALIKE, FRAMES, OTHERS, scene
+from recordings import ALIKE, FRAMES, OTHERS, pan, scene
 from stores import digests, make
 
 from harlib import HarlibError
@@ -54,6 +54,35 @@ def test_a_copy_and_a_clip_of_the_same_recording_are_found_and_no_other(own):
         "clip_0002 (val): copies, or clips of one recording or place, which make accuracies "
         "too high."
     )
+
+
+def test_pairs_across_come_first_each_with_its_most_alike_frames(own):
+    _, store = own
+    table = look_alikes.pairs(look_alikes.find(store, progress=False))
+    names = store.videos["video_id"].to_numpy()
+    found = list(zip(names[table["one"]], names[table["other"]], table["across"], strict=True))
+    assert set(found[:2]) == {("clip_0001", "clip_0002", True), ("clip_0003", "clip_0004", True)}
+    assert found[2:] == [("clip_0005", "clip_0006", False)]
+    assert (table["distance"] <= look_alikes.RADIUS).all()
+    assert (np.diff(table["distance"][:2]) >= 0).all()
+    turned = table[table["one"] == np.flatnonzero(names == "clip_0001")[0]].iloc[0]
+    assert turned["one_frame"] == FRAMES - 1 and turned["other_frame"] == 0
+
+
+def test_of_pairs_that_are_equally_alike_those_of_other_categories_come_before_more(tmp_path):
+    copies = {("train", c, f"{c}{n}{k}"): (pan(ord(c) * 9 + n), 20)
+              for c in "ab" for n in range(2) for k in "xy"}  # fmt: skip
+    make(listed(tmp_path, copies), tmp_path / "store", codec="raw")
+    store = ClipStore(tmp_path / "store")
+    table = look_alikes.pairs(look_alikes.find(store, progress=False))
+    assert table["distance"].tolist() == [0] * 4 and not table["across"].any()
+    assert store.videos["category"].iloc[table["one"]].tolist() == ["a", "b", "a", "b"]
+
+
+def test_without_look_alikes_there_are_no_pairs(tmp_path):
+    make(listed(tmp_path, OTHERS), tmp_path / "store")
+    found = look_alikes.find(ClipStore(tmp_path / "store"), progress=False)
+    assert look_alikes.pairs(found).empty
 
 
 def test_the_table_keeps_them_on_one_side(own):

@@ -121,6 +121,19 @@ CASES = {
     "schedule": lambda: figures.schedule(Recipe()),
     "schedule, a function": lambda: figures.schedule(lambda step: 0.1**step, steps=5),
     "store sizes": lambda: figures.store_sizes({"raw": 4e9, "jpeg": 5e8}),
+    "quantiles": lambda: figures.quantiles(_numbers(3), "seconds", title="Length", label="seconds"),
+    "quantiles 80": lambda: figures.quantiles(
+        _numbers(80), "seconds", title="Length", label="share", shares=True
+    ),
+    "quantiles, one video": lambda: figures.quantiles(
+        _numbers(3).iloc[:1], "seconds", title="Length", label="seconds"
+    ),
+    "training clips": lambda: figures.training_clips(
+        CLIPS[0], np.stack([CLIPS[0][:4]] * 2), ["as stored", "draw 1", "draw 2"], settings="flip"
+    ),
+    "training clips of one frame": lambda: figures.training_clips(
+        CLIPS[0], np.stack([CLIPS[0][:1]] * 8), ["as stored", *"12345678"], settings="flip"
+    ),
     "category counts": lambda: figures.category_counts(VIDEOS),
     "category counts 80": lambda: figures.category_counts(
         pd.DataFrame({"category": np.arange(160) // 2, "split": ["train", "val"] * 80})
@@ -136,6 +149,16 @@ def _labels(count):
         {"category": names, "support": 9, "prevalence": 0.1, "average_precision": value,
          "low": value - 0.1, "high": value + 0.05}
     )  # fmt: skip
+
+
+def _numbers(categories):
+    """Ten videos a category, one in five of val; the last category has none of these."""
+    number = np.arange(10 * categories)
+    split = np.where((number % 5 == 0) & (number < 10 * categories - 10), "val", "train")
+    return pd.DataFrame(
+        {"category": [f"category {n // 10}" for n in number], "split": split,
+         "seconds": np.where(number % 7, number / number.max(), np.nan)}
+    ).dropna()  # fmt: skip
 
 
 def _confusion(classes):

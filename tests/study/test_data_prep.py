@@ -1,5 +1,6 @@
 """Which videos a study takes, by its parameters."""
 
+import json
 import re
 import shutil
 
@@ -7,7 +8,9 @@ import numpy as np
 import pytest
 from tiny_study import write_study
 
+from harlib.data.catalog.corrections import Corrections
 from harlib.data.demo import dataset
+from harlib.data.store.audit import Audit
 from harlib.data.store.clip_store import ClipStore
 from harlib.run_folder import RunFolder
 from harlib.study.runs import fingerprint, session, study_files
@@ -167,3 +170,50 @@ def test_a_table_is_a_source(actors):
     few = data_prep.catalog(asked.model_copy(update={"val_share": 0.1}))
     held = [set(c.frame.loc[c.frame["split"] == "val", "group"]) for c in (few, found)]
     assert held[0] < held[1]
+
+
+def test_corrected_labels_make_another_store_and_are_listed(own, tmp_path):
+    first, _ = own()
+    kept = digests(first.store_asked)
+    assert data_prep.corrected(first) is None
+    table = Corrections(tmp_path / "params" / "own" / "corrections.csv")
+    table.mark("a_00", "a", "b", "it is b")
+    table.mark("b_01", "b", "drop")
+    named = {"corrections": "params/own/corrections.csv"}
+    second, model = own(**named)
+    assert digests(first.store_asked) == kept and second.store_dir != first.store_asked
+    videos = ClipStore(model.store_dir).videos.set_index("video_id")["category"]
+    assert videos["a_00"] == "b" and "b_01" not in videos
+    shown = data_prep.corrected(second).frame
+    assert shown["correction"].tolist() == ["b", "drop"] and shown["note"][0] == "it is b"
+    audit = Audit.load(second.store_dir).table.reset_index()
+    RunFolder(second.run_dir).write_state(begun=0.0, seconds_before=0.0)
+    data_prep.finish(second, ClipStore(second.store_dir), audit)
+    summary = json.loads(second.folder.data.read_text())["summary"]
+    assert re.search(
+        r"Corrected by corrections.csv: 1 label \(1 \w+\): a_00 is b, not a; 1 vid", summary
+    )
+
+
+def test_a_note_restarts_nothing_and_another_correction_does(own, tmp_path):
+    table = Corrections(tmp_path / "params" / "own" / "corrections.csv")
+    table.mark("a_00", "a", "b")
+    data, _ = own(corrections="params/own/corrections.csv")
+    assert fingerprint.is_same(data)
+    table.mark("a_00", "a", "b", "seen by two people")
+    assert fingerprint.is_same(data)
+    table.mark("b_00", "b", "a")
+    assert not fingerprint.is_same(data)
+
+
+def test_a_table_of_corrections_that_is_not_there_is_named(own):
+    with pytest.raises(study_files.ParamsError, match="'corrections': names 'no.csv', which is no"):
+        own(corrections="no.csv")
+
+
+def test_selected_categories_are_those_after_the_correction(actors, monkeypatch):
+    monkeypatch.setenv("HARLIB_ROOT", str(actors))
+    Corrections(actors / "fix.csv").mark("eli_run", "run", "bend")
+    asked = params(actors, corrections="fix.csv", categories=["bend", "jack"])
+    found = data_prep.catalog(asked).frame
+    assert len(found) == 13 and set(found["category"]) == {"bend", "jack"}

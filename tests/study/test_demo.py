@@ -3,14 +3,17 @@
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from tiny_study import har
 
 from harlib.data.demo import dataset
 from harlib.evaluation import Scores, metrics
+from harlib.study.runs import scored_videos
 
 ROOT = Path(__file__).parents[2]
 pytestmark = [pytest.mark.soak, pytest.mark.timeout(3600)]
@@ -44,6 +47,22 @@ def test_3d_networks_see_motion(demo, run, bar):
 
 def test_single_frames_hold_no_direction(demo):
     assert 0.35 <= result(demo, "02_frame_cnn")[1] <= 0.65
+
+
+def test_five_swapped_labels_are_suspected(demo, tmp_path):
+    """Of scored videos, of which no network has learned; in the first 20 at least four of five."""
+    runs = shutil.copytree(demo / "runs" / "demo", tmp_path / "runs" / "demo")
+    swapped = np.random.default_rng(0).choice(180, 5, replace=False)
+    names = set()
+    for run in ("02_frame_cnn", "03_c3d", "04_resnext101"):
+        own = Scores.load(runs / run)
+        label = own.label.copy()
+        label[swapped] = (label[swapped] + 5) % len(own.categories)
+        names = set(own.video_id[swapped])
+        replace(own, label=label).save(runs / run)
+    videos = scored_videos.load(runs).videos
+    first = videos[videos["suspicion"].between(1, 20)]
+    assert len(names & set(first["id"])) >= 4
 
 
 def test_shuffled_training_labels_end_at_chance(demo):

@@ -82,7 +82,9 @@ def test_folds_are_pooled_and_head_the_page(tmp_path):
     answer = page.split('class="reading answer">')[1].split("</p>")[0]
     assert "03_c3d, 2 folds pooled: it names the action in" in answer
     assert "of 120 videos of 40 groups" in answer.replace("\u00a0", " ")
-    assert "Its network: 03_c3d.fold1, " in page and "Folds: 03_c3d.fold1, 03_c3d.fold2." in page
+    text = re.sub("<[^>]*>", "", page)
+    assert "Its network: 03_c3d.fold1, " in text and "Folds: 03_c3d.fold1, 03_c3d.fold2." in text
+    assert page.count('<a href="03_c3d.fold1.html">03_c3d.fold1</a>') >= 2
     assert bars(page) == ["03_c3d"] and "2 folds pooled" in page
 
     dataclasses.replace(Scores.load(folder), group=["fold1-g0"] * 60).save(folder)

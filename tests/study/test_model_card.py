@@ -104,3 +104,46 @@ def test_a_run_of_an_earlier_version_is_still_read(run):
     assert lines[0].startswith("c3d_bn, width 0.5, RGB frames, 16 × 48 × 48: 1,000 parameters; ")
     assert "at a rate that is not known any more" in lines[1]
     assert "top‑5" not in index.write_index(run.parent).read_text()
+
+
+def test_the_card_can_be_followed(run, tmp_path):
+    card = model_card.facts(run)
+    assert [name for name, _ in card["sections"]] == [
+        "The network", "What it is for, and what not", "The data", "What it was taught",
+        "How good it is", "Where it fails", "Licences",
+    ]  # fmt: skip
+    said = {name: " ".join(lines) for name, lines in card["sections"]}
+    assert (
+        "3.5 minutes by the clock on 2 cores (a processor), so at most 7.0 CPU minutes"
+        in (said["What it was taught"])
+    )
+    assert "Its clip store is no longer there" in said["The data"]
+    assert "harlib: Apache-2.0." in said["Licences"] and "random weights" in said["Licences"]
+    assert (
+        card["bibtex"].startswith("@software{harlib")
+        and "@inproceedings{tran2015" in (card["bibtex"])
+    )
+    text = model_card.markdown(card)
+    table = text.split("## Each category\n\n")[1].split("\n\n")[0].splitlines()
+    assert table[0].startswith("| category | videos | accuracy | 95 % interval |")
+    assert len(table) == 2 + len(hand_made_study.HOSTILE)
+    assert not card["code"] and "```python" not in text  # its weights are not kept
+    (run / "model.keras").touch()
+    code = model_card.facts(run)["code"]
+    compile(code, "card", "exec")
+    assert "'runs/mine/03_c3d'" in code and "checkpoint" not in code
+
+
+def test_the_card_says_where_weights_and_videos_come_from(run):
+    weights = {"name": "x3d_s/kinetics400", "digest": "0" * 64, "licence": "MIT"}
+    change(run / "run.json", lambda state: state.update(weights=weights))
+    data = run.with_name("01_data_prep")
+    hand_made_study._data_run(data)
+    change(data / "data.json", lambda about: about.update(store_hash="0123456789ab"))
+    params = yaml.safe_load((data / "params.yaml").read_text())
+    (data / "params.yaml").write_text(yaml.safe_dump(params | {"source": "ucf101"}))
+    card = model_card.facts(run)
+    said = {name: " ".join(lines) for name, lines in card["sections"]}
+    assert "The starting weights, x3d_s/kinetics400: MIT." in said["Licences"]
+    assert "Source: UCF101, by its published lists." in said["The data"]
+    assert "feichtenhofer2020x3d" in card["bibtex"] and "soomro2012ucf101" in card["bibtex"]

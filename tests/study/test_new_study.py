@@ -8,6 +8,7 @@ from PIL import Image
 from harlib import HarlibError
 from harlib.cli import main
 from harlib.data import ClipStore, encode
+from harlib.data.catalog.corrections import Corrections
 from harlib.study import new_study
 from harlib.study.params.notebooks import DataPrep
 from harlib.study.runs import study_files
@@ -232,3 +233,18 @@ def test_segments_of_long_videos_and_their_background(root, clip):
     assert prepared.params.background == 2 and prepared.params.source == "table"
     with pytest.raises(HarlibError, match="is a folder: --background is of a table with start"):
         new_study.look(root / "my", background=1)
+
+
+def test_corrections_are_read_and_written_into_the_study(root, clip):
+    table = Corrections(root / "fix.csv")
+    table.mark("anna_run_0", "run", "sit")
+    table.mark("ben_sit_0", "sit", "drop")
+    seen = new_study.look(folder(root, clip), corrections=table.path)
+    assert seen.catalog.frame["category"].value_counts().to_dict() == {"sit": 6, "run": 5}
+    chosen = planned(seen, folds=0)
+    assert any("Corrected by fix.csv: 1 label (" in line for line in new_study.told(seen, chosen))
+    new_study.write("mine", seen, chosen)
+    (prepared, *_) = study_files.chosen("mine", {}, ())[1]
+    assert prepared.params.corrections == "fix.csv"
+    assert data_prep.catalog(prepared.params).hash == seen.catalog.hash
+    assert (root / "my/run/anna_run_0.mp4").is_file()  # the source stays

@@ -3,5 +3,7 @@
 import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
-    __name__, ["background", "folder", "names", "own_videos", "table"], {"catalog": ["Catalog"]}
+    __name__,
+    ["background", "corrections", "folder", "names", "own_videos", "table"],
+    {"catalog": ["Catalog"]},
 )

@@ -93,7 +93,7 @@ def content(
     Raises:
         CatalogError: no path or label in the header or in a row, or it cannot be read.
     """
-    header, lines = _lines(path)
+    header, lines = read_lines(path)
     where = _columns(path, header)
     folder = os.path.dirname(os.path.abspath(path))
     rows_ = [_row(f"{path}, row {n}", n, folder, where, cells, frame_fps) for n, cells in lines]
@@ -109,7 +109,7 @@ def paths(path: Path, frame_fps: float | None = None) -> tuple[list[str], list[s
     Raises:
         CatalogError: it has no such column, no rows, or cannot be read.
     """
-    header, lines = _lines(path)
+    header, lines = read_lines(path)
     keys = [name.casefold() for name in header]
     found, rate = (next((keys.index(word) for word in _COLUMNS[column] if word in keys), None)
                    for column in ("path", "fps"))  # fmt: skip
@@ -171,7 +171,7 @@ def _columns_said(unread: list[str], given: set[str]) -> list[str]:
 # From a file to rows
 
 
-def _lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """(the column names, (number, cells) of each row)."""
     if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         raise CatalogError(

@@ -26,6 +26,7 @@ from harlib.data.store.clip_store import ClipStore
 PLAIN = Augmentation()
 # Purposes of random numbers: each has its own stream for every (seed, number).
 _ORDER, _CLIP, _LABELS, _MIX = range(4)
+_LOOKED = 100  # epochs in which a video is looked for
 
 
 def training_batches(
@@ -68,6 +69,40 @@ def training_batches(
         shuffle_labels=shuffle_labels, part=part,
     )  # fmt: skip
     return grain.MapDataset.source(source)
+
+
+def shown_clips(
+    store: ClipStore,
+    clip: ClipSpec,
+    augmentation: Augmentation = PLAIN,
+    *,
+    video: int | None = None,
+    times: int = 4,
+    **how: Any,
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """(row of a video, its clips, their labels): as `training_batches` show it the first times.
+
+    Args:
+        store, clip, augmentation, how: what `training_batches` is called with.
+        video: row of `store.videos`; None for the one that is shown first.
+        times: how often; fewer where it comes less often in 100 epochs (with `balanced`).
+
+    Returns:
+        uint8 (times, frames, height, width, 3), and the batches' labels: int32 (times,), with a mix
+        float32 (times, classes).
+
+    Raises:
+        ValueError: as `training_batches`, or for a video of another split.
+    """
+    usual: dict[str, Any] = {"split": "train", "seed": 0, "balanced": False}
+    usual |= {"shuffle_labels": False, "part": (0, 1)}
+    source = _Training(store, clip, augmentation, **usual | how)
+    if video is None:
+        video = int(source.rows[source.video_at(0)])
+    found = source.positions(video, times)
+    batches = [(source[position // source.batch], position % source.batch) for position in found]
+    clips = np.stack([clips[place] for (clips, _), place in batches])
+    return video, clips, np.stack([labels[place] for (_, labels), place in batches])
 
 
 def steps_per_epoch(store: ClipStore, split: str, batch: int) -> int:
@@ -179,6 +214,18 @@ class _Training(_Clips):
     def video_at(self, position: int) -> int:
         epoch, place = divmod(position, len(self.rows))
         return self.by_category[_order(self.seed, epoch, self.counts)[place]]
+
+    def positions(self, video: int, times: int) -> list[int]:
+        """Where in the stream of clips a row of `store.videos` comes the first times."""
+        if video not in self.rows:
+            raise ValueError(f"video {video} is none of the split that is trained on")
+        found: list[int] = []
+        for epoch in range(_LOOKED):
+            videos = self.rows[self.by_category[_order(self.seed, epoch, self.counts)]]
+            found += (epoch * len(self.rows) + np.flatnonzero(videos == video)).tolist()
+            if len(found) >= times:
+                break
+        return found[:times]
 
     def frame_numbers(self, k: int, rng: np.random.Generator) -> np.ndarray:
         if self.sampling == "segments":

@@ -4,6 +4,6 @@ import lazy_loader
 
 __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
-    ["look_alikes", "prepare", "repair", "source_files"],
+    ["look_alikes", "prepare", "properties", "repair", "source_files"],
     {"clip_store": ["ClipStore"]},
 )

@@ -7,6 +7,7 @@
 
 import contextlib
 import shlex
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,6 +28,7 @@ FRAMES = 5  # of a video, from its first to its last
 RADIUS = 4  # bits in which two hashes of one picture may differ
 COMMON = 0.5  # share of all videos from which on what they share is a background, not a recording
 _FEW = 8  # videos of which one group may hold that many
+_PAIRED = 600  # videos that are compared one by one
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,7 @@ def load(store: ClipStore) -> LookAlikes | None:
 
 def find(store: ClipStore, *, progress: bool | Stage = True) -> LookAlikes:
     """Looks at a few frames of every video, and finds those that are nearly the same picture."""
-    lengths = store.videos["frames"].tolist()
-    places = [np.unique(np.linspace(0, last - 1, FRAMES).round().astype(int)) for last in lengths]
+    places = [_places(length) for length in store.videos["frames"].tolist()]
     with shown(progress, "compare", "video") as bar:
         bar.begin(0, len(store), together=joblib.cpu_count())
         values, owners = [], []
@@ -145,9 +146,72 @@ def find(store: ClipStore, *, progress: bool | Stage = True) -> LookAlikes:
     return LookAlikes(store, group, common)
 
 
+def pairs(found: LookAlikes) -> pd.DataFrame:
+    """Every look-alike with the video that is most like it, a row a pair, the most alike first.
+
+    Columns: `one`, `other` (rows of the store, the one of the earlier split first), `distance`
+    (bits of 64 in which the hashes of their two most alike frames differ), `one_frame`,
+    `other_frame` (the numbers of these), `across` (whether they lie on two sides of the split).
+    Pairs across come first; a video has one within its side where it has none across. Of pairs that
+    are equally alike, those of other categories come before more of the same. At most 600 videos
+    are compared, those with look-alikes across first.
+    """
+    across = set(found.across()["alike"])
+    rows = np.flatnonzero(found.group >= 0)
+    inside = ~np.isin(found.group[rows], list(across))
+    rows = rows[np.lexsort((found.group[rows], inside))][:_PAIRED]
+    rows_of: dict[tuple[int, int], tuple] = {}
+    for pair in _nearest(found, rows) if len(rows) else ():
+        rows_of.setdefault(pair[:2], pair)
+    columns = ["one", "other", "distance", "one_frame", "other_frame", "across"]
+    table = pd.DataFrame(rows_of.values(), columns=columns)
+    categories = found.store.videos["category"].to_numpy()
+    kinds = [categories[table[side]] for side in ("one", "other")]
+    table = table.assign(again=table.groupby([*kinds, "distance"]).cumcount())
+    by = ["across", "distance", "again", "one", "other"]
+    table = table.sort_values(by, ascending=[False, True, True, True, True], ignore_index=True)
+    return table[columns]
+
+
+def _nearest(found: LookAlikes, rows: np.ndarray) -> Iterator[tuple[int, int, int, int, int, bool]]:
+    """Of each video a row of `pairs`: across the split where one is near enough."""
+    store, lengths = found.store, found.store.videos["frames"].to_numpy()
+    split = store.videos["split"].map({"train": 0, "val": 1, "test": 2}).to_numpy()
+    reading = joblib.Parallel(joblib.cpu_count(), "threading")
+    places = [_places(lengths[row]) for row in rows]
+    seen = reading(
+        joblib.delayed(_seen)(store, row, own)
+        for row, own in zip(rows.tolist(), places, strict=True)
+    )
+    hashes, shows = (np.concatenate(each) for each in zip(*seen, strict=True))
+    frames, owners = np.concatenate(places), np.repeat(rows, list(map(len, places)))
+    for row in rows.tolist():
+        own = np.flatnonzero((owners == row) & shows)
+        others = np.flatnonzero((found.group[owners] == found.group[row]) & (owners != row) & shows)
+        apart = np.bitwise_count(hashes[own, None] ^ hashes[others]).astype(int)
+        ranked = apart + (RADIUS + 1) * (split[owners[others]] == split[row])
+        ranked[apart > RADIUS] = 3 * RADIUS
+        if not ranked.size or ranked.min() == 3 * RADIUS:
+            continue  # those it is like are none of these rows
+        mine, its = np.unravel_index(int(ranked.argmin()), ranked.shape)
+        ends = [(row, frames[own[mine]]), (int(owners[others[its]]), frames[others[its]])]
+        (one, first), (other, second) = sorted(ends, key=lambda end: (split[end[0]], end[0]))
+        bits, sides = int(apart[mine, its]), bool(split[one] != split[other])
+        yield one, other, bits, int(first), int(second), sides
+
+
+def _places(length: int) -> np.ndarray:
+    """The frames of a video that are looked at."""
+    return np.unique(np.linspace(0, length - 1, FRAMES).round().astype(int))
+
+
 def _hashes(store: ClipStore, row: int, places: np.ndarray) -> np.ndarray:
-    found, shows = picture_hash.hashes(store.read(row, places))
+    found, shows = _seen(store, row, places)
     return found[shows]
+
+
+def _seen(store: ClipStore, row: int, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    return picture_hash.hashes(store.read(row, places))
 
 
 def grouped(values: np.ndarray, owners: np.ndarray, count: int) -> tuple[np.ndarray, int]:

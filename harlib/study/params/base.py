@@ -102,6 +102,11 @@ class Common(BaseModel):
         return ()
 
     @property
+    def content(self) -> bytes:
+        """What these files say, as far as it decides what the run leaves."""
+        return b"".join(path.read_bytes() for path in self.reads)
+
+    @property
     def store_asked(self) -> Path:
         """Where the clip store goes, unless another store lies there."""
         return self.root / self.store if self.store else self.data_dir / "store"

@@ -28,6 +28,7 @@ _MEANINGS = {
         "lists_split": "ucf101: which of its three splits",
         "annotations": "kinetics: CSV files inside data_root",
         "categories": "empty: all",
+        "corrections": "table of wrong labels and what is right, from the project's folder",
     },
     "The split": {
         "group": "regular expression, its (…) in a file's name is the group; empty: from the names",

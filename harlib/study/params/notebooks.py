@@ -56,6 +56,26 @@ class DataPrep(Common):
     untrimmed: bool = False
     # unlabelled time as the category background, so many times the largest; 0 = none
     background: Annotated[float, Field(ge=0, le=100)] = 0.0
+    corrections: str = ""  # table of wrong labels and what is right
+
+    @property
+    def reads(self) -> tuple[Path, ...]:
+        """The table of corrections, where there is one."""
+        return (self.root / self.corrections,) if self.corrections else ()
+
+    @property
+    def content(self) -> bytes:
+        """What the corrections say, without their order and notes."""
+        from harlib.data.catalog.corrections import Corrections
+
+        return b"".join(Corrections(path).content for path in self.reads)
+
+    @field_validator("corrections")
+    @classmethod
+    def _are_there(cls, value: str, info: ValidationInfo) -> str:
+        if value and on_disk(info) and not (project_root() / value).is_file():
+            raise ValueError(f"names {value!r}, which is no file (paths start at the project's)")
+        return value
 
     @field_validator("source")
     @classmethod

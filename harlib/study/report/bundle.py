@@ -66,7 +66,8 @@ def write(
                 about = zipfile.ZipInfo(name, _THEN)
                 about.compress_type, about.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
                 packed.writestr(about, content)
-    say(f"{len(files) + 1} files; " + (network or f"with the network of {best.name}"))
+    with_it = f"with the network of {best.name}" if best and not network else network
+    say(f"{file}: {len(files) + 1} files; {with_it}")
     return file
 
 

@@ -142,7 +142,7 @@ class StudyLinks:
     def _wanted(self, head: str, values: dict[str, str]) -> dict[str, str]:
         """The videos that a cell stands for; empty for none."""
         true = values.get("true category", values.get("category", ""))
-        if head == "video" and true:
+        if head == "video" and "true category" in values:
             return {"true": true, "video": values["video"]}
         if true not in self.categories:
             return {}

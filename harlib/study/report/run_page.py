@@ -33,7 +33,7 @@ _WEB_ADDRESSES = ("require_js_url", "mathjax_url", "jquery_url", "jupyter_widget
                   "widget_renderer_url", "mermaid_js_url", "mermaid_layout_elk_js_url")  # fmt: skip
 
 _WIDGET = "application/vnd.jupyter.widget-view+json"
-_PICTURES = ("image/png", "image/jpeg")
+_STAND_INS = ("image/png", "image/jpeg", "text/html")  # for a widget, where there is none
 _LARGE = 60_000  # bytes above which a photograph is worth compressing
 _QUALITY = 85  # of its WebP: what is lost cannot be seen beside the PNG
 # A link of a notebook to another one, which the pages of a study follow to that one's page.
@@ -316,18 +316,19 @@ def _drop_chatter(notebook: nbformat.NotebookNode, root: Path) -> None:
 
 
 def _drop_widgets(notebook: nbformat.NotebookNode) -> None:
-    """Leaves of a widget the picture that stands for it; without one, nothing."""
+    """Leaves of a widget the picture or text that stands for it; without one, nothing."""
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             if _WIDGET in output.get("data", {}):
-                output.data = {kind: output.data[kind] for kind in _PICTURES if kind in output.data}
+                there = [kind for kind in _STAND_INS if kind in output.data]
+                output.data = {kind: output.data[kind] for kind in there}
         if "outputs" in cell:
             cell.outputs = [o for o in cell.outputs if o.get("data", None) != {}]
 
 
 def _link_outputs(notebook: nbformat.NotebookNode, links: StudyLinks) -> list[dict[str, Any]]:
     """Links in what cells showed; what the template needs of each figure, by its number."""
-    drawn = []
+    drawn: list[dict[str, Any]] = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
             data = output.get("data", {})

@@ -29,7 +29,7 @@ HOW = {"threads", "workers", "devices", "tensorboard", "preflight", "checkpoint_
 # Parameters that came later, with the value that stands for what was done before they came: with
 # it a run is the one that it was.
 _LATER = {"clip_fps": None, "val_share": 0.2, "frame_fps": None, "patience": 0,
-          "background": 0.0, "untrimmed": False, "people": 1}  # fmt: skip
+          "background": 0.0, "untrimmed": False, "people": 1, "corrections": ""}  # fmt: skip
 
 
 def notebook_of(params: Common) -> str:
@@ -53,8 +53,7 @@ def fingerprint(params: Common, also: Collection[Path] = ()) -> str:
     digest.update(_store_hash(params).encode())
     if NOTEBOOKS[notebook].written_out:
         digest.update(_cells(notebook).encode())
-    for path in params.reads:
-        digest.update(path.read_bytes())
+    digest.update(params.content)
     for upstream in upstream_runs(params, also):
         digest.update(f"{upstream.name}:{RunFolder(upstream).read_state()['fingerprint']}".encode())
     return digest.hexdigest()[:16]

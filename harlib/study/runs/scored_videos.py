@@ -179,7 +179,7 @@ def _joined(
 
     Sorted by name, and without the scores of views.
     """
-    runs = {folder.name: (folder,) for folder in folders}
+    runs: dict[str, tuple[Path, ...]] = {folder.name: (folder,) for folder in folders}
     scores = {folder.name: Scores.load(folder, views=False) for folder in folders}
     remarks = []
     for name, parts in folds.of_names(list(runs)).items():
@@ -284,6 +284,8 @@ def _logs(values: np.ndarray) -> np.ndarray:
 
 def _views(folders: tuple[Path, ...], videos: int) -> tuple[np.ndarray, np.ndarray]:
     """The most probable category of each view and its probability, (videos, views); -1, NaN."""
+    if not all(RunFolder(folder).views.is_file() for folder in folders):
+        return np.full((videos, 0), -1), np.full((videos, 0), np.nan, np.float32)
     parts = [view_calls(folder) for folder in folders]
     most = max(called.shape[1] for called, _ in parts)
     called, values = np.full((videos, most), -1), np.full((videos, most), np.nan, np.float32)
@@ -305,7 +307,8 @@ def _described(
     about = pd.DataFrame(
         {"file": "", "seconds": np.nan, "fps": np.nan, "problem": ""}, index=videos.index
     )
-    seen, gone = set(), set()
+    seen: set[str] = set()
+    gone: set[str] = set()
     for folders in joined.values():
         for folder in folders:
             wanted = RunFolder(folder).read_state().get("store_hash", "")

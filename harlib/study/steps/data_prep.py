@@ -9,12 +9,13 @@ import pandas as pd
 
 from harlib import text
 from harlib.data import Audit, Catalog, ClipStore, groups_warning
+from harlib.data.catalog import corrections
 from harlib.data.demo import dataset, untrimmed
 from harlib.data.store import look_alikes as alike
 from harlib.data.store import prepare as preparing
 from harlib.data.store import source_files
 from harlib.data.video import tar_shards
-from harlib.files import write_json
+from harlib.files import appearing, write_json
 from harlib.study.params.notebooks import DataPrep
 from harlib.study.runs import session
 from harlib.study.wording import sentences, tables
@@ -50,7 +51,13 @@ def catalog(p: DataPrep) -> Catalog:
     """Which videos there are; with ``source: demo`` they are drawn first (once)."""
     if session.kept(p):
         return Catalog.from_csv(session.catalog_file(p))
-    return _draw(p) if p.source == "demo" else own_videos(p)
+    listed = _draw(p) if p.source == "demo" else own_videos(p)
+    if p.corrections:
+        with appearing(p.folder.corrections) as part:
+            part.write_bytes(p.reads[0].read_bytes())
+        said = [line for line in listed.left_out if line.startswith(corrections.SAID)]
+        p.folder.write_state(corrected=" ".join(said))
+    return listed
 
 
 def own_videos(p: DataPrep) -> Catalog:
@@ -65,8 +72,7 @@ def own_videos(p: DataPrep) -> Catalog:
     if p.source == "ucf101":
         listed = Catalog.from_ucf101(videos, root / p.lists, split=p.lists_split)
     elif p.source == "kinetics":
-        lists = [root / name for name in p.annotations]
-        return Catalog.from_kinetics_csv(lists, videos, categories=p.categories or None)
+        listed = Catalog.from_kinetics_csv([root / name for name in p.annotations], videos)
     else:
         how: dict[str, Any] = {
             "val": p.val_share,
@@ -79,7 +85,21 @@ def own_videos(p: DataPrep) -> Catalog:
             listed = Catalog.from_folder(videos, **how)
         if p.held_out:
             listed = _hold_out(listed, p.held_out)
+    listed = _correct(p, listed)
     return listed.select(categories=p.categories) if p.categories else listed
+
+
+def _correct(p: DataPrep, listed: Catalog) -> Catalog:
+    return corrections.corrected(listed, p.reads[0]) if p.corrections else listed
+
+
+def corrected(p: DataPrep) -> tables.Table | None:
+    """The labels that were corrected, a row for each; None where none was."""
+    if not p.folder.corrections.is_file():
+        return None
+    every = corrections.Corrections(p.folder.corrections)
+    rows = [(one.video, one.label, one.correction, one.note) for one in every]
+    return tables.Table(pd.DataFrame(rows, columns=[*corrections.COLUMNS]))
 
 
 def _hold_out(listed: Catalog, groups: list[str]) -> Catalog:
@@ -120,8 +140,8 @@ def _draw(p: DataPrep) -> Catalog:
         table = write(folder, **drawn, **how)
     _goes_to(p, asked, folder)
     if p.untrimmed:
-        return Catalog.from_table(table, background=p.background)
-    return Catalog.from_kinetics_csv(table, folder / "videos")
+        return _correct(p, Catalog.from_table(table, background=p.background))
+    return _correct(p, Catalog.from_kinetics_csv(table, folder / "videos"))
 
 
 def _goes_to(p: DataPrep, asked: Path, folder: Path) -> None:
@@ -191,6 +211,7 @@ def finish(p: DataPrep, store: ClipStore, audit: pd.DataFrame) -> tables.Sentenc
                     [
                         sentences.data(store),
                         sentences.audit(audit),
+                        p.folder.read_state().get("corrected", ""),
                         groups_warning(store.videos),
                         session.look_alikes(p, store),
                     ],

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from harlib import data
 from harlib.data import Augmentation, ClipSpec, ClipStore, Protocol
+from harlib.data.loading import batches as loader
 from harlib.run_folder import RunFolder
 from harlib.study.params.trained import Trained
 from harlib.study.widgets import live
@@ -47,17 +49,27 @@ def batches(p: Trained, plan: Recipe, store: ClipStore, frames: int) -> grain.Ma
     process, processes = devices.place()
     if p.batch % processes:
         raise ValueError(f"{processes} processes cannot share a batch of {p.batch} clips equally")
-    return data.training_batches(
-        store,
-        clip_spec(p, frames),
-        augmentation(p, plan),
-        batch=p.batch,
-        split=p.train_split,
-        seed=p.seed,
-        balanced=p.balanced,
-        shuffle_labels=p.shuffle_labels,
-        part=(process, processes),
-    )
+    how = _how(p) | {"part": (process, processes)}
+    return data.training_batches(store, clip_spec(p, frames), augmentation(p, plan), **how)
+
+
+def shown_clips(
+    p: Trained, plan: Recipe, store: ClipStore, times: int
+) -> tuple[int, np.ndarray, np.ndarray]:
+    """A video as the run's training shows it the first times; see `loading.batches.shown_clips`."""
+    spec, changes = clip_spec(p), augmentation(p, plan)
+    return loader.shown_clips(store, spec, changes, times=times, **_how(p))
+
+
+def _how(p: Trained) -> dict[str, Any]:
+    """What `training_batches` is asked for, beside the clip and its augmentation."""
+    return {
+        "batch": p.batch,
+        "split": p.train_split,
+        "seed": p.seed,
+        "balanced": p.balanced,
+        "shuffle_labels": p.shuffle_labels,
+    }
 
 
 def validation(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -10,7 +11,6 @@ import numpy as np
 import pandas as pd
 
 from harlib.data import ClipStore, encode
-from harlib.data.store.clip_store import short_hash
 from harlib.study.runs.scored_store import AnotherStore, scored_store
 from harlib.study.runs.scored_videos import KEYS, ScoredVideos
 
@@ -55,7 +55,7 @@ class Clips:
         """The file name of a video's copy, without its ending: the same in every table of it."""
         place = self._place[row]
         key = [place[0] if place else "", *self._videos.loc[row, KEYS]]
-        return short_hash("\n".join(key))
+        return hashlib.sha256("\n".join(key).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
     def frames(self, row: int) -> tuple[np.ndarray, float]:
         """(uint8 (frames, height, width, 3), frames per second) of what is shown.
