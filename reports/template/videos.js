@@ -448,7 +448,7 @@ class Browser {
       if (this.opened !== i) return;
       const other = track === "cam" ? "clip" : cam ? "cam" : "";
       place.replaceChildren(moving, ...(other ? [el("button", { type: "button", "aria-pressed": String(track === "cam"),
-        onclick: () => show(other) }, "Where the network looked")] : []));
+        onclick: () => show(other) }, `Where ${data.previews.cam_of || "the network"} looked`)] : []));
     };
     show("clip");
     return place;

@@ -164,6 +164,8 @@ def test_copies_beside_the_page_are_played_from_there(browser, tmp_path):
     assert "7 videos, 7 of them new" in said[0]
     video_copies.write(runs, folder, say=said.append)
     assert "7 videos, 0 of them new" in said[1]
+    for name, content in made.items():  # as of a run with a network
+        (folder / "videos" / name.replace(".mp4", ".03_c3d.cam.mp4")).write_bytes(content)
     page = index.write_index(runs).with_name(videos_page.NAME)
     text = page.read_text()
     assert "All 7 videos can be played, from the folder videos" in text
@@ -178,4 +180,8 @@ def test_copies_beside_the_page_are_played_from_there(browser, tmp_path):
         shown.locator(".rows .name").nth(1).click()
         shown.wait_for_function("document.querySelector('video')?.readyState >= 2")
         assert "/reports/mine/videos/" in shown.evaluate("document.querySelector('video').src")
+        button = shown.get_by_role("button", name="Where 03_c3d looked")
+        button.click()
+        shown.wait_for_function("document.querySelector('video').src.endsWith('.cam.mp4')")
+        assert button.get_attribute("aria-pressed") == "true"
         assert not shown.said

@@ -6,7 +6,7 @@ from pathlib import Path
 from harlib.evaluation import metrics
 from harlib.files import appearing
 from harlib.progress import shown
-from harlib.study.report.videos_page import ENDINGS, FOLDER, TELLING
+from harlib.study.report.videos_page import CAM, FOLDER, TELLING
 from harlib.study.runs import scored_videos
 from harlib.study.runs.scored_store import scored_store
 from harlib.study.runs.scored_videos import ScoredVideos
@@ -34,11 +34,11 @@ def write(runs_dir: Path, folder: Path, *, say: Callable[[str], object] = print)
     place.mkdir(parents=True, exist_ok=True)
     every = [row for row in range(len(scored.videos)) if clips.there(row)]
     path = {row: place / clips.name(row) for row in every}
-    missing = [row for row in every if not _of(path[row], "clip").is_file()]
+    missing = [row for row in every if not _of(path[row], ".mp4").is_file()]
     with shown(True, "copies of videos", "video") as bar:
         bar.begin(len(every) - len(missing), len(every))
         for done, row in enumerate(missing, 1 + len(every) - len(missing)):
-            _write(_of(path[row], "clip"), clips.copy(row))
+            _write(_of(path[row], ".mp4"), clips.copy(row))
             bar.at(done)
     telling = [row for row in previews.telling(scored, TELLING) if row in path]
     run = _over_time(runs_dir, scored)
@@ -62,20 +62,20 @@ def _write_attention(scored: ScoredVideos, run: str, path: dict[int, Path]) -> i
     """Writes what is missing of the run's Grad-CAM; how many videos have it."""
     from harlib.study.steps import example_videos
 
-    videos = scored.videos
+    videos, ending = scored.videos, f".{run}{CAM}"
     row_of = {
         (videos.at[row, "true"], videos.at[row, "id"]): row
         for row in path
-        if not _of(path[row], "cam").is_file()
+        if not _of(path[row], ending).is_file()
     }
     for folder in scored.calls[run].folders if row_of else ():
         for key, frames, rate in example_videos.attention(folder, scored_store(folder), row_of):
-            _write(_of(path[row_of[key]], "cam"), previews.mp4(frames, rate))
-    return sum(_of(one, "cam").is_file() for one in path.values())
+            _write(_of(path[row_of[key]], ending), previews.mp4(frames, rate))
+    return sum(_of(one, ending).is_file() for one in path.values())
 
 
-def _of(path: Path, track: str) -> Path:
-    return path.with_name(path.name + ENDINGS[track])
+def _of(path: Path, ending: str) -> Path:
+    return path.with_name(path.name + ending)
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -12,6 +12,7 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 
@@ -29,8 +30,8 @@ MOST = 8_000_000
 """Bytes of the page with previews in it."""
 TELLING = 60
 """Videos that have a preview in the page, at most: more would take longer than the rest of it."""
-ENDINGS = {"clip": ".mp4", "cam": ".cam.mp4"}
-"""Of the copies in `FOLDER`: the video, and where a network looked."""
+CAM = ".cam.mp4"
+"""Ends a copy of where a run's network looked: VIDEO.RUN.cam.mp4; the video itself is VIDEO.mp4."""
 _TEMPLATE = shipped.FOLDER / "reports" / "template"
 
 
@@ -38,17 +39,22 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
     """Writes ``videos.html`` into `folder`; None for a study without a scored run.
 
     Previews of the most telling videos are in it, as many as fit; of others it plays those that
-    `write_copies` has left beside it.
+    `video_copies` has left beside it.
     """
     if not scored_videos.scored(runs_dir):
         return None
     scored = scored_videos.load(runs_dir)
     clips = previews.Clips(scored)
-    files = {track: _files(folder, clips, scored, end) for track, end in ENDINGS.items()}
+    there = {path.name for path in (folder / FOLDER).glob("*.mp4")}
+    run = _looking(there, scored.best)
+    files = {
+        track: _files(there, clips, len(scored.videos), ending)
+        for track, ending in {"clip": ".mp4", "cam": f".{run}{CAM}"}.items()
+    }
     shown = [row for row in previews.telling(scored, TELLING) if clips.there(row)]
     study = runs_dir.name
     scored, clips.problem = _hidden(runs_dir, scored, clips.problem)
-    content: dict[str, Any] = {"files": files, "without": clips.problem}
+    content: dict[str, Any] = {"files": files, "cam_of": run, "without": clips.problem}
     packed = base64.b64encode(video_data.packed(study, scored, content)).decode()
     embedded, room = {}, MOST - len(packed) - _REST
     for row in shown:
@@ -89,15 +95,16 @@ def _hidden(runs_dir: Path, scored: ScoredVideos, problem: str) -> tuple[ScoredV
     return replace(scored, videos=scored.videos.assign(problem=why), remarks=(*remarks,)), problem
 
 
-def _files(
-    folder: Path, clips: previews.Clips, scored: ScoredVideos, ending: str
-) -> dict[int, str]:
+def _looking(there: set[str], best: str) -> str:
+    """The run whose network's places are beside the page, the best one if that has some."""
+    runs = {name.partition(".")[2].removesuffix(CAM) for name in there if name.endswith(CAM)}
+    return best if best in runs else min(runs, default="")
+
+
+def _files(there: set[str], clips: previews.Clips, videos: int, ending: str) -> dict[int, str]:
     """{a video's row: its copy beside the page, as a relative address}."""
-    there = {path.name for path in (folder / FOLDER).glob(f"*{ending}")}
-    if not there:
-        return {}
-    named = ((row, clips.name(row) + ending) for row in range(len(scored.videos)))
-    return {row: f"{FOLDER}/{name}" for row, name in named if name in there}
+    named = ((row, clips.name(row) + ending) for row in range(videos)) if there else ()
+    return {row: f"{FOLDER}/{quote(name)}" for row, name in named if name in there}
 
 
 def _told(scored: ScoredVideos, clips: previews.Clips, embedded: int, files: int) -> str:

@@ -109,7 +109,7 @@ def telling(scored: ScoredVideos, most: int) -> list[int]:
     suspected = rows[videos["suspicion"] > 0][np.argsort(videos["suspicion"][lambda s: s > 0])]
     surest = np.argsort(-np.nan_to_num(best.probability), kind="stable")
     wrong = [row for row in surest if best.read[row] and not best.right[row]]
-    right = [row for row in surest if best.right[row]][: max(4, most // 8)]
+    right = [row for row in surest if best.right[row]]
     agreement = videos["agreement"].to_numpy()
     apart = [row for row in np.argsort(agreement, kind="stable") if agreement[row] < 1]
     return _in_turn([suspected, wrong, apart, right], most)
