@@ -133,7 +133,7 @@ def _network(run_dir: Path, folder: Path) -> str:
     how = naming.read(run_dir)["protocol"]
     which = "best" if how.get("checkpoint") == "best" else "last"
     if not RunFolder(run_dir).weights(which).is_file():
-        return f"the network of {run_dir.name} is not kept in its folder, so it is not in it"
+        return f"the network of {run_dir.name} is not kept in its run's folder"
     from harlib.models.export import export_run  # loads Keras
 
     more = confidence.for_export(run_dir, which)
