@@ -117,6 +117,15 @@ def test_categories_of_a_table_lead_to_the_videos_of_its_rows_run():
     assert re.findall(r'<a href="([^"]+)"', without) == ["03_c3d.html"]
 
 
+def test_a_video_of_a_pair_leads_to_what_the_wrong_run_called_it():
+    frame = pd.DataFrame({"video": ["v 1"], "true": ["a|b"], "right": ["x"], "wrong": ["03_c3d"],
+                          "called": ["b"]})  # fmt: skip
+    links = StudyLinks("05_evaluation", RUNS, ("03_c3d",), frozenset({"a", "b"}))
+    html = links.output(tables.Table(frame)._repr_html_())
+    assert re.findall(r'<a href="(videos[^"]+)">([^<]+)</a>', html) == [
+        ("videos.html#run=03_c3d&amp;true=a%7Cb&amp;video=v%201", "v 1")]  # fmt: skip
+
+
 def test_a_figure_leads_to_what_the_page_of_videos_knows():
     areas = [
         {"words": "a", "box": [0, 0, 9, 9], "filters": {"true": "a"}},

@@ -13,8 +13,11 @@ from harlib.study.steps import results, side_by_side
 from harlib.study.wording import sentences
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
+sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
 import hand_made_study
 from hand_made import HISTORY
+from test_multi_label import hand_made as multi_label_scores
+from test_multi_label_pages import MODEL, PROTOCOL
 
 pytestmark = pytest.mark.quick
 NAMES = ("02_frame_cnn", "03_c3d", "03_c3d.seed1", "03_c3d.seed2")
@@ -106,3 +109,25 @@ def test_one_run_is_compared_with_nothing(study):
     )
     assert "one run" in side_by_side.pairs(lines, own, pd.DataFrame())
     assert "one run" in side_by_side.show_categories(lines, own) and not shown
+
+
+def test_of_several_labels_a_pair_has_no_cells_and_no_intervals_by_label(tmp_path, monkeypatch):
+    runs, scores = {}, {}
+    for name, sure in (("03_c3d", 1.0), ("04_resnext101", 0.2)):
+        runs[name] = tmp_path / name
+        scores[name] = multi_label_scores(sure=sure)
+        scores[name].save(runs[name])
+        metrics.write(runs[name], scores[name], PROTOCOL, MODEL, 1.0)
+        (runs[name] / "params.yaml").write_text(f"run: {name}\nseed: 0\n")
+    shown = []
+    monkeypatch.setattr(figures, "show", lambda drawn: shown.append(figures.alt(drawn)))
+    lines = side_by_side.lines(metrics.table(runs), runs)
+    own = side_by_side.scores_of_lines(scores, runs)
+    pairs = side_by_side.pairs(lines, own, comparison.compare_all(own), "val")
+    said = repr(pairs)
+    assert "There are no intervals for a label's average precision." in said
+    assert "McNemar" not in said and "more than chance" not in said.split("\n", 1)[1]
+    assert "03_c3d and 04_resnext101: +" in said
+    assert "03_c3d is better in" in side_by_side.show_categories(lines, own)
+    assert shown[0].startswith("Average precision of 03_c3d minus")
+    assert side_by_side.settings(runs).frame["setting"].tolist()[0] == "model"

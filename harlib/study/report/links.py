@@ -142,12 +142,12 @@ class StudyLinks:
     def _wanted(self, head: str, values: dict[str, str]) -> dict[str, str]:
         """The videos that a cell stands for; empty for none."""
         true = values.get("true category", values.get("category", ""))
+        if head == "video" and "true category" in values:
+            return {"true": true, "video": values["video"]}
         if true not in self.categories:
             return {}
         if head in ("category", "true category"):
             return {"true": true}
-        if head == "video" and "true category" in values:
-            return {"true": true, "video": values["video"]}
         if head == "called" and values["called"] in self.categories:
             return {"true": true, "called": values["called"]}
         return {}
