@@ -213,7 +213,7 @@ def _folded_saved_and_exported(name, width, network, same, tmp_path):
     assert not [x for x in folded.layers if isinstance(x, keras.layers.BatchNormalization)]
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    for what, found in (("folded", folded), ("loaded", loaded)):
+    for what, found in (("logits", model), ("folded", folded), ("loaded", loaded)):
         same(name, {what: parity.error(found.predict_on_batch(clips), wanted)})
     model = build(name, SMALL[name], width, arrays_of(network))
     categories = [str(i) for i in range(CLASSES)]
