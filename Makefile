@@ -5,7 +5,7 @@ BASE := .venv/.base
 DEV := .venv/.dev
 INPUTS := pyproject.toml constraints.txt setup.sh
 
-.PHONY: help setup setup-dev study sample-report lab docs test test-cpus quick soak lint constraints clean \
+.PHONY: help setup setup-dev study sample-report lab docs test test-cpus quick parity soak lint constraints clean \
 	clean-results
 
 help:
@@ -13,6 +13,7 @@ help:
 	@echo "make lab        JupyterLab on the notebooks        make sample-report   the study's pages into reports/sample/"
 	@echo "make docs       the documentation, without a network, into site/"
 	@echo "make test       every test             make quick   those under a minute     make soak   the long ones"
+	@echo "make parity     networks beside their originals: the largest differences, as a table"
 	@echo "make lint       style, docstrings and types; CI asks for them first"
 	@echo "make test-cpus  those of networks and training as on smaller CPUs; CI runs them too"
 	@echo "make setup      .venv for study and lab            make setup-dev   .venv for the tests too"
@@ -65,6 +66,10 @@ test-cpus: $(DEV)
 		ONEDNN_MAX_CPU_ISA=AVX2 $(PYTEST) -m "not soak" -k "not bfloat16" $(COMPUTES) $(ORIGINALS); \
 	else echo "no AVX-512 here: make test was the run without it"; fi
 	TF_ENABLE_ONEDNN_OPTS=0 $(PYTEST) -m "not soak" $(COMPUTES) $(ORIGINALS)
+
+# Beside the originals, narrow or of few blocks; `make soak` has them at full size.
+parity: $(DEV)
+	$(PYTEST) -k "not full_size" tests/models/test_parity_*.py tests/models/test_backends.py
 
 quick: $(DEV)
 	$(BIN)/pytest -m quick

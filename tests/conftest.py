@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import parity_table
 import pytest
 
 from harlib.data.catalog.catalog import Catalog
@@ -33,10 +34,17 @@ def pytest_collection_modifyitems(items):
 
 
 def pytest_terminal_summary(terminalreporter):
-    """Says how many real-clip tests ran: a log must show it, passing tests print nothing."""
+    """Says how many real-clip tests ran: a log must show it, passing tests print nothing.
+
+    Where networks were compared with their originals it prints how far apart they were.
+    """
     passed = [r for r in terminalreporter.getreports("passed") if r.when == "call"]
     real = sum("real" in report.keywords for report in passed)
     terminalreporter.write_line(f"real-clip tests passed: {real} (HARLIB_REAL_DATA={REAL})")
+    done = passed + [r for r in terminalreporter.getreports("failed") if r.when == "call"]
+    found = [value for r in done for key, value in r.user_properties if key == "parity"]
+    if found:
+        terminalreporter.write_line(parity_table.markdown(found))
 
 
 @pytest.fixture(autouse=True)

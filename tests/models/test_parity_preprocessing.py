@@ -12,14 +12,13 @@ import cv2
 import numpy as np
 import parity
 import pytest
+from parity_table import ALLOWED
 
 from harlib import models, pretrained
 from harlib.data import Catalog, ClipSpec, ClipStore, Protocol, evaluation_batches
 from harlib.data.loading import sampling
 from harlib.data.store.prepare import prepare
 from harlib.data.video.files import decode, encode
-
-ALLOWED = 2.0  # of 255, on average
 
 
 def drawn(folder):
@@ -105,18 +104,17 @@ def difference(one, other):
         ("slow_r50/kinetics400", pytorchvideos),
     ],
 )
-def test_the_clip_is_the_originals(name, transform, video, tmp_path):
+def test_the_clip_is_the_originals(name, transform, video, same, tmp_path):
     row = pretrained.find(name)
     wanted = transform(frames_of(video, row), row)
     got = ours(video, row, tmp_path)
     assert got.shape == wanted.shape == (row.frames, row.size, row.size, 3)
-    print(name, video.name, f"{difference(got, wanted):.2f} of 255")
-    assert difference(got, wanted) <= ALLOWED
+    same(row.network, {"clip": difference(got, wanted)})
     # and it would tell: of other frames, or of a crop somewhere else, more
-    assert difference(got, np.roll(wanted, 12, axis=1)) > ALLOWED
+    assert difference(got, np.roll(wanted, 12, axis=1)) > ALLOWED["clip"]
 
 
-def test_the_five_most_likely_classes_are_the_originals(video, tmp_path):
+def test_the_five_most_likely_classes_are_the_originals(video, same, tmp_path):
     torch = pytest.importorskip("torch")
     package = pytest.importorskip("efficientnet_lite_pytorch")
     row = pretrained.find("efficientnet_lite0/imagenet")
@@ -130,7 +128,7 @@ def test_the_five_most_likely_classes_are_the_originals(video, tmp_path):
     model = models.build("efficientnet_lite0", 1000, frames=1, size=224)
     models.load_weights(model, "imagenet")
     got = ours(video, row, tmp_path)
-    assert difference(got, theirs) <= ALLOWED
+    same(row.network, {"clip": difference(got, theirs)})
     scores = model.predict(got[None].astype("uint8"), verbose=0)[0]
     shared = set(scores.argsort()[-5:]) & set(logits.argsort()[-5:])
     # blots are no class of ImageNet, so that the fifth is a close call

@@ -11,6 +11,7 @@ import types
 
 import keras
 import numpy as np
+import parity
 import pytest
 import shallow
 
@@ -134,12 +135,6 @@ def noise(clip, batch=1, seed=0):
     return np.random.default_rng(seed).integers(0, 256, (batch, *clip, 3), "uint8")
 
 
-def apart(got, wanted):
-    got, wanted = np.asarray(got, "float64"), np.asarray(wanted, "float64")
-    assert got.shape == wanted.shape
-    return np.abs(got - wanted).max() / np.abs(wanted).max()
-
-
 @pytest.fixture(scope="module", params=NETWORKS)
 def pair(request):
     """Name, width factor and the original of a small network."""
@@ -147,20 +142,18 @@ def pair(request):
     return request.param, width, original_of(request.param, options)
 
 
-def test_logits(pair, record_property):
+def test_logits(pair, same):
     name, width, network = pair
     for seed, clip in enumerate(NETWORKS[name][2]):
         clips = noise(clip, seed=seed)
         with torch.inference_mode():
             wanted = original_scores(name, network, clips).numpy()
         model = build(name, clip, width, arrays_of(network), classifier_activation=None)
-        difference = apart(model(clips, training=False), wanted)
-        record_property(f"logits {clip}", float(difference))
-        assert difference <= 1e-4, clip
+        same(name, {"logits": parity.error(model(clips, training=False), wanted)})
 
 
 @pytest.mark.parametrize("pair", EACH, indirect=True)
-def test_gradients_in_training(pair, record_property):
+def test_gradients_in_training(pair, same):
     import tensorflow as tf
 
     name, width, network = pair
@@ -187,21 +180,18 @@ def test_gradients_in_training(pair, record_property):
         return tape.gradient(loss, [one.variable.value for one in wanted])
 
     for one, gradient in zip(wanted, step(clips), strict=True):
-        difference = apart(gradient, one.convert(named[one.name].grad.numpy()))
-        record_property(f"gradient {one.name}", float(difference))
-        assert difference <= 1e-3, one.name
+        theirs = one.convert(named[one.name].grad.numpy())
+        same(name, {"gradients": parity.error(gradient, theirs)})
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("pair", EACH, indirect=True)
-def test_scores_after_folding_saving_and_exporting(pair, record_property, tmp_path):
-    _folded_saved_and_exported(*pair, record_property, tmp_path)
+def test_scores_after_folding_saving_and_exporting(pair, same, tmp_path):
+    _folded_saved_and_exported(*pair, same, tmp_path)
 
 
 @pytest.mark.parametrize("name", [name for name in NETWORKS if name not in ("x3d_xs", "x3d_m")])
-def test_scores_of_few_blocks_after_folding_saving_and_exporting(
-    name, record_property, tmp_path, monkeypatch
-):
+def test_scores_of_few_blocks_after_folding_saving_and_exporting(name, same, tmp_path, monkeypatch):
     shallow.shorten(monkeypatch)
     options, width, _ = NETWORKS[name]
     if name.startswith("x3d"):
@@ -209,10 +199,10 @@ def test_scores_of_few_blocks_after_folding_saving_and_exporting(
     for module in (hub_module("resnet"), hub_module("slowfast")):
         monkeypatch.setitem(module._MODEL_STAGE_DEPTH, 50, shallow.RESNET50)
     network = original_of(name, options)
-    _folded_saved_and_exported(name, width, network, record_property, tmp_path)
+    _folded_saved_and_exported(name, width, network, same, tmp_path)
 
 
-def _folded_saved_and_exported(name, width, network, record_property, tmp_path):
+def _folded_saved_and_exported(name, width, network, same, tmp_path):
     pytest.importorskip("tf2onnx")
     clips = noise(SMALL[name], batch=2)
     with torch.inference_mode():
@@ -223,19 +213,15 @@ def _folded_saved_and_exported(name, width, network, record_property, tmp_path):
     assert not [x for x in folded.layers if isinstance(x, keras.layers.BatchNormalization)]
     model.save(tmp_path / "model.keras")
     loaded = keras.saving.load_model(tmp_path / "model.keras")
-    for what, found in (("folded", folded), ("saved and loaded", loaded)):
-        difference = apart(found.predict_on_batch(clips), wanted.numpy())
-        record_property(what, float(difference))
-        assert difference <= 1e-4, what
+    for what, found in (("logits", model), ("folded", folded), ("loaded", loaded)):
+        same(name, {what: parity.error(found.predict_on_batch(clips), wanted)})
     model = build(name, SMALL[name], width, arrays_of(network))
     categories = [str(i) for i in range(CLASSES)]
     for to, run in (("onnx", export._run_onnx), ("saved_model", export._run_saved_model)):
         path = tmp_path / export.FORMATS[to]
         export.export(model, path, to, categories, folded=True)
         (scores, logits), _ = run(path, clips)
-        difference = apart(logits, wanted.numpy())
-        record_property(to, float(difference))
-        assert difference <= 1e-4, to
+        same(name, {"exported": parity.error(logits, wanted)})
         assert np.abs(scores - probabilities).max() <= 1e-4
 
 
@@ -264,16 +250,14 @@ def test_a_file_as_the_zoo_keeps_it(pair, tmp_path):
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", NETWORKS)
-def test_logits_at_full_width(name, record_property):
+def test_logits_at_full_size(name, same):
     network = original_of(name, {})
     for seed, clip in enumerate(NETWORKS[name][2]):
         clips = noise(clip, seed=seed)
         with torch.inference_mode():
             wanted = original_scores(name, network, clips).numpy()
         model = build(name, clip, 1.0, arrays_of(network), classifier_activation=None)
-        difference = apart(model.predict_on_batch(clips), wanted)
-        record_property(f"full width, logits {clip}", float(difference))
-        assert difference <= 1e-4, clip
+        same(name, {"logits": parity.error(model.predict_on_batch(clips), wanted)})
 
 
 def test_slow_frames_are_the_originals():

@@ -27,18 +27,20 @@ def logits(name, **options):
     return models.build(name, 5, classifier_activation=None, **options)
 
 
-def check_resnet(name, original, clip, tmp_path):
+def check_resnet(name, original, clip, tmp_path, same):
     model = logits(name, frames=clip[0], size=clip[1], **RESNETS[name][0])
     found = parity.check(
         model, parity.scramble(original), *KINETICS, tmp_path,
         first="stem.0.weight", last="fc.weight",
     )  # fmt: skip
-    parity.assert_same(found, f"{name} {clip}")
+    same(name, found)
 
 
 @pytest.mark.parametrize("clip", [(5, (24, 32))])
-@pytest.mark.parametrize("name", ["mc3_18", "r2plus1d_18"])
-def test_resnets(name, clip, video, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    "name", [pytest.param("r3d_18", marks=pytest.mark.soak), "mc3_18", "r2plus1d_18"]
+)
+def test_resnets(name, clip, video, tmp_path, monkeypatch, same):
     """One block a stage; the originals have one width alone, which is slow: r3d_18 is MC3's."""
     monkeypatch.setitem(resnet3d.BLOCKS, 18, (1, 1, 1, 1))
     _, makers, stem = RESNETS[name]
@@ -47,37 +49,37 @@ def test_resnets(name, clip, video, tmp_path, monkeypatch):
         parts.BasicBlock, [getattr(parts, maker) for maker in makers], [1] * 4,
         getattr(parts, stem), num_classes=5,
     )  # fmt: skip
-    check_resnet(name, original, clip, tmp_path)
+    check_resnet(name, original, clip, tmp_path, same)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("clip", [(16, 112), (9, (64, 80))])
 @pytest.mark.parametrize("name", RESNETS)
-def test_resnets_at_full_size(name, clip, video, tmp_path):
-    check_resnet(name, getattr(video, name)(num_classes=5), clip, tmp_path)
+def test_resnets_at_full_size(name, clip, video, tmp_path, same):
+    check_resnet(name, getattr(video, name)(num_classes=5), clip, tmp_path, same)
 
 
-def check_s3d(original, clip, tmp_path):
+def check_s3d(original, clip, tmp_path, same):
     model = logits("s3d", frames=clip[0], size=clip[1])
     found = parity.check(
         model, parity.scramble(original), *KINETICS, tmp_path,
         first="features.0.0.0.weight", last="classifier.1.weight",
     )  # fmt: skip
-    parity.assert_same(found, f"s3d {clip}")
+    same("s3d", found)
 
 
-def test_s3d(video, tmp_path, monkeypatch):
+def test_s3d(video, tmp_path, monkeypatch, same):
     """A smaller window of the head, so that a small clip has two."""
     original = video.s3d(num_classes=5, dropout=0.0)
     original.avgpool.kernel_size = (1, 2, 2)
     monkeypatch.setattr(s3d, "HEAD_POOL", (1, 2, 2))
-    check_s3d(original, (8, (64, 96)), tmp_path)
+    check_s3d(original, (8, (64, 96)), tmp_path, same)
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("clip", [(16, 224), (30, (224, 256))])
-def test_s3d_at_full_size(clip, video, tmp_path):
-    check_s3d(video.s3d(num_classes=5, dropout=0.0), clip, tmp_path)
+def test_s3d_at_full_size(clip, video, tmp_path, same):
+    check_s3d(video.s3d(num_classes=5, dropout=0.0), clip, tmp_path, same)
 
 
 @pytest.mark.soak
@@ -88,17 +90,19 @@ def test_s3d_at_full_size(clip, video, tmp_path):
         ("swin3d_t", 32, "patch_embed.proj.weight", "head.weight", IMAGENET, {}),
     ],
 )
-def test_transformers_at_full_size(name, frames, first, last, transform, options, video, tmp_path):
+def test_transformers_at_full_size(
+    name, frames, first, last, transform, options, video, tmp_path, same
+):
     original = getattr(video, name)(num_classes=5, stochastic_depth_prob=0.0, **options)
     found = parity.check(
         logits(name, frames=frames, size=224), parity.scramble(original), *transform, tmp_path,
         first=first, last=last,
     )  # fmt: skip
-    parity.assert_same(found, f"{name} {frames} x 224 x 224")
+    same(name, found)
 
 
 @pytest.mark.parametrize("clip", [(4, (32, 48)), (8, 32)])
-def test_mvit(clip, video, tmp_path, monkeypatch):
+def test_mvit(clip, video, tmp_path, monkeypatch, same):
     """One block per stage, 8 channels per head."""
     monkeypatch.setattr(mvit, "BLOCKS", (1, 1, 1, 1))
     frames, size = clip
@@ -121,11 +125,11 @@ def test_mvit(clip, video, tmp_path, monkeypatch):
         model, parity.scramble(original), *TRANSFORMERS, tmp_path,
         first="conv_proj.weight", last="head.1.weight",
     )  # fmt: skip
-    parity.assert_same(found, f"mvit_v2_s {clip}")
+    same("mvit_v2_s", found)
 
 
 @pytest.mark.parametrize("clip", [(6, (32, 72)), (5, 33), (16, (64, 32))])
-def test_swin(clip, video, tmp_path, monkeypatch):
+def test_swin(clip, video, tmp_path, monkeypatch, same):
     """Two blocks in two stages, 24 channels in 3 heads; windows that shift, and ones that do not.
 
     The windows are smaller, so that small clips have several.
@@ -142,4 +146,4 @@ def test_swin(clip, video, tmp_path, monkeypatch):
         model, parity.scramble(original), *IMAGENET, tmp_path,
         first="patch_embed.proj.weight", last="head.weight",
     )  # fmt: skip
-    parity.assert_same(found, f"swin3d_t {clip}")
+    same("swin3d_t", found)

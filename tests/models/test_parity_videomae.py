@@ -39,7 +39,7 @@ def slim(monkeypatch):
 
 
 @pytest.mark.parametrize("clip", [(4, (32, 48)), (6, (64, 32))])
-def test_videomae(clip, transformers, slim, tmp_path):
+def test_videomae(clip, transformers, slim, tmp_path, same):
     original = make(transformers, *clip)
     original.save_pretrained(tmp_path)
     found = parity.check(
@@ -47,7 +47,20 @@ def test_videomae(clip, transformers, slim, tmp_path):
         first="videomae.embeddings.patch_embeddings.projection.weight", last="classifier.weight",
         file=tmp_path / "model.safetensors",
     )  # fmt: skip
-    parity.assert_same(found, f"videomae_s {clip}")
+    same("videomae_s", found)
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", ["videomae_s", "videomae_b"])
+def test_videomae_at_full_size(name, transformers, tmp_path, same):
+    channels, blocks, heads = videomae.SIZES[name[-1]]
+    original = make(transformers, 16, 224, channels, blocks, heads)
+    model = models.build(name, 5, frames=16, size=224, classifier_activation=None)
+    found = parity.check(
+        model, original, *IMAGENET, tmp_path, axes=(0, 1, 4, 2, 3),
+        first="videomae.embeddings.patch_embeddings.projection.weight", last="classifier.weight",
+    )  # fmt: skip
+    same(name, found)
 
 
 def of_the_authors(arrays):
