@@ -16,9 +16,9 @@ from harlib.figures.bars import (
 )
 from harlib.figures.curves import learning_curves, reliability, schedule
 from harlib.figures.diagrams import bottleneck, kernels, views
+from harlib.figures.distribution import quantiles
 from harlib.figures.dots import average_precisions, pairs, per_category
 from harlib.figures.matrices import confusion, top_confusions
-from harlib.figures.quantiles import quantiles
 from harlib.figures.sheets import contact_sheet, training_clips
 from harlib.figures.side_by_side import accuracy_costs, learning_of_runs
 from harlib.figures.spread import seed_spread
