@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
 import statistics
-import subprocess
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +17,7 @@ from harlib.data import Catalog, VideoError, label_sets, probe
 from harlib.data.catalog import corrections as correcting
 from harlib.data.catalog import names
 from harlib.files import write_text
+from harlib.study import step_time
 from harlib.study.params.base import project_root
 
 PROBED = 60  # videos that are looked into
@@ -196,8 +194,8 @@ def plan(
         f"videos last {seen.seconds:.1f} s (median; the shortest {seen.shortest:.1f} s)."
     )
     batch = int(np.clip(learned // 6, 4, 16))
-    network = {"size": [tall, wide], "batch": batch, "classes": len(counts)}
-    step_s = (measure or measured)(network)
+    network = {"size": [tall, wide], "frames": _FRAMES, "batch": batch, "classes": len(counts)}
+    step_s = (measure or step_time.measured)(network)
     wanted = int(np.clip(round(CLIPS / max(1, learned)), *EPOCHS))
     affordable = int(_SHARE * budget_s / parts / max(1e-9, learned / batch * step_s))
     epochs = max(EPOCHS[0], min(wanted, affordable))
@@ -458,40 +456,6 @@ def _text(words: list[str], values: dict[str, Any]) -> str:
     body = yaml.safe_dump(values, sort_keys=False, allow_unicode=True, default_flow_style=None,
                           width=98)  # fmt: skip
     return "".join(f"# {line}\n" for line in lines) + body
-
-
-def measured(network: dict[str, Any]) -> float:
-    """Seconds of a training step, in a process of its own, which leaves this one without Keras."""
-    done = subprocess.run(
-        [sys.executable, "-c", _STEP, json.dumps(network | {"frames": _FRAMES})],
-        capture_output=True,
-        text=True,
-    )
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["no word"])[-1]
-        raise HarlibError(f"a training step could not be measured on this machine: {last[:200]}")
-    return float(done.stdout.split()[-1])
-
-
-_STEP = """
-import json, sys, time
-import numpy as np
-asked = json.loads(sys.argv[1])
-from harlib import models
-from harlib.training import recipes
-model = models.build("c3d_bn", asked["classes"], frames=asked["frames"], size=tuple(asked["size"]),
-                     width=0.25, dense=256)
-recipes.build("modern", steps_per_epoch=10, epochs=2).compile(model)
-shape = asked["batch"], asked["frames"], *asked["size"], 3
-clips = np.random.default_rng(0).integers(0, 256, shape, "uint8")
-labels = np.eye(asked["classes"], dtype="float32")[np.arange(asked["batch"]) % asked["classes"]]
-times = []
-for _ in range(4):
-    begun = time.monotonic()
-    model.train_on_batch(clips, labels)
-    times.append(time.monotonic() - begun)
-print(min(times[1:]))
-"""
 
 
 def told(seen: Look, chosen: Plan) -> list[str]:

@@ -60,6 +60,7 @@ class Corrections:
         self.path = Path(os.path.realpath(path))
         if self.path.suffix.lower() != ".csv":
             raise CatalogError(f"{path} is no CSV: corrections are in a file NAME.csv")
+        self._rows: dict[_Key, Correction] = {}
         self._done: list[tuple[_Key, Correction | None, Correction | None]] = []
         self._read()
 
@@ -146,7 +147,7 @@ class Corrections:
         self._done.append((key, before, now))
 
     def _read(self) -> None:
-        self._rows: dict[_Key, Correction] = {}
+        self._rows = {}
         if not self.path.is_file() or not self.path.stat().st_size:
             return
         header, lines = tables.read_lines(self.path)
@@ -216,7 +217,9 @@ def corrected(listed: Catalog, path: str | os.PathLike) -> Catalog:
     wanted = frame["video_id"].isin({one.video for one in table})
     for place, video in frame.loc[wanted, "video_id"].items():
         places.setdefault(video, []).append(int(place))
-    changed, dropped, so_already = [], [], 0
+    changed: list[tuple[int, Correction]] = []
+    dropped: list[tuple[int, Correction]] = []
+    so_already = 0
     for one in table:
         about = f"{path}, row {one.row}"
         _check_category(about, one, known, several, listed.name)
