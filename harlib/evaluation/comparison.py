@@ -10,7 +10,12 @@ from scipy import stats
 
 from harlib.evaluation import multi_label
 from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs
-from harlib.evaluation.intervals import group_sums, paired_intervals, variance_of_mean
+from harlib.evaluation.intervals import (
+    group_sums,
+    half_width,
+    paired_intervals,
+    variance_of_mean,
+)
 from harlib.evaluation.predict import logarithms
 from harlib.evaluation.scores import Scores
 
@@ -80,12 +85,7 @@ def compare(a: Seeds, b: Seeds, *, resamples: int = 2000, seed: int = 0) -> dict
     mean, half = difference.mean(), np.inf
     if len(sums) > 1:
         parts = [(variance_of_mean(sums, sizes, resamples=resamples, seed=seed), len(sums) - 1)]
-        parts += [
-            (hits.mean(axis=1).var(ddof=1) / len(hits), len(hits) - 1)
-            for hits in (hits_a, hits_b)
-            if len(hits) > 1
-        ]
-        half = _half_width(parts)
+        half = half_width(parts + _between_seeds(hits_a, hits_b))
     cells = {
         "only_a": (right_a * (1 - right_b)).sum(),
         "only_b": (right_b * (1 - right_a)).sum(),
@@ -111,12 +111,13 @@ def _hits(first: Scores, seeds: Sequence[Scores]) -> np.ndarray:
     return np.stack([right_videos(one)[same_videos(first, one)] for one in seeds])
 
 
-def _half_width(parts: Sequence[tuple[float, int]]) -> float:
-    """Half of the 95 % interval of a sum of (variance, degrees of freedom), after Welch."""
-    variance = sum(part for part, _ in parts)
-    spent = sum(part**2 / freedom for part, freedom in parts)
-    freedom = variance**2 / spent if spent else parts[0][1]
-    return float(np.sqrt(variance) * stats.t.ppf(0.975, freedom))
+def _between_seeds(*runs: np.ndarray) -> list[tuple[float, int]]:
+    """(variance of the mean, degrees of freedom) of each run's seeds, by `_hits`; none of one."""
+    return [
+        (float(hits.mean(axis=1).var(ddof=1)) / len(hits), len(hits) - 1)
+        for hits in runs
+        if len(hits) > 1
+    ]
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
@@ -162,9 +163,10 @@ def category_difference(
     Returns:
         DataFrame `category, support, a, b, difference, low, high, clear`; support in videos, the
         others fractions. low and high bound the 95 % interval of the difference
-        (`intervals.paired_intervals`). `clear`: it is more than chance although so many categories
-        were looked at, as the interval at 1 - 0.05 / categories leaves out 0 (Bonferroni). Of
-        several labels per video there are no intervals: NaN, and not clear.
+        (`intervals.paired_intervals`; of seeds with the variance between them). `clear`: it is more
+        than chance although so many categories were looked at, as the interval at 1 - 0.05 /
+        categories leaves out 0 (Bonferroni). Of several labels per video there are no intervals:
+        NaN, and not clear.
     """
     runs = _each(a), _each(b)
     first = runs[0][0]
@@ -179,15 +181,24 @@ def category_difference(
         return table.assign(low=np.nan, high=np.nan, clear=False)
     labels, groups = all_labels(first), all_groups(first)
     support = np.bincount(labels, minlength=len(first.categories))
-    right = [_hits(first, seeds).mean(axis=0) for seeds in runs]
+    right = [_hits(first, seeds) for seeds in runs]
     some = np.where(support, support, np.nan)
-    shares = [np.bincount(labels, weights=hits, minlength=len(support)) / some for hits in right]
+    shares = [
+        np.bincount(labels, weights=hits.mean(axis=0), minlength=len(support)) / some
+        for hits in right
+    ]
     rows, levels = [], (0.95, 1 - 0.05 / (support > 0).sum())
     for index in np.flatnonzero(support):
         own = labels == index
-        hits_a, hits_b = (hits[own] for hits in right)
+        hits_a, hits_b = (hits[:, own] for hits in right)
         (low, high), surely = paired_intervals(
-            hits_a, hits_b, groups[own], levels=levels, resamples=resamples, seed=seed
+            hits_a.mean(axis=0),
+            hits_b.mean(axis=0),
+            groups[own],
+            beside=_between_seeds(hits_a, hits_b),
+            levels=levels,
+            resamples=resamples,
+            seed=seed,
         )
         rows.append((first.categories[index], low, high, surely[0] > 0 or surely[1] < 0))
     bounds = pd.DataFrame(rows, columns=["category", "low", "high", "clear"])

@@ -106,6 +106,7 @@ def paired_intervals(
     b: np.ndarray,
     groups: np.ndarray,
     *,
+    beside: Sequence[tuple[float, int]] = (),
     levels: Sequence[float] = (0.95,),
     resamples: int = 1000,
     seed: int = 0,
@@ -119,6 +120,7 @@ def paired_intervals(
     Args:
         a, b: (videos,), 0..1 each: right or wrong, or the share of seeds that are right.
         groups: (videos,); one group alone tells nothing about others: (-1.0, 1.0).
+        beside: what else the mean varies by, such as the seeds: (variance, degrees of freedom).
         levels: of confidence, one an interval.
 
     Reference:
@@ -134,9 +136,17 @@ def paired_intervals(
         effective = min(effective, spread / max(variance, 1e-12))
     square, whole = (difference**2).mean(), effective + 2
     centre = mean * effective / whole
-    error = np.sqrt(max((square * effective + 1) / whole - centre**2, 0.0) / whole)
-    halves = error * stats.t.ppf(0.5 + np.asarray(levels) / 2, len(sums) - 1)
+    own = max((square * effective + 1) / whole - centre**2, 0.0) / whole
+    halves = [half_width([(own, len(sums) - 1), *beside], level) for level in levels]
     return [(float(max(centre - half, -1.0)), float(min(centre + half, 1.0))) for half in halves]
+
+
+def half_width(parts: Sequence[tuple[float, int]], level: float = 0.95) -> float:
+    """Half of the interval of a sum of (variance, degrees of freedom), after Welch."""
+    variance = sum(part for part, _ in parts)
+    spent = sum(part**2 / freedom for part, freedom in parts)
+    freedom = variance**2 / spent if spent else parts[0][1]
+    return float(np.sqrt(variance) * stats.t.ppf(0.5 + level / 2, freedom))
 
 
 def wilson(mean: float, count: float, quantile: float = 1.959964) -> tuple[float, float]:

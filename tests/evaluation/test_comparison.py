@@ -198,6 +198,37 @@ def test_seeds_are_compared_by_their_mean():
     assert wide["high"] - wide["low"] > 1.2 * (narrow["high"] - narrow["low"])
     table = comparison.category_difference(seeds, other)
     assert (table["support"] @ table["difference"]) / 120 == pytest.approx(found["difference"])
+    wide, narrow = (comparison.category_difference(runs, other) for runs in (apart, apart[1:2] * 3))
+    widths = [(table["high"] - table["low"]).mean() for table in (wide, narrow)]
+    assert widths[0] > 1.2 * widths[1]
+
+
+def drawn(rng, hardness, label, *, seed_effect):
+    """A training of a network that is good by chance at some of twelve categories, 50 videos."""
+    luck = rng.normal(scale=seed_effect, size=12)[label]
+    wrong = 0.5 + luck + hardness + rng.logistic(size=len(label)) < 0
+    scores = np.eye(12)[np.where(wrong, (label + 1) % 12, label)]
+    return comparison.Scores(
+        video_id=np.arange(len(label)), label=label, video_scores=scores,
+        view_scores=scores[:, None], categories=tuple("abcdefghijkl"), group=np.arange(len(label)),
+    )  # fmt: skip
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("seed_effect", [0.0, 0.8, 1.5])
+def test_three_seeds_of_the_same_network_do_not_differ_in_a_category(seed_effect):
+    """Nominal: 5 % of the intervals leave out 0, and 0.4 % of the categories are clear."""
+    rng, label, tables = np.random.default_rng(0), np.arange(600) % 12, []
+    for _ in range(15):
+        hardness = rng.normal(size=600)
+        a, b = (
+            [drawn(rng, hardness, label, seed_effect=seed_effect) for _ in range(3)]
+            for _ in range(2)
+        )
+        tables.append(comparison.category_difference(a, b, resamples=100))
+    outside = np.concatenate([(table["low"] > 0) | (table["high"] < 0) for table in tables])
+    assert outside.mean() < 0.08
+    assert np.mean([table["clear"].mean() for table in tables]) < 0.03
 
 
 @pytest.mark.quick
