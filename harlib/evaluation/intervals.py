@@ -131,7 +131,7 @@ def paired_intervals(
     if len(sums) < 2:
         return [(-1.0, 1.0)] * len(levels)
     mean, spread, effective = difference.mean(), difference.var(), float(len(difference))
-    if spread:
+    if spread > 1e-12:  # less is the rounding of equal differences
         variance = variance_of_mean(sums, sizes, resamples=resamples, seed=seed)
         effective = min(effective, spread / max(variance, 1e-12))
     square, whole = (difference**2).mean(), effective + 2
