@@ -42,6 +42,8 @@ def reliability(scores: Scores, bins: int = 10) -> pd.DataFrame:
 def equal_counts(scores: Scores, bins: int = 10) -> pd.DataFrame:
     """How right the videos are by how sure they were named, in bins of as many videos each.
 
+    Videos of the same confidence share a bin, so that their order decides nothing.
+
     Args:
         bins: at most, of at least `FEWEST` videos where there are so many.
 
@@ -54,11 +56,23 @@ def equal_counts(scores: Scores, bins: int = 10) -> pd.DataFrame:
     right = scores.video_scores.argmax(axis=1) == scores.label
     order = np.argsort(confidence, kind="stable")
     rows = []
-    for part in np.array_split(order, min(bins, max(len(order) // FEWEST, 1))):
+    for part in np.split(order, _cuts(confidence[order], bins)):
         low, high = bootstrap_interval(right[part], scores.group[part])
         means = {"confidence": confidence[part].mean(), "accuracy": right[part].mean()}
         rows.append({"videos": len(part)} | means | {"accuracy_low": low, "accuracy_high": high})
     return pd.DataFrame(rows)
+
+
+def _cuts(confidence: np.ndarray, bins: int) -> list[int]:
+    """Where the ascending confidences are cut into bins: each time where they change."""
+    videos = len(confidence)
+    even = np.array_split(np.arange(videos), min(bins, max(videos // FEWEST, 1)))
+    changes = np.flatnonzero(np.diff(confidence)) + 1
+    cuts = [0]
+    for part in even[1:]:
+        near = changes[np.argsort(np.abs(changes - part[0]), kind="stable")][:1].tolist()
+        cuts += [cut for cut in near if cut - cuts[-1] >= FEWEST and videos - cut >= FEWEST]
+    return cuts[1:]
 
 
 def calibration_error(scores: Scores, bins: int = 15) -> float:

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hand_made import many, six
 
+from harlib.evaluation import Scores
 from harlib.evaluation.calibration import calibration_error, equal_counts, reliability
 
 pytestmark = pytest.mark.quick
@@ -37,3 +38,27 @@ def test_bins_of_equal_counts():
     assert table["videos"] @ table["accuracy"] / 95 == pytest.approx(right)
     assert (table["accuracy_low"] <= table["accuracy"]).all()
     assert equal_counts(six())["videos"].tolist() == [6]
+
+
+def sure(confidences, right):
+    """Scores of two categories, each video with this confidence."""
+    scores = np.stack([confidences, 1 - np.asarray(confidences)], axis=1)
+    return Scores(
+        video_id=np.arange(len(right)), label=1 - np.asarray(right, int), categories=("x", "y"),
+        video_scores=scores, view_scores=scores[:, None], group=np.arange(len(right)),
+    )  # fmt: skip
+
+
+def test_videos_of_the_same_confidence_share_a_bin():
+    first = np.arange(200) < 100
+    table = equal_counts(sure(np.ones(200), first))
+    assert table["videos"].tolist() == [200] and table["accuracy"].tolist() == [0.5]
+    table = equal_counts(sure(np.where(first, 0.6, 1.0), first))
+    assert table["videos"].tolist() == [100, 100] and table["accuracy"].tolist() == [1, 0]
+    confidences = np.append(np.linspace(0.6, 0.9, 45), np.ones(155))
+    orders = [np.arange(200), np.arange(200)[::-1]]
+    found = [equal_counts(sure(confidences[order], first[order])) for order in orders]
+    assert found[0]["accuracy"].tolist() == found[1]["accuracy"].tolist()
+    assert found[0]["videos"].tolist() == [20, 20, 160]
+    few = equal_counts(sure(np.append(np.linspace(0.6, 0.9, 4), np.ones(196)), first))
+    assert few["videos"].tolist() == [200]  # four are too few for a bin
