@@ -13,6 +13,7 @@ from harlib import figures
 from harlib.data.store.clip_store import ClipStore
 from harlib.data.store.prepare import prepare
 from harlib.evaluation import Scores, gradcam
+from harlib.study.runs import seeds
 from harlib.study.runs.scored_store import scored_store
 from harlib.study.steps import example_videos
 
@@ -79,6 +80,17 @@ def test_the_best_run_over_time_is_no_frame_cnn():
     assert example_videos.best_run(table) == "02"
     assert example_videos.best_run(table, over_time=True) == "04"
     assert example_videos.best_run(table[:1], over_time=True) == "02"
+
+
+def test_the_best_run_is_the_middle_seed_of_the_best_line():
+    table = pd.DataFrame({"run": ["03.a", "03.b", "03.c", "04", "05"],
+                          "video_top1": [0.7, 0.9, 0.8, 0.85, 0.75],
+                          "model": [*["frame_cnn"] * 3, "c3d", "c3d"],
+                          "videos": 60, "parameters": 7})  # fmt: skip
+    lines = seeds.lines(table, {"03": ["03.a", "03.b", "03.c"], "04": ["04"], "05": ["05"]})
+    assert example_videos.best_run(table, lines) == "04"  # the seeds' mean is 80 %
+    assert example_videos.best_run(table, lines[lines["run"] != "04"]) == "03.c"
+    assert example_videos.best_run(table, lines, over_time=True) == "04"
 
 
 def test_what_cannot_be_shown_is_said(run, tmp_path):

@@ -30,7 +30,7 @@ from harlib.study.report.run_page import (
     write_page,
     write_report,
 )
-from harlib.study.runs import fingerprint
+from harlib.study.runs import fingerprint, seeds
 from harlib.study.steps import side_by_side
 from harlib.study.wording import tables
 
@@ -58,7 +58,8 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     data = [folder for folder in run_dirs if RunFolder(folder).data.is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
     folder = folder or reports_folder(runs_dir)
-    first = ranking.ranked(table).iloc[0]["run"] if scored else ""
+    lines = side_by_side.lines(table, {one.name: one for one in scored}) if scored else table
+    first = seeds.best(table, lines) if scored else ""
     best = model_card.facts(runs_dir / first) if scored else None
     root = runs_dir.resolve().parents[1]
     if best:
@@ -73,7 +74,6 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
     )
     environment.filters["unbroken"] = tables.unbroken
-    lines = side_by_side.lines(table, {one.name: one for one in scored}) if scored else table
     pooled = index_answer.pooled(scored)
     # what compares the runs comes first, where it ended well
     comparing = [

@@ -7,7 +7,7 @@ from harlib.evaluation import metrics
 from harlib.files import appearing
 from harlib.progress import shown
 from harlib.study.report.videos_page import CAM, FOLDER, TELLING
-from harlib.study.runs import scored_videos
+from harlib.study.runs import scored_videos, seeds
 from harlib.study.runs.scored_store import scored_store
 from harlib.study.runs.scored_videos import ScoredVideos
 from harlib.study.widgets import previews
@@ -53,8 +53,10 @@ def _over_time(runs_dir: Path, scored: ScoredVideos) -> str:
     """The best run whose network sees several frames at once, else the best one."""
     from harlib.study.steps import example_videos
 
-    table = metrics.table(scored_videos.scored(runs_dir))
-    best = example_videos.best_run(table, over_time=True)
+    folders = scored_videos.scored(runs_dir)
+    table = metrics.table(folders)
+    lines = seeds.lines(table, seeds.groups({one.name: one for one in folders}))
+    best = example_videos.best_run(table, lines, over_time=True)
     return scored.other_names.get(best, best)
 
 

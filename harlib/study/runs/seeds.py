@@ -87,3 +87,13 @@ def middle(table: pd.DataFrame, names: list[str]) -> str:
     """
     ranked = ranking.ranked(table[table["run"].isin(names)])["run"]
     return str(ranked.iloc[(len(ranked) - 1) // 2])
+
+
+def best(table: pd.DataFrame, rows: pd.DataFrame) -> str:
+    """The run that stands for the best line: of several seeds the one in the `middle`.
+
+    Args:
+        table: `metrics.table`.
+        rows: of `lines`.
+    """
+    return middle(table, ranking.ranked(rows).iloc[0]["runs"])

@@ -17,7 +17,7 @@ from harlib.figures import clips as strips
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.params.notebooks import Common
-from harlib.study.runs import session
+from harlib.study.runs import seeds, session
 from harlib.study.runs.scored_store import AnotherStore, scored_store
 from harlib.study.wording import tables
 from harlib.text import percent
@@ -27,14 +27,20 @@ if TYPE_CHECKING:
     import keras
 
 
-def best_run(table: pd.DataFrame, *, over_time: bool = False) -> str:
-    """The run of `metrics.table` with the highest video top-1; the first of equals.
+def best_run(
+    table: pd.DataFrame, lines: pd.DataFrame | None = None, *, over_time: bool = False
+) -> str:
+    """The run with the highest video top-1, of the seeds of one the middle; the first of equals.
 
-    over_time: of those whose network sees several frames at once, where there is one.
+    Args:
+        table: `metrics.table`.
+        lines: of it by `seeds.lines`; None: each run is a line of its own.
+        over_time: of those whose network sees several frames at once, where there is one.
     """
-    seen = ~table["model"].str.startswith("frame_cnn") if over_time else pd.Series(False)
-    table = table[seen] if seen.any() else table
-    return str(ranking.ranked(table).iloc[0]["run"])
+    if lines is None:
+        lines = table.assign(runs=[[run] for run in table["run"]])
+    seen = ~lines["model"].str.startswith("frame_cnn") if over_time else pd.Series(False)
+    return seeds.best(table, lines[seen] if seen.any() else lines)
 
 
 _COLUMNS = ["row", "right", "true", "predicted", "confidence", "title"]
