@@ -181,8 +181,10 @@ def category_difference(
         names: what to call a and b.
         measure: of what the difference is.
     """
-    table = table[table["difference"] != 0]
+    total, table = len(table), table[table["difference"] != 0]
+    differing = f"{len(table)} of {total} categories differ{'s' * (len(table) == 1)}"
     if len(table) > 2 * n:
+        differing += f", of which {2 * n} are shown"
         table = pd.concat([table.iloc[:n], table.iloc[-n:]])
     ax = ax or new_axes(8.2, 1.8 + 0.3 * len(table))
     rows = np.arange(len(table))
@@ -216,7 +218,7 @@ def category_difference(
     return describe(
         ax,
         f"{lead}from {100 * best['difference']:+.0f} points for {best['category']} to "
-        f"{100 * worst['difference']:+.0f} for {worst['category']}; the others are equal.",
+        f"{100 * worst['difference']:+.0f} for {worst['category']}; {differing}.",
     )
 
 

@@ -227,6 +227,17 @@ def test_best_epoch_is_marked_and_said():
 
 
 @pytest.mark.quick
+def test_how_many_categories_differ_is_said():
+    table = pd.DataFrame({"category": list("abcde"), "difference": [0.4, 0.3, 0, -0.1, -0.4]})
+    whole = figures.alt(figures.category_difference(table))
+    assert whole.endswith("from +40 points for a to -40 for e; 4 of 5 categories differ.")
+    cut = figures.alt(figures.category_difference(table, n=1))
+    assert cut.endswith("4 of 5 categories differ, of which 2 are shown.")
+    one = figures.alt(figures.category_difference(table.iloc[[0, 2]]))
+    assert one.endswith("1 of 2 categories differs.")
+
+
+@pytest.mark.quick
 def test_hostile_names_are_drawn_as_they_are():
     names = ["<script>alert(1)</script>", r"$\frac{1}{0}$ & $", "x" * 200]
     ax = figures.confusion(metrics.confusion(six()), names)
