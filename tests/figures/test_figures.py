@@ -42,6 +42,7 @@ VIDEOS = pd.DataFrame({"category": ["bow", "clap", "bow"], "split": ["train", "t
 
 
 TIMED = HISTORY.assign(seconds=30.0)
+BETTER = TIMED.iloc[:3].assign(accuracy=0.8, val_accuracy=0.8, seconds=60.0)  # another seed
 SEEDS = RUNS.assign(seeds=[1, 3], spread=[None, 0.02], lowest=[0.5, 0.88], highest=[0.5, 0.92])
 
 
@@ -93,7 +94,7 @@ CASES = {
     "accuracy and costs": lambda: figures.accuracy_costs(RUNS),
     "accuracy and costs, seeds": lambda: figures.accuracy_costs(SEEDS),
     "learning of runs": lambda: figures.learning_of_runs(
-        {"a": [TIMED], "b, 2 seeds": [TIMED, TIMED.iloc[:3] * 1.01]}
+        {"a": [TIMED], "b, 2 seeds": [TIMED, BETTER]}
     ),
     "learning of runs, no validation": lambda: figures.learning_of_runs(
         {"a": [TIMED[["epoch", "accuracy", "seconds"]]]}
@@ -224,6 +225,21 @@ def test_best_epoch_is_marked_and_said():
     assert "70.0 % in epoch 3" in figures.alt(axes)
     labels = [text.get_text() for text in figure_of(axes).legends[0].get_texts()]
     assert labels == ["training", "validation", "best epoch: 3"]
+
+
+@pytest.mark.quick
+def test_two_seeds_are_their_mean_in_a_band_from_the_lower_to_the_higher():
+    by_epoch, by_minutes = figures.learning_of_runs({"b, 2 seeds": [TIMED, BETTER]})
+    training, validation = by_epoch.get_lines()[:2]
+    assert training.get_xydata() == pytest.approx(
+        np.array([[1, 0.55], [2, 0.7], [3, 0.75], [4, 0.9]])
+    )
+    assert validation.get_ydata() == pytest.approx([0.55, 0.675, 0.75, 0.65])
+    assert by_minutes.get_lines()[1].get_xdata()[:3] == pytest.approx([0.75, 1.5, 2.25])
+    band = by_epoch.collections[1].get_paths()[0].vertices
+    ends = {epoch: set(band[band[:, 0] == epoch, 1].round(2)) for epoch in (1, 2, 3, 4)}
+    assert ends == {1: {0.3, 0.8}, 2: {0.55, 0.8}, 3: {0.7, 0.8}, 4: {0.65}}
+    assert "4 epochs in 2.5 minutes" in figures.alt(np.array([by_epoch, by_minutes]))
 
 
 @pytest.mark.quick
