@@ -80,6 +80,17 @@ def test_settings_stand_by_line(study):
     assert side_by_side.settings(one) == "No setting differs between these runs."
 
 
+def test_the_settings_of_a_run_without_a_file_are_unknown(study, tmp_path):
+    runs, _, _ = study
+    one = {"03_c3d": runs["03_c3d"], "09_pretrained": tmp_path}
+    said = side_by_side.settings(one)
+    assert said == "No setting is known to differ; without params.yaml: 09_pretrained."
+    table = side_by_side.settings(one | {"02_frame_cnn": runs["02_frame_cnn"]}).frame
+    assert table.loc[table["setting"] == "model"].iloc[0].tolist() == [
+        "model", "c3d_bn", "frame_cnn", "unknown",
+    ]  # fmt: skip
+
+
 def test_a_pair_says_which_categories_and_videos_and_whether_that_is_chance(study):
     runs, scores, shown = study
     runs = {name: runs[name] for name in NAMES[:2]}

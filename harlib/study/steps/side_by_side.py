@@ -45,8 +45,9 @@ def one_of_each(
 
 
 def settings(runs: Mapping[str, Path]) -> tables.Table | tables.Sentence:
-    """The settings that differ, a row each and a column per line."""
-    found = seeds.groups(runs)
+    """The settings that differ, a row each and a column per line; unknown without a file."""
+    gone = [_run(name) for name, one in runs.items() if not RunFolder(one).params.is_file()]
+    found = seeds.groups({name: one for name, one in runs.items() if _run(name) not in gone})
     firsts = {_run(line): runs[names[0]] for line, names in found.items()}
     table = settings_apart.table(firsts)
     for line, names in found.items():
@@ -55,9 +56,12 @@ def settings(runs: Mapping[str, Path]) -> tables.Table | tables.Sentence:
             told = settings_apart.table(own).set_index("setting").loc["seed"]
             row = {"setting": f"seed of {_run(line)}", _run(line): ", ".join(told)}
             table = pd.concat([table, pd.DataFrame([row])]).fillna(settings_apart.ABSENT)
+    if table.empty and gone:
+        said = f"No setting is known to differ; without params.yaml: {', '.join(gone)}."
+        return tables.Sentence(said)
     if table.empty:
         return tables.Sentence("No setting differs between these runs.")
-    return tables.Table(table, verbatim=True)
+    return tables.Table(table.assign(**dict.fromkeys(gone, "unknown")), verbatim=True)
 
 
 def show_learning(runs: Mapping[str, Path]) -> tables.Sentence | None:
