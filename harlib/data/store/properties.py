@@ -20,7 +20,7 @@ from harlib.progress import Stage, shown
 
 MOST = 4000  # videos that are looked at
 PROBED = 400  # files whose heads are read: 3 ms each
-LEAST = 5  # of a category in a split, where it has so many
+LEAST = 5  # of a category in a split, where it has so many and the numbers above suffice
 PLACES = 4  # of a video, at which two frames are compared
 APART_S = 0.2  # seconds from one of them to the other
 _SIDE = 64  # pixels of the grey picture that is measured
@@ -53,16 +53,21 @@ def measure(store: ClipStore, *, most: int = MOST, progress: bool | Stage = True
 def some(videos: pd.DataFrame, most: int) -> np.ndarray:
     """Row numbers of an even share of every category in every split, int (rows,), ascending.
 
-    All of them where these are at most `most`; else about `most`, and at least 5 of each.
+    All of them where these are at most `most`; else about `most`, at least 5 of each where that is
+    not more, and of more categories than `most` one of each of an even share of these.
     """
     if len(videos) <= most:
         return np.arange(len(videos))
     cells = videos.groupby(["split", "category"], sort=False)
     number, size = cells.cumcount().to_numpy(), cells["split"].transform("size").to_numpy()
-    wanted = np.minimum(size, np.maximum(LEAST, np.round(size * most / len(videos))))
+    least = max(1, min(LEAST, most // cells.ngroups))
+    wanted = np.minimum(size, np.maximum(least, np.round(size * most / len(videos))))
     # the first of each of `wanted` equal parts
     part = np.floor(number * wanted / size)
-    return np.flatnonzero((number == 0) | (part > np.floor((number - 1) * wanted / size)))
+    rows = np.flatnonzero((number == 0) | (part > np.floor((number - 1) * wanted / size)))
+    if cells.ngroups > most:
+        rows = rows[np.linspace(0, len(rows) - 1, most).round().astype(int)]
+    return rows
 
 
 def _look(store: ClipStore, row: int) -> tuple[float, float]:
