@@ -111,6 +111,19 @@ def test_a_pair_says_which_categories_and_videos_and_whether_that_is_chance(stud
     assert said.startswith("03_c3d is better in") and "Accuracy of 03_c3d minus" in shown[0]
 
 
+def test_that_several_pairs_are_tested_is_said_above_them(study):
+    runs, scores, _ = study
+    table, each = metrics.table(runs), {name: {name: own} for name, own in scores.items()}
+    compared = comparison.compare_all(each)
+    pairs = side_by_side.pairs(table, each, compared, "val")
+    said = "6 tests: each interval and each p is as if it were the only one."
+    assert pairs._repr_html_().startswith(f'<p class="reading">{said}</p>\n<details open>')
+    assert repr(pairs).startswith(f"{said}\n\n0")
+    two = {name: each[name] for name in NAMES[:2]}
+    compared = comparison.compare_all(two)
+    assert "only one." not in repr(side_by_side.pairs(table[:2], two, compared, "val"))
+
+
 def test_one_run_is_compared_with_nothing(study):
     runs, scores, shown = study
     runs = {"03_c3d": runs["03_c3d"]}

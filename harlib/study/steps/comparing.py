@@ -214,8 +214,8 @@ def _tests(runs: list[_Run]) -> Iterator[str]:
             f"  The videos are of {count(len(set(groups)), 'group')}: trust the interval, which "
             "resamples groups; McNemar's test takes each video by itself."
         )
-    if len(table) > 1:
-        yield f"  {len(table)} tests: each p is as if it were the only one."
+    if said := apart.tests(len(table)):
+        yield f"  {said}"
 
 
 def _categories(runs: list[_Run]) -> Iterator[str]:

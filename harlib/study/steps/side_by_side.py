@@ -132,7 +132,9 @@ def pairs(
     if len(ranked) > _LINES:
         said = f"Of the other {len(ranked) - _LINES} runs `har compare` tells as much."
         sections.append(Section("More runs", [tables.Sentence(said)]))
-    return Sections(sections)
+    several = _first(scores[ranked[0]]).several
+    said = apart.tests(len(compared), several=several)
+    return Sections(sections, [tables.Sentence(said)] if said else [])
 
 
 def _pair(

@@ -44,6 +44,15 @@ def verdict(row: Any) -> str:
     return f"{100 * row.difference:+.1f} points, {chance}"
 
 
+def tests(number: int, *, several: bool = False) -> str:
+    """That several pairs were tested, and none of the tests allows for that; empty of one.
+
+    several: of several labels per video, which have intervals alone.
+    """
+    which = "each interval is" if several else "each interval and each p is"
+    return f"{number:,} tests: {which} as if it were the only one." if number > 1 else ""
+
+
 def categories(table: pd.DataFrame, a: str, b: str, *, several: bool = False) -> str:
     """In which categories each of two runs is better, and where that is more than chance.
 

@@ -17,18 +17,20 @@ class Section:
 
 
 class Sections:
-    """Several sections, which a notebook shows below each other."""
+    """Several sections, which a notebook shows below each other, after what holds for all."""
 
-    def __init__(self, sections: Sequence[Section]) -> None:
-        self.sections = list(sections)
+    def __init__(self, sections: Sequence[Section], lead: Sequence[Sentence] = ()) -> None:
+        self.sections, self.lead = list(sections), list(lead)
 
     def _repr_html_(self) -> str:
-        return "\n".join(
+        sections = [
             f"<details{' open' if one.opened else ''}><summary>{html.escape(one.title)}</summary>\n"
             + "\n".join(part._repr_html_() for part in one.parts)
             + "\n</details>"
             for one in self.sections
-        )
+        ]
+        return "\n".join([*(one._repr_html_() for one in self.lead), *sections])
 
     def __repr__(self) -> str:
-        return "\n\n".join("\n".join([one.title, *map(repr, one.parts)]) for one in self.sections)
+        sections = ("\n".join([one.title, *map(repr, one.parts)]) for one in self.sections)
+        return "\n\n".join([*map(repr, self.lead), *sections])
