@@ -152,6 +152,8 @@ def test_of_several_labels_a_pair_has_no_cells_and_no_intervals_by_label(tmp_pat
     assert "There are no intervals for a label's average precision." in said
     assert "McNemar" not in said and "more than chance" not in said.split("\n", 1)[1]
     assert "03_c3d and 04_resnext101: +" in said
+    assert "videos are right for one and wrong for the other; the first 20 are listed.\n" in said
+    assert "how sure" not in said and "surest" not in said
     assert "03_c3d is better in" in side_by_side.show_categories(lines, own)
     assert shown[0].startswith("Average precision of 03_c3d minus")
     assert side_by_side.settings(runs).frame["setting"].tolist()[0] == "model"

@@ -159,10 +159,11 @@ def _pair(
     parts = [tables.Sentence(" ".join(said)), *parts]
     parts.append(tables.Sentence(apart.categories(table, a, b, several=several)))
     parts.append(tables.Table(apart.category_table(table, a, b), verbatim=True))
-    (mine, first), (yours, second) = _middle(own), _middle(other)
+    (mine, first), (yours, second) = _middle(own, split), _middle(other, split)
     mine, yours = _run(mine), _run(yours)
     flips = comparison.flipped(first, second, split)
-    shown = f", the {VIDEOS} first whose wrong call was surest" if len(flips) > VIDEOS else ""
+    which = f"first {VIDEOS}" if several else f"{VIDEOS} whose wrong call was surest"
+    shown = f"; the {which} are listed" if len(flips) > VIDEOS else ""
     of = f" ({mine} and {yours}, the seeds in the middle)" if len(own) + len(other) > 2 else ""
     number = "1 video is" if len(flips) == 1 else f"{len(flips):,} videos are"
     parts.append(tables.Sentence(f"{number} right for one and wrong for the other{of}{shown}."))
@@ -170,11 +171,11 @@ def _pair(
     return Section(f"{a} and {b}: {apart.verdict(row)}", parts, opened)
 
 
-def _middle(own: Mapping[str, Scores]) -> tuple[str, Scores]:
+def _middle(own: Mapping[str, Scores], split: str) -> tuple[str, Scores]:
     """Of several seeds the one in the middle by what they have right, of two the better one."""
     if len(own) == 1:
         return next(iter(own.items()))
-    right = {name: comparison.called(one)["right"].mean() for name, one in own.items()}
+    right = {name: comparison.called(one, split)["right"].mean() for name, one in own.items()}
     name = sorted(right, key=lambda one: -right[one])[(len(right) - 1) // 2]
     return name, own[name]
 

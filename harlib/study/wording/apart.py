@@ -102,19 +102,21 @@ def category_table(table: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
 
 
 def flipped_table(table: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
-    """`comparison.flipped` as a reader wants it."""
+    """`comparison.flipped` as a reader wants it; of several labels without how sure."""
     first = table["right"] == "a"
     right, wrong = (np.where(first, *names) for names in ((a, b), (b, a)))
-    return pd.DataFrame(
+    sure = np.where(first, table["confidence_b"], table["confidence_a"])
+    found = pd.DataFrame(
         {
             "video": table["video_id"],
             "true category": table["true"],
             "right": right,
             "wrong": wrong,
             "called": np.where(first, table["called_b"], table["called_a"]),
-            "how sure": np.where(first, table["confidence_b"], table["confidence_a"]),
+            "how sure": [percent(value) for value in sure],
         }
-    ).assign(**{"how sure": lambda found: found["how sure"].map(percent)})
+    )
+    return found.drop(columns="how sure") if pd.isna(sure).all() else found
 
 
 def videos(number: float) -> str:
