@@ -3,6 +3,7 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -10,7 +11,7 @@ import yaml
 from harlib import figures
 from harlib.evaluation import Scores, comparison, metrics
 from harlib.study.steps import results, side_by_side
-from harlib.study.wording import sentences
+from harlib.study.wording import apart, sentences
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 sys.path.insert(0, str(Path(__file__).parents[1] / "evaluation"))
@@ -122,6 +123,17 @@ def test_that_several_pairs_are_tested_is_said_above_them(study):
     two = {name: each[name] for name in NAMES[:2]}
     compared = comparison.compare_all(two)
     assert "only one." not in repr(side_by_side.pairs(table[:2], two, compared, "val"))
+
+
+def test_of_many_categories_the_largest_differences_are_listed():
+    values = [*np.linspace(0.9, 0.1, 50), 0.0, *np.linspace(-0.1, -0.5, 5)]
+    names = [f"c{number}" for number in range(56)]
+    table = pd.DataFrame({"category": names, "support": 9, "clear": False, "a": 0.5, "b": 0.5})
+    table = table.assign(difference=values, low=-1.0, high=1.0)
+    shown = apart.category_table(table, "x", "y")["category"].tolist()
+    assert shown == [f"c{n}" for n in (*range(20), *range(51, 56))]
+    said = "55 categories differ; the 20 largest differences each way are listed."
+    assert apart.not_listed(table) == said and apart.not_listed(table[30:]) == ""
 
 
 def test_one_run_is_compared_with_nothing(study):

@@ -158,6 +158,8 @@ def _pair(
         parts.append(_four(row, a, b))
     parts = [tables.Sentence(" ".join(said)), *parts]
     parts.append(tables.Sentence(apart.categories(table, a, b, several=several)))
+    if rest := apart.not_listed(table):
+        parts.append(tables.Sentence(rest))
     parts.append(tables.Table(apart.category_table(table, a, b), verbatim=True))
     (mine, first), (yours, second) = _middle(own, split), _middle(other, split)
     mine, yours = _run(mine), _run(yours)

@@ -9,6 +9,7 @@ import pandas as pd
 from harlib.text import count, percent
 
 _NAMED = 4  # categories that a sentence names
+_LISTED = 20  # that a table has, of either sign of the difference
 
 
 def cells(row: Any) -> str:
@@ -80,8 +81,8 @@ def categories(table: pd.DataFrame, a: str, b: str, *, several: bool = False) ->
 
 
 def category_table(table: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
-    """`comparison.category_difference` as a reader wants it, a row where they differ."""
-    apart = table[table["difference"] != 0]
+    """`comparison.category_difference` as a reader wants it, a row where they differ most."""
+    apart = _listed(table)
     interval = [
         "–" if pd.isna(row.low) else f"{100 * row.low:+.0f} to {100 * row.high:+.0f}"
         for row in apart.itertuples()
@@ -99,6 +100,21 @@ def category_table(table: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     )
     unknown = ["95 % interval, points", "more than chance"] if apart["low"].isna().all() else []
     return found.drop(columns=unknown)
+
+
+def not_listed(table: pd.DataFrame) -> str:
+    """How many categories that differ `category_table` leaves out; empty where none."""
+    differing = int((table["difference"] != 0).sum())
+    if len(_listed(table)) == differing:
+        return ""
+    return (
+        f"{differing:,} categories differ; the {_LISTED} largest differences each way are listed."
+    )
+
+
+def _listed(table: pd.DataFrame) -> pd.DataFrame:
+    ahead, behind = table[table["difference"] > 0], table[table["difference"] < 0]
+    return pd.concat([ahead.head(_LISTED), behind.tail(_LISTED)])
 
 
 def flipped_table(table: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
