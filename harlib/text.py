@@ -21,13 +21,13 @@ def percent(value: float | None, digits: int = 1) -> str:
     return f"{100 * value:.{digits}f} %"
 
 
-def count(number: int, noun: str) -> str:
-    """A number of things, with English's regular plural.
+def count(number: int, noun: str, plural: str = "") -> str:
+    """A number of things, with English's regular plural where no other is given.
 
-    >>> count(1, "clip"), count(1200, "clip")
-    ('1 clip', '1,200 clips')
+    >>> count(1, "clip"), count(1200, "clip"), count(2, "category", "categories")
+    ('1 clip', '1,200 clips', '2 categories')
     """
-    return f"{number:,} {noun}{'s' * (number != 1)}"
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def size(value: float) -> str:

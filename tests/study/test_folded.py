@@ -1,6 +1,7 @@
 import pandas as pd
 import pytest
 
+from harlib.study.steps import data_page
 from harlib.study.wording.folded import Folded
 
 pytestmark = pytest.mark.quick
@@ -24,3 +25,9 @@ def test_a_short_table_has_no_fold_and_an_empty_one_is_nothing():
     assert "details" not in folded(3)._repr_html_() and "more" not in folded(3)._repr_html_()
     assert folded(0)._repr_html_().strip() == "" == repr(folded(0))
     assert folded(2, shown=0)._repr_html_().count("<tr>") == 3
+
+
+def test_more_categories_are_said_as_such():
+    lost = dict.fromkeys(["listed", "decoded", "short", "duplicates"], range(35))
+    shown = data_page.audit(pd.DataFrame(lost))._repr_html_()
+    assert "<summary>5 more categories</summary>" in shown

@@ -27,7 +27,7 @@ def audit(table: pd.DataFrame) -> Folded:
     """The audit by category, those with losses first."""
     lost = table["listed"] - table["decoded"] + table["short"] + table["duplicates"]
     order = lost.sort_values(ascending=False, kind="stable").index
-    return Folded(table.loc[order], "category", shown=30, most=1000)
+    return Folded(table.loc[order], "category", "categories", shown=30, most=1000)
 
 
 def losses(p: DataPrep) -> Folded | tables.Sentence:

@@ -72,7 +72,7 @@ def categories(table: pd.DataFrame, a: str, b: str, *, several: bool = False) ->
     if several:
         return f"{ahead}. There are no intervals for a label's average precision."
     clear = apart[apart["clear"]]
-    looked = f"with {count(len(table), 'category').replace('categorys', 'categories')} looked at"
+    looked = f"with {count(len(table), 'category', 'categories')} looked at"
     if clear.empty:
         return f"{ahead}. None of that is more than chance, {looked} (Bonferroni)."
     if len(clear) == len(apart):

@@ -12,23 +12,30 @@ class Folded:
     Args:
         frame: the table; none of its text need be safe.
         noun: what a row is, in the singular.
+        plural: of the noun, where it is no regular one.
         shown: rows that stand open.
         most: rows in all, those in the fold among them.
     """
 
-    def __init__(self, frame: pd.DataFrame, noun: str, *, shown: int = 10, most: int = 200) -> None:
-        self.frame, self.noun, self.shown, self.most = frame, noun, shown, most
+    def __init__(
+        self, frame: pd.DataFrame, noun: str, plural: str = "", *, shown: int = 10, most: int = 200
+    ) -> None:
+        self.frame, self.shown, self.most = frame, shown, most
+        self.noun, self.plural = noun, plural or f"{noun}s"
 
     def _rest(self) -> str:
         left = len(self.frame) - self.most
-        return f"{count(left, f'more {self.noun}')} not listed here." if left > 0 else ""
+        return f"{self._more(left)} not listed here." if left > 0 else ""
+
+    def _more(self, number: int) -> str:
+        return count(number, f"more {self.noun}", f"more {self.plural}")
 
     def _repr_html_(self) -> str:
         parts = [Table(self.frame.iloc[: self.shown])._repr_html_()]
         folded = self.frame.iloc[self.shown : self.most]
         if len(folded):
             parts.append(
-                f"<details><summary>{count(len(folded), f'more {self.noun}')}</summary>\n"
+                f"<details><summary>{self._more(len(folded))}</summary>\n"
                 f"{Table(folded)._repr_html_()}\n</details>"
             )
         if rest := self._rest():
