@@ -99,10 +99,13 @@ def shown_clips(
     source = _Training(store, clip, augmentation, **usual | how)
     if video is None:
         video = int(source.rows[source.video_at(0)])
-    found = source.positions(video, times)
-    batches = [(source[position // source.batch], position % source.batch) for position in found]
-    clips = np.stack([clips[place] for (clips, _), place in batches])
-    return video, clips, np.stack([labels[place] for (_, labels), place in batches])
+    own, own_labels = [], []
+    for position in source.positions(video, times):
+        number, place = divmod(position, source.batch)
+        clips, labels = source[number]
+        own.append(clips[place].copy())  # a view would keep the whole batch
+        own_labels.append(labels[place])
+    return video, np.stack(own), np.stack(own_labels)
 
 
 def steps_per_epoch(store: ClipStore, split: str, batch: int) -> int:
