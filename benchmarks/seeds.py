@@ -4,7 +4,8 @@
 
 RUNS is the folder of a study's runs (runs/pretrained-ucf101-mini); several are the same study with
 other seeds, each trained in a checkout of its own. Folds (RUN.fold1, ...) are pooled. Runs that are
-not scored yet are left out, and said.
+not scored yet are left out, and said. Of several labels per video the numbers are mean average
+precisions.
 """
 
 import argparse
@@ -12,7 +13,7 @@ import statistics
 import sys
 from pathlib import Path
 
-from harlib.evaluation import Scores, folds, metrics
+from harlib.evaluation import Scores, folds, metrics, ranking
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 
@@ -41,34 +42,45 @@ def runs(study):
 
 
 def measured(folders):
+    """`value, low, high, clips` (per cent; of single clips, None where unknown) and `minutes`."""
     scores = [Scores.load(folder) for folder in folders]
     found = metrics.summary(folds.pooled(scores) if len(scores) > 1 else scores[0])
-    found["minutes"] = sum(read_json(RunFolder(one).metrics)["minutes"] for one in folders)
-    return found
+    several = ranking.is_of_several(found)
+    key, bounds = ("mean_average_precision", "interval") if several else ("top1", "top1_interval")
+    ends = (found["video"][key], *found["video"][bounds], found["clip"][key])
+    value, low, high, clips = (None if end is None else 100 * end for end in ends)
+    minutes = sum(read_json(RunFolder(one).metrics)["minutes"] for one in folders)
+    return {"value": value, "low": low, "high": high, "clips": clips, "minutes": minutes}
 
 
 def interval(found):
-    low, high = (100 * end for end in found["video"]["top1_interval"])
-    return f"{100 * found['video']['top1']:.1f} % ({low:.0f}–{high:.0f})"
+    return f"{found['value']:.1f} % ({found['low']:.0f}–{found['high']:.0f})"
+
+
+def heading(study):
+    """The seed of a study's runs, as their parameters say; of several seeds all of them."""
+    folders = [folder for own in study.values() for folder in own]
+    seeds = sorted({RunFolder(folder).read_params().get("seed", 0) for folder in folders})
+    return f"seed{'s' * (len(seeds) != 1)} {', '.join(map(str, seeds))}"
 
 
 def main():
     studies = [runs(study) for study in parse().studies]
     several = len(studies) > 1
-    seeds = [f"seed {number}" for number in range(len(studies))] if several else ["video top-1"]
-    heading = ["run", *seeds, *(["mean (range)"] if several else []), "single clips", "minutes"]
-    print(f"| {' | '.join(heading)} |\n|{'---|' * len(heading)}")
+    seeds = [heading(study) for study in studies] if several else ["video level"]
+    columns = ["run", *seeds, *(["mean (range)"] if several else []), "single clips", "minutes"]
+    print(f"| {' | '.join(columns)} |\n|{'---|' * len(columns)}")
     for name in sorted(set().union(*studies)):
         found = [measured(study[name]) if name in study else None for study in studies]
         there = [one for one in found if one]
-        top1 = [100 * one["video"]["top1"] for one in there]
+        values = [one["value"] for one in there]
         cells = [name, *(interval(one) if one else "–" for one in found)]
         if several:
-            mean = statistics.mean(top1)
-            cells.append(f"**{mean:.1f} %** ({min(top1):.1f}–{max(top1):.1f})")
-        clips = statistics.mean(100 * one["clip"]["top1"] for one in there)
-        minutes = statistics.mean(one["minutes"] for one in there)
-        print(f"| {' | '.join([*cells, f'{clips:.1f} %', f'{minutes:.1f}'])} |")
+            mean = statistics.mean(values)
+            cells.append(f"**{mean:.1f} %** ({min(values):.1f}–{max(values):.1f})")
+        clips = [one["clips"] for one in there if one["clips"] is not None]
+        cells.append(f"{statistics.mean(clips):.1f} %" if clips else "–")
+        print(f"| {' | '.join(cells)} | {statistics.mean(one['minutes'] for one in there):.1f} |")
 
 
 if __name__ == "__main__":
