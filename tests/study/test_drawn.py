@@ -77,12 +77,17 @@ def test_single_frames_share_a_row_and_shuffled_labels_are_said(own, shown):
     params, store = own
     drawn.show_clips(params("02_frame_cnn", frames=1), Plan, store)
     assert [label.get_text() for label in shown[0].get_yticklabels()] == ["as stored", "8 draws"]
-    p = params(shuffle_labels=True)
-    row, _, labels = inputs.shown_clips(p, Plan, store, 4)
-    drawn.show_clips(p, Plan, store)
-    titles = [label.get_text() for label in shown[1].get_yticklabels()]
-    wrong = bool(labels[0] != store.videos["label"][row])
-    assert all(("called" in title) == wrong for title in titles[1:])
+    names, seen = store.categories, set()
+    for seed in range(6):
+        p = params(shuffle_labels=True, seed=seed)
+        row, _, labels = inputs.shown_clips(p, Plan, store, 4)
+        drawn.show_clips(p, Plan, store)
+        titles = [label.get_text() for label in shown[-1].get_yticklabels()]
+        wrong = bool(labels[0] != store.videos["label"][row])
+        said = f"called {names[int(labels[0])]}" if wrong else ""
+        assert titles[1:] == [f"draw {number}\n{said}" for number in range(1, 5)]
+        seen.add(wrong)
+    assert seen == {True, False}
 
 
 def test_a_run_without_steps_says_so(own, shown):
