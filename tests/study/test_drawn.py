@@ -90,6 +90,19 @@ def test_single_frames_share_a_row_and_shuffled_labels_are_said(own, shown):
     assert seen == {True, False}
 
 
+def test_a_shuffled_label_is_said_where_nothing_is_blended(own, shown):
+    params, store = own
+    said = set()
+    for seed in range(6):
+        p = params(mix="cutmix", mix_share=0.0001, shuffle_labels=True, seed=seed)
+        row, _, labels = inputs.shown_clips(p, Blends, store, 4)
+        drawn.show_clips(p, Blends, store)
+        wrong = labels[0].argmax() != store.videos["label"][row]
+        assert ("called" in shown[-1].get_yticklabels()[1].get_text()) == wrong
+        said.add(bool(wrong))
+    assert said == {True, False}
+
+
 def test_a_run_without_steps_says_so(own, shown):
     params, store = own
     assert "no training steps" in drawn.show_clips(params(), None, store)

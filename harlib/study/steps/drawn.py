@@ -68,11 +68,10 @@ def said(p: Trained, plan: Recipe) -> str:
 
 def _label(store: ClipStore, label: np.ndarray, own: int) -> str:
     """A clip's label where it is not its video's alone: blended with another's, or shuffled."""
-    if np.ndim(label) == 0:
-        return "" if label == own else f"called {store.categories[int(label)]}"
-    shares = sorted(enumerate(label), key=lambda one: -one[1])
+    shares = [(int(label), 1.0)] if np.ndim(label) == 0 else list(enumerate(label))
+    shares.sort(key=lambda one: -one[1])
     if shares[0][1] > 0.995:
-        return ""
+        return "" if shares[0][0] == own else f"called {store.categories[shares[0][0]]}"
     return "\n".join(
         f"{percent(share, 0)} {store.categories[place]}" for place, share in shares[:2] if share
     )
