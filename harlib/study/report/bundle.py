@@ -15,12 +15,13 @@ from harlib import HarlibError
 from harlib.evaluation import confidence, metrics, naming, ranking
 from harlib.files import appearing, check_output
 from harlib.run_folder import RunFolder
-from harlib.study.report import private
+from harlib.study.report import private, videos_page
 from harlib.study.runs import scored_videos
 
 README = "README.txt"
 MODEL = "model"
 _LINK = re.compile(r'((?:href|src)=")([^"#?]*)([^"]*")')
+_ELSEWHERE = re.compile(r"[A-Za-z][A-Za-z+.-]*:|//")  # begins a link that means no file of ours
 _THEN = (1980, 1, 1, 0, 0, 0)  # the earliest time that a zip file knows
 
 
@@ -34,8 +35,9 @@ def write(
 ) -> Path:
     """Writes the zip file; the same runs and pages give the same bytes.
 
-    In it lie what is in the folder of pages, what the pages link to elsewhere in the project, the
-    network of the best run in `MODEL`, and `README`.
+    In it lie the index, what it leads to, page by page, in the folder of pages and elsewhere in the
+    project, the network of the best run in `MODEL`, and `README`. What else lies in the folder of
+    pages stays at home: an earlier zip file, notes, pages and copies of what is no longer there.
 
     Args:
         pages: where the study's pages are, as `index.write_study` wrote them.
@@ -50,8 +52,9 @@ def write(
     root, best = runs_dir.parents[1], _best(runs_dir)
     run_dirs = [folder for folder in sorted(runs_dir.glob("[0-9][0-9]_*")) if folder.is_dir()]
     with tempfile.TemporaryDirectory() as aside:
-        files = _linked(pages, root, but=file.resolve())
+        files = _linked(pages, root)
         network = _network(best, Path(aside)) if best else "there is no scored run"
+        network = private.hide(network, root, run_dirs)
         if not network:
             files |= {f"{MODEL}/{own.name}": own for own in sorted(Path(aside).iterdir())}
         private_in = private.finder(root, run_dirs)
@@ -79,15 +82,10 @@ def _best(runs_dir: Path) -> Path | None:
     return runs_dir / str(ranking.ranked(metrics.table(scored)).iloc[0]["run"])
 
 
-def _linked(pages: Path, root: Path, but: Path) -> dict[str, Path]:
-    """{name in the zip file: file} of the folder of pages and of all that pages link to."""
-    found = {
-        file.relative_to(pages).as_posix(): file
-        for file in sorted(pages.rglob("*"))
-        if file.is_file() and file.resolve() != but and not file.name.startswith(".part-")
-    }
-    ahead = [file for name, file in found.items() if name.endswith(".html")]
-    known = set(found.values())
+def _linked(pages: Path, root: Path) -> dict[str, Path]:
+    """{name in the zip file: file} of the index and of all that it leads to, page by page."""
+    found = {"index.html": pages / "index.html"}
+    ahead, known = [*found.values()], {*found.values()}
     for page in ahead:
         for link, target in _targets(page):
             if target in known:
@@ -97,9 +95,10 @@ def _linked(pages: Path, root: Path, but: Path) -> dict[str, Path]:
                     f"{page.relative_to(root) if page.is_relative_to(root) else page} leads to "
                     f"{link}, which is not there: har report writes the pages again"
                 )
-            if not target.is_relative_to(root):
+            if not target.is_relative_to(pages) and not target.is_relative_to(root):
                 raise HarlibError(f"{page.name} leads to {link}, which is no file of the project")
-            found[target.relative_to(root).as_posix()] = target
+            place = pages if target.is_relative_to(pages) else root
+            found[target.relative_to(place).as_posix()] = target
             known.add(target)
             if target.suffix == ".html":
                 ahead.append(target)
@@ -107,18 +106,23 @@ def _linked(pages: Path, root: Path, but: Path) -> dict[str, Path]:
 
 
 def _targets(page: Path) -> Iterator[tuple[str, Path]]:
-    """(link, the file it means) of a page's relative links."""
-    for found in _LINK.finditer(page.read_text(encoding="utf-8")):
-        link = html.unescape(found[2])
-        if link and not re.match(r"[A-Za-z][A-Za-z+.-]*:|//", link):
-            yield link, (page.parent / unquote(link)).resolve()
+    """(link, the file it means) of a page's relative links, and of the videos that it plays."""
+    text = page.read_text(encoding="utf-8")
+    links = (link for found in _LINK.finditer(text) if (link := _own(found[2])))
+    for link in (*links, *videos_page.played(text)):
+        yield link, (page.parent / unquote(link)).resolve()
+
+
+def _own(link: str) -> str:
+    """A link of a page to a file beside it; "" of every other, such as a picture's data."""
+    return "" if _ELSEWHERE.match(link) else html.unescape(link)
 
 
 def _relinked(name: str, page: Path, content: bytes, known: dict[Path, str]) -> bytes:
     """The page with its links as they are within the zip file."""
 
     def moved(found: re.Match[str]) -> str:
-        link = html.unescape(found[2])
+        link = _own(found[2])
         target = known.get((page.parent / unquote(link)).resolve()) if link else None
         if target is None:
             return found[0]
@@ -136,8 +140,11 @@ def _network(run_dir: Path, folder: Path) -> str:
         return f"the network of {run_dir.name} is not kept in its run's folder"
     from harlib.models.export import export_run  # loads Keras
 
-    more = confidence.for_export(run_dir, which)
-    export_run(run_dir, "keras", checkpoint=which, path=folder / "model.keras", more=more)
+    try:
+        more = confidence.for_export(run_dir, which)
+        export_run(run_dir, "keras", checkpoint=which, path=folder / "model.keras", more=more)
+    except HarlibError as error:
+        return f"the network of {run_dir.name} cannot be exported ({error})"
     shutil.rmtree(folder / "__pycache__", ignore_errors=True)
     return ""
 
@@ -155,7 +162,8 @@ def _refuse_private(name: str, content: bytes, private_in: Callable[..., str]) -
         text, is_text = content.decode("latin-1"), False
     if found := private_in(text, user=is_text):
         raise HarlibError(
-            f"{name} holds {found!r}, which tells of this machine or its user: take it out, and "
+            f"{name} holds {found!r}, which tells of this machine or its user: take it out of the "
+            "run's files in runs/ that it comes from (notebook, params.yaml, metrics.json), and "
             "write the pages again (har report)"
         )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -81,6 +82,16 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
     return folder / NAME
 
 
+def played(page: str) -> list[str]:
+    """The copies beside a page that it plays, as relative addresses; none of any other page."""
+    found = _DATA.search(page)
+    if not found:
+        return []
+    files = video_data.told(base64.b64decode(found[1]))["previews"].get("files", {})
+    return [link for own in files.values() for link in own.values()]
+
+
+_DATA = re.compile(r'<script type="text/plain" id="data">([^<]*)</script>')
 _REST = 100_000  # bytes of the page without data and previews, at most
 
 

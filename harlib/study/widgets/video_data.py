@@ -63,6 +63,12 @@ def packed(study: str, scored: ScoredVideos, previews: Mapping[str, Any] | None 
     return gzip.compress(whole, 6, mtime=0)
 
 
+def told(packed: bytes) -> dict[str, Any]:
+    """The JSON of `packed`, without the arrays."""
+    whole = gzip.decompress(packed)
+    return dict(json.loads(whole[4 : 4 + int.from_bytes(whole[:4], "little")]))
+
+
 class _Arrays:
     """Arrays one behind the other, each at a multiple of eight bytes."""
 
