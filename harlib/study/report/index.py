@@ -25,6 +25,7 @@ from harlib.study.report.links import StudyLinks
 from harlib.study.report.run_page import (
     TEMPLATE,
     protocol,
+    refuse_runs,
     reports_folder,
     style,
     write_page,
@@ -41,8 +42,13 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     With a scored run, the best model's card goes beside it, as ``MODEL_CARD.md``.
 
     folder: where to; ``reports/<study>`` beside ``runs`` by default.
+
+    Raises:
+        HarlibError: `folder` holds runs.
     """
     runs_dir = Path(runs_dir)
+    folder = folder or reports_folder(runs_dir)
+    refuse_runs(folder)
     study = runs_dir.name
     run_dirs = [folder for folder in sorted(runs_dir.glob("[0-9][0-9]_*")) if folder.is_dir()]
     scored = [
@@ -57,7 +63,6 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     scored = several or scored  # runs of one label per video are of other data, and not ranked here
     data = [folder for folder in run_dirs if RunFolder(folder).data.is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
-    folder = folder or reports_folder(runs_dir)
     lines = side_by_side.lines(table, {one.name: one for one in scored}) if scored else table
     first = seeds.best(table, lines) if scored else ""
     best = model_card.facts(runs_dir / first) if scored else None

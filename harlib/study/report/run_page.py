@@ -15,7 +15,7 @@ import pandas as pd
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from harlib import MissingFile, shipped
+from harlib import HarlibError, MissingFile, shipped
 from harlib.data.catalog import names, own_videos
 from harlib.evaluation import Scores, naming, ranking
 from harlib.evaluation.category_table import category_table
@@ -52,6 +52,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
 
     Raises:
         FileNotFoundError: the run has left no notebook.
+        HarlibError: `folder` holds runs.
     """
     run_dir = Path(run_dir).resolve()
     file = RunFolder(run_dir).notebook
@@ -68,6 +69,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     if folder is None:
         usual = run_dir.parents[1].name == "runs"
         folder = reports_folder(run_dir.parent) if usual else run_dir
+    refuse_runs(folder)
     # a page in the run's own folder has no others beside it
     links = (
         StudyLinks() if folder.resolve() == run_dir else StudyLinks.of(run_dir.parent, run_dir.name)
@@ -121,6 +123,15 @@ def _categories(run_dir: Path) -> str:
     split = str(read_json(run.metrics, "protocol")["protocol"]["split"])
     table = category_table(downloads.scores_of(run_dir), split)
     return tables.by_category(table, f"Each category of {run_dir.name}")._repr_html_()
+
+
+def refuse_runs(folder: Path) -> None:
+    """Raises HarlibError where pages would go among runs, whose files they would replace."""
+    if run := next(Path(folder).glob("[0-9][0-9]_*/run.json"), None):
+        raise HarlibError(
+            f"{folder} holds runs ({run.parent.name}), whose metrics.json and history.csv would be "
+            "replaced: name another folder for the pages"
+        )
 
 
 def study_of(run_dir: Path) -> str:

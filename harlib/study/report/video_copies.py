@@ -6,6 +6,7 @@ from pathlib import Path
 from harlib.evaluation import metrics
 from harlib.files import appearing
 from harlib.progress import shown
+from harlib.study.report.run_page import refuse_runs
 from harlib.study.report.videos_page import CAM, FOLDER, TELLING
 from harlib.study.runs import scored_videos, seeds
 from harlib.study.runs.scored_store import scored_store
@@ -22,6 +23,7 @@ def write(runs_dir: Path, folder: Path, *, say: Callable[[str], object] = print)
 
     say: is told what is there, or why nothing is.
     """
+    refuse_runs(folder)
     if not scored_videos.scored(runs_dir):
         say(f"{runs_dir} holds no scored run, so there is no video to show")
         return
