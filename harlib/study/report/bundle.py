@@ -12,11 +12,11 @@ from posixpath import relpath
 from urllib.parse import quote, unquote
 
 from harlib import HarlibError
-from harlib.evaluation import confidence, metrics, naming, ranking
+from harlib.evaluation import confidence, naming
 from harlib.files import appearing, check_output
 from harlib.run_folder import RunFolder
 from harlib.study.report import private, videos_page
-from harlib.study.runs import scored_videos
+from harlib.study.runs import best as best_run
 
 README = "README.txt"
 MODEL = "model"
@@ -76,10 +76,8 @@ def write(
 
 def _best(runs_dir: Path) -> Path | None:
     """The run that the study's index ranks first; None without a scored run."""
-    scored = scored_videos.scored(runs_dir)
-    if not scored:
-        return None
-    return runs_dir / str(ranking.ranked(metrics.table(scored)).iloc[0]["run"])
+    measured = best_run.measured(runs_dir)
+    return runs_dir / best_run.run(measured) if measured else None
 
 
 def _linked(pages: Path, root: Path) -> dict[str, Path]:

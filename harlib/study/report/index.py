@@ -31,7 +31,8 @@ from harlib.study.report.run_page import (
     write_page,
     write_report,
 )
-from harlib.study.runs import fingerprint, seeds
+from harlib.study.runs import best as best_run
+from harlib.study.runs import fingerprint
 from harlib.study.steps import side_by_side
 from harlib.study.wording import tables
 
@@ -51,21 +52,18 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     refuse_runs(folder)
     study = runs_dir.name
     run_dirs = [folder for folder in sorted(runs_dir.glob("[0-9][0-9]_*")) if folder.is_dir()]
-    scored = [
-        folder
-        for folder in run_dirs
-        if RunFolder(folder).metrics.is_file() and fingerprint.is_ended(folder)
-    ]
+    # where some have several labels, runs of one label per video are of other data: not ranked here
+    scored = best_run.measured(runs_dir)
     several = [
         one for one in scored if ranking.is_of_several(read_json(RunFolder(one).metrics, "video"))
     ]
-    unranked = set(scored) - set(several) if several else set()
-    scored = several or scored  # runs of one label per video are of other data, and not ranked here
+    unranked = {
+        one for one in run_dirs if RunFolder(one).metrics.is_file() and fingerprint.is_ended(one)
+    } - set(scored)
     data = [folder for folder in run_dirs if RunFolder(folder).data.is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
     lines = side_by_side.lines(table, {one.name: one for one in scored}) if scored else table
-    first = seeds.best(table, lines) if scored else ""
-    best = model_card.facts(runs_dir / first) if scored else None
+    best = model_card.facts(runs_dir / best_run.run(scored)) if scored else None
     root = runs_dir.resolve().parents[1]
     if best:
         write_page(
@@ -80,6 +78,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     )
     environment.filters["unbroken"] = tables.unbroken
     pooled = index_answer.pooled(scored)
+    ranked = best_run.ranked(scored) if scored else pd.DataFrame()
     # what compares the runs comes first, where it ended well
     comparing = [
         one for one in run_dirs
@@ -90,7 +89,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         videos=videos.name if videos else "",
         study=study,
         style=style(),
-        answer=pooled[0]["text"] if pooled else index_answer.sentence(lines),
+        answer=index_answer.answer(ranked, lines, pooled),
         figure=index_answer.figure(lines, pooled, pages),
         ways=[_other_row(folder, False) for folder in run_dirs if folder in comparing],
         settings=_settings(scored),
@@ -106,7 +105,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         pages=pages,
         downloads=[(run, own) for run, own in files if own],
         parquet=any(file.name.endswith(".parquet") for _, own in files for file in own),
-        rows=_rows(lines, pages),
+        rows=_rows(lines, pages, ranked["run"].iloc[0] if scored else ""),
         data=[_data_row(folder) for folder in data],
         others=[
             _other_row(folder, folder in unranked)
@@ -170,11 +169,11 @@ def _settings(scored: list[Path]) -> str:
     return told._repr_html_() if isinstance(told, tables.Table) else ""
 
 
-def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
+def _rows(table: pd.DataFrame, pages: set[str], best: str) -> list[dict[str, Any]]:
     if not len(table):
         return []
     rows = []
-    for place, (_, row) in enumerate(ranking.ranked(table).iterrows()):
+    for _, row in ranking.ranked(table).iterrows():
         cells: list[dict[str, Any]] = []
         for _, key, kind in _columns(table):
             text = tables.cell(key, row[key])
@@ -184,7 +183,7 @@ def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
             cells.append({"text": text, "value": value, "kind": kind, "link": "", "seeds": []})
             if key == "run":
                 cells[-1] |= index_answer.links(row, pages)
-        rows.append({"cells": cells, "best": place == 0})
+        rows.append({"cells": cells, "best": row["run"] == best})
     return rows
 
 

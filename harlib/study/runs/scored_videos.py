@@ -18,13 +18,11 @@ from harlib.evaluation import (
     hits,
     label_errors,
     multi_label,
-    ranking,
     view_calls,
 )
-from harlib.evaluation import metrics as metrics_of
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
-from harlib.study.runs import fingerprint
+from harlib.study.runs import best
 from harlib.study.runs.scored_store import AnotherStore, scored_store
 from harlib.text import count
 
@@ -109,15 +107,7 @@ class ScoredVideos:
 
 def scored(runs_dir: Path) -> list[Path]:
     """The complete runs with scores in ``runs/<study>``; where some have several labels, those."""
-    ended = [
-        file.parent
-        for file in sorted(Path(runs_dir).glob("[0-9][0-9]_*/metrics.json"))
-        if fingerprint.is_ended(file.parent) and RunFolder(file.parent).scores.is_file()
-    ]
-    of_several = [
-        one for one in ended if ranking.is_of_several(read_json(RunFolder(one).metrics, "video"))
-    ]
-    return of_several or ended
+    return [one for one in best.measured(runs_dir) if RunFolder(one).scores.is_file()]
 
 
 def load(runs_dir: Path) -> ScoredVideos:
@@ -163,12 +153,12 @@ def load(runs_dir: Path) -> ScoredVideos:
         )
     else:
         _suspect(videos, scores, rows, categories)
-    ranked = ranking.ranked(metrics_of.table(folders))["run"]
     other = {part.name: name for name, parts in joined.items() for part in parts
              if part.name != name}  # fmt: skip
-    best = other.get(ranked.iloc[0], ranked.iloc[0])
+    first = best.run(folders)
+    first = other.get(first, first)
     return ScoredVideos(
-        videos, calls, categories.tolist(), answers, best, several, other, tuple(remarks)
+        videos, calls, categories.tolist(), answers, first, several, other, tuple(remarks)
     )
 
 
