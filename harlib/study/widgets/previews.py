@@ -26,7 +26,8 @@ class Clips:
     """
 
     def __init__(self, scored: ScoredVideos) -> None:
-        self._videos = scored.videos
+        columns = (scored.videos[name].tolist() for name in KEYS)
+        self._keys = list(zip(*columns, strict=True))
         self._stores: dict[str, ClipStore] = {}
         self._place: list[tuple[str, int] | None] = [None] * len(scored.videos)
         self.problem = "No run has noted its clip store."
@@ -54,7 +55,7 @@ class Clips:
     def name(self, row: int) -> str:
         """The file name of a video's copy, without its ending: the same in every table of it."""
         place = self._place[row]
-        key = [place[0] if place else "", *self._videos.loc[row, KEYS]]
+        key = [place[0] if place else "", *self._keys[row]]
         return hashlib.sha256("\n".join(key).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
     def frames(self, row: int) -> tuple[np.ndarray, float]:
