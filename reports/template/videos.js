@@ -17,6 +17,7 @@ const SORTS = {
 };
 const KINDS = { f4: Float32Array, u1: Uint8Array, u2: Uint16Array, i2: Int16Array, i4: Int32Array };
 const UNREAD = -1;
+const NOTHING = "(nothing)";  // called so where none of several labels is given
 let drawn = 0;  // browsers in this document
 const FEW = 12;  // categories up to which all probabilities stand open
 
@@ -458,7 +459,7 @@ class Browser {
 
   marking(i) {
     const { data, marks } = this, truth = data.answers[data.columns.true[i]];
-    const choices = (data.several ? data.answers : data.categories).filter((text) => text !== truth);
+    const choices = (data.several ? data.answers : data.categories).filter((text) => text !== truth && text !== NOTHING);
     const mark = () => field.value && this.change(this.hooks.onMark(i, field.value));
     const field = el("select", { onkeydown: (event) => {
       if (event.key === "Enter") { event.preventDefault(); mark(); }
@@ -498,7 +499,7 @@ class Browser {
     if (own.called[i] === UNREAD) { part.append(el("p", { class: "note" }, "It could not be read, and counts as wrong.")); return part; }
     const truth = data.answers[data.columns.true[i]].split(data.several ? "|" : "\u0000");
     let every;
-    if (own.every) every = data.categories.map((name, k) => [name, own.every[i * data.categories.length + k] / 65535]);
+    if (own.every) every = (run.known ?? [...data.categories.keys()]).map((k) => [data.categories[k], own.every[i * data.categories.length + k] / 65535]);
     else every = [...Array(data.top).keys()].map((k) => [data.categories[own.top[i * data.top + k]], own.top_probability[i * data.top + k] / 65535]).filter(([name]) => name);
     every.sort((a, b) => b[1] - a[1]);
     const bars = (some) => el("ol", { class: "bars" }, ...some.map(([name, p]) => el("li", { class: truth.includes(name) ? "true" : "" },

@@ -22,6 +22,7 @@ from harlib.evaluation.category_table import category_table
 from harlib.files import appearing, read_json, write_text
 from harlib.run_folder import RunFolder
 from harlib.study.report import private
+from harlib.study.runs import scored_videos
 from harlib.study.runs.scored_store import AnotherStore, scored_store
 from harlib.text import FORMULA, size
 
@@ -49,7 +50,7 @@ def write(run_dir: Path, folder: Path, root: Path) -> list[Path]:
     """
     run_dir = Path(run_dir).resolve()
     run, out = RunFolder(run_dir), Path(folder) / run_dir.name
-    scores = scores_of(run_dir)
+    scores = scored_videos.scores_of(run_dir)
     split = str(read_json(run.metrics, "protocol")["protocol"]["split"])
     about = _videos(run_dir, scores, split)
     written = {"predictions.csv", "categories.csv", "metrics.json"}
@@ -66,16 +67,6 @@ def write(run_dir: Path, folder: Path, root: Path) -> list[Path]:
     for name in set(NAMES) - written:
         (out / name).unlink(missing_ok=True)
     return [out / name for name in NAMES if name in written]
-
-
-def scores_of(run_dir: Path) -> Scores:
-    """A run's scores, with those of single views, which are large, where they decide on equals."""
-    file = RunFolder(run_dir).views
-    if not file.is_file():
-        return Scores.load(run_dir, views=False)
-    with np.load(file) as views:
-        decide = "view_logs" in views.files
-    return Scores.load(run_dir, views=decide)
 
 
 def of_run(run_dir: Path, folder: Path, root: Path) -> list[Download]:
@@ -106,7 +97,7 @@ def _videos(run_dir: Path, scores: Scores, split: str) -> pd.DataFrame:
         called = np.array([label_sets.joined(scores.categories[row].tolist()) for row in given])
         correct = (given == scores.targets).all(axis=1)
     else:
-        best = scores.video_scores.argmax(axis=1)
+        best = hits.called(scores)
         called = np.concatenate([scores.categories[best], np.full(lost, "")])
         correct = hits.right_videos(scores)
     correct[len(correct) - lost :] = False

@@ -14,8 +14,8 @@ from harlib.evaluation.category_table import category_table
 from harlib.evaluation.hits import all_labels, right_videos
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
-from harlib.study.report import downloads
 from harlib.study.report.run_page import protocol, study_of
+from harlib.study.runs import scored_videos
 from harlib.study.runs.scored_store import AnotherStore, scored_store
 from harlib.study.wording import citations, sentences, tables
 from harlib.text import count, percent
@@ -36,7 +36,7 @@ def facts(run_dir: Path) -> dict[str, Any]:
     params = RunFolder(run_dir).read_params()
     where = read_json(RunFolder(run_dir).environment)
     model, video = metrics["model"], metrics["video"]
-    scores = downloads.scores_of(run_dir) if RunFolder(run_dir).scores.is_file() else None
+    scores = scored_videos.scores_of(run_dir) if RunFolder(run_dir).scores.is_file() else None
     several = ranking.is_of_several(metrics)
     network = [
         f"{naming.network(metrics)}: "

@@ -24,7 +24,7 @@ from harlib.inference import segment_pages
 from harlib.run_folder import RunFolder
 from harlib.study.report import contents, downloads, private
 from harlib.study.report.links import StudyLinks
-from harlib.study.runs import fingerprint
+from harlib.study.runs import fingerprint, scored_videos
 from harlib.study.wording import sentences, tables
 from harlib.text import count, percent
 
@@ -86,7 +86,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     context |= {"links": links, "figures": drawn}
     context["answer"] = links.text(html.escape(context["answer"]))
     context["segments"] = _segments(run_dir, folder)
-    context["categories"] = _categories(run_dir)
+    context["categories"] = links.output(_categories(run_dir))
     context["files"] = downloads.of_run(run_dir, folder, _project_of(run_dir))
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
@@ -121,7 +121,7 @@ def _categories(run_dir: Path) -> str:
     if not (run.metrics.is_file() and run.scores.is_file()):
         return ""
     split = str(read_json(run.metrics, "protocol")["protocol"]["split"])
-    table = category_table(downloads.scores_of(run_dir), split)
+    table = category_table(scored_videos.scores_of(run_dir), split)
     return tables.by_category(table, f"Each category of {run_dir.name}")._repr_html_()
 
 

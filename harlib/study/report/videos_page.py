@@ -74,7 +74,6 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
         videos=count(len(scored.videos), "video"),
         runs=count(len(scored.calls), "run"),
         suspects=int((scored.videos["suspicion"] > 0).sum()),
-        several=scored.several,
         told=_told(scored, clips, len(embedded), len(files["clip"])),
     )
     folder.mkdir(parents=True, exist_ok=True)

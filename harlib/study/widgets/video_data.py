@@ -108,12 +108,20 @@ def _run(own: Calls, arrays: _Arrays, views: bool) -> dict[str, Any]:
         columns["view_probability"] = arrays.add(_whole(own.view_probability, 255), "u1")
     folder = own.folders[0]
     about = naming.network(naming.read(folder)) if RunFolder(folder).metrics.is_file() else ""
+    known = {} if own.every is None else _known(own.every[own.read])
     return {
         "name": own.name,
         "about": about,
+        **known,
         "views": own.view_called.shape[1],
         "columns": columns,
     }
+
+
+def _known(every: np.ndarray) -> dict[str, list[int]]:
+    """The places of the categories that a run knows, where it does not know them all."""
+    known = ~np.isnan(every).all(axis=0)
+    return {} if known.all() else {"known": np.flatnonzero(known).tolist()}
 
 
 def _whole(probabilities: np.ndarray, most: int) -> np.ndarray:
