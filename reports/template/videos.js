@@ -419,8 +419,8 @@ class Browser {
       el("dl", {}, ...facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
     ];
     if (own.suspicion[i]) parts.push(el("p", { class: "reading" },
-      `Suspicion ${own.suspicion[i]} of ${data.suspects}: labelled ${data.answers[own.true[i]]}, and the runs together take it for ` +
-      `${data.answers[own.suggested[i]]}. The networks may be wrong: look before you change a label.`));
+      `Suspicion ${own.suspicion[i]} of ${data.suspects}: labelled ${data.answers[own.true[i]]}; measured by what is usual for each category, ` +
+      `the runs together take it for ${data.answers[own.suggested[i]]}. The networks may be wrong: look before you change a label.`));
     const order = [this.run, ...data.runs.keys()].filter((run, place, all) => all.indexOf(run) === place);
     return [...parts, ...order.map((run) => this.probabilities(data.runs[run], i))];
   }
