@@ -236,10 +236,13 @@ class Browser {
     const wrong = this.rows.reduce((sum, i) => sum + (this.data.runs[this.run].columns.listed[i] && !this.data.runs[this.run].columns.right[i]), 0);
     this.said.textContent = `${this.rows.length.toLocaleString("en")} of ${many(this.count, "video")}; ` +
       `${this.data.runs[this.run].name} has ${many(wrong, "of them")} wrong.`.replace("of thems", "of them");
-    this.current = 0;
+    const open = !this.panel.hidden && state.video !== "";
+    this.current = open ? Math.max(0, this.rows.indexOf(this.opened)) : 0;
     this.box.scrollTop = 0;
     this.drawHead();
     this.draw(true);
+    if (this.current) { this.reveal(this.current); this.draw(); }
+    if (open) this.panel.querySelector(".bar").replaceWith(this.bar(this.opened));
     if (this.hooks.address) this.write();
     if (opens && state.video !== "") this.openNamed(state.video);
     else if (state.video === "" && !this.panel.hidden) this.close();
@@ -401,6 +404,20 @@ class Browser {
     this.body.querySelector("button[tabindex='0']")?.focus({ preventScroll: true });
   }
 
+  beside(step) {  // the row before or behind the opened video; of one that is filtered out, the first
+    return this.rows.indexOf(this.opened) + step;
+  }
+
+  bar(i) {
+    const turn = (step, text) => el("button", { type: "button", "data-step": String(step),
+      disabled: !(this.beside(step) in this.rows), onclick: () => {
+        this.go(this.beside(step));
+        this.panel.querySelector(`[data-step='${step}']`)?.focus();
+      } }, text);
+    return el("div", { class: "bar" }, el("h2", { tabIndex: -1 }, this.data.id[i]), turn(-1, "Previous"), turn(1, "Next"),
+      el("button", { type: "button", onclick: () => this.close() }, "Close"));
+  }
+
   details(i) {
     const { data } = this, own = data.columns;
     const facts = [
@@ -412,8 +429,7 @@ class Browser {
     const turn = (step, text) => el("button", { type: "button", disabled: !this.rows[this.current + step] && this.rows[this.current + step] !== 0,
       onclick: () => { this.current += step; this.reveal(this.current); this.open(this.rows[this.current], false); this.panel.querySelector(`[data-step='${step}']`)?.focus(); }, "data-step": String(step) }, text);
     const parts = [
-      el("div", { class: "bar" }, el("h2", { tabIndex: -1 }, data.id[i]), turn(-1, "Previous"), turn(1, "Next"),
-        el("button", { type: "button", onclick: () => this.close() }, "Close")),
+      this.bar(i),
       this.preview(i),
       ...(this.hooks.marks ? [this.marking(i)] : []),
       el("dl", {}, ...facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
@@ -484,7 +500,7 @@ class Browser {
   shortcut(event) {  // n and p: next and previous; m: to the choice of the right category; u: undo
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
     if ((event.key === "n" || event.key === "p") && this.rows.length) {
-      this.go(this.current + (this.panel.hidden ? 0 : event.key === "n" ? 1 : -1));
+      this.go(this.panel.hidden ? this.current : this.beside(event.key === "n" ? 1 : -1));
       if (this.panel.hidden) this.open(this.rows[this.current], false);
     } else if (event.key === "m") this.panel.querySelector(".mark select")?.focus();
     else if (event.key === "u") this.change(this.hooks.onUndo());
