@@ -10,7 +10,8 @@
 //   onMark    async (video, category) => the marks as they are then
 //   onUndo    async () => the same
 
-const KEYS = ["run", "true", "called", "right", "group", "sure", "find", "suspect", "sort", "video"];
+const KEYS = ["run", "true", "called", "right", "group", "sure", "find", "suspect", "sort", "video", "of", "split"];
+const OF_ITS_RUN = ["true", "called", "right", "group", "sure"];  // beside a run: of the videos that it scored
 const SORTS = {
   loss: "loss", sure: "probability", agree: "agreement of the runs", suspect: "suspicion",
   true: "true category", called: "called", id: "name", group: "group", length: "length",
@@ -244,7 +245,7 @@ class Browser {
     if (this.current) { this.reveal(this.current); this.draw(); }
     if (open) this.panel.querySelector(".bar").replaceWith(this.bar(this.opened));
     if (this.hooks.address) this.write();
-    if (opens && state.video !== "") this.openNamed(state.video);
+    if (opens && state.video !== "") this.openNamed();
     else if (state.video === "" && !this.panel.hidden) this.close();
   }
 
@@ -365,20 +366,30 @@ class Browser {
 
   // ---- one video
 
-  openNamed(id) {
-    let place = this.rows.findIndex((i) => this.data.id[i] === id);
-    const i = place >= 0 ? this.rows[place] : this.data.id.indexOf(id);
+  openNamed() {
+    const { state, data } = this, own = data.columns;
+    const asked = (i) => data.id[i] === state.video
+      && (state.of === "" || data.answers[own.true[i]] === state.of)
+      && (state.split === "" || data.splits[own.split[i]] === state.split);
+    const place = this.rows.findIndex(asked);
+    const i = place >= 0 ? this.rows[place] : data.id.findIndex((_, video) => asked(video));
     if (i < 0) {
-      this.said.textContent += ` There is no video ${id}.`;
+      this.said.textContent += ` There is no video ${[state.video, state.of, state.split].filter((text) => text).join(", ")}.`;
       return;
     }
     if (place >= 0) { this.current = place; this.reveal(place); }
     this.open(i, false);
   }
 
+  named(i) {  // a video in the address: by its name, and where others have the same by what tells it
+    const { id, answers, splits, columns } = this.data;
+    const more = id.indexOf(id[i]) !== id.lastIndexOf(id[i]);
+    return { video: id[i], of: more ? answers[columns.true[i]] : "", split: more ? splits[columns.split[i]] : "" };
+  }
+
   open(i, moves) {
     this.opened = i;
-    this.state.video = this.data.id[i];
+    Object.assign(this.state, this.named(i));
     if (this.hooks.address) this.write();
     this.panel.hidden = false;
     this.element.classList.add("opened");
@@ -397,7 +408,7 @@ class Browser {
     this.panel.hidden = true;
     this.element.classList.remove("opened");
     this.panel.replaceChildren();
-    this.state.video = "";
+    Object.assign(this.state, { video: "", of: "", split: "" });
     if (this.hooks.address) this.write();
     this.reveal(this.current);
     this.draw(true);
