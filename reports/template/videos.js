@@ -140,11 +140,16 @@ class Browser {
     const { state, data } = this, { columns } = data, own = data.runs[this.run].columns;
     const place = (text) => data.answers.indexOf(text);
     const wanted = { true: place(state.true), called: place(state.called), group: data.groups.indexOf(state.group) };
+    if (wanted.called < 0) wanted.called = state.called === data.unread ? UNREAD : NaN;  // NaN: none
     const right = state.right === "yes" ? 1 : 0, find = state.find.toLowerCase().trim();
     const [low, high] = bounds(state.sure);
+    const part = data.runs[this.run].folds.indexOf(state.run);
+    const counted = state.run !== "" && OF_ITS_RUN.some((key) => state[key] !== "");
+    const its = (i) => own.listed[i] && (part < 0 || own.fold[i] === part);
     return Array.from(this.order().filter((i) =>
-      (state.true === "" || columns.true[i] === wanted.true)
-      && (state.called === "" || own.called[i] === wanted.called)
+      (!counted || its(i))
+      && (state.true === "" || columns.true[i] === wanted.true)
+      && (state.called === "" || (own.listed[i] && own.called[i] === wanted.called))
       && (state.right === "" || (own.listed[i] && own.right[i] === right))
       && (state.group === "" || columns.group[i] === wanted.group)
       && (state.suspect !== "yes" || columns.suspicion[i])
@@ -225,8 +230,9 @@ class Browser {
   update(opens) {
     const { state } = this;
     this.rows = this.chosen();
+    const run = this.data.runs[this.run].folds.includes(state.run) ? state.run : this.runNames[this.run];
     for (const [name, field] of Object.entries(this.fields)) {
-      const value = name === "run" ? this.runNames[this.run] : name === "sort" ? state.sort || "-loss" : state[name];
+      const value = name === "run" ? run : name === "sort" ? state.sort || "-loss" : state[name];
       if (name === "find") { if (field.value !== value) field.value = value; continue; }
       if (![...field.options].some((option) => option.value === value)) {
         const text = name === "sure" ? value.replace("-", " to ") + " %" : value;
@@ -437,8 +443,6 @@ class Browser {
       ["length", Number.isNaN(own.seconds[i]) ? "" : `${own.seconds[i].toFixed(1)} s`],
       ["split", data.splits[own.split[i]]], ["not read", data.problem[i] ?? ""],
     ].filter(([, text]) => text);
-    const turn = (step, text) => el("button", { type: "button", disabled: !this.rows[this.current + step] && this.rows[this.current + step] !== 0,
-      onclick: () => { this.current += step; this.reveal(this.current); this.open(this.rows[this.current], false); this.panel.querySelector(`[data-step='${step}']`)?.focus(); }, "data-step": String(step) }, text);
     const parts = [
       this.bar(i),
       this.preview(i),
@@ -539,7 +543,7 @@ class Browser {
       const views = [];
       for (let v = 0; v < run.views; v++) {
         const called = own.view_called[i * run.views + v];
-        if (called !== UNREAD) views.push(`${data.categories[called]} ${percent(own.view_probability[i * run.views + v] / 255).replace(/\.\d/, "")}`);
+        if (called !== UNREAD) views.push(`${data.categories[called]} ${Math.round(100 * own.view_probability[i * run.views + v] / 255)} %`);
       }
       if (views.length > 1) part.append(el("details", {}, el("summary", {}, `What each of its ${views.length} views says`),
         el("ol", { class: "views" }, ...views.map((text) => el("li", {}, text)))));
