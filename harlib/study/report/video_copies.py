@@ -7,12 +7,15 @@ from harlib.evaluation import naming
 from harlib.files import appearing
 from harlib.progress import shown
 from harlib.study.report.run_page import refuse_runs
-from harlib.study.report.videos_page import CAM, FOLDER, TELLING
+from harlib.study.report.videos_page import CAM, FOLDER
 from harlib.study.runs import best, scored_videos
 from harlib.study.runs.scored_store import scored_store
 from harlib.study.runs.scored_videos import ScoredVideos
 from harlib.study.widgets import previews
 from harlib.text import count
+
+LOOKED = 60
+"""Videos of which it is shown where a network looked."""
 
 
 def write(runs_dir: Path, folder: Path, *, say: Callable[[str], object] = print) -> None:
@@ -42,7 +45,7 @@ def write(runs_dir: Path, folder: Path, *, say: Callable[[str], object] = print)
         for done, row in enumerate(missing, 1 + len(every) - len(missing)):
             _write(_of(path[row], ".mp4"), clips.copy(row))
             bar.at(done)
-    telling = [row for row in previews.telling(scored, TELLING) if row in path]
+    telling = previews.telling(scored, LOOKED, clips.there)
     run = _over_time(runs_dir, scored)
     looked = _write_attention(scored, run, {row: path[row] for row in telling})
     say(
