@@ -3,7 +3,9 @@
 import base64
 import getpass
 import gzip
+import html
 import io
+import json
 import os
 import re
 import subprocess
@@ -17,6 +19,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import harlib
 from harlib import HarlibError, evaluation, inference, models
 from harlib.cli import main
 from harlib.data import ClipSpec, ClipStore, Protocol, prepare
@@ -74,7 +77,7 @@ def test_the_unpacked_pages_hold_together(reports, tmp_path):
     assert not dead and alive > 30
     names = {path.relative_to(reports) for path in reports.rglob("*") if path.is_file()}
     there = {p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    assert there == names | {Path("README.txt")}
+    assert there == names | {Path("README.txt"), Path("LICENSE.txt")}
     readme = (tmp_path / "out" / "README.txt").read_text()
     assert "index.html" in readme and "No network lies here: the network of" in readme
 
@@ -271,8 +274,23 @@ def test_card_and_bundle_end_in_a_label(trained, tmp_path):
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
     code = card.split("```python\n")[1].split("```")[0]
     assert len(code.splitlines()) <= 10
-    done = subprocess.run([sys.executable, "-c", code, video], **run)
+    done = subprocess.run([sys.executable, "-c", code, video], **run | {"cwd": tmp_path / "out"})
     assert done.returncode == 0, done.stderr
     label = done.stdout.splitlines()[-1]
     assert label in ("run", "sit down", inference.NONE_OF_THESE)
     assert inference.load(tmp_path / "out" / "model" / "model.keras")(video).label == label
+
+    texts = {name: (tmp_path / "out" / name).read_text() for name in ("index.html", "README.txt")}
+    own = (root / "reports" / "mine" / "index.html").read_text()
+    for text in (card, html.unescape(texts["index.html"])):
+        assert 'load_model("model/model.keras")' in text and "not in the zip file" in text
+        assert "network = 'model/model.keras'" in text
+    assert "network = 'runs/mine/03_c3d'" in html.unescape(own)
+    assert len(own.splitlines()) == len(texts["index.html"].splitlines())
+    said = " ".join(texts["README.txt"].split())
+    assert f"harlib {harlib.__version__} is installed from its source" in said
+    assert "confidence in README.json was measured on" in said and "one clip of the video" in said
+    about = json.loads((tmp_path / "out" / "model" / "README.json").read_text())
+    assert "av" in about["files"]["example_keras.py"]["needs"]
+    licence = (Path(harlib.__file__).parents[1] / "LICENSE").read_text()
+    assert (tmp_path / "out" / "LICENSE.txt").read_text() == licence

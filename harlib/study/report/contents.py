@@ -44,15 +44,23 @@ def added(page: str) -> str:
 
 
 def anchored(page: str) -> str:
-    """A page of our own templates whose second headings can be linked."""
+    """A page of our own templates whose second headings can be linked.
+
+    They are listed in a row at the template's place for contents.
+    """
+    found: list[tuple[str, str]] = []
 
     def heading(match: re.Match) -> str:
         text = match[2].strip()
         name = match[1] or re.sub(r"[^\w-]+", "-", unescape(text)).strip("-")
+        found.append((name, text))
         anchor = f'<a class="anchor" href="#{name}" aria-label="Link to: {text}">#</a>'
         return f'<h2 id="{name}">{text} {anchor}</h2>'
 
-    return _BARE.sub(heading, page)
+    page = _BARE.sub(heading, page)
+    links = "\n".join(f'<a href="#{name}">{text}</a>' for name, text in found)
+    row = f'<nav class="ways" aria-label="Contents">\n{links}\n</nav>' if len(found) > 1 else ""
+    return page.replace(_PLACE, row, 1)
 
 
 def _address(name: str) -> str:

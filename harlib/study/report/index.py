@@ -1,5 +1,7 @@
 """A study's runs -> its index page and the card of its best model."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -69,14 +71,10 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         write_page(
             folder / "MODEL_CARD.md", private.hide(model_card.markdown(best), root, run_dirs)
         )
-    pages = {folder.name for folder in run_dirs if _has_page(folder)}
+    pages = _pages(run_dirs)
     for run_dir in (one for one in scored if not _has_page(one)):
         downloads.of_run(run_dir, folder, root)  # those with a page got them with it
     files = [(run_dir.name, downloads.there(folder, run_dir.name)) for run_dir in scored]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
-    )
-    environment.filters["unbroken"] = tables.unbroken
     pooled = index_answer.pooled(scored)
     ranked = best_run.ranked(scored) if scored else pd.DataFrame()
     # what compares the runs comes first, where it ended well
@@ -85,7 +83,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         if one.name.startswith("05") and one.name in pages and fingerprint.is_ended(one)
     ]  # fmt: skip
     videos = videos_page.write(runs_dir, folder)
-    page = environment.get_template("study.html.j2").render(
+    page = _template("study.html.j2").render(
         videos=videos.name if videos else "",
         study=study,
         style=style(),
@@ -95,6 +93,8 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         settings=_settings(scored),
         pooled=pooled,
         card=best,
+        bibtex=model_card.bibtex(scored) if scored else "",
+        hardware=_hardware(scored),
         protocols=_protocols(scored),
         columns=[(name, kind) for name, _, kind in _columns(lines)],
         ranks=[name for name, key, _ in _COLUMNS if key == ranking.measure(table)][0],
@@ -104,6 +104,9 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         ),
         pages=pages,
         downloads=[(run, own) for run, own in files if own],
+        meanings=downloads.columns(
+            [file.name for _, own in files for file in own], several=bool(several)
+        ),
         parquet=any(file.name.endswith(".parquet") for _, own in files for file in own),
         rows=_rows(lines, pages, ranked["run"].iloc[0] if scored else ""),
         data=[_data_row(folder) for folder in data],
@@ -116,6 +119,17 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     )
     page = contents.anchored(StudyLinks.of(runs_dir).text(page))
     return write_page(folder / "index.html", private.hide(page, root, run_dirs))
+
+
+_CARD = re.compile(r'<h2 id="card">.*?</section>\n', re.S)
+
+
+def with_card(page: str, card: dict[str, Any], runs_dir: Path) -> str:
+    """A study's index with another card of its best model than `write_index` gave it."""
+    pages = _pages(folder for folder in Path(runs_dir).glob("[0-9][0-9]_*") if folder.is_dir())
+    section = _template("card.html.j2").render(card=card, pages=pages)
+    section = contents.anchored(StudyLinks.of(Path(runs_dir)).text(section))
+    return _CARD.sub(lambda _: section, page, count=1)
 
 
 def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
@@ -160,6 +174,26 @@ def _columns(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     told = table.columns[table.notna().any()]
     there = [column for column in _COLUMNS if column[1] in table]
     return [column for column in there if "top5" not in column[1] or column[1] in told]
+
+
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
+    )
+    environment.filters["unbroken"] = tables.unbroken
+    return environment.get_template(name)
+
+
+def _pages(run_dirs: Iterable[Path]) -> set[str]:
+    """The runs that have a page."""
+    return {folder.name for folder in run_dirs if _has_page(folder)}
+
+
+def _hardware(scored: list[Path]) -> str:
+    """What the runs were computed on, each machine once."""
+    files = [RunFolder(one).environment for one in scored]
+    told = [model_card.hardware(read_json(file)) for file in files if file.is_file()]
+    return " or ".join(dict.fromkeys(told))
 
 
 def _settings(scored: list[Path]) -> str:

@@ -88,6 +88,9 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     context["segments"] = _segments(run_dir, folder)
     context["categories"] = links.output(_categories(run_dir))
     context["files"] = downloads.of_run(run_dir, folder, _project_of(run_dir))
+    if files := context["files"]:
+        several = ranking.is_of_several(read_json(RunFolder(run_dir).metrics, "video"))
+        context["columns"] = downloads.columns([file.name for file in files], several=several)
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
@@ -191,7 +194,9 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
             ("recipe", f"{params['recipe']}, {params['epochs']} epochs", False),
         ]
     if "minutes" in state:
-        card.append(("minutes", f"{state['minutes']:.1f}", False))
+        # the index has those until the scores were there
+        name = "minutes, with the figures below" if scored else "minutes"
+        card.append((name, f"{state['minutes']:.1f}", False))
     if weights := state.get("weights"):
         card.append(("starting weights", sentences.starting_weights(weights), False))
     if "store_hash" in state:
@@ -212,7 +217,7 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         ("harlib, Keras", f"{where['versions']['harlib']}, {where['versions']['keras']}", False),
     ]
     rows = [
-        (name, ", ".join(value) if isinstance(value, list) else value)
+        (name.removesuffix("_bytes"), _told(name, value))
         for name, value in where.items()
         if name not in ("versions", "accelerators")
     ]
@@ -273,6 +278,11 @@ def _value(value: Any) -> str:
     if value in (None, "", [], {}):
         return "–"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _told(name: str, value: Any) -> Any:
+    """What is known of a machine, as a page shows it."""
+    return ", ".join(value) if isinstance(value, list) else tables.cell(name, value)
 
 
 def _take_title(notebook: nbformat.NotebookNode) -> str:
