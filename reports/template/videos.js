@@ -142,6 +142,9 @@ class Browser {
     const place = (text) => data.answers.indexOf(text);
     const wanted = { true: place(state.true), called: place(state.called), group: data.groups.indexOf(state.group) };
     if (wanted.called < 0) wanted.called = state.called === data.unread ? UNREAD : NaN;  // NaN: none
+    // of several labels one stands for all sets that it is in
+    const has = data.several && new Set([...data.answers.keys()].filter((k) =>
+      k === wanted.true || data.answers[k].split("|").includes(state.true)));
     const right = state.right === "yes" ? 1 : 0, find = state.find.toLowerCase().trim();
     const [low, high] = bounds(state.sure);
     const part = data.runs[this.run].folds.indexOf(state.run);
@@ -149,7 +152,7 @@ class Browser {
     const its = (i) => own.listed[i] && (part < 0 || own.fold[i] === part);
     return Array.from(this.order().filter((i) =>
       (!counted || its(i))
-      && (state.true === "" || columns.true[i] === wanted.true)
+      && (state.true === "" || (has ? has.has(columns.true[i]) : columns.true[i] === wanted.true))
       && (state.called === "" || (own.listed[i] && own.called[i] === wanted.called))
       && (state.right === "" || (own.listed[i] && own.right[i] === right))
       && (state.group === "" || columns.group[i] === wanted.group)
@@ -181,7 +184,8 @@ class Browser {
     };
     this.fields = {};
     const named = (list) => [["", "any"], ...list.map((text) => [text, text])];
-    const truths = [...new Set(data.columns.true)].sort((a, b) => a - b).map((i) => data.answers[i]);
+    const sets = [...new Set(data.columns.true)].sort((a, b) => a - b).map((i) => data.answers[i]);
+    const truths = data.several ? [...new Set([...data.categories, ...sets])] : sets;
     const grouped = data.groups.length < this.count;
     const filters = el("form", { class: "filters", "aria-label": "Filters", onsubmit: (e) => e.preventDefault() },
       input("find", "Find in name, file, group, category", { type: "search" }),

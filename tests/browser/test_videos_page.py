@@ -295,3 +295,49 @@ def test_a_views_probability_is_rounded(apart):
     page = apart(video="y")
     page.locator(".panel summary").first.click()
     assert page.locator(".panel .views").first.inner_text().split("\n") == ["a 67 %", "a 67 %"]
+
+
+@pytest.fixture(scope="module")
+def of_several(tmp_path_factory):
+    """The page of one run of videos with several labels."""
+    runs = tmp_path_factory.mktemp("several") / "runs" / "mine"
+    own = Scores(
+        video_id=["v1", "v2", "v3"], label=[0, 1, 2], categories=["bowing", "clapping", "jumping"],
+        video_scores=[[0.02, 0.99, 0.01], [0.6, 0.9, 0.1], [0.1, 0.2, 0.3]],
+        view_scores=np.empty((3, 0, 3)),
+        label_sets=["bowing|clapping", "clapping", "jumping"],
+    )  # fmt: skip
+    videos_study.write_run(runs / "03_c3d", own, "0" * 12)
+    return index.write_index(runs).parent / videos_page.NAME
+
+
+def test_of_several_labels_one_stands_for_all_sets_that_it_is_in(browser, of_several):
+    with page_checks.opener(browser) as opened:
+        page = opened(of_several)
+        page.wait_for_selector("body[data-ready]")
+        page.get_by_role("button", name="Surest mistakes").click()
+        assert names(page) == ["v1", "v3", "v2"]
+        page.get_by_role("button", name="All videos").click()
+        page.get_by_label("True category").select_option("clapping")
+        assert sorted(names(page)) == ["v1", "v2"]
+        page.get_by_label("True category").select_option("bowing|clapping")
+        assert names(page) == ["v1"]
+
+
+def test_a_category_that_a_run_does_not_know_is_not_in_its_list(browser, tmp_path):
+    runs = videos_study.write(tmp_path)
+    own = Scores.load(runs / "03_c3d")
+    kept = own.label < 2
+    rows = {name: getattr(own, name)[kept] for name in ("video_id", "label", "group")}
+    less = Scores(
+        categories=own.categories[:2], video_scores=np.full((kept.sum(), 2), 0.5),
+        view_scores=np.empty((kept.sum(), 0, 2)), **rows,
+    )  # fmt: skip
+    videos_study.write_run(runs / "04_resnext101", less, "0" * 12)
+    page_of = index.write_index(runs).parent / videos_page.NAME
+    with page_checks.opener(browser) as opened:
+        page = opened(page_of)
+        page.wait_for_selector("body[data-ready]")
+        page.get_by_role("button", name="v00", exact=True).click()
+        parts = page.locator(".panel section").filter(has_text="04_resnext101")
+        assert parts.locator(".what").all_inner_texts() == ["bowing (true)", "clapping"]

@@ -71,3 +71,16 @@ def test_the_page_holds_few_where_frames_are_large(scored, monkeypatch):
     monkeypatch.setattr(videos_page, "FRAMES", 1)
     first = len(videos_page._embedded(clips, shown[:1], 10**7)[shown[0]])
     assert list(videos_page._embedded(clips, shown, first)) == shown[:1]
+
+
+def test_a_page_full_of_numbers_says_so_and_makes_no_copy(runs, tmp_path, monkeypatch):
+    monkeypatch.setattr(videos_page, "MOST", 0)
+    monkeypatch.setattr(previews, "mp4", lambda *_: pytest.fail("a copy that has no room"))
+    page = videos_page.write(runs, tmp_path).read_text()
+    assert "None of 23 videos can be played from this page, which is full of what" in page
+    assert "har report mine --videos</code> makes all" in page
+    (tmp_path / "videos").mkdir()
+    name = previews.Clips(scored_videos.load(runs)).name(0)
+    (tmp_path / "videos" / f"{name}.mp4").write_bytes(b"moving")
+    page = videos_page.write(runs, tmp_path).read_text()
+    assert "say of them; 1 can from the folder videos beside it." in page

@@ -95,7 +95,7 @@ def _embedded(clips: previews.Clips, shown: list[int], room: int) -> dict[int, s
     """{a video's row: its copy as base64}, of the first ones that fit into the page."""
     found: dict[int, str] = {}
     read = 0
-    for row in shown:
+    for row in shown if room > 0 else ():
         frames, rate = clips.frames(row)
         read += frames.nbytes
         if len(found) >= _SIXTY and read > FRAMES:
@@ -143,6 +143,12 @@ def _told(scored: ScoredVideos, clips: previews.Clips, embedded: int, files: int
     if embedded >= every:
         return f"All {count(every, 'video')} can be played."
     more = f" and {files:,} from the folder {FOLDER} beside it" if files else ""
+    if not embedded:
+        others = f"; {files:,} can from the folder {FOLDER} beside it" if files else ""
+        return (
+            f"None of {count(every, 'video')} can be played from this page, which is full of what "
+            f"the runs say of them{others}."
+        )
     return (
         f"{embedded:,} of {count(every, 'video')} can be played from this page{more}, marked with "
         "▶: suspected labels and mistakes first, then videos on which the runs disagree."
