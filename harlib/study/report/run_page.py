@@ -130,7 +130,7 @@ def _categories(run_dir: Path) -> str:
 
 def refuse_runs(folder: Path) -> None:
     """Raises HarlibError where pages would go among runs, whose files they would replace."""
-    if run := next(Path(folder).glob("[0-9][0-9]_*/run.json"), None):
+    if run := min(Path(folder).glob("[0-9][0-9]_*/run.json"), default=None):
         raise HarlibError(
             f"{folder} holds runs ({run.parent.name}), whose metrics.json and history.csv would be "
             "replaced: name another folder for the pages"
