@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from harlib.evaluation import metrics, multi_label, ranking
-from harlib.evaluation.hits import all_labels
+from harlib.evaluation import hits, metrics, multi_label, ranking
 from harlib.evaluation.scores import Scores
 
 
@@ -33,8 +32,8 @@ def category_table(scores: Scores, split: str = ranking.CHOSEN_ON) -> pd.DataFra
     table = metrics.per_category(scores).rename(columns={"support": "n"})
     count = len(scores.categories)
     right = np.diag(metrics.confusion(scores))
-    called = np.bincount(scores.video_scores.argmax(axis=1), minlength=count)
-    listed = np.bincount(all_labels(scores), minlength=count)
+    called = np.bincount(hits.called(scores), minlength=count)
+    listed = np.bincount(hits.all_labels(scores), minlength=count)
     there = listed > 0
     rates = {
         "precision": right / np.maximum(called, 1),

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from harlib.evaluation import multi_label
-from harlib.evaluation.hits import all_groups, all_labels, right_videos, video_logs
+from harlib.evaluation import hits, multi_label
+from harlib.evaluation.hits import all_groups, all_labels, right_videos
 from harlib.evaluation.intervals import (
     group_sums,
     half_width,
@@ -233,8 +233,7 @@ def called(scores: Scores, split: str = "") -> pd.DataFrame:
         ]
         confidence = np.full(len(named), np.nan)
     else:
-        logs = video_logs(scores)
-        best = (scores.video_scores if logs is None else logs).argmax(axis=1)
+        best = hits.called(scores)
         named, right = scores.categories[best].tolist(), right_videos(scores)
         confidence = scores.video_scores[np.arange(len(best)), best]
     return pd.DataFrame(

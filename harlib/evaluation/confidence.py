@@ -115,6 +115,11 @@ def of_run(folder: str | Path, checkpoint: str = "last") -> Confidence | None:
     return measure(scores, how.get("crops", 1))
 
 
+def is_known(folder: str | Path, checkpoint: str = "last") -> bool:
+    """Whether `of_run` has an answer, without the arithmetic."""
+    return _protocol(folder, checkpoint) is not None and not _is_of_several(folder)
+
+
 def thresholds_of(folder: str | Path, checkpoint: str = "last") -> dict[str, float | None] | None:
     """{label: the probability from which on a video has it} where videos have several labels.
 

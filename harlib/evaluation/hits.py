@@ -43,6 +43,20 @@ def right_videos(scores: Scores, k: int = 1) -> np.ndarray:
     return np.concatenate([hit, np.zeros(len(scores.missing_id), bool)])
 
 
+def called(scores: Scores) -> np.ndarray:
+    """The class that each scored video is called, equals as in `right_videos`: int (videos,).
+
+    Raises:
+        ScoreError: videos have several labels.
+    """
+    refuse_several(scores, "a single class called")
+    values, logs = scores.video_scores, video_logs(scores)
+    if logs is None:
+        return values.argmax(axis=1)
+    first = values == values.max(axis=1, keepdims=True)
+    return np.where(first, logs, -np.inf).argmax(axis=1)
+
+
 def refuse_several(scores: Scores, what: str) -> None:
     """Raises ScoreError where videos have several labels, of which there is no `what`."""
     if scores.several:

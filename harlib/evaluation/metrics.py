@@ -21,6 +21,7 @@ from harlib.evaluation.calibration import calibration_error
 from harlib.evaluation.hits import (
     all_groups,
     all_labels,
+    called,
     refuse_several,
     right_videos,
     video_logs,
@@ -126,7 +127,7 @@ def per_category(
 def confusion(scores: Scores) -> np.ndarray:
     """How many scored videos of each kind: int (classes true, classes predicted)."""
     refuse_several(scores, "a confusion matrix")
-    predicted = scores.video_scores.argmax(axis=1)
+    predicted = called(scores)
     return confusion_matrix(scores.label, predicted, labels=np.arange(len(scores.categories)))
 
 

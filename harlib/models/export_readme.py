@@ -18,6 +18,7 @@ FACTS = ("network", "frames", "fps", "stride", "short_side", "stretch", "crop", 
          "layout", "channels", "dtype", "categories")  # fmt: skip
 
 _EXAMPLE = '''"""Names the action in a video: python {name} VIDEO"""
+# by one clip of its middle; accuracies of a report are of the mean over views, as of har predict
 import json, sys, av, numpy as np, {imports}
 about, video = json.load(open(f"{{sys.path[0]}}/README.json")), av.open(sys.argv[1])
 (h, w), fps, frames = about["crop"], video.streams.video[0].average_rate, [*video.decode(video=0)]
@@ -59,6 +60,9 @@ NEEDS = {
     "saved_model": "TensorFlow",
     "onnx": "ONNX Runtime or another reader of ONNX",
 }
+
+
+_EXAMPLE_NEEDS = "NumPy and PyAV (pip install numpy av)"
 
 
 def aside(path: Path) -> Path:
@@ -127,7 +131,11 @@ def write(folder: Path, name: str, to: str, facts: dict[str, Any], details: dict
     (folder / example).write_text(text)
     files = {
         name: {"format": to, "needs": NEEDS[to]} | details | {"sha256": _hash(folder / name)},
-        example: {"format": "example", "sha256": _hash(folder / example)},
+        example: {
+            "format": "example",
+            "needs": f"{NEEDS[to]}; {_EXAMPLE_NEEDS}",
+            "sha256": _hash(folder / example),
+        },
     }
     (folder / README).write_text(_json(facts | {"files": files}))
 

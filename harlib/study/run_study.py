@@ -81,6 +81,7 @@ def run_study(
     begun, page = time.monotonic(), None
     failed: list[str] = []
     written: list[Path] = []
+    kept = False  # the latest run
     behind = 0  # so many were written before the latest run, which they could not link to
     for number, run in enumerate(runs, 1):
         label = f"[{number}/{len(runs)}] {run.name}"
@@ -89,7 +90,8 @@ def run_study(
             say(f"{label}: not started, {', '.join(broken)} failed")
             failed.append(run.name)
             continue
-        if fingerprint.is_complete(run.params):
+        kept = fingerprint.is_complete(run.params)
+        if kept:
             other = fingerprint.remark(run.params.run_dir)
             say(f"{label}: kept, complete with the same parameters{f' ({other})' if other else ''}")
         else:
@@ -102,8 +104,11 @@ def run_study(
                 told = forecast.tell(runs[number:], say)
         session.unlock(run.params)
         run_page.write_report(run.params.run_dir)
-        page = index.write_index(run.params.run_dir.parent)
         written.append(run.params.run_dir)
+        if not kept:  # with it the page of videos, which takes a while
+            page = index.write_index(run.params.run_dir.parent)
+    if written and kept:
+        page = index.write_index(written[-1].parent)
     for run_dir in written[:behind]:
         run_page.write_report(run_dir)
     if earlier := _earlier(runs[0].params.run_dir.parent / "before"):

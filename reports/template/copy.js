@@ -5,8 +5,12 @@ const TEX = {
   "<": "\\textless{}", ">": "\\textgreater{}", "|": "\\textbar{}", "\u2011": "-",
   "\u2013": "--", "\u2014": "---", "\u2212": "$-$", "\u00d7": "$\\times$", "\u00b1": "$\\pm$",
 };
-const cellsOf = (table) => [...table.rows].map((row) => [...row.cells].map(
-  (cell) => cell.textContent.replace(/\s+/g, " ").trim()));
+const textOf = (cell) => {  // without what stands below a line's name, such as its seeds
+  const own = cell.cloneNode(true);
+  own.querySelectorAll(".seeds").forEach((part) => part.remove());
+  return own.textContent.replace(/\s+/g, " ").trim();
+};
+const cellsOf = (table) => [...table.rows].map((row) => [...row.cells].map(textOf));
 const isNumber = (table) => [...table.rows[0].cells].map((cell) => cell.classList.contains("number"));
 
 function tex(text) {

@@ -10,13 +10,15 @@
 //   onMark    async (video, category) => the marks as they are then
 //   onUndo    async () => the same
 
-const KEYS = ["run", "true", "called", "right", "group", "sure", "find", "suspect", "sort", "video"];
+const KEYS = ["run", "true", "called", "right", "group", "sure", "find", "suspect", "sort", "video", "of", "split"];
+const OF_ITS_RUN = ["true", "called", "right", "group", "sure"];  // beside a run: of the videos that it scored
 const SORTS = {
   loss: "loss", sure: "probability", agree: "agreement of the runs", suspect: "suspicion",
   true: "true category", called: "called", id: "name", group: "group", length: "length",
 };
 const KINDS = { f4: Float32Array, u1: Uint8Array, u2: Uint16Array, i2: Int16Array, i4: Int32Array };
 const UNREAD = -1;
+const NOTHING = "(nothing)";  // called so where none of several labels is given
 let drawn = 0;  // browsers in this document
 const FEW = 12;  // categories up to which all probabilities stand open
 
@@ -139,11 +141,19 @@ class Browser {
     const { state, data } = this, { columns } = data, own = data.runs[this.run].columns;
     const place = (text) => data.answers.indexOf(text);
     const wanted = { true: place(state.true), called: place(state.called), group: data.groups.indexOf(state.group) };
+    if (wanted.called < 0) wanted.called = state.called === data.unread ? UNREAD : NaN;  // NaN: none
+    // of several labels one stands for all sets that it is in
+    const has = data.several && new Set([...data.answers.keys()].filter((k) =>
+      k === wanted.true || data.answers[k].split("|").includes(state.true)));
     const right = state.right === "yes" ? 1 : 0, find = state.find.toLowerCase().trim();
     const [low, high] = bounds(state.sure);
+    const part = data.runs[this.run].folds.indexOf(state.run);
+    const counted = state.run !== "" && OF_ITS_RUN.some((key) => state[key] !== "");
+    const its = (i) => own.listed[i] && (part < 0 || own.fold[i] === part);
     return Array.from(this.order().filter((i) =>
-      (state.true === "" || columns.true[i] === wanted.true)
-      && (state.called === "" || own.called[i] === wanted.called)
+      (!counted || its(i))
+      && (state.true === "" || (has ? has.has(columns.true[i]) : columns.true[i] === wanted.true))
+      && (state.called === "" || (own.listed[i] && own.called[i] === wanted.called))
       && (state.right === "" || (own.listed[i] && own.right[i] === right))
       && (state.group === "" || columns.group[i] === wanted.group)
       && (state.suspect !== "yes" || columns.suspicion[i])
@@ -174,7 +184,8 @@ class Browser {
     };
     this.fields = {};
     const named = (list) => [["", "any"], ...list.map((text) => [text, text])];
-    const truths = [...new Set(data.columns.true)].sort((a, b) => a - b).map((i) => data.answers[i]);
+    const sets = [...new Set(data.columns.true)].sort((a, b) => a - b).map((i) => data.answers[i]);
+    const truths = data.several ? [...new Set([...data.categories, ...sets])] : sets;
     const grouped = data.groups.length < this.count;
     const filters = el("form", { class: "filters", "aria-label": "Filters", onsubmit: (e) => e.preventDefault() },
       input("find", "Find in name, file, group, category", { type: "search" }),
@@ -224,8 +235,9 @@ class Browser {
   update(opens) {
     const { state } = this;
     this.rows = this.chosen();
+    const run = this.data.runs[this.run].folds.includes(state.run) ? state.run : this.runNames[this.run];
     for (const [name, field] of Object.entries(this.fields)) {
-      const value = name === "run" ? this.runNames[this.run] : name === "sort" ? state.sort || "-loss" : state[name];
+      const value = name === "run" ? run : name === "sort" ? state.sort || "-loss" : state[name];
       if (name === "find") { if (field.value !== value) field.value = value; continue; }
       if (![...field.options].some((option) => option.value === value)) {
         const text = name === "sure" ? value.replace("-", " to ") + " %" : value;
@@ -236,12 +248,15 @@ class Browser {
     const wrong = this.rows.reduce((sum, i) => sum + (this.data.runs[this.run].columns.listed[i] && !this.data.runs[this.run].columns.right[i]), 0);
     this.said.textContent = `${this.rows.length.toLocaleString("en")} of ${many(this.count, "video")}; ` +
       `${this.data.runs[this.run].name} has ${many(wrong, "of them")} wrong.`.replace("of thems", "of them");
-    this.current = 0;
+    const open = !this.panel.hidden && state.video !== "";
+    this.current = open ? Math.max(0, this.rows.indexOf(this.opened)) : 0;
     this.box.scrollTop = 0;
     this.drawHead();
     this.draw(true);
+    if (this.current) { this.reveal(this.current); this.draw(); }
+    if (open) this.panel.querySelector(".bar").replaceWith(this.bar(this.opened));
     if (this.hooks.address) this.write();
-    if (opens && state.video !== "") this.openNamed(state.video);
+    if (opens && state.video !== "") this.openNamed();
     else if (state.video === "" && !this.panel.hidden) this.close();
   }
 
@@ -362,20 +377,30 @@ class Browser {
 
   // ---- one video
 
-  openNamed(id) {
-    let place = this.rows.findIndex((i) => this.data.id[i] === id);
-    const i = place >= 0 ? this.rows[place] : this.data.id.indexOf(id);
+  openNamed() {
+    const { state, data } = this, own = data.columns;
+    const asked = (i) => data.id[i] === state.video
+      && (state.of === "" || data.answers[own.true[i]] === state.of)
+      && (state.split === "" || data.splits[own.split[i]] === state.split);
+    const place = this.rows.findIndex(asked);
+    const i = place >= 0 ? this.rows[place] : data.id.findIndex((_, video) => asked(video));
     if (i < 0) {
-      this.said.textContent += ` There is no video ${id}.`;
+      this.said.textContent += ` There is no video ${[state.video, state.of, state.split].filter((text) => text).join(", ")}.`;
       return;
     }
     if (place >= 0) { this.current = place; this.reveal(place); }
     this.open(i, false);
   }
 
+  named(i) {  // a video in the address: by its name, and where others have the same by what tells it
+    const { id, answers, splits, columns } = this.data;
+    const more = id.indexOf(id[i]) !== id.lastIndexOf(id[i]);
+    return { video: id[i], of: more ? answers[columns.true[i]] : "", split: more ? splits[columns.split[i]] : "" };
+  }
+
   open(i, moves) {
     this.opened = i;
-    this.state.video = this.data.id[i];
+    Object.assign(this.state, this.named(i));
     if (this.hooks.address) this.write();
     this.panel.hidden = false;
     this.element.classList.add("opened");
@@ -394,11 +419,25 @@ class Browser {
     this.panel.hidden = true;
     this.element.classList.remove("opened");
     this.panel.replaceChildren();
-    this.state.video = "";
+    Object.assign(this.state, { video: "", of: "", split: "" });
     if (this.hooks.address) this.write();
     this.reveal(this.current);
     this.draw(true);
     this.body.querySelector("button[tabindex='0']")?.focus({ preventScroll: true });
+  }
+
+  beside(step) {  // the row before or behind the opened video; of one that is filtered out, the first
+    return this.rows.indexOf(this.opened) + step;
+  }
+
+  bar(i) {
+    const turn = (step, text) => el("button", { type: "button", "data-step": String(step),
+      disabled: !(this.beside(step) in this.rows), onclick: () => {
+        this.go(this.beside(step));
+        this.panel.querySelector(`[data-step='${step}']`)?.focus();
+      } }, text);
+    return el("div", { class: "bar" }, el("h2", { tabIndex: -1 }, this.data.id[i]), turn(-1, "Previous"), turn(1, "Next"),
+      el("button", { type: "button", onclick: () => this.close() }, "Close"));
   }
 
   details(i) {
@@ -409,18 +448,15 @@ class Browser {
       ["length", Number.isNaN(own.seconds[i]) ? "" : `${own.seconds[i].toFixed(1)} s`],
       ["split", data.splits[own.split[i]]], ["not read", data.problem[i] ?? ""],
     ].filter(([, text]) => text);
-    const turn = (step, text) => el("button", { type: "button", disabled: !this.rows[this.current + step] && this.rows[this.current + step] !== 0,
-      onclick: () => { this.current += step; this.reveal(this.current); this.open(this.rows[this.current], false); this.panel.querySelector(`[data-step='${step}']`)?.focus(); }, "data-step": String(step) }, text);
     const parts = [
-      el("div", { class: "bar" }, el("h2", { tabIndex: -1 }, data.id[i]), turn(-1, "Previous"), turn(1, "Next"),
-        el("button", { type: "button", onclick: () => this.close() }, "Close")),
+      this.bar(i),
       this.preview(i),
       ...(this.hooks.marks ? [this.marking(i)] : []),
       el("dl", {}, ...facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
     ];
     if (own.suspicion[i]) parts.push(el("p", { class: "reading" },
-      `Suspicion ${own.suspicion[i]} of ${data.suspects}: labelled ${data.answers[own.true[i]]}, and the runs together take it for ` +
-      `${data.answers[own.suggested[i]]}. The networks may be wrong: look before you change a label.`));
+      `Suspicion ${own.suspicion[i]} of ${data.suspects}: labelled ${data.answers[own.true[i]]}; measured by what is usual for each category, ` +
+      `the runs together take it for ${data.answers[own.suggested[i]]}. The networks may be wrong: look before you change a label.`));
     const order = [this.run, ...data.runs.keys()].filter((run, place, all) => all.indexOf(run) === place);
     return [...parts, ...order.map((run) => this.probabilities(data.runs[run], i))];
   }
@@ -458,7 +494,7 @@ class Browser {
 
   marking(i) {
     const { data, marks } = this, truth = data.answers[data.columns.true[i]];
-    const choices = (data.several ? data.answers : data.categories).filter((text) => text !== truth);
+    const choices = (data.several ? data.answers : data.categories).filter((text) => text !== truth && text !== NOTHING);
     const mark = () => field.value && this.change(this.hooks.onMark(i, field.value));
     const field = el("select", { onkeydown: (event) => {
       if (event.key === "Enter") { event.preventDefault(); mark(); }
@@ -484,7 +520,7 @@ class Browser {
   shortcut(event) {  // n and p: next and previous; m: to the choice of the right category; u: undo
     if (event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, select")) return;
     if ((event.key === "n" || event.key === "p") && this.rows.length) {
-      this.go(this.current + (this.panel.hidden ? 0 : event.key === "n" ? 1 : -1));
+      this.go(this.panel.hidden ? this.current : this.beside(event.key === "n" ? 1 : -1));
       if (this.panel.hidden) this.open(this.rows[this.current], false);
     } else if (event.key === "m") this.panel.querySelector(".mark select")?.focus();
     else if (event.key === "u") this.change(this.hooks.onUndo());
@@ -498,7 +534,7 @@ class Browser {
     if (own.called[i] === UNREAD) { part.append(el("p", { class: "note" }, "It could not be read, and counts as wrong.")); return part; }
     const truth = data.answers[data.columns.true[i]].split(data.several ? "|" : "\u0000");
     let every;
-    if (own.every) every = data.categories.map((name, k) => [name, own.every[i * data.categories.length + k] / 65535]);
+    if (own.every) every = (run.known ?? [...data.categories.keys()]).map((k) => [data.categories[k], own.every[i * data.categories.length + k] / 65535]);
     else every = [...Array(data.top).keys()].map((k) => [data.categories[own.top[i * data.top + k]], own.top_probability[i * data.top + k] / 65535]).filter(([name]) => name);
     every.sort((a, b) => b[1] - a[1]);
     const bars = (some) => el("ol", { class: "bars" }, ...some.map(([name, p]) => el("li", { class: truth.includes(name) ? "true" : "" },
@@ -512,7 +548,7 @@ class Browser {
       const views = [];
       for (let v = 0; v < run.views; v++) {
         const called = own.view_called[i * run.views + v];
-        if (called !== UNREAD) views.push(`${data.categories[called]} ${percent(own.view_probability[i * run.views + v] / 255).replace(/\.\d/, "")}`);
+        if (called !== UNREAD) views.push(`${data.categories[called]} ${Math.round(100 * own.view_probability[i * run.views + v] / 255)} %`);
       }
       if (views.length > 1) part.append(el("details", {}, el("summary", {}, `What each of its ${views.length} views says`),
         el("ol", { class: "views" }, ...views.map((text) => el("li", {}, text)))));

@@ -3,7 +3,7 @@ const KEPT = 30;  // clips that are kept after they were played
 
 async function attach({ model, el: place }) {
   const own = Math.random(), waiting = new Map(), clips = new Map();
-  let number = 0;
+  let number = 0, browser;
   const ask = (what) => new Promise((resolve) => {
     const asked = `${own} ${number++}`;  // another view of the same widget hears the answers too
     waiting.set(asked, resolve);
@@ -18,7 +18,8 @@ async function attach({ model, el: place }) {
   async function preview(video, track) {
     if (track !== "clip") return null;
     if (!clips.has(video)) {
-      const { buffers } = await ask({ kind: "preview", video });
+      const { buffers, said } = await ask({ kind: "preview", video });
+      if (said) browser.markSaid.textContent = `No preview: ${said}`;
       if (!buffers.length) return null;
       clips.set(video, URL.createObjectURL(new Blob(buffers, { type: "video/mp4" })));
       for (const [first, address] of clips) {
@@ -41,7 +42,7 @@ async function attach({ model, el: place }) {
   place.replaceChildren(box, el("p", { class: "note" },
     "Keys: ↑ ↓ or n p go from video to video, Enter opens one, m goes to the choice of the right " +
     "category (type its first letters, then Enter), u takes the last mark back, Escape closes."));
-  await render(box, model.get("data"), {
+  browser = await render(box, model.get("data"), {
     preview, marks: model.get("marks"),
     onMark: (video, category) => marks({ kind: "mark", video, category }),
     onUndo: () => marks({ kind: "undo" }),

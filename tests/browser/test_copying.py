@@ -6,6 +6,8 @@ import hand_made_study
 import page_checks
 import pytest
 
+from harlib.study.report import index
+
 REFUSED = "Object.defineProperty(navigator, 'clipboard', {get: () => undefined})"
 
 
@@ -103,3 +105,17 @@ def test_the_text_box_is_accessible_and_fits_a_phone(opened, name):
     page.locator(".copy textarea").wait_for()
     page_checks.axe_finds_nothing(page)
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+def test_what_stands_below_a_lines_name_is_not_copied(browser, tmp_path):
+    runs = tmp_path / "runs" / "mine"
+    for number, name in enumerate(("03_c3d.a", "03_c3d.b")):
+        hand_made_study._model_run(runs / name, seed=number, skill=2.0)
+        params = (runs / name / "params.yaml").read_text()
+        (runs / name / "params.yaml").write_text(params.replace("seed: 0", f"seed: {number}"))
+    with page_checks.opener(browser) as opened:
+        page = opened(index.write_index(runs))
+        page.evaluate(REFUSED)
+        line = copied(page, "#runs", "Markdown").splitlines()[2]
+        assert line.startswith("| 03\\_c3d, 2 seeds | "), line
+        assert page.locator("#runs .seeds").inner_text().startswith("seeds from")

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import page_checks
 import pytest
 import videos_study
 
+from harlib.evaluation import Scores
 from harlib.study.report import index, video_copies, videos_page
 from harlib.study.wording import addresses
 
@@ -185,3 +187,157 @@ def test_copies_beside_the_page_are_played_from_there(browser, tmp_path):
         shown.wait_for_function("document.querySelector('video').src.endsWith('.cam.mp4')")
         assert button.get_attribute("aria-pressed") == "true"
         assert not shown.said
+
+
+def test_next_goes_on_from_the_opened_video_under_other_filters(opened):
+    page = opened(sort="id", video="v05")
+    heading, said = page.locator(".panel h2"), page.get_by_label("Find in")
+    before, after = (page.get_by_role("button", name=name) for name in ("Previous", "Next"))
+    page.get_by_label("Order").select_option("-id")
+    before.click()
+    assert heading.inner_text() == "v06"
+    said.fill("v16")  # leaves the opened one out
+    assert before.is_disabled() and after.is_enabled()
+    after.click()
+    assert heading.inner_text() == "v16" and address(page) == "#find=v16&sort=-id&video=v16"
+    assert before.is_disabled() and after.is_disabled()
+    said.fill("no such video")
+    assert before.is_disabled() and after.is_disabled()
+    said.fill("")
+    assert page.get_attribute(".rows tr[aria-current]", "aria-rowindex") == "9"  # in sight
+    after.click()
+    assert heading.inner_text() == "v15"
+    assert not page.said
+
+
+@pytest.fixture
+def apart(browser, tmp_path):
+    """Two folds, and a run of some of their videos; three of these have one name."""
+    runs, names = tmp_path / "runs" / "mine", ["a", "b"]
+    sure = np.float32([[2 / 3, 1 / 3]] * 3)
+
+    def write(name, videos, label, group, split="test", **missing):
+        views = np.repeat(sure[: len(videos), None], 2, axis=1)
+        own = Scores(videos, label, names, sure[: len(videos)], views, [group] * len(videos),
+                     **missing)  # fmt: skip
+        videos_study.write_run(runs / name, own, "0" * 12)
+        about = json.loads((runs / name / "metrics.json").read_text())
+        about["protocol"]["split"] = split
+        (runs / name / "metrics.json").write_text(json.dumps(about))
+
+    write("03_c3d.fold1", ["x", "y"], [0, 0], "g1")
+    write("03_c3d.fold2", ["x", "z"], [1, 1], "g2",
+          missing_id=["w"], missing_label=[1], missing_group=["g2"])  # fmt: skip
+    write("04_resnext101", ["x", "z"], [0, 1], "g3", split="val")
+    page_of = videos_page.write(runs, tmp_path / "reports" / "mine")
+    with page_checks.opener(browser) as opened:
+
+        def at(**wanted):
+            page = opened(page_of)
+            page.goto(page_of.as_uri() + addresses.videos(**wanted)[11:])
+            page.reload()
+            page.wait_for_selector("body[data-ready]")
+            return page
+
+        yield at
+
+
+def test_videos_of_one_name_have_addresses_of_their_own(apart):
+    def facts(page):
+        return dict(
+            zip(
+                page.locator(".panel dt").all_inner_texts(),
+                page.locator(".panel dd").all_inner_texts(),
+                strict=True,
+            )
+        )
+
+    page, found = apart(find="x"), set()
+    assert names(page) == ["x", "x", "x"]
+    for row in range(3):
+        page.locator(".rows .name").nth(row).click()
+        own, hash_ = facts(page), address(page)
+        found.add(hash_)
+        page.goto(page.url.partition("#")[0] + hash_)
+        page.reload()
+        page.wait_for_selector(".panel h2")
+        assert facts(page) == own and address(page) == hash_
+    assert len(found) == 3 and "#find=x&video=x&of=b&split=test" in found
+    page.get_by_role("button", name="Close").click()
+    assert address(page) == "#find=x"
+    assert facts(apart(video="x", of="b", run="04_resnext101"))["true"] == "b"
+    assert "There is no video z, a" in apart(video="z", of="a").inner_text(".said")
+
+
+def test_a_run_and_a_fold_have_the_videos_that_they_were_to_score(apart):
+    def shown(**wanted):
+        return sorted(names(apart(**wanted)))
+
+    assert shown(true="b") == ["w", "x", "z", "z"]
+    assert shown(true="b", run="03_c3d") == ["w", "x", "z"]
+    assert shown(true="b", run="04_resnext101") == ["z"]
+    assert shown(true="b", run="03_c3d.fold2") == ["w", "x", "z"]
+    assert shown(true="b", run="03_c3d.fold1") == []
+    assert shown(right="yes", run="03_c3d.fold1") == ["x", "y"]
+    assert shown(right="no", run="03_c3d.fold1") == []
+    page = apart(group="g1", run="03_c3d.fold1")
+    assert page.get_by_label("Run", exact=True).input_value() == "03_c3d.fold1"
+    assert shown(run="03_c3d.fold1", find="x") == ["x", "x", "x"]
+
+
+def test_a_call_that_nobody_made_shows_nothing(apart):
+    assert names(apart(called="clapping", run="03_c3d")) == []
+    assert names(apart(called="(could not be read)", run="03_c3d")) == ["w"]
+    assert names(apart(called="(could not be read)", run="04_resnext101")) == []
+
+
+def test_a_views_probability_is_rounded(apart):
+    page = apart(video="y")
+    page.locator(".panel summary").first.click()
+    assert page.locator(".panel .views").first.inner_text().split("\n") == ["a 67 %", "a 67 %"]
+
+
+@pytest.fixture(scope="module")
+def of_several(tmp_path_factory):
+    """The page of one run of videos with several labels."""
+    runs = tmp_path_factory.mktemp("several") / "runs" / "mine"
+    own = Scores(
+        video_id=["v1", "v2", "v3"], label=[0, 1, 2], categories=["bowing", "clapping", "jumping"],
+        video_scores=[[0.02, 0.99, 0.01], [0.6, 0.9, 0.1], [0.1, 0.2, 0.3]],
+        view_scores=np.empty((3, 0, 3)),
+        label_sets=["bowing|clapping", "clapping", "jumping"],
+    )  # fmt: skip
+    videos_study.write_run(runs / "03_c3d", own, "0" * 12)
+    return index.write_index(runs).parent / videos_page.NAME
+
+
+def test_of_several_labels_one_stands_for_all_sets_that_it_is_in(browser, of_several):
+    with page_checks.opener(browser) as opened:
+        page = opened(of_several)
+        page.wait_for_selector("body[data-ready]")
+        page.get_by_role("button", name="Surest mistakes").click()
+        assert names(page) == ["v1", "v3", "v2"]
+        page.get_by_role("button", name="All videos").click()
+        page.get_by_label("True category").select_option("clapping")
+        assert sorted(names(page)) == ["v1", "v2"]
+        page.get_by_label("True category").select_option("bowing|clapping")
+        assert names(page) == ["v1"]
+
+
+def test_a_category_that_a_run_does_not_know_is_not_in_its_list(browser, tmp_path):
+    runs = videos_study.write(tmp_path)
+    own = Scores.load(runs / "03_c3d")
+    kept = own.label < 2
+    rows = {name: getattr(own, name)[kept] for name in ("video_id", "label", "group")}
+    less = Scores(
+        categories=own.categories[:2], video_scores=np.full((kept.sum(), 2), 0.5),
+        view_scores=np.empty((kept.sum(), 0, 2)), **rows,
+    )  # fmt: skip
+    videos_study.write_run(runs / "04_resnext101", less, "0" * 12)
+    page_of = index.write_index(runs).parent / videos_page.NAME
+    with page_checks.opener(browser) as opened:
+        page = opened(page_of)
+        page.wait_for_selector("body[data-ready]")
+        page.get_by_role("button", name="v00", exact=True).click()
+        parts = page.locator(".panel section").filter(has_text="04_resnext101")
+        assert parts.locator(".what").all_inner_texts() == ["bowing (true)", "clapping"]

@@ -3,7 +3,9 @@
 import base64
 import getpass
 import gzip
+import html
 import io
+import json
 import os
 import re
 import subprocess
@@ -17,16 +19,20 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+import harlib
 from harlib import HarlibError, evaluation, inference, models
 from harlib.cli import main
 from harlib.data import ClipSpec, ClipStore, Protocol, prepare
 from harlib.data.loading import clip_input
 from harlib.evaluation import metrics
 from harlib.run_folder import RunFolder
-from harlib.study.report import bundle, private
+from harlib.study.report import bundle, index, private
+from harlib.study.runs import scored_videos
+from harlib.study.widgets import previews
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 import hand_made_study
+import videos_study
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +77,7 @@ def test_the_unpacked_pages_hold_together(reports, tmp_path):
     assert not dead and alive > 30
     names = {path.relative_to(reports) for path in reports.rglob("*") if path.is_file()}
     there = {p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*") if p.is_file()}
-    assert there == names | {Path("README.txt")}
+    assert there == names | {Path("README.txt"), Path("LICENSE.txt")}
     readme = (tmp_path / "out" / "README.txt").read_text()
     assert "index.html" in readme and "No network lies here: the network of" in readme
 
@@ -84,8 +90,11 @@ def test_the_same_twice_and_nothing_is_overwritten(reports, tmp_path):
         packed(reports, tmp_path / "a.zip")
     (tmp_path / "a.zip").write_bytes(b"older")
     assert packed(reports, tmp_path / "a.zip", overwrite=True).read_bytes() == one
-    inside = packed(reports, reports / "study.zip")
-    assert packed(reports, inside, overwrite=True).read_bytes() == one  # it is not part of itself
+    for name in ("study.zip", "03_c3d.gone.html", "notes.txt", "videos/0123456789ab.mp4"):
+        (reports / name).parent.mkdir(exist_ok=True)
+        (reports / name).write_bytes(b"of an earlier day")
+    inside = packed(reports, reports / "study.zip", overwrite=True)
+    assert inside.read_bytes() == one  # nothing leads to any of these
     inside.unlink()
 
 
@@ -109,6 +118,23 @@ def test_what_pages_link_to_elsewhere_comes_along(tmp_path):
     assert sorted(path.name for path in tmp_path.iterdir()) == ["out", "reports", "runs", "s.zip"]
 
 
+@pytest.mark.quick
+def test_of_the_copies_of_videos_come_along_those_that_the_page_plays(tmp_path):
+    runs = videos_study.write(tmp_path, videos=6)
+    copies = tmp_path / "reports" / "mine" / "videos"
+    copies.mkdir(parents=True)
+    name = previews.Clips(scored_videos.load(runs)).name(0)
+    for file in (f"{name}.mp4", "0123456789ab.mp4"):
+        (copies / file).write_bytes(b"moving")
+    reports = index.write_index(runs).parent
+    with zipfile.ZipFile(packed(reports, tmp_path / "s.zip")) as file:
+        found = [one for one in file.namelist() if one.startswith("videos/")]
+    assert found == [f"videos/{name}.mp4"]
+    (copies / f"{name}.mp4").unlink()
+    with pytest.raises(HarlibError, match="leads to videos/.*which is not there"):
+        packed(reports, tmp_path / "t.zip")
+
+
 def zipped(content):
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w") as made:
@@ -129,11 +155,14 @@ def zipped(content):
 )
 def test_a_place_on_this_machine_is_refused(reports, tmp_path, kind, name):
     (reports / name).write_bytes(kind(f"made in {reports.parents[1]}/runs, and so on"))
+    page = (reports / "index.html").read_text()
+    (reports / "index.html").write_text(f'{page}<a href="{name}">notes</a>')
     try:
         with pytest.raises(HarlibError) as refused:
             packed(reports, tmp_path / "study.zip")
     finally:
         (reports / name).unlink()
+        (reports / "index.html").write_text(page)
     assert name in str(refused.value) and "\n" not in str(refused.value)
     assert list(tmp_path.iterdir()) == []
 
@@ -142,7 +171,12 @@ def test_a_place_on_this_machine_is_refused(reports, tmp_path, kind, name):
 @pytest.mark.parametrize(
     ("text", "shown"),
     [
-        ("by mira", "mira"),
+        ("in /elsewhere/mira/x", "/elsewhere/mira"),
+        ("D:\\Clips\\mira\\x", "D:\\Clips\\mira"),
+        ("~mira/x and mira@host", "~mira/"),
+        ("by mira@host: $", "mira@h"),
+        ("by mira, </mira> a/mira/b /mira (x)/mira", ""),
+        ("…/home/clips/a.mp4 and ~/home/x", ""),
         ("/home/someone/videos", "/home/someone/videos"),
         ("C:\\Users\\Someone\\x", "C:\\Users\\Someone\\x"),
         ("mira_run.mp4, mirage, x-mira, samira", ""),
@@ -156,6 +190,25 @@ def test_what_tells_of_a_person(text, shown, tmp_path, monkeypatch):
     assert private.finder(tmp_path)(text) == shown
     monkeypatch.setattr(getpass, "getuser", lambda: "root")
     assert private.finder(tmp_path)("the root of it") == ""
+
+
+@pytest.mark.quick
+@pytest.mark.parametrize("name", ["max", "li", "data", "video", "run", "do", "c3d", "runs", "a"])
+def test_an_account_may_have_the_name_of_anything_in_the_pages(
+    reports, tmp_path, monkeypatch, name
+):
+    monkeypatch.setattr(getpass, "getuser", lambda: name)
+    assert zipfile.is_zipfile(packed(reports, tmp_path / "study.zip"))
+
+
+@pytest.mark.quick
+def test_of_packed_data_its_text_alone_is_read():
+    text = b'{"id": ["/home/someone/x"]}'
+    whole = len(text).to_bytes(4, "little") + text + b" /home/other/y"
+    found = private.finder(Path("/x"))
+    assert found(base64.b64encode(gzip.compress(whole)).decode()) == "/home/someone/x"
+    whole = whole.replace(b"/home/someone/x", b"______________x")
+    assert found(base64.b64encode(gzip.compress(whole)).decode()) == ""
 
 
 @pytest.mark.quick
@@ -221,8 +274,23 @@ def test_card_and_bundle_end_in_a_label(trained, tmp_path):
     card = (tmp_path / "out" / "MODEL_CARD.md").read_text()
     code = card.split("```python\n")[1].split("```")[0]
     assert len(code.splitlines()) <= 10
-    done = subprocess.run([sys.executable, "-c", code, video], **run)
+    done = subprocess.run([sys.executable, "-c", code, video], **run | {"cwd": tmp_path / "out"})
     assert done.returncode == 0, done.stderr
     label = done.stdout.splitlines()[-1]
     assert label in ("run", "sit down", inference.NONE_OF_THESE)
     assert inference.load(tmp_path / "out" / "model" / "model.keras")(video).label == label
+
+    texts = {name: (tmp_path / "out" / name).read_text() for name in ("index.html", "README.txt")}
+    own = (root / "reports" / "mine" / "index.html").read_text()
+    for text in (card, html.unescape(texts["index.html"])):
+        assert 'load_model("model/model.keras")' in text and "not in the zip file" in text
+        assert "network = 'model/model.keras'" in text
+    assert "network = 'runs/mine/03_c3d'" in html.unescape(own)
+    assert len(own.splitlines()) == len(texts["index.html"].splitlines())
+    said = " ".join(texts["README.txt"].split())
+    assert f"harlib {harlib.__version__} is installed from its source" in said
+    assert "confidence in README.json was measured on" in said and "one clip of the video" in said
+    about = json.loads((tmp_path / "out" / "model" / "README.json").read_text())
+    assert "av" in about["files"]["example_keras.py"]["needs"]
+    licence = (Path(harlib.__file__).parents[1] / "LICENSE").read_text()
+    assert (tmp_path / "out" / "LICENSE.txt").read_text() == licence

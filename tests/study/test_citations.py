@@ -32,11 +32,14 @@ def test_so_do_published_weights_and_data():
     kind, key, found = fields(citations.data("kinetics"))
     assert (kind, key) == ("article", "kay2017the") and found["journal"].endswith("1705.06950")
     assert fields(citations.data("ucf101"))[2]["title"].startswith("{UCF101")
-    assert citations.data("demo") == citations.network("of nobody") == ""
+    assert citations.data("folder") == citations.network("of nobody") == ""
+    assert "(har demo-data)" in citations.data("demo")
     assert "Soomro, Khurram and Zamir, Amir Roshan" in citations.data("ucf101")
 
 
 def test_names_that_a_run_gives_its_network_are_known():
-    assert citations.network("frame_cnn (small)") == citations.network("frame_cnn")
+    inception = citations.network("frame_cnn (inception_resnet_v2)")
+    assert inception == citations.network("frame_cnn") and "Szegedy" in inception
+    assert citations.network("frame_cnn (small)") == ""  # harlib's own, of no paper
     assert fields(citations.harlib())[2]["version"]
     assert citations.licence() == "Apache-2.0"

@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import re
 import sys
 from pathlib import Path
 
@@ -142,6 +143,27 @@ def test_private_facts_are_hidden_and_the_same_files_give_the_same_bytes(run, tm
     (run / "history.csv").unlink()
     assert "history.csv" not in written(run, tmp_path)
     assert not (tmp_path / "pages" / "03_c3d" / "history.csv").exists()
+
+
+DOCS = Path(__file__).parents[2] / "docs" / "downloads.md"
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_every_column_is_explained(run, tmp_path, several):
+    if several:
+        run = scored(tmp_path / "runs" / "mine" / "03_c3d.several", test_multi_label.hand_made())
+    epochs = "epoch,loss,accuracy,val_loss,val_accuracy,lr,seconds,clips_per_s,wait_share,"
+    (run / "history.csv").write_text(f"{epochs}memory_bytes\n")
+    files = written(run, tmp_path)
+    said = downloads.columns(files, several=several)
+    assert sum(len(names.split(", ")) for names in said) == len(files)
+    for names, text in said.items():
+        file = files[names.split(", ")[0]]
+        own = json.loads(file.read_text()) if file.suffix == ".json" else rows(file)[0]
+        for name in {re.sub("^(p|given)_.*", r"\1_", one) for one in own} - {"category"}:
+            assert re.search(rf"(?<![a-z]){name}", text), name
+            assert re.search(rf"`{name}[`<]", DOCS.read_text()), name
+    assert list(downloads.columns(["history.csv"])) == ["history.csv"]
 
 
 def test_page_and_index_link_what_lies_there(tmp_path):

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harlib import HarlibError
 from harlib.evaluation import Scores
-from harlib.study.report import index
+from harlib.study.report import index, run_page, video_copies
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "browser"))
 import hand_made_study
@@ -28,6 +29,21 @@ def test_a_run_that_is_not_complete_is_not_ranked(tmp_path):
     table, rest = page.split('id="runs"')[1].split("</table>", 1)
     assert "03_c3d" in table and "04_resnext101" not in table
     assert '04_resnext101</a>: <span class="">not complete' in rest
+
+
+def test_pages_do_not_go_among_runs_whose_files_they_would_replace(tmp_path):
+    runs = tmp_path / "runs" / "mine"
+    hand_made_study._model_run(runs / "03_c3d", seed=0, skill=1.0)
+    before = {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()}
+    for write, of in (
+        (index.write_study, runs),
+        (index.write_index, runs),
+        (run_page.write_report, runs / "03_c3d"),
+        (video_copies.write, runs),
+    ):
+        with pytest.raises(HarlibError, match=r"holds runs \(03_c3d\).*another folder"):
+            write(of, runs)
+    assert {path: path.read_bytes() for path in runs.rglob("*") if path.is_file()} == before
 
 
 def bars(page):

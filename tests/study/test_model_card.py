@@ -139,6 +139,67 @@ def test_the_card_can_be_followed(run, tmp_path):
     assert "'runs/mine/03_c3d'" in code and "checkpoint" not in code
 
 
+def test_the_card_beside_an_exported_network_names_that(run):
+    (run / "model.keras").touch()
+    card = model_card.facts(run, network="model/model.keras")
+    assert "network = 'model/model.keras'" in card["code"]
+    said = " ".join(dict(card["sections"])["The network"])
+    assert 'load_model("model/model.keras")' in said and "not in the zip file" in said
+
+
+def test_the_card_says_what_the_scored_videos_have_chosen(run):
+    def said(name, run=run):
+        return " ".join(dict(model_card.facts(run)["sections"])[name])
+
+    assert "have chosen" not in said("How good it is")  # the only run, of its last epoch
+    assert "whatever it is shown" in said("What it is for, and what not")
+    hand_made_study._model_run(run.with_name("03_c3d.twin"), seed=1, skill=1.0)
+    change(run / "metrics.json", lambda about: about["protocol"].update(checkpoint="best"))
+    params = yaml.safe_load((run / "params.yaml").read_text()) | {"validate_split": "val"}
+    (run / "params.yaml").write_text(yaml.safe_dump(params))
+    assert "have chosen this run among 2 and its epoch, so" in said("How good it is")
+    assert "threshold" not in said("How good it is")
+    (run / "checkpoints").mkdir()
+    (run / "checkpoints" / "best.keras").touch()  # its scores tell a threshold
+    assert "The temperature and the threshold come from these" in said("How good it is")
+    assert "none of these" in said("What it is for, and what not")
+    change(run / "metrics.json", lambda about: about["protocol"].update(split="test"))
+    assert "have chosen" not in said("How good it is")
+
+
+def test_the_card_says_to_which_side_its_confidence_is_off(run):
+    said = " ".join(dict(model_card.facts(run)["sections"])["How good it is"])
+    assert re.search(
+        r"off by [\d.]+ points \(expected calibration error\)(: it is too|, of some)", said
+    )
+
+
+def test_drawn_videos_have_the_licence_of_harlib_and_its_command(run):
+    data = run.with_name("01_data_prep")
+    hand_made_study._data_run(data)
+    change(data / "data.json", lambda about: about.update(store_hash="0123456789ab"))
+    params = yaml.safe_load((data / "params.yaml").read_text())
+    (data / "params.yaml").write_text(yaml.safe_dump(params | {"source": "demo"}))
+    card = model_card.facts(run)
+    assert "The videos, drawn by harlib: Apache-2.0" in " ".join(dict(card["sections"])["Licences"])
+    assert "har demo-data" in card["bibtex"]
+
+
+def test_the_index_cites_the_networks_of_all_runs_and_lists_its_parts(run):
+    other = run.with_name("04_resnext101")
+    hand_made_study._model_run(other, seed=1, skill=1.0)
+    change(other / "metrics.json", lambda about: about["model"].update(name="resnext3d_26"))
+    page = index.write_index(run.parent).read_text()
+    assert "tran2015learning" in page and "hara2018can" in page
+    card = (run.parents[2] / "reports" / "mine" / "MODEL_CARD.md").read_text()
+    assert ("tran2015learning" in card) != ("hara2018can" in card)  # its own network alone
+    listed = page.split('aria-label="Contents"')[1].split("</nav>")[0]
+    links = re.findall('href="#([^"]+)"', listed)
+    assert {"card", "cite"} <= set(links)
+    assert all(f'id="{link}"' in page for link in links)
+    assert "until it was scored, on 2 cores (a processor)." in page
+
+
 def test_the_card_says_where_weights_and_videos_come_from(run):
     weights = {"name": "x3d_s/kinetics400", "digest": "0" * 64, "licence": "MIT"}
     change(run / "run.json", lambda state: state.update(weights=weights))

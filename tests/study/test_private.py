@@ -39,3 +39,12 @@ def test_places_become_names(text, shown, run_dir):
     root = run_dir.parents[2]
     text = text.format(root=root, escaped=str(root).replace("&", "&amp;"), home=Path.home())
     assert private.hide(text, root, [run_dir]) == shown
+
+
+def test_what_hide_leaves_tells_nothing(run_dir):
+    root = run_dir.parents[2]
+    (run_dir / "params.yaml").write_text("data_root: /srv\nstore: /home\n")
+    text = private.hide("/srv/videos/a.mp4, /home/x and ~/y", root, [run_dir])
+    assert text == "…/srv/videos/a.mp4, …/home/x and ~/y"
+    assert private.finder(root, [run_dir])(text) == ""
+    assert private.hide(text, root, [run_dir]) == text

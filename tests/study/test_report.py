@@ -162,3 +162,14 @@ def test_headings_of_one_text_have_two_addresses_and_all_are_listed():
     assert listed == 2 * [("2", "50%25-more", "50 % more"), ("3", "a", "a"), ("3", "a-2", "a")]
     assert page.count('class="anchor"') == 4 and "anchor-link" not in page
     assert "contents" not in contents.added(head + heading(2, "only", "only"))
+
+
+def test_no_two_headings_have_one_address_and_blanks_are_written_out():
+    def heading(text, name):
+        return f'<h2 id="{name}">{text}<a class="anchor-link" href="#x">¶</a></h2>'
+
+    names = ("A", "A", "A-2", "A", "B\u00a0C\u2009D")
+    page = contents.added("<!-- contents -->" + "".join(heading(name, name) for name in names))
+    ids = re.findall(r'<h2 id="([^"]+)"', page)
+    assert len(set(ids)) == len(names) and ids[:2] == ["A", "A-2"]
+    assert 'href="#B%C2%A0C%E2%80%89D"' in page

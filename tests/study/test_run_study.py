@@ -59,7 +59,13 @@ def study(tmp_path, monkeypatch):
         monkeypatch.setattr(
             run_study.run_page, "write_report", lambda run_dir: study.pages.append(run_dir.name)
         )
-        monkeypatch.setattr(run_study.index, "write_index", lambda runs_dir: runs_dir)
+        study.indexes = 0
+
+        def write_index(runs_dir):
+            study.indexes += 1
+            return runs_dir
+
+        monkeypatch.setattr(run_study.index, "write_index", write_index)
         lines = []
         _, failed = run_study.run_study(str(folder), say=lines.append, **options)
         return list(executed), failed, "\n".join(lines)
@@ -72,6 +78,15 @@ def test_pages_link_to_later_runs_too_so_they_are_written_once_more(study):
     assert study.pages == [*NAMES, *NAMES[:-1]]
     study()  # all are there already
     assert study.pages == list(NAMES)
+
+
+def test_the_index_is_written_after_what_ran_and_at_the_end_of_what_was_kept(study):
+    study()
+    assert study.indexes == len(NAMES)
+    study()
+    assert study.indexes == 1
+    assert study(overrides={"epochs": 3})[0] == NAMES[1:]
+    assert study.indexes == 3
 
 
 def watched(run_dir, states, say):

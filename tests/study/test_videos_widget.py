@@ -56,6 +56,15 @@ def test_previews_are_made_when_they_are_asked_for(browser):
     assert browser.ask("preview", video=place(browser, "v23")) == ({}, [])  # it cannot be read
 
 
+def test_a_preview_that_cannot_be_made_is_answered(browser, monkeypatch):
+    def refuse(row):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(browser._clips, "copy", refuse)
+    content, clips = browser.ask("preview", video=place(browser, "v04"))
+    assert "Input/output error" in content["said"] and clips == []
+
+
 def test_a_mark_is_in_the_table_at_once_and_undo_takes_it_back(browser, made):
     table = made / "params" / "mine" / "corrections.csv"
     assert browser.marks == {"marked": {}, "drop": "drop",

@@ -1,8 +1,9 @@
 """The headings of a page: a link to each, and the list of them."""
 
+import itertools
 import re
-from collections import Counter
 from html import escape, unescape
+from urllib.parse import quote
 
 # as nbconvert writes them: an id, the text, and an anchor that shows itself under the mouse alone
 _HEADING = re.compile(
@@ -20,15 +21,15 @@ def added(page: str) -> str:
 
     Two headings of one text get two addresses.
     """
-    seen: Counter[str] = Counter()
+    taken: set[str] = set()
     found: list[tuple[int, str, str]] = []
 
     def heading(match: re.Match) -> str:
         level, text = int(match["level"]), match["text"].strip()
-        name = unescape(match["id"])
-        seen[name] += 1
-        if seen[name] > 1:
-            name = f"{name}-{seen[name]}"
+        first = unescape(match["id"])
+        others = (f"{first}-{number}" for number in itertools.count(2))
+        name = next(one for one in itertools.chain([first], others) if one not in taken)
+        taken.add(name)
         plain = " ".join(unescape(re.sub("<[^>]*>", "", text)).split())
         if level <= _DEEPEST:
             found.append((level, name, plain))
@@ -43,20 +44,28 @@ def added(page: str) -> str:
 
 
 def anchored(page: str) -> str:
-    """A page of our own templates whose second headings can be linked."""
+    """A page of our own templates whose second headings can be linked.
+
+    They are listed in a row at the template's place for contents.
+    """
+    found: list[tuple[str, str]] = []
 
     def heading(match: re.Match) -> str:
         text = match[2].strip()
         name = match[1] or re.sub(r"[^\w-]+", "-", unescape(text)).strip("-")
+        found.append((name, text))
         anchor = f'<a class="anchor" href="#{name}" aria-label="Link to: {text}">#</a>'
         return f'<h2 id="{name}">{text} {anchor}</h2>'
 
-    return _BARE.sub(heading, page)
+    page = _BARE.sub(heading, page)
+    links = "\n".join(f'<a href="#{name}">{text}</a>' for name, text in found)
+    row = f'<nav class="ways" aria-label="Contents">\n{links}\n</nav>' if len(found) > 1 else ""
+    return page.replace(_PLACE, row, 1)
 
 
 def _address(name: str) -> str:
     """An id behind a #: what ends an address or an attribute is written out."""
-    return escape(re.sub(r"[%\s\"<>`]", lambda found: f"%{ord(found[0]):02X}", name))
+    return escape(re.sub(r"[%\s\"<>`]", lambda found: quote(found[0]), name))
 
 
 def _listed(headings: list[tuple[int, str, str]]) -> str:

@@ -7,7 +7,7 @@ spreadsheet would run as a formula gets an apostrophe before it; numbers stay nu
 import csv
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
@@ -22,10 +22,48 @@ from harlib.evaluation.category_table import category_table
 from harlib.files import appearing, read_json, write_text
 from harlib.run_folder import RunFolder
 from harlib.study.report import private
+from harlib.study.runs import scored_videos
 from harlib.study.runs.scored_store import AnotherStore, scored_store
 from harlib.text import FORMULA, size
 
 NAMES = ("predictions.csv", "predictions.parquet", "categories.csv", "metrics.json", "history.csv")
+_PREDICTIONS = (
+    "a row per listed video. video: its name; file: the video file, empty once the clip store is "
+    "gone; group: videos of one person or recording, which stay on one side of the split; split: "
+    "the part that was scored; true: its {label}; called: what the network says, empty of a video "
+    "that could not be read; correct: {correct}; {more}p_ and a {label}'s name: its probability, "
+    "the mean over the video's views"
+)
+_CATEGORIES = (
+    "a row per {label}. n: listed videos that have it; missing: those of them that could not be "
+    "read and count as wrong; {measure}; low, high: the ends of its 95 % interval; precision: of "
+    "the videos called so, the share that truly are; recall: of those that truly are, the share "
+    "called so; f1: the harmonic mean of both{more}; empty: no video has it"
+)
+_METRICS = (
+    "the whole run. video: of whole videos, their views averaged; clip: of single views; n: how "
+    "many of them; shares are of 1, an interval is its low and its high end; categories: how many "
+    "there are; missing: listed videos that could not be read; protocol: how it was scored; model: "
+    "its network, with gmacs in billion multiply-adds per clip; minutes: wall time until it was "
+    "scored{more}"
+)
+_OF_ONE = (
+    "; top1, top5: the true category is the first, or among the first five; mean_class: accuracy "
+    "averaged over categories; majority: what always naming the most frequent category gives; "
+    "calibration_error: how far confidence and accuracy lie apart on average"
+)
+_OF_SEVERAL = (
+    "; mean_average_precision: averaged over labels; chance: what guessing gives; micro_f1, "
+    "macro_f1: over all decisions, or averaged over labels; exact: share of videos with exactly "
+    "the true labels; label_sets: combinations of labels; labels: each of them; without_video: "
+    "those that no video has"
+)
+_HISTORY = (
+    "a row per epoch of the training. loss, accuracy: of the clips it was trained on; val_loss, "
+    "val_accuracy: of single clips of the validation videos; lr: the learning rate at its end; "
+    "seconds: of its steps; clips_per_s: clips per second; wait_share: share of the time spent "
+    "waiting for data; memory_bytes: memory of its processes"
+)
 _DIGITS = 5  # of a probability, behind the point, in the CSV file
 _FORMULA = re.compile(FORMULA)
 
@@ -49,7 +87,7 @@ def write(run_dir: Path, folder: Path, root: Path) -> list[Path]:
     """
     run_dir = Path(run_dir).resolve()
     run, out = RunFolder(run_dir), Path(folder) / run_dir.name
-    scores = scores_of(run_dir)
+    scores = scored_videos.scores_of(run_dir)
     split = str(read_json(run.metrics, "protocol")["protocol"]["split"])
     about = _videos(run_dir, scores, split)
     written = {"predictions.csv", "categories.csv", "metrics.json"}
@@ -68,14 +106,33 @@ def write(run_dir: Path, folder: Path, root: Path) -> list[Path]:
     return [out / name for name in NAMES if name in written]
 
 
-def scores_of(run_dir: Path) -> Scores:
-    """A run's scores, with those of single views, which are large, where they decide on equals."""
-    file = RunFolder(run_dir).views
-    if not file.is_file():
-        return Scores.load(run_dir, views=False)
-    with np.load(file) as views:
-        decide = "view_logs" in views.files
-    return Scores.load(run_dir, views=decide)
+def columns(there: Iterable[str] = NAMES, *, several: bool = False) -> dict[str, str]:
+    """{file: what its columns, or keys, mean}, of the files that are there.
+
+    several: videos may have several labels.
+    """
+    label = "label" if several else "category"
+    predictions = _PREDICTIONS.format(
+        label=label,
+        correct="whether exactly the true labels were named" if several else "whether they agree",
+        more="given_ and a label's name: whether it is named; " if several else "",
+    )
+    categories = _CATEGORIES.format(
+        label=label,
+        measure="average_precision: of the videos ranked by its probability"
+        if several
+        else "accuracy: the share that is called so",
+        more="; threshold: the probability from which on it is named" if several else "",
+    )
+    metrics = _METRICS.format(more=_OF_SEVERAL if several else _OF_ONE)
+    found = {
+        "predictions.csv, predictions.parquet": predictions,
+        "categories.csv": categories,
+        "metrics.json": metrics,
+        "history.csv": _HISTORY,
+    }
+    names = set(there)
+    return {files: text for files, text in found.items() if names & set(files.split(", "))}
 
 
 def of_run(run_dir: Path, folder: Path, root: Path) -> list[Download]:
@@ -106,7 +163,7 @@ def _videos(run_dir: Path, scores: Scores, split: str) -> pd.DataFrame:
         called = np.array([label_sets.joined(scores.categories[row].tolist()) for row in given])
         correct = (given == scores.targets).all(axis=1)
     else:
-        best = scores.video_scores.argmax(axis=1)
+        best = hits.called(scores)
         called = np.concatenate([scores.categories[best], np.full(lost, "")])
         correct = hits.right_videos(scores)
     correct[len(correct) - lost :] = False

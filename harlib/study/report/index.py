@@ -1,5 +1,7 @@
 """A study's runs -> its index page and the card of its best model."""
 
+import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +27,14 @@ from harlib.study.report.links import StudyLinks
 from harlib.study.report.run_page import (
     TEMPLATE,
     protocol,
+    refuse_runs,
     reports_folder,
     style,
     write_page,
     write_report,
 )
-from harlib.study.runs import fingerprint, seeds
+from harlib.study.runs import best as best_run
+from harlib.study.runs import fingerprint
 from harlib.study.steps import side_by_side
 from harlib.study.wording import tables
 
@@ -41,56 +45,56 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     With a scored run, the best model's card goes beside it, as ``MODEL_CARD.md``.
 
     folder: where to; ``reports/<study>`` beside ``runs`` by default.
+
+    Raises:
+        HarlibError: `folder` holds runs.
     """
     runs_dir = Path(runs_dir)
+    folder = folder or reports_folder(runs_dir)
+    refuse_runs(folder)
     study = runs_dir.name
     run_dirs = [folder for folder in sorted(runs_dir.glob("[0-9][0-9]_*")) if folder.is_dir()]
-    scored = [
-        folder
-        for folder in run_dirs
-        if RunFolder(folder).metrics.is_file() and fingerprint.is_ended(folder)
-    ]
+    # where some have several labels, runs of one label per video are of other data: not ranked here
+    scored = best_run.measured(runs_dir)
     several = [
         one for one in scored if ranking.is_of_several(read_json(RunFolder(one).metrics, "video"))
     ]
-    unranked = set(scored) - set(several) if several else set()
-    scored = several or scored  # runs of one label per video are of other data, and not ranked here
+    unranked = {
+        one for one in run_dirs if RunFolder(one).metrics.is_file() and fingerprint.is_ended(one)
+    } - set(scored)
     data = [folder for folder in run_dirs if RunFolder(folder).data.is_file()]
     table = metrics_of.table(scored) if scored else pd.DataFrame()
-    folder = folder or reports_folder(runs_dir)
     lines = side_by_side.lines(table, {one.name: one for one in scored}) if scored else table
-    first = seeds.best(table, lines) if scored else ""
-    best = model_card.facts(runs_dir / first) if scored else None
+    best = model_card.facts(runs_dir / best_run.run(scored)) if scored else None
     root = runs_dir.resolve().parents[1]
     if best:
         write_page(
             folder / "MODEL_CARD.md", private.hide(model_card.markdown(best), root, run_dirs)
         )
-    pages = {folder.name for folder in run_dirs if _has_page(folder)}
+    pages = _pages(run_dirs)
     for run_dir in (one for one in scored if not _has_page(one)):
         downloads.of_run(run_dir, folder, root)  # those with a page got them with it
     files = [(run_dir.name, downloads.there(folder, run_dir.name)) for run_dir in scored]
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
-    )
-    environment.filters["unbroken"] = tables.unbroken
     pooled = index_answer.pooled(scored)
+    ranked = best_run.ranked(scored) if scored else pd.DataFrame()
     # what compares the runs comes first, where it ended well
     comparing = [
         one for one in run_dirs
         if one.name.startswith("05") and one.name in pages and fingerprint.is_ended(one)
     ]  # fmt: skip
     videos = videos_page.write(runs_dir, folder)
-    page = environment.get_template("study.html.j2").render(
+    page = _template("study.html.j2").render(
         videos=videos.name if videos else "",
         study=study,
         style=style(),
-        answer=pooled[0]["text"] if pooled else index_answer.sentence(lines),
+        answer=index_answer.answer(ranked, lines, pooled),
         figure=index_answer.figure(lines, pooled, pages),
         ways=[_other_row(folder, False) for folder in run_dirs if folder in comparing],
         settings=_settings(scored),
         pooled=pooled,
         card=best,
+        bibtex=model_card.bibtex(scored) if scored else "",
+        hardware=_hardware(scored),
         protocols=_protocols(scored),
         columns=[(name, kind) for name, _, kind in _columns(lines)],
         ranks=[name for name, key, _ in _COLUMNS if key == ranking.measure(table)][0],
@@ -100,8 +104,11 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         ),
         pages=pages,
         downloads=[(run, own) for run, own in files if own],
+        meanings=downloads.columns(
+            [file.name for _, own in files for file in own], several=bool(several)
+        ),
         parquet=any(file.name.endswith(".parquet") for _, own in files for file in own),
-        rows=_rows(lines, pages),
+        rows=_rows(lines, pages, ranked["run"].iloc[0] if scored else ""),
         data=[_data_row(folder) for folder in data],
         others=[
             _other_row(folder, folder in unranked)
@@ -112,6 +119,17 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
     )
     page = contents.anchored(StudyLinks.of(runs_dir).text(page))
     return write_page(folder / "index.html", private.hide(page, root, run_dirs))
+
+
+_CARD = re.compile(r'<h2 id="card">.*?</section>\n', re.S)
+
+
+def with_card(page: str, card: dict[str, Any], runs_dir: Path) -> str:
+    """A study's index with another card of its best model than `write_index` gave it."""
+    pages = _pages(folder for folder in Path(runs_dir).glob("[0-9][0-9]_*") if folder.is_dir())
+    section = _template("card.html.j2").render(card=card, pages=pages)
+    section = contents.anchored(StudyLinks.of(Path(runs_dir)).text(section))
+    return _CARD.sub(lambda _: section, page, count=1)
 
 
 def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
@@ -158,6 +176,26 @@ def _columns(table: pd.DataFrame) -> list[tuple[str, str, str]]:
     return [column for column in there if "top5" not in column[1] or column[1] in told]
 
 
+def _template(name: str) -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(TEMPLATE), autoescape=True, keep_trailing_newline=True
+    )
+    environment.filters["unbroken"] = tables.unbroken
+    return environment.get_template(name)
+
+
+def _pages(run_dirs: Iterable[Path]) -> set[str]:
+    """The runs that have a page."""
+    return {folder.name for folder in run_dirs if _has_page(folder)}
+
+
+def _hardware(scored: list[Path]) -> str:
+    """What the runs were computed on, each machine once."""
+    files = [RunFolder(one).environment for one in scored]
+    told = [model_card.hardware(read_json(file)) for file in files if file.is_file()]
+    return " or ".join(dict.fromkeys(told))
+
+
 def _settings(scored: list[Path]) -> str:
     """The settings that differ, as HTML; empty without two runs or a difference."""
     own = {one.name: one for one in scored if RunFolder(one).params.is_file()}
@@ -165,11 +203,11 @@ def _settings(scored: list[Path]) -> str:
     return told._repr_html_() if isinstance(told, tables.Table) else ""
 
 
-def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
+def _rows(table: pd.DataFrame, pages: set[str], best: str) -> list[dict[str, Any]]:
     if not len(table):
         return []
     rows = []
-    for place, (_, row) in enumerate(ranking.ranked(table).iterrows()):
+    for _, row in ranking.ranked(table).iterrows():
         cells: list[dict[str, Any]] = []
         for _, key, kind in _columns(table):
             text = tables.cell(key, row[key])
@@ -179,7 +217,7 @@ def _rows(table: pd.DataFrame, pages: set[str]) -> list[dict[str, Any]]:
             cells.append({"text": text, "value": value, "kind": kind, "link": "", "seeds": []})
             if key == "run":
                 cells[-1] |= index_answer.links(row, pages)
-        rows.append({"cells": cells, "best": place == 0})
+        rows.append({"cells": cells, "best": row["run"] == best})
     return rows
 
 

@@ -15,34 +15,54 @@ from harlib.text import count, percent
 SHOWN = 8  # bars; the other runs are in the table
 
 
-def sentence(lines: pd.DataFrame) -> str:
+def answer(ranked: pd.DataFrame, lines: pd.DataFrame, pooled: list[dict[str, Any]]) -> str:
+    """What ranks first and what it reaches; empty without runs.
+
+    Args:
+        ranked: of `best.ranked`. lines: of `side_by_side.lines`. pooled: of `pooled`.
+    """
+    if not len(ranked):
+        return ""
+    first = ranked.iloc[0]
+    if first["in_folds"]:
+        return str(next(own["text"] for own in pooled if own["run"] == first["run"]))
+    alone = lines[lines["run"].isin(ranked[~ranked["in_folds"]]["run"])]
+    return sentence(alone, folded=int(ranked["in_folds"].sum()))
+
+
+def sentence(lines: pd.DataFrame, folded: int = 0) -> str:
     """The best run and what it reaches; empty without runs.
 
-    lines: of `side_by_side.lines`.
+    Args:
+        lines: of `side_by_side.lines`.
+        folded: how many runs of several folds are not better.
     """
     if not len(lines):
         return ""
     best = ranking.ranked(lines).iloc[0]
     seeds = f" It is the mean of {sentences.seeds(best)}." if best["seeds"] > 1 else ""
+    leading = _leading(lines, best, folded)
     if ranking.measure(lines) == "mean_ap":
         return (
-            f"{_leading(lines, best)} {best['run']} ({best['network']}) reaches a mean average "
+            f"{leading} {best['run']} ({best['network']}) reaches a mean average "
             f"precision of {percent(best['mean_ap'])} on {int(best['videos']):,} videos (95 % "
             f"interval {100 * best['low']:.1f} to {100 * best['high']:.1f} %). Guessing would give "
             f"{percent(best['chance'])}.{seeds}"
         )
     return (
-        f"{_leading(lines, best)} {best['run']} ({best['network']}) names the action "
+        f"{leading} {best['run']} ({best['network']}) names the action "
         f"in {percent(best['video_top1'])} of {int(best['videos']):,} videos "
         f"(95 % interval {100 * best['low']:.1f} to {100 * best['high']:.1f} %)."
         f"{sentences.guess(best['low'], best['high'], best['majority'])}{seeds}"
     )
 
 
-def _leading(lines: pd.DataFrame, best: pd.Series) -> str:
-    if len(lines) == 1:
+def _leading(lines: pd.DataFrame, best: pd.Series, folded: int) -> str:
+    every = len(lines) + folded
+    if every == 1:
         return "The only scored run:"
-    runs = f"{len(lines)} scored runs{', some with several seeds' * bool(lines['seeds'].max() > 1)}"
+    kinds = ["seeds"] * bool(lines["seeds"].max() > 1) + ["folds"] * bool(folded)
+    runs = f"{every} scored runs" + f", some with several {' or '.join(kinds)}" * bool(kinds)
     key = ranking.measure(lines)
     level = int((lines[key] == best[key]).sum())
     if level > 1:

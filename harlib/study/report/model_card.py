@@ -1,31 +1,38 @@
 """The card of a trained model: what it is, what it was taught, how good it is, where it fails."""
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+import harlib
 from harlib import pretrained
 from harlib.data.loading import clip_input
-from harlib.evaluation import Scores, multi_label, naming, ranking
+from harlib.evaluation import Scores, confidence, folds, multi_label, naming, ranking
 from harlib.evaluation import metrics as metrics_of
 from harlib.evaluation.category_table import category_table
 from harlib.evaluation.hits import all_labels, right_videos
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
-from harlib.study.report import downloads
 from harlib.study.report.run_page import protocol, study_of
+from harlib.study.runs import scored_videos
 from harlib.study.runs.scored_store import AnotherStore, scored_store
 from harlib.study.wording import citations, sentences, tables
 from harlib.text import count, percent
 
 WORST = 5  # categories named as the hardest
+ONE_SIDED = 0.8  # from this share of its calibration error on, one side is named
 NAMED = 60  # up to this number of categories are listed by name
 
 
-def facts(run_dir: Path) -> dict[str, Any]:
+def facts(run_dir: Path, network: str = "") -> dict[str, Any]:
     """The card of a scored run.
+
+    Args:
+        network: where its exported network lies beside the card, as in a bundle; without it the
+            run's own folder is named.
 
     Returns:
         `run`, `title`, `answer`, `sections` of (name, lines); `code`, lines of Python that end in a
@@ -36,9 +43,12 @@ def facts(run_dir: Path) -> dict[str, Any]:
     params = RunFolder(run_dir).read_params()
     where = read_json(RunFolder(run_dir).environment)
     model, video = metrics["model"], metrics["video"]
-    scores = downloads.scores_of(run_dir) if RunFolder(run_dir).scores.is_file() else None
+    scores = scored_videos.scores_of(run_dir) if RunFolder(run_dir).scores.is_file() else None
     several = ranking.is_of_several(metrics)
-    network = [
+    source = _source(run_dir, state)
+    weights_file, which = _weights(run_dir, metrics)
+    is_sure = weights_file.is_file() and confidence.is_known(run_dir, which)
+    about = [
         f"{naming.network(metrics)}: "
         f"{sentences.parameters(model['parameters'], model.get('trainable'))}; "
         f"{model['gmacs']:.3g} billion multiply-adds per clip.",
@@ -46,7 +56,7 @@ def facts(run_dir: Path) -> dict[str, Any]:
         f"{clip_input.said(clip_input.clip_input(run_dir))}. Values are 0 to 255: the network "
         f"scales and shifts them itself. It gives one probability per "
         f"{'label' if several else 'category'}.",
-        *_use(run_dir, metrics),
+        *_use(run_dir, metrics, network),
     ]
     taught = [
         f"The {params['train_split']} videos of the clip store {state.get('store_hash', '–')}, "
@@ -67,39 +77,37 @@ def facts(run_dir: Path) -> dict[str, Any]:
         f"{percent(video['mean_class'])}."
     )
     if metrics.get("calibration_error") is not None:
-        good.append(
-            f"Its confidence is off by {percent(metrics['calibration_error'])} on "
-            "average (expected calibration error)."
-        )
+        good.append(_confidence(metrics["calibration_error"], scores, is_sure))
+    good += _chosen(run_dir, metrics, params, source, is_sure)
     intended = [
         "To name what is done in short videos of the kind it was trained on, and to be compared "
         "with other networks on the same videos.",
         "It knows only its own labels. Of each it says yes or no by a threshold of its own, and "
         "may say no to all."
         if several
-        else "It knows only its own categories and answers with one of them whatever it is shown.",
+        else _answers(is_sure),
         "Measured on videos of the kind it was trained on; one training run, one seed. Do not "
         "use it to decide about people.",
     ]
     sections = [
-        ("The network", network),
+        ("The network", about),
         ("What it is for, and what not", intended),
-        ("The data", _data(run_dir, params, state, scores)),
+        ("The data", _data(run_dir, source, scores)),
         ("What it was taught", taught),
         ("How good it is", good),
     ]
     if scores is not None:
         sections.append(("Where it fails", [_hardest(scores)]))
-    sections.append(("Licences", _licences(weights)))
+    sections.append(("Licences", _licences(weights, source)))
     split = metrics["protocol"]["split"]
     return {
         "run": run_dir.name,
         "title": f"{naming.network(metrics)}, of the study {study_of(run_dir)}",
         "answer": str(sentences.answer(metrics)),
         "sections": sections,
-        "code": _code(run_dir, metrics),
+        "code": _code(run_dir, metrics, network),
         "categories": None if scores is None else tables.by_category(category_table(scores, split)),
-        "bibtex": _bibtex(metrics, _source(run_dir, state), weights),
+        "bibtex": bibtex([run_dir]),
     }
 
 
@@ -109,20 +117,22 @@ def _weights(run_dir: Path, metrics: dict[str, Any]) -> tuple[Path, str]:
     return RunFolder(run_dir).weights(which), which
 
 
-def _use(run_dir: Path, metrics: dict[str, Any]) -> list[str]:
+def _use(run_dir: Path, metrics: dict[str, Any], network: str) -> list[str]:
     """How to use its weights, where they are kept."""
     file, which = _weights(run_dir, metrics)
     if not file.is_file():
         return ["Its weights are not kept in its run's folder."]
     run = f"runs/{run_dir.parent.name}/{run_dir.name}"
     option = " --checkpoint best" if which == "best" else ""
-    path = f"{run}/{file.relative_to(run_dir).as_posix()}"
+    path = network or f"{run}/{file.relative_to(run_dir).as_posix()}"
+    where = " where the study was made (that folder is not in the zip file)" if network else ""
+    version = f" {harlib.__version__} (see README.txt)" if network else ""
     return [
-        f'With harlib: import harlib.models, then keras.saving.load_model("{path}"). Without '
-        f"harlib a keras file cannot be opened.",
-        f"Elsewhere: har export {run}{option} --to onnx (or saved_model) writes {run}/export, with "
-        f"README.json (clips, categories in order) and an example that prints the label of a "
-        f"video.",
+        f"With harlib{version}: import harlib.models, then "
+        f'keras.saving.load_model("{path}"). Without harlib a keras file cannot be opened.',
+        f"Elsewhere: har export {run}{option} --to onnx (or saved_model){where} writes "
+        f"{run}/export, with README.json (clips, categories in order) and an example that prints "
+        "the label of a video.",
     ]
 
 
@@ -131,8 +141,7 @@ import sys
 
 from harlib import inference
 
-# The run's folder; elsewhere what `har export` wrote, as model/model.keras of a bundle.
-network = {network!r}
+network = {network!r}  # {what}
 video = sys.argv[1]  # a file of any format that FFmpeg reads
 found = inference.load(network{checkpoint})(video)
 print(found.top(3).to_string(index=False))
@@ -140,22 +149,25 @@ print(found.label)
 """
 
 
-def _code(run_dir: Path, metrics: dict[str, Any]) -> str:
+def _code(run_dir: Path, metrics: dict[str, Any], network: str) -> str:
     file, which = _weights(run_dir, metrics)
     if not file.is_file():
         return ""
+    if network:
+        return _PYTHON.format(network=network, what="beside this card", checkpoint="")
     return _PYTHON.format(
         network=f"runs/{run_dir.parent.name}/{run_dir.name}",
+        what="the run's folder, or what `har export` wrote of it",
         checkpoint=', checkpoint="best"' if which == "best" else "",
     )
 
 
 def _cost(minutes: float, where: dict[str, Any]) -> str:
     """What it took, as far as a run knows."""
-    text = f"{minutes:.1f} minutes by the clock on {_hardware(where)}"
+    text = f"{minutes:.1f} minutes by the clock on {hardware(where)}"
     if not where["accelerators"]:
         text += f", so at most {minutes * where['cores']:.1f} CPU minutes"
-    return f"{text}. Energy was not measured."
+    return f"{text}; scoring is included. Energy was not measured."
 
 
 _SOURCES = {
@@ -168,13 +180,11 @@ _SOURCES = {
 }
 
 
-def _data(
-    run_dir: Path, params: dict[str, Any], state: dict[str, Any], scores: Scores | None
-) -> list[str]:
+def _data(run_dir: Path, source: str, scores: Scores | None) -> list[str]:
     """Categories, source, splits and groups, as far as the run and its study tell."""
     lines = [] if scores is None else [_categories(scores)]
-    if source := _SOURCES.get(_source(run_dir, state)):
-        lines.append(f"Source: {source}.")
+    if source in _SOURCES:
+        lines.append(f"Source: {_SOURCES[source]}.")
     try:
         videos = scored_store(run_dir).videos
     except AnotherStore:
@@ -203,27 +213,95 @@ def _source(run_dir: Path, state: dict[str, Any]) -> str:
         made = data.data.is_file() and read_json(data.data).get("store_hash")
         if made and made == state.get("store_hash"):
             source = str(data.read_params().get("source", ""))
-            is_600 = source == "kinetics" and run_dir.parent.name.startswith("kinetics600")
+            # of the published versions one alone has so many categories; a part of one tells none
+            is_600 = source == "kinetics" and naming.read(run_dir).get("categories") == 600
             return "kinetics600" if is_600 else source
     return ""
 
 
-def _licences(weights: dict[str, str] | None) -> list[str]:
+def _licences(weights: dict[str, str] | None, source: str) -> list[str]:
     lines = [f"The code, harlib: {citations.licence()}."]
     if weights:
         lines.append(f"The starting weights, {weights['name']}: {weights['licence'] or 'unknown'}.")
     else:
         lines.append("It started from random weights, so no other network's licence bears on it.")
-    lines.append("The videos have licences of their own, which are those of their source.")
+    if source == "demo":
+        lines.append(f"The videos, drawn by harlib: {citations.licence()}, too.")
+    else:
+        lines.append("The videos have licences of their own, which are those of their source.")
     return lines
 
 
-def _bibtex(metrics: dict[str, Any], source: str, weights: dict[str, str] | None) -> str:
-    papers = [citations.network(metrics["model"]["name"])]
-    if weights and weights["name"] in pretrained.names():
-        papers.append(citations.paper(pretrained.find(weights["name"]).paper))
-    every = [citations.harlib(), *papers, citations.data(source)]
+def bibtex(run_dirs: Sequence[Path]) -> str:
+    """How to cite what went into runs: harlib, their networks, their starting weights, the data."""
+    papers, data = [], []
+    for run_dir in run_dirs:
+        state = RunFolder(run_dir).read_state()
+        papers.append(citations.network(naming.read(run_dir)["model"]["name"]))
+        weights = state.get("weights")
+        if weights and weights["name"] in pretrained.names():
+            papers.append(citations.paper(pretrained.find(weights["name"]).paper))
+        data.append(citations.data(_source(run_dir, state)))
+    every = [citations.harlib(), *papers, *data]
     return "\n\n".join(dict.fromkeys(filter(None, every)))
+
+
+def _answers(is_sure: bool) -> str:
+    """What it says of a video of something else. is_sure: it has a threshold."""
+    if not is_sure:
+        return "It knows only its own categories and answers with one of them whatever it is shown."
+    return (
+        "It knows only its own categories. har predict and the code of this card answer "
+        '"none of these" where it is less sure than a threshold; without that it answers with one '
+        "of them whatever it is shown."
+    )
+
+
+def _confidence(error: float, scores: Scores | None, is_sure: bool) -> str:
+    """How far its probabilities are from how often it is right, and to which side."""
+    text = f"Its confidence is off by {100 * error:.1f} points (expected calibration error)"
+    if scores is not None and not scores.several and len(scores.label):
+        says = float(scores.video_scores.max(axis=1).mean())
+        right = float((scores.video_scores.argmax(axis=1) == scores.label).mean())
+        if abs(says - right) > ONE_SIDED * error:
+            text += (
+                f": it is too {'sure' if says > right else 'modest'}, says {percent(says)} on "
+                f"average and is right in {percent(right)} of the videos that could be read"
+            )
+        else:
+            text += ", of some videos too sure and of others too modest"
+    if is_sure:
+        text += ". har predict and the code of this card correct it by a temperature"
+    return f"{text}."
+
+
+def _chosen(
+    run_dir: Path, metrics: dict[str, Any], params: dict[str, Any], source: str, is_sure: bool
+) -> list[str]:
+    """What the scored videos have chosen, where they are not those of a test split."""
+    split, chosen = metrics["protocol"]["split"], []
+    if split == "test":
+        return []
+    runs = [one.name for one in scored_videos.scored(run_dir.parent)]
+    apart = {name for own in folds.of_names(runs).values() for name in own}  # on other videos each
+    if run_dir.name not in apart and len(runs) - len(apart) > 1:
+        chosen.append(f"this run among {len(runs) - len(apart)}")
+    if split == params.get("validate_split") and (
+        params.get("patience") or metrics["protocol"].get("checkpoint") == "best"
+    ):
+        chosen.append("its epoch")
+    if (source, study_of(run_dir)) == ("demo", "demo"):
+        chosen.append("the recipe of the demo")
+    lines = []
+    if chosen:
+        named = " and ".join(filter(None, [", ".join(chosen[:-1]), chosen[-1]]))
+        lines.append(
+            f"The same {split} videos have chosen {named}, so its accuracy on videos that chose "
+            "nothing may be lower."
+        )
+    if is_sure:
+        lines.append(f"The temperature and the threshold come from these {split} videos, too.")
+    return lines
 
 
 def _top5(metrics: dict[str, Any]) -> str:
@@ -301,7 +379,8 @@ def _categories(scores: Scores) -> str:
     return f"{len(names)} categories: {', '.join(names)}."
 
 
-def _hardware(where: dict[str, Any]) -> str:
+def hardware(where: dict[str, Any]) -> str:
+    """What a run was computed on, by its environment.json."""
     return ", ".join(where["accelerators"]) or f"{count(where['cores'], 'core')} ({where['cpu']})"
 
 

@@ -13,8 +13,8 @@ from typing import Any
 from harlib.run_folder import RunFolder
 from harlib.study.params import yaml_text
 
-# Not inside of another path, a word, or a picture's base64.
-_BEFORE = r"(?<![\w/+.])"
+# Not inside of another path, a word, a picture's base64, or what `hide` has left of a path.
+_BEFORE = r"(?<![\w/+.…~])"
 
 
 def hide(text: str, root: Path, run_dirs: Iterable[Path] = ()) -> str:
@@ -31,15 +31,16 @@ def finder(root: Path, run_dirs: Iterable[Path] = ()) -> Callable[..., str]:
     """What says the first thing in a text that tells of this machine; "" where nothing does.
 
     That is a path that `hide` would take out, any other path below one of this machine's top
-    folders (those of the system aside) or into a person's home, and the name of this user's account
-    as a word, unless ``user=False``. Pictures are not looked into; packed data of a page is.
+    folders (those of the system aside) or into a person's home, and, unless ``user=False``, this
+    user's account as a part of any path or before an @. As a mere word it may be a category, or a
+    name in a page's own script. Pictures are not looked into; the text of a page's packed data is.
     """
     tops = {f.name for f in Path("/").iterdir() if f.is_dir()} - _SYSTEM | {"home", "Users"}
     rest = r"[\w.~-][^\s\"'<>&]*"
     others = rf"/(?:{'|'.join(map(re.escape, sorted(tops)))})/{rest}|[A-Za-z]:\\+Users\\+{rest}"
     places = [re.compile(_BEFORE + f"(?:{others})"), _pattern(_shown(root, run_dirs))]
     name = _account()
-    person = re.compile(rf"(?<![\w.-]){re.escape(name)}(?![\w-])") if name else None
+    person = re.compile(_ACCOUNT.format(re.escape(name))) if name else None
 
     def found(text: str, *, user: bool = True) -> str:
         packed = [_unpacked(one) for one in _PACKED.findall(text)]
@@ -76,6 +77,9 @@ _SYSTEM = {"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc
            "sys", "usr"}  # fmt: skip
 # accounts that are no person's, and words of every text
 _NOBODY = {"root", "user", "admin", "runner", "jovyan", "ubuntu", "debian", "vscode", "coder"}
+_ACCOUNT = (
+    _BEFORE + r"(?:(?:(?:/[\w.~-]+)+/|[A-Za-z]:\\+(?:[\w.~ -]+\\+)*){0}(?![\w-])|~{0}[/\\]|{0}@\w)"
+)
 _PICTURE = re.compile(r"base64,[A-Za-z0-9+/=]+")
 _PACKED = re.compile(r"(?<![A-Za-z0-9+/])H4sI[A-Za-z0-9+/=]+")  # gzip in base64
 
@@ -90,9 +94,13 @@ def _account() -> str:
 
 def _unpacked(text: str) -> str:
     try:
-        return gzip.decompress(base64.b64decode(text)).decode("utf-8", "replace")
+        content = gzip.decompress(base64.b64decode(text))
     except (OSError, EOFError, ValueError):
         return ""
+    length = int.from_bytes(content[:4], "little")  # as `video_data.packed` has it: JSON, numbers
+    if content[4:5] == b"{" and 4 + length <= len(content):
+        content = content[4 : 4 + length]
+    return content.decode("utf-8", "replace")
 
 
 def _places(run_dirs: Iterable[Path]) -> set[str]:

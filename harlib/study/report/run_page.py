@@ -15,7 +15,7 @@ import pandas as pd
 from nbconvert import HTMLExporter
 from PIL import Image
 
-from harlib import MissingFile, shipped
+from harlib import HarlibError, MissingFile, shipped
 from harlib.data.catalog import names, own_videos
 from harlib.evaluation import Scores, naming, ranking
 from harlib.evaluation.category_table import category_table
@@ -24,7 +24,7 @@ from harlib.inference import segment_pages
 from harlib.run_folder import RunFolder
 from harlib.study.report import contents, downloads, private
 from harlib.study.report.links import StudyLinks
-from harlib.study.runs import fingerprint
+from harlib.study.runs import fingerprint, scored_videos
 from harlib.study.wording import sentences, tables
 from harlib.text import count, percent
 
@@ -52,6 +52,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
 
     Raises:
         FileNotFoundError: the run has left no notebook.
+        HarlibError: `folder` holds runs.
     """
     run_dir = Path(run_dir).resolve()
     file = RunFolder(run_dir).notebook
@@ -68,6 +69,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     if folder is None:
         usual = run_dir.parents[1].name == "runs"
         folder = reports_folder(run_dir.parent) if usual else run_dir
+    refuse_runs(folder)
     # a page in the run's own folder has no others beside it
     links = (
         StudyLinks() if folder.resolve() == run_dir else StudyLinks.of(run_dir.parent, run_dir.name)
@@ -84,8 +86,11 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     context |= {"links": links, "figures": drawn}
     context["answer"] = links.text(html.escape(context["answer"]))
     context["segments"] = _segments(run_dir, folder)
-    context["categories"] = _categories(run_dir)
+    context["categories"] = links.output(_categories(run_dir))
     context["files"] = downloads.of_run(run_dir, folder, _project_of(run_dir))
+    if files := context["files"]:
+        several = ranking.is_of_several(read_json(RunFolder(run_dir).metrics, "video"))
+        context["columns"] = downloads.columns([file.name for file in files], several=several)
     page, _ = exporter.from_notebook_node(
         notebook, {"metadata": {"name": run_dir.name}, "harlib": context}
     )
@@ -119,8 +124,17 @@ def _categories(run_dir: Path) -> str:
     if not (run.metrics.is_file() and run.scores.is_file()):
         return ""
     split = str(read_json(run.metrics, "protocol")["protocol"]["split"])
-    table = category_table(downloads.scores_of(run_dir), split)
+    table = category_table(scored_videos.scores_of(run_dir), split)
     return tables.by_category(table, f"Each category of {run_dir.name}")._repr_html_()
+
+
+def refuse_runs(folder: Path) -> None:
+    """Raises HarlibError where pages would go among runs, whose files they would replace."""
+    if run := min(Path(folder).glob("[0-9][0-9]_*/run.json"), default=None):
+        raise HarlibError(
+            f"{folder} holds runs ({run.parent.name}), whose metrics.json and history.csv would be "
+            "replaced: name another folder for the pages"
+        )
 
 
 def study_of(run_dir: Path) -> str:
@@ -180,7 +194,9 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
             ("recipe", f"{params['recipe']}, {params['epochs']} epochs", False),
         ]
     if "minutes" in state:
-        card.append(("minutes", f"{state['minutes']:.1f}", False))
+        # the index has those until the scores were there
+        name = "minutes, with the figures below" if scored else "minutes"
+        card.append((name, f"{state['minutes']:.1f}", False))
     if weights := state.get("weights"):
         card.append(("starting weights", sentences.starting_weights(weights), False))
     if "store_hash" in state:
@@ -201,7 +217,7 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         ("harlib, Keras", f"{where['versions']['harlib']}, {where['versions']['keras']}", False),
     ]
     rows = [
-        (name, ", ".join(value) if isinstance(value, list) else value)
+        (name.removesuffix("_bytes"), _told(name, value))
         for name, value in where.items()
         if name not in ("versions", "accelerators")
     ]
@@ -262,6 +278,11 @@ def _value(value: Any) -> str:
     if value in (None, "", [], {}):
         return "–"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+
+
+def _told(name: str, value: Any) -> Any:
+    """What is known of a machine, as a page shows it."""
+    return ", ".join(value) if isinstance(value, list) else tables.cell(name, value)
 
 
 def _take_title(notebook: nbformat.NotebookNode) -> str:

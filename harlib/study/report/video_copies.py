@@ -3,15 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from harlib.evaluation import metrics
+from harlib.evaluation import naming
 from harlib.files import appearing
 from harlib.progress import shown
-from harlib.study.report.videos_page import CAM, FOLDER, TELLING
-from harlib.study.runs import scored_videos, seeds
+from harlib.study.report.run_page import refuse_runs
+from harlib.study.report.videos_page import CAM, FOLDER
+from harlib.study.runs import best, scored_videos
 from harlib.study.runs.scored_store import scored_store
 from harlib.study.runs.scored_videos import ScoredVideos
 from harlib.study.widgets import previews
 from harlib.text import count
+
+LOOKED = 60
+"""Videos of which it is shown where a network looked."""
 
 
 def write(runs_dir: Path, folder: Path, *, say: Callable[[str], object] = print) -> None:
@@ -22,6 +26,7 @@ def write(runs_dir: Path, folder: Path, *, say: Callable[[str], object] = print)
 
     say: is told what is there, or why nothing is.
     """
+    refuse_runs(folder)
     if not scored_videos.scored(runs_dir):
         say(f"{runs_dir} holds no scored run, so there is no video to show")
         return
@@ -40,7 +45,7 @@ def write(runs_dir: Path, folder: Path, *, say: Callable[[str], object] = print)
         for done, row in enumerate(missing, 1 + len(every) - len(missing)):
             _write(_of(path[row], ".mp4"), clips.copy(row))
             bar.at(done)
-    telling = [row for row in previews.telling(scored, TELLING) if row in path]
+    telling = previews.telling(scored, LOOKED, clips.there)
     run = _over_time(runs_dir, scored)
     looked = _write_attention(scored, run, {row: path[row] for row in telling})
     say(
@@ -51,13 +56,14 @@ def write(runs_dir: Path, folder: Path, *, say: Callable[[str], object] = print)
 
 def _over_time(runs_dir: Path, scored: ScoredVideos) -> str:
     """The best run whose network sees several frames at once, else the best one."""
-    from harlib.study.steps import example_videos
-
     folders = scored_videos.scored(runs_dir)
-    table = metrics.table(folders)
-    lines = seeds.lines(table, seeds.groups({one.name: one for one in folders}))
-    best = example_videos.best_run(table, lines, over_time=True)
-    return scored.other_names.get(best, best)
+    networks = [str(naming.read(folder)["model"]["name"]) for folder in folders]
+    over_time = [
+        folder for folder, name in zip(folders, networks, strict=True)
+        if not name.startswith("frame_cnn")
+    ]  # fmt: skip
+    found = best.run(over_time or folders)
+    return scored.other_names.get(found, found)
 
 
 def _write_attention(scored: ScoredVideos, run: str, path: dict[int, Path]) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -28,8 +29,11 @@ FOLDER = "videos"
 """Beside the page: the copies of all videos, where they were asked for."""
 MOST = 8_000_000
 """Bytes of the page with previews in it."""
-TELLING = 60
-"""Videos that have a preview in the page, at most: more would take longer than the rest of it."""
+TELLING = 200
+"""Videos that have a preview in the page, at most."""
+FRAMES = 200_000_000
+"""Bytes of their frames together: some four seconds of a CPU. Sixty videos may have more."""
+_SIXTY = 60
 CAM = ".cam.mp4"
 """Ends a copy of where a run's network looked: VIDEO.RUN.cam.mp4; the video itself is VIDEO.mp4."""
 _TEMPLATE = shipped.FOLDER / "reports" / "template"
@@ -51,18 +55,12 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
         track: _files(there, clips, len(scored.videos), ending)
         for track, ending in {"clip": ".mp4", "cam": f".{run}{CAM}"}.items()
     }
-    shown = [row for row in previews.telling(scored, TELLING) if clips.there(row)]
+    shown = previews.telling(scored, TELLING, clips.there)
     study = runs_dir.name
     scored, clips.problem = _hidden(runs_dir, scored, clips.problem)
     content: dict[str, Any] = {"files": files, "cam_of": run, "without": clips.problem}
     packed = base64.b64encode(video_data.packed(study, scored, content)).decode()
-    embedded, room = {}, MOST - len(packed) - _REST
-    for row in shown:
-        clip = base64.b64encode(clips.copy(row)).decode()
-        if len(clip) > room:
-            break
-        embedded[row] = clip
-        room -= len(clip)
+    embedded = _embedded(clips, shown, MOST - len(packed) - _REST)
     page = templates.render(
         "videos.html.j2",
         study=study,
@@ -73,7 +71,6 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
         videos=count(len(scored.videos), "video"),
         runs=count(len(scored.calls), "run"),
         suspects=int((scored.videos["suspicion"] > 0).sum()),
-        several=scored.several,
         told=_told(scored, clips, len(embedded), len(files["clip"])),
     )
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +78,34 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
     return folder / NAME
 
 
+def played(page: str) -> list[str]:
+    """The copies beside a page that it plays, as relative addresses; none of any other page."""
+    found = _DATA.search(page)
+    if not found:
+        return []
+    files = video_data.told(base64.b64decode(found[1]))["previews"].get("files", {})
+    return [link for own in files.values() for link in own.values()]
+
+
+_DATA = re.compile(r'<script type="text/plain" id="data">([^<]*)</script>')
 _REST = 100_000  # bytes of the page without data and previews, at most
+
+
+def _embedded(clips: previews.Clips, shown: list[int], room: int) -> dict[int, str]:
+    """{a video's row: its copy as base64}, of the first ones that fit into the page."""
+    found: dict[int, str] = {}
+    read = 0
+    for row in shown if room > 0 else ():
+        frames, rate = clips.frames(row)
+        read += frames.nbytes
+        if len(found) >= _SIXTY and read > FRAMES:
+            break
+        clip = base64.b64encode(previews.mp4(frames, rate)).decode()
+        room -= len(clip)
+        if room < 0:
+            break
+        found[row] = clip
+    return found
 
 
 def _hidden(runs_dir: Path, scored: ScoredVideos, problem: str) -> tuple[ScoredVideos, str]:
@@ -119,7 +143,13 @@ def _told(scored: ScoredVideos, clips: previews.Clips, embedded: int, files: int
     if embedded >= every:
         return f"All {count(every, 'video')} can be played."
     more = f" and {files:,} from the folder {FOLDER} beside it" if files else ""
+    if not embedded:
+        others = f"; {files:,} can from the folder {FOLDER} beside it" if files else ""
+        return (
+            f"None of {count(every, 'video')} can be played from this page, which is full of what "
+            f"the runs say of them{others}."
+        )
     return (
-        f"{embedded:,} of {count(every, 'video')} can be played from this page{more}, those that "
-        "tell most: suspected labels, sure mistakes, videos on which the runs disagree."
+        f"{embedded:,} of {count(every, 'video')} can be played from this page{more}, marked with "
+        "▶: suspected labels and mistakes first, then videos on which the runs disagree."
     )

@@ -18,19 +18,19 @@ from harlib.evaluation import (
     hits,
     label_errors,
     multi_label,
-    ranking,
     view_calls,
 )
-from harlib.evaluation import metrics as metrics_of
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
-from harlib.study.runs import fingerprint
+from harlib.study.runs import best
 from harlib.study.runs.scored_store import AnotherStore, scored_store
 from harlib.text import count
 
 TOP = 5
 """Categories that are kept of each call, the most probable ones."""
 UNREAD = "(could not be read)"
+NOTHING = "(nothing)"
+"""What a video is called to which none of several labels is given; no label's name."""
 KEYS = ["split", "true", "id"]
 """What tells a video: one file name may be in several categories."""
 _WHOLE = 1_500_000  # numbers up to which the probabilities of all categories are kept
@@ -44,10 +44,11 @@ class Calls:
     listed: bool (videos,), whether it was to score the video. read: bool (videos,), whether it did.
     called: int32 (videos,), a place in `ScoredVideos.answers`; -1 where nothing was read.
     right: bool (videos,); of several labels, whether exactly those were named.
-    probability: float32 (videos,), of what was called; of several labels, of the most doubtful one.
+    probability: float32 (videos,), of what was called; of several labels, of the most doubtful of
+        its answers, that a label is there or that it is not.
     own: float32 (videos,), of the true category. loss: float32 (videos,), the cross entropy.
     top, top_probability: (videos, TOP), the most probable single categories, best first; -1, NaN
-        where nothing was read.
+        where nothing was read, or where the run has fewer categories.
     every: float32 (videos, categories), all probabilities; None of a study too large for them.
     view_called, view_probability: (videos, views), the same of each view; -1 where there is none.
     """
@@ -109,21 +110,24 @@ class ScoredVideos:
 
 def scored(runs_dir: Path) -> list[Path]:
     """The complete runs with scores in ``runs/<study>``; where some have several labels, those."""
-    ended = [
-        file.parent
-        for file in sorted(Path(runs_dir).glob("[0-9][0-9]_*/metrics.json"))
-        if fingerprint.is_ended(file.parent) and RunFolder(file.parent).scores.is_file()
-    ]
-    of_several = [
-        one for one in ended if ranking.is_of_several(read_json(RunFolder(one).metrics, "video"))
-    ]
-    return of_several or ended
+    return [one for one in best.measured(runs_dir) if RunFolder(one).scores.is_file()]
+
+
+def scores_of(run_dir: Path) -> Scores:
+    """A run's scores, with those of single views, which are large, where they decide on equals."""
+    file = RunFolder(run_dir).views
+    if not file.is_file():
+        return Scores.load(run_dir, views=False)
+    with np.load(file) as views:
+        decide = "view_logs" in views.files
+    return Scores.load(run_dir, views=decide)
 
 
 def load(runs_dir: Path) -> ScoredVideos:
     """The videos that the complete runs of ``runs/<study>`` have scored.
 
-    The scores of single views, which are many times as large, are read in pieces.
+    The scores of single views, which are many times as large, are read in pieces where they do not
+    decide between equals.
 
     Raises:
         FileNotFoundError: no run there has scores.
@@ -155,20 +159,27 @@ def load(runs_dir: Path) -> ScoredVideos:
         for name, own in scores.items()
     }  # fmt: skip
     videos = _described(videos, joined, rows, remarks)
-    videos["agreement"] = _agreement(calls, len(answers))
+    videos["agreement"] = _agreement(calls)
     videos["suspicion"], videos["suggested"] = 0, ""
     if several:
         remarks.append(
             "Suspected label errors are not ranked: the method is for videos with one label each."
         )
     else:
-        _suspect(videos, scores, rows, categories)
-    ranked = ranking.ranked(metrics_of.table(folders))["run"]
+        learned = [name for name in scores if _learned_from(joined[name])]
+        if learned:
+            remarks.append(
+                f"Suspected label errors are found without {', '.join(learned)}: the scored videos "
+                "are those learned from."
+            )
+        others = {name: own for name, own in scores.items() if name not in learned}
+        _suspect(videos, others, rows, categories)
     other = {part.name: name for name, parts in joined.items() for part in parts
              if part.name != name}  # fmt: skip
-    best = other.get(ranked.iloc[0], ranked.iloc[0])
+    first = best.run(folders)
+    first = other.get(first, first)
     return ScoredVideos(
-        videos, calls, categories.tolist(), answers, best, several, other, tuple(remarks)
+        videos, calls, categories.tolist(), answers, first, several, other, tuple(remarks)
     )
 
 
@@ -177,10 +188,10 @@ def _joined(
 ) -> tuple[dict[str, tuple[Path, ...]], dict[str, Scores], list[str]]:
     """({a run's name: its folder or its folds'}, {its name: its scores}, why some are not pooled).
 
-    Sorted by name, and without the scores of views.
+    Sorted by name, and with the scores of views where they decide on equals alone.
     """
     runs: dict[str, tuple[Path, ...]] = {folder.name: (folder,) for folder in folders}
-    scores = {folder.name: Scores.load(folder, views=False) for folder in folders}
+    scores = {folder.name: scores_of(folder) for folder in folders}
     remarks = []
     for name, parts in folds.of_names(list(runs)).items():
         try:
@@ -215,8 +226,8 @@ def _said(scores: Scores, folders: tuple[Path, ...]) -> list[str]:
     """What a run called each video that it read; of several labels, the set of those given."""
     if scores.several:
         given = multi_label.given(scores, _split(folders[0]))[: len(scores.label)]
-        return [label_sets.joined(scores.categories[row]) or "nothing" for row in given]
-    return scores.categories[scores.video_scores.argmax(axis=1)].tolist()
+        return [label_sets.joined(scores.categories[row]) or NOTHING for row in given]
+    return scores.categories[hits.called(scores)].tolist()
 
 
 def _calls(
@@ -235,13 +246,14 @@ def _calls(
     true = scores.truths[scores.label]
     column = np.searchsorted(categories, scores.categories)  # of the run's own categories
     values = scores.video_scores
-    first = np.argsort(-values, axis=1, kind="stable")[:, : min(TOP, values.shape[1])]
+    first = np.argsort(-values, axis=1, kind="stable")[:, :TOP]
+    lacking = ((0, 0), (0, TOP - first.shape[1]))
     if scores.several:
         targets = scores.targets[: len(values)]
         own = np.where(targets, values, 1 - values).min(axis=1)
         loss = -_logs(np.where(targets, values, 1 - values)).mean(axis=1)
-        doubt = np.abs(values - 0.5).argmin(axis=1)
-        probability = values[np.arange(len(values)), doubt]
+        given = multi_label.given(scores, _split(folders[0]))[: len(values)]
+        probability = np.where(given, values, 1 - values).min(axis=1)
     else:
         own = values[np.arange(len(values)), scores.label]
         probability, loss = values.max(axis=1), -_logs(own)
@@ -270,8 +282,11 @@ def _calls(
         probability=spread(probability, np.nan),
         own=spread(own, np.nan),
         loss=spread(loss.astype(np.float32), np.nan),
-        top=spread(column[first], -1),
-        top_probability=spread(np.take_along_axis(values, first, axis=1), np.nan),
+        top=spread(np.pad(column[first], lacking, constant_values=-1), -1),
+        top_probability=spread(
+            np.pad(np.take_along_axis(values, first, axis=1), lacking, constant_values=np.nan),
+            np.nan,
+        ),
         every=every,
         view_called=spread(np.where(views < 0, -1, column[views]), -1),
         view_probability=spread(view_values, np.nan),
@@ -347,7 +362,7 @@ def _of_store(store: ClipStore, videos: pd.DataFrame) -> dict[str, pd.Series]:
     return {name: column.set_axis(videos.index) for name, column in found.items()}
 
 
-def _agreement(calls: dict[str, Calls], answers: int) -> np.ndarray:
+def _agreement(calls: dict[str, Calls]) -> np.ndarray:
     """The share of a video's runs that give the most frequent answer; NaN where none was read."""
     called = np.stack([own.called for own in calls.values()], axis=1)
     most = np.zeros(len(called), int)
@@ -361,17 +376,30 @@ def _suspect(
     videos: pd.DataFrame, scores: dict[str, Scores], rows: dict[str, np.ndarray],
     categories: np.ndarray,
 ) -> None:  # fmt: skip
-    """Sets `suspicion` and `suggested` by the mean of the runs' probabilities."""
+    """Sets `suspicion` and `suggested` by the mean of the runs' probabilities.
+
+    Of each category it is the mean over the runs that know it.
+    """
     total = np.zeros((len(videos), len(categories)), np.float32)
-    times = np.zeros(len(videos), int)
+    times = np.zeros((len(videos), len(categories)), np.uint16)
     for name, own in scores.items():
         read = rows[name][: len(own.label)]
-        total[np.ix_(read, np.searchsorted(categories, own.categories))] += own.video_scores
-        times[read] += 1
-    read = np.flatnonzero(times)
-    mean = total[read] / times[read, None]
+        at = np.ix_(read, np.searchsorted(categories, own.categories))
+        total[at] += own.video_scores
+        times[at] += 1
+    read = np.flatnonzero(times.any(axis=1))
+    if not len(read):
+        return
+    mean = total[read] / np.maximum(times[read], 1)
     label = np.searchsorted(categories, videos["true"].to_numpy()[read])
     found = label_errors.suspected(mean, label)
     place = read[found["video"].to_numpy(int)]
     videos.loc[place, "suspicion"] = np.arange(1, len(place) + 1)
     videos.loc[place, "suggested"] = categories[found["suggested"].to_numpy(int)]
+
+
+def _learned_from(folders: tuple[Path, ...]) -> bool:
+    """Whether the videos that a run scored are those that it had learned from."""
+    return any(
+        RunFolder(folder).read_params().get("train_split") == _split(folder) for folder in folders
+    )

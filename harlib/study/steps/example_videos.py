@@ -11,8 +11,7 @@ import pandas as pd
 
 from harlib import figures
 from harlib.data import ClipSpec, ClipStore, Protocol, evaluation_batches
-from harlib.evaluation import Scores, multi_label, naming, ranking
-from harlib.evaluation.hits import video_logs
+from harlib.evaluation import Scores, hits, multi_label, naming, ranking
 from harlib.figures import clips as strips
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
@@ -54,9 +53,9 @@ def chosen(scores: Scores, videos: int, split: str = ranking.CHOSEN_ON) -> pd.Da
     """
     if scores.several:
         return _chosen_of_several(scores, videos, split)
-    predicted = scores.video_scores.argmax(axis=1)
+    predicted = hits.called(scores)
     right = predicted == scores.label
-    logs = video_logs(scores)
+    logs = hits.video_logs(scores)
     ranked = scores.video_scores if logs is None else logs
     own = ranked[np.arange(len(right)), scores.label]
     hardest = [row for row in np.argsort(own, kind="stable") if not right[row]][:videos]

@@ -14,7 +14,7 @@ from harlib import HarlibError, MissingFile, figures
 from harlib.data import CROPS, ClipSpec, ClipStore
 from harlib.data.loading import sampling
 from harlib.data.loading.augment import augment
-from harlib.evaluation import Scores, comparison, metrics, multi_label
+from harlib.evaluation import Scores, comparison, hits, metrics, multi_label
 from harlib.run_folder import RunFolder
 from harlib.study.params.base import project_root
 from harlib.study.runs import study_files
@@ -177,7 +177,7 @@ def confusions(
         return controls.Control([widgets.Label(said)], figures.average_precisions(table))
     matrix, names = metrics.confusion(scores), [str(name) for name in scores.categories]
     rows = np.array(list(_positions(store, scores, split)))
-    predicted = scores.video_scores.argmax(axis=1)
+    predicted = hits.called(scores)
     heading = widgets.HTML()
     choose, player = controls.player(store, height)
 
@@ -280,7 +280,7 @@ def _right(scores: Scores, split: str | None) -> np.ndarray:
     if scores.several:  # exactly its labels
         named = multi_label.given(scores, split or "")
         return (named == scores.targets)[: len(scores.label)].all(axis=1)
-    return scores.video_scores.argmax(axis=1) == scores.label
+    return hits.called(scores) == scores.label
 
 
 def _frames(store: ClipStore, index: int, frames: int) -> np.ndarray:

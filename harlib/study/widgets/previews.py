@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -26,7 +26,8 @@ class Clips:
     """
 
     def __init__(self, scored: ScoredVideos) -> None:
-        self._videos = scored.videos
+        columns = (scored.videos[name].tolist() for name in KEYS)
+        self._keys = list(zip(*columns, strict=True))
         self._stores: dict[str, ClipStore] = {}
         self._place: list[tuple[str, int] | None] = [None] * len(scored.videos)
         self.problem = "No run has noted its clip store."
@@ -54,7 +55,7 @@ class Clips:
     def name(self, row: int) -> str:
         """The file name of a video's copy, without its ending: the same in every table of it."""
         place = self._place[row]
-        key = [place[0] if place else "", *self._videos.loc[row, KEYS]]
+        key = [place[0] if place else "", *self._keys[row]]
         return hashlib.sha256("\n".join(key).encode("utf-8", "surrogateescape")).hexdigest()[:12]
 
     def frames(self, row: int) -> tuple[np.ndarray, float]:
@@ -98,31 +99,35 @@ def mp4(frames: np.ndarray, fps: float) -> bytes:
         return path.read_bytes()
 
 
-def telling(scored: ScoredVideos, most: int) -> list[int]:
-    """Rows of the videos that tell most, the first ones first.
+def telling(scored: ScoredVideos, most: int, there: Callable[[int], bool]) -> list[int]:
+    """Rows of the videos that tell most, the first ones first; of those that are `there`.
 
-    In turn one of: the suspected label errors, the videos that the best run is surest of and wrong
-    about, those on which runs agree least, those that it is surest of and right about.
+    The suspected label errors; each run's mistakes, the best run's first and of each the surest
+    ones; those on which runs agree least; the best run's highest losses; what it is surest of and
+    right about. Where they are too many, each kind has an equal share before one has more.
     """
     videos, best = scored.videos, scored.calls[scored.best]
-    rows = np.arange(len(videos))
-    suspected = rows[videos["suspicion"] > 0][np.argsort(videos["suspicion"][lambda s: s > 0])]
-    surest = np.argsort(-np.nan_to_num(best.probability), kind="stable")
-    wrong = [row for row in surest if best.read[row] and not best.right[row]]
-    right = [row for row in surest if best.right[row]]
-    agreement = videos["agreement"].to_numpy()
-    apart = [row for row in np.argsort(agreement, kind="stable") if agreement[row] < 1]
-    return _in_turn([suspected, wrong, apart, right], most)
-
-
-def _in_turn(lists: Iterable[Iterable[int]], most: int) -> list[int]:
+    suspicion, agreement = videos["suspicion"].to_numpy(), videos["agreement"].to_numpy()
+    kinds = [_up(suspicion, suspicion > 0)]
+    for own in sorted(scored.calls.values(), key=lambda own: own.name != scored.best):
+        kinds.append(_up(-own.probability, own.read & ~own.right))
+    kinds.append(_up(agreement, agreement < 1))
+    kinds.append(_up(-best.loss, best.read))
+    kinds.append(_up(-best.probability, best.right))
     found: dict[int, None] = {}
-    waiting = [iter(one) for one in lists]
-    while waiting and len(found) < most:
-        for own in list(waiting):
-            row = next((row for row in own if int(row) not in found), None)
-            if row is None:
-                waiting.remove(own)
-            elif len(found) < most:
-                found[int(row)] = None
+    for share in (-(-most // len(kinds)), most):
+        for kind in kinds:
+            taken = 0
+            for row in kind:
+                if taken == share or len(found) == most:
+                    break
+                if row not in found and there(row):
+                    found[row] = None
+                    taken += 1
     return list(found)
+
+
+def _up(key: np.ndarray, chosen: np.ndarray) -> list[int]:
+    """The rows that are chosen, in the order of their keys."""
+    rows = np.flatnonzero(chosen)
+    return [int(row) for row in rows[np.argsort(key[rows], kind="stable")]]

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
-from harlib.evaluation import naming
+from harlib.evaluation import Scores, hits, naming
 from harlib.run_folder import RunFolder
-from harlib.study.runs.scored_videos import TOP, Calls, ScoredVideos
+from harlib.study.runs.scored_videos import TOP, UNREAD, Calls, ScoredVideos
 
 _VIEWS = 4_000_000  # calls of single views up to which they are packed
 _KINDS = {"f4": np.float32, "u1": np.uint8, "u2": np.uint16, "i2": np.int16, "i4": np.int32}
@@ -37,6 +38,7 @@ def packed(study: str, scored: ScoredVideos, previews: Mapping[str, Any] | None 
         "remarks": list(scored.remarks),
         "categories": scored.categories,
         "answers": scored.answers,
+        "unread": UNREAD,
         "top": TOP,
         "suspects": int((videos["suspicion"] > 0).sum()),
         "lengths": bool(videos["seconds"].notna().any()),
@@ -54,13 +56,19 @@ def packed(study: str, scored: ScoredVideos, previews: Mapping[str, Any] | None 
             "suspicion": arrays.index(videos["suspicion"].to_numpy()),
             "suggested": arrays.index(np.where(videos["suspicion"] > 0, suggested, -1)),
         },
-        "runs": [_run(own, arrays, views <= _VIEWS) for own in scored.calls.values()],
+        "runs": [_run(own, videos, arrays, views <= _VIEWS) for own in scored.calls.values()],
         "previews": dict(previews or {}),
     }
     text = json.dumps(content, ensure_ascii=True, separators=(",", ":")).encode()
     text += b" " * (-(len(text) + 4) % 8)
     whole = np.uint32(len(text)).astype("<u4").tobytes() + text + b"".join(arrays.parts)
     return gzip.compress(whole, 6, mtime=0)
+
+
+def told(packed: bytes) -> dict[str, Any]:
+    """The JSON of `packed`, without the arrays."""
+    whole = gzip.decompress(packed)
+    return dict(json.loads(whole[4 : 4 + int.from_bytes(whole[:4], "little")]))
 
 
 class _Arrays:
@@ -84,7 +92,7 @@ class _Arrays:
         return self.add(content, "i2" if content.max(initial=0) < 1 << 15 else "i4")
 
 
-def _run(own: Calls, arrays: _Arrays, views: bool) -> dict[str, Any]:
+def _run(own: Calls, videos: pd.DataFrame, arrays: _Arrays, views: bool) -> dict[str, Any]:
     columns = {
         "listed": arrays.add(own.listed, "u1"),
         "called": arrays.index(own.called),
@@ -100,14 +108,38 @@ def _run(own: Calls, arrays: _Arrays, views: bool) -> dict[str, Any]:
     if views:
         columns["view_called"] = arrays.index(own.view_called)
         columns["view_probability"] = arrays.add(_whole(own.view_probability, 255), "u1")
+    folds = [folder.name for folder in own.folders] if len(own.folders) > 1 else []
+    if folds:
+        columns["fold"] = arrays.index(_fold(own, videos))
     folder = own.folders[0]
     about = naming.network(naming.read(folder)) if RunFolder(folder).metrics.is_file() else ""
+    known = {} if own.every is None else _known(own.every[own.read])
     return {
         "name": own.name,
         "about": about,
+        **known,
+        "folds": folds,
         "views": own.view_called.shape[1],
         "columns": columns,
     }
+
+
+def _known(every: np.ndarray) -> dict[str, list[int]]:
+    """The places of the categories that a run knows, where it does not know them all."""
+    known = ~np.isnan(every).all(axis=0)
+    return {} if known.all() else {"known": np.flatnonzero(known).tolist()}
+
+
+def _fold(own: Calls, videos: pd.DataFrame) -> np.ndarray:
+    """The place of the fold that was to score each video; -1 for none."""
+    wanted = pd.MultiIndex.from_frame(videos[["true", "id"]])
+    found = np.full(len(videos), -1)
+    for place, folder in enumerate(own.folders):
+        scores = Scores.load(folder, views=False)
+        ids = np.concatenate([scores.video_id, scores.missing_id])
+        listed = [scores.truths[hits.all_labels(scores)], ids]
+        found[own.listed & wanted.isin(pd.MultiIndex.from_arrays(listed))] = place
+    return found
 
 
 def _whole(probabilities: np.ndarray, most: int) -> np.ndarray:

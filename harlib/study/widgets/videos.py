@@ -13,7 +13,7 @@ from harlib.data.catalog.corrections import DROP, Corrections
 from harlib.run_folder import RunFolder
 from harlib.study.params.base import project_root
 from harlib.study.runs import scored_videos
-from harlib.study.runs.scored_videos import ScoredVideos
+from harlib.study.runs.scored_videos import NOTHING, ScoredVideos
 from harlib.study.widgets import previews, video_data
 from harlib.text import count
 
@@ -49,7 +49,7 @@ class VideoBrowser(anywidget.AnyWidget):
         self._corrections = corrections
         known = [*scored.answers] if scored.several else [*scored.categories]
         self._drop = "" if DROP in scored.categories else DROP
-        self._right = {*known, self._drop} - {""}
+        self._right = {*known, self._drop} - {"", NOTHING}
         super().__init__(
             data=video_data.packed(study, scored, {"without": clips.problem}),
             marks={"drop": self._drop, **self._marks(_told(corrections))},
@@ -61,13 +61,22 @@ class VideoBrowser(anywidget.AnyWidget):
         asked = {"asked": message["asked"]}
         if message["kind"] == "preview":
             row = int(message["video"])
-            there = self._clips.there(row)
-            self.send(asked, [self._clips.copy(row)] if there else [])
+            clip, why = self._copy(row)
+            self.send(asked | ({"said": why} if why else {}), clip)
         elif message["kind"] == "mark":
             row, right = int(message["video"]), str(message["category"])
             self.send(asked | self._changed(lambda: self._mark(row, right)))
         elif message["kind"] == "undo":
             self.send(asked | self._changed(self._undo))
+
+    def _copy(self, row: int) -> tuple[list[bytes], str]:
+        """A video's copy, or why there is none: the browser waits for an answer."""
+        try:
+            return [self._clips.copy(row)] if self._clips.there(row) else [], ""
+        except HarlibError as error:
+            return [], str(error)
+        except OSError as error:
+            return [], system_errors.line(error)
 
     def _mark(self, row: int, right: str) -> str:
         video, label = self._scored.videos.loc[row, ["id", "true"]]

@@ -20,11 +20,16 @@ _DATA = {
 def harlib() -> str:
     """The entry of harlib itself."""
     about = _read()
-    names = " and ".join(f"{{{author['name']}}}" for author in about["authors"])
-    return _entry("software", "harlib", {
-        "title": f"{{{about['title']}}}", "author": names, "version": about["version"],
-        "note": about["license"],
-    })  # fmt: skip
+    fields = {
+        "title": f"{{{about['title']}}}",
+        "author": _maintainers(about),
+        "version": about["version"],
+    }
+    if released := about.get("date-released"):
+        fields["year"] = str(released)[:4]
+    if url := about.get("repository-code") or about.get("url"):
+        fields["url"] = url
+    return _entry("software", "harlib", fields | {"note": about["license"]})
 
 
 def paper(printed: str) -> str:
@@ -45,15 +50,28 @@ def paper(printed: str) -> str:
 
 
 def network(name: str) -> str:
-    """The entry of a network by its name in a run, as "c3d_bn"; empty where none is known."""
+    """The entry of a network by its name in a run, as "c3d_bn"; empty where none is known.
+
+    Of frame_cnn on another backbone than its paper's, as "frame_cnn (small)", none is.
+    """
+    name, _, backbone = name.partition(" (")
+    if backbone.rstrip(")") not in ("", "inception_resnet_v2"):
+        return ""
     papers = resources.files("harlib").joinpath("models", "weights", "published.csv")
     with papers.open(encoding="utf-8") as file:  # its module would load Keras
         rows = {row["name"]: row["paper"] for row in csv.DictReader(file)}
-    return paper(rows.get(name.partition(" ")[0], ""))
+    return paper(rows.get(name, ""))
 
 
 def data(source: str) -> str:
-    """The entry of a published data set: "kinetics", "kinetics600" or "ucf101"; else empty."""
+    """The entry of a data set: "kinetics", "kinetics600", "ucf101" or "demo"; else empty."""
+    if source == "demo":
+        about = _read()
+        return _entry("misc", "harlibdemo", {
+            "title": "{Drawn videos of people who act}", "author": _maintainers(about),
+            "howpublished": f"drawn by harlib {about['version']} (har demo-data)",
+            "note": about["license"],
+        })  # fmt: skip
     wanted = _DATA.get(source)
     return next((_of_reference(one) for one in _read()["references"] if one["title"] == wanted), "")
 
@@ -61,6 +79,10 @@ def data(source: str) -> str:
 def licence() -> str:
     """The licence of harlib's code."""
     return str(_read()["license"])
+
+
+def _maintainers(about: Mapping[str, Any]) -> str:
+    return " and ".join(f"{{{author['name']}}}" for author in about["authors"])
 
 
 def _of_reference(one: Mapping[str, Any]) -> str:
