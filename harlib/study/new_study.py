@@ -461,8 +461,13 @@ def _text(words: list[str], values: dict[str, Any]) -> str:
 def told(seen: Look, chosen: Plan) -> list[str]:
     """All that is said to the person who asked."""
     counts = _by_label(seen.catalog.frame)["category"].value_counts(sort=False)
-    # of folds each has a share of its own
-    said = [line for line in warnings(seen) if not (chosen.folds and line.startswith("Held out: "))]
+    said = warnings(seen)
+    if chosen.folds:  # each has a share of its own
+        said = [
+            correcting.said_of_folds(line) if line.startswith(correcting.SAID) else line
+            for line in said
+            if not line.startswith("Held out: ")
+        ]
     return [
         f"{text.count(len(seen.catalog), 'video')} of {_kinds(seen.catalog.categories)}: "
         f"{names.first([f'{name} {number:,}' for name, number in counts.items()], 12)}.",

@@ -7,7 +7,7 @@ from click.testing import CliRunner
 
 from harlib.cli import main
 from harlib.data.catalog.catalog import COLUMNS, Catalog
-from harlib.data.catalog.corrections import Corrections, corrected
+from harlib.data.catalog.corrections import Corrections, categories, corrected, said_of_folds
 from harlib.data.catalog.folder import CatalogError
 
 pytestmark = pytest.mark.quick
@@ -16,7 +16,7 @@ HEADER = "video,label,correction,note\n"
 
 def catalog(rows):
     """A catalog of (video_id, category, split) rows, each its own group."""
-    rows = [(v, f"/{v}.mp4", c, s, f"{v} {s}", np.nan, np.nan) for v, c, s in rows]
+    rows = [(v, f"/{c}/{v}.mp4", c, s, f"{v} {s} {c}", np.nan, np.nan) for v, c, s in rows]
     return Catalog(pd.DataFrame(rows, columns=COLUMNS), "mine", ["before."])
 
 
@@ -49,15 +49,41 @@ def test_a_mark_is_a_row_later_ones_replace_it_and_undo_goes_back(table):
         table.undo()
 
 
-def test_a_mark_of_a_corrected_label_keeps_the_one_at_the_source(table):
+def test_a_mark_that_leads_back_to_the_source_takes_the_row_out(table):
     table.mark("a1", "run", "walk")
-    assert table.of("a1", "walk") is table.of("a1", "run")
-    table.mark("a1", "walk", "jump")  # in a study that has the first correction
-    assert [(one.label, one.correction) for one in table] == [("run", "jump")]
-    table.mark("a1", "jump", "run")
+    table.mark("a1", "run", "jump")
+    table.mark("a1", "run", "run")
     assert len(table) == 0
     table.undo()
     assert [(one.label, one.correction) for one in table] == [("run", "jump")]
+
+
+def test_a_mark_is_of_the_video_with_its_label_alone(table):
+    """One id may be two videos, of two labels; each has a row of its own."""
+    table.mark("a1", "run", "walk")
+    table.mark("a1", "walk", "run")
+    table.mark("a1", "walk", "jump")
+    rows = [(one.label, one.correction) for one in table]
+    assert rows == [("run", "walk"), ("walk", "jump")]
+    assert table.of("a1", "run").correction == "walk" and table.of("a1", "jump") is None
+
+
+def test_a_note_for_the_same_correction_keeps_that_it_is_new(videos, table):
+    table.mark("a1", "run", "hop", new=True)
+    table.mark("a1", "run", "hop", "on one leg")
+    table.mark("a1", "run", "hop")
+    assert table.path.read_text().splitlines()[1] == "a1,run,hop,on one leg,yes"
+    assert labels(corrected(videos, table.path))["a1"] == "hop"
+
+
+def test_what_one_row_says_is_new_others_may_name(videos, table):
+    table.mark("a1", "run", "hop", new=True)
+    table.mark("b1", "walk", "hop")
+    done = labels(corrected(videos, table.path))
+    assert done["a1"] == done["b1"] == "hop"
+    table.mark("a1", "run", "walk")
+    with pytest.raises(CatalogError, match="row 3: catalog mine has no category 'hop'"):
+        corrected(videos, table.path)
 
 
 def test_what_others_write_meanwhile_stays(table):
@@ -130,6 +156,7 @@ def test_corrected_test_videos_are_said_to_favour_the_network_that_found_them(vi
         ("a1,run,wlak,", r"row 2: catalog mine has no category 'wlak'; nearest: 'walk' \(a new"),
         ("a1,jump,walk,", r"row 2: 'a1' is 'run' now, and was 'jump' when it was marked: mark it"),
         ("a1,run,walk|run,", r"row 2: 'run\|walk' is several labels, and the videos of catalog"),
+        ("a1,run,run|hop,,yes", r"row 2: 'hop\|run' is several labels, and the videos of catalog"),
         ("a1,run,,", r"row 2 has no correction; it needs the right category, or drop"),
         (",run,walk,", r"row 2 has no video; it needs the video's id"),
         ("a1,run,run,", r"row 2 corrects 'run' to itself: take the row out"),
@@ -138,7 +165,7 @@ def test_corrected_test_videos_are_said_to_favour_the_network_that_found_them(vi
 )
 def test_a_row_that_does_not_fit_is_one_line(videos, table, row, said):
     table.path.parent.mkdir()
-    table.path.write_text(f"{HEADER}{row}\n")
+    table.path.write_text(f"{HEADER.strip()},new\n{row}\n")
     with pytest.raises(CatalogError, match=said) as raised:
         corrected(videos, table.path)
     assert "\n" not in str(raised.value) and str(table.path) in str(raised.value)
@@ -175,6 +202,67 @@ def test_one_id_in_two_categories_is_two_videos(table):
         corrected(videos, table.path)
     table.mark("a", "run", "drop")
     assert labels(corrected(videos, table.path)) == {"a": "walk", "b": "walk"}
+    table.mark("a", "walk", "drop")
+    table.mark("a", "run", "walk")
+    assert labels(corrected(videos, table.path)) == {"a": "walk", "b": "walk"}
+
+
+@pytest.mark.parametrize("turned", [False, True])
+def test_two_videos_of_one_id_change_places_in_any_order(table, turned):
+    rows = [("a", "run", "train"), ("a", "walk", "train"), ("b", "hop", "train")]
+    marks = [("a", "run", "walk"), ("a", "walk", "run")]
+    for one in reversed(marks) if turned else marks:
+        table.mark(*one)
+    frame = corrected(catalog(rows), table.path).frame
+    where = {row.category: row.path for row in frame.itertuples() if row.video_id == "a"}
+    assert where == {"walk": "/run/a.mp4", "run": "/walk/a.mp4"}
+    table.mark("a", "walk", "hop")
+    done = corrected(catalog(rows), table.path).frame
+    assert done.loc[done["video_id"] == "a", "category"].tolist() == ["hop", "walk"]
+
+
+def test_folds_score_what_is_corrected(videos, table):
+    table.mark("a1", "run", "walk")
+    table.mark("b2", "walk", "drop")
+    table.mark("b3", "walk", "run")
+    said = said_of_folds(corrected(videos, table.path).left_out[-1])
+    assert said.startswith(
+        "Corrected by corrections.csv: 2 labels: a1 is walk, not run, b3 is run, not walk; 1 video "
+        "left out: b2. Warning: folds score every video, the corrected ones too. Results on them "
+    )
+    assert said.count("Warning") == 1
+    unchanged = "Corrected by corrections.csv: 1 label the same at the source by now."
+    assert said_of_folds(unchanged) == unchanged
+
+
+def test_categories_are_known_before_videos_are(table):
+    table.mark("a1", "run", "hop", new=True)
+    table.mark("a2", "run", "drop")
+    assert categories(table.path, ["run", "walk"], "demo") == ["hop", "run", "walk"]
+    table.mark("a2", "run", "wlak")
+    with pytest.raises(CatalogError, match="row 3: catalog demo has no category 'wlak'; nearest"):
+        categories(table.path, ["run", "walk"], "demo")
+
+
+def test_an_empty_table_is_named_as_one_of_corrections(table):
+    table.path.parent.mkdir()
+    table.path.write_text("\n  \n")
+    with pytest.raises(CatalogError, match="is empty; a table of corrections has the columns vide"):
+        Corrections(table.path)
+
+
+def test_blanks_around_a_name_and_the_way_accents_are_made_do_not_matter(table):
+    rows = [("cafe\u0301", " run", "train"), (" b", "walk", "train"), ("c", " run", "train")]
+    table.mark("caf\u00e9", "run", "walk")
+    table.mark(" b", "walk", " run")
+    table.mark("c", " run", "drop")
+    assert table.undo() == "c"
+    done = corrected(catalog(rows), table.path)
+    assert labels(done) == {"cafe\u0301": "walk", " b": " run", "c": " run"}
+    table.mark("cafe\u0301", "run", "drop")
+    assert len(table) == 2 and labels(corrected(catalog(rows), table.path)) == {
+        " b": " run", "c": " run",
+    }  # fmt: skip
 
 
 def test_drop_as_a_category_is_refused(table):

@@ -7,6 +7,7 @@ import pytest
 from tiny_study import har, write_study
 
 from harlib import machine
+from harlib.data.catalog.corrections import Corrections
 from harlib.data.demo import dataset
 from harlib.study.runs import study_files
 from harlib.study.steps import checks
@@ -83,6 +84,18 @@ def test_untrimmed_videos_have_a_test_split_and_their_background(root):
         categories, splits = checks._data(prep)
         assert categories == sorted([*dataset.known(), *more])
         assert splits == {"train", "val", "test"}
+
+
+@pytest.mark.quick
+def test_corrections_are_read_before_videos_are_drawn(root):
+    table = Corrections(root / "fix.csv")
+    table.mark("a", "waving", "hopping", new=True)
+    few = "categories: [waving, walking]\ncorrections: fix.csv\n"
+    (prep,) = params(write_study(root, "few", {"01_data_prep": few})).values()
+    assert checks._data(prep) == (["hopping", "walking", "waving"], {"train", "val"})
+    table.mark("b", "waving", "wlaking")
+    (said,) = checks.mistakes({"params/few/01_data_prep.yaml": prep})
+    assert "fix.csv, row 3: catalog demo has no category 'wlaking'; nearest: 'walking'" in said
 
 
 def test_own_videos_are_listed_first(root, monkeypatch):

@@ -204,6 +204,11 @@ def test_a_note_restarts_nothing_and_another_correction_does(own, tmp_path):
     assert fingerprint.is_same(data)
     table.mark("b_00", "b", "a")
     assert not fingerprint.is_same(data)
+    assert fingerprint.differences(data) == ["corrections.csv, which it reads, changed"]
+    state = data.folder.read_state()
+    del state["read"]
+    data.folder.state.write_text(json.dumps(state))  # as an earlier harlib left it
+    assert fingerprint.difference(data) == "corrections.csv changed"
 
 
 def test_a_table_of_corrections_that_is_not_there_is_named(own):

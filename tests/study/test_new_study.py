@@ -243,6 +243,9 @@ def test_corrections_are_read_and_written_into_the_study(root, clip):
     assert seen.catalog.frame["category"].value_counts().to_dict() == {"sit": 6, "run": 5}
     chosen = planned(seen, folds=0)
     assert any("Corrected by fix.csv: 1 label (" in line for line in new_study.told(seen, chosen))
+    folded = "\n".join(new_study.told(seen, planned(seen, folds=2)))
+    assert "Corrected by fix.csv: 1 label: anna_run_0 is sit, not run; 1 video left out: " in folded
+    assert "Warning: folds score every video, the corrected ones too." in folded
     new_study.write("mine", seen, chosen)
     (prepared, *_) = study_files.chosen("mine", {}, ())[1]
     assert prepared.params.corrections == "fix.csv"

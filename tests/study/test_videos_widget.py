@@ -117,14 +117,38 @@ def test_marks_go_to_the_table_that_the_study_was_made_with(browser, made):
     run = made / "runs" / "mine" / "01_data_prep"
     run.mkdir()
     (run / "params.yaml").write_text(yaml.safe_dump({"corrections": "earlier.csv"}))
-    Corrections(made / "earlier.csv").mark("v04", "bowing", "clapping")
+    for file in (made / "earlier.csv", run / "corrections.csv"):  # the run keeps what it has read
+        Corrections(file).mark("v04", "bowing", "clapping")
+        Corrections(file).mark("v00", "waving <b>", "bowing", new=True)
     again = videos.browser("mine")
-    assert again.marks["said"] == "1 mark in earlier.csv." and again.marks["marked"] == {}
-    again._answer(None, {"kind": "mark", "asked": "", "video": place(again, "v04"),
-                         "category": "waving <b>"}, [])  # fmt: skip
-    (one,) = Corrections(made / "earlier.csv")
+    assert again.marks["marked"] == {} and again.marks["said"] == (
+        "2 marks in earlier.csv. Study mine is made with this table: after a mark, har study mine "
+        "makes all its runs anew and moves the present ones to runs/mine/before."
+    )
+
+    def mark(video, category):
+        again._answer(None, {"kind": "mark", "asked": "", "video": place(again, video),
+                             "category": category}, [])  # fmt: skip
+        return {one.video: one for one in Corrections(made / "earlier.csv")}
+
+    one = mark("v04", "waving <b>")["v04"]
     assert (one.label, one.correction) == ("bowing", "waving <b>")
+    assert again._marks("")["marked"] == {str(place(again, "v04")): "waving <b>"}
+    one = mark("v04", "bowing")
+    assert "v04" not in one  # as at the source
+    one = mark("v01", "bowing")["v01"]  # a category that is there by a correction alone
+    assert (one.label, one.correction, one.new) == ("clapping", "bowing", True)
+    assert videos.browser("mine", "second.csv").marks["said"] == "0 marks in second.csv."
     (run / "params.yaml").unlink()
+
+
+def test_a_mark_changes_the_row_of_the_video_that_is_shown(browser, made):
+    """Another video of the same id, whose correction is this one's label, stays as it is."""
+    table = made / "params" / "mine" / "corrections.csv"
+    Corrections(table).mark("v04", "bowing", "clapping")  # since the study was made
+    browser.ask("mark", video=place(browser, "v04"), category="waving <b>")
+    rows = [(one.label, one.correction) for one in Corrections(table)]
+    assert rows == [("bowing", "clapping"), ("clapping", "waving <b>")]
 
 
 def test_a_study_without_scores_says_so(made, monkeypatch):

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pandas as pd
@@ -27,9 +27,19 @@ from harlib.text import FORMULA, count, near
 COLUMNS = ("video", "label", "correction", "note")
 DROP = "drop"
 SAID = "Corrected by "  # begins the sentence about what a table has corrected
-_Key = tuple[str, str]  # a video's id and its label
+_Key = tuple[str, str]  # a video's id and its label, as `key` spells them
+_COMPARES = (
+    "Results on them compare only with runs on the same corrections, and favour a network whose "
+    "errors chose which videos were looked at."
+)
+_SIDES = re.compile(rf" \((?:(?:, )?[\d,]+ (?:{'|'.join(SPLITS)}))+\)(?=: )")
 _FORMULA = re.compile(rf"^'(?={FORMULA[1:]})")  # the apostrophe that keeps a cell a text
 _NEEDED = f"a table of corrections has the columns {','.join(COLUMNS)}, and perhaps new"
+
+
+def key(video: str, label: str) -> tuple[str, str]:
+    """A video's id and its label, the same with blanks around them and however accents are made."""
+    return _id(video), _plain(label)
 
 
 @dataclass(frozen=True)
@@ -78,24 +88,24 @@ class Corrections:
         return json.dumps(said).encode()
 
     def of(self, video: str, label: str) -> Correction | None:
-        """The correction of a video that has this label now, as it is or as corrected."""
-        asked = label_sets.joined(label_sets.split(label))
-        found = self._rows.get((video, asked))
-        return found or next(
-            (one for one in self if (one.video, one.correction) == (video, asked)), None
-        )
+        """The correction of the video that has this label at the source."""
+        return self._rows.get(key(video, label))
 
-    def mark(self, video: str, label: str, correction: str, note: str = "") -> None:
+    def mark(
+        self, video: str, label: str, correction: str, note: str = "", *, new: bool = False
+    ) -> None:
         """Writes what is right for a video; an earlier mark of it is replaced.
 
-        Where `label` is itself the correction of an earlier mark, that mark's own label stays in
-        the table, since it is the source's. A mark that leads back to it takes the row out.
+        A mark that leads back to `label` takes the row out. The same correction once more changes
+        its note alone.
 
         Args:
             video: its id in the catalog.
-            label: the one that it has.
+            label: the one that it has at the source, whatever a study with corrections says: one
+                id may be two videos, of two labels.
             correction: the right one, or `DROP`.
             note: why, for people.
+            new: whether no video has that category at the source.
 
         Raises:
             CatalogError: nothing would change, or a text cannot stand in a table.
@@ -105,14 +115,15 @@ class Corrections:
                 raise CatalogError(f"{ascii(text)} holds a control character: write one line")
         if not correction.strip():
             raise CatalogError(f"{video} has no correction: give a category, or {DROP}")
-        label, correction = _category(label), _category(correction)
-        if label == correction:
-            raise CatalogError(f"{video} is {label!r} already: choose another category, or {DROP}")
+        label, correction, note = _category(label), _category(correction), note.strip()
         self._read()  # somebody may have edited it meanwhile
         earlier = self.of(video, label)
-        source = earlier.label if earlier else label
-        one = Correction(video, source, correction, note.strip())
-        self._change((video, source), None if source == correction else one)
+        if label == correction and not earlier:
+            raise CatalogError(f"{video} is {label!r} already: choose another category, or {DROP}")
+        one = Correction(video.strip(), label, correction, note, new)
+        if earlier and earlier.correction == correction:
+            one = replace(earlier, note=note or earlier.note, new=new or earlier.new)
+        self._change(key(video, label), None if label == correction else one)
 
     def undo(self) -> str:
         """Takes back the last mark that this object has written; returns the video.
@@ -122,19 +133,21 @@ class Corrections:
         """
         if not self._done:
             raise CatalogError("nothing to undo: only marks of this session are taken back")
-        key, before, after = self._done[-1]
+        place, before, after = self._done[-1]
         self._read()
-        if self._rows.get(key) != after:
-            raise CatalogError(f"{self.path}: the row of {key[0]} was changed since; edit it there")
-        self._change(key, before)
+        if self._rows.get(place) != after:
+            raise CatalogError(
+                f"{self.path}: the row of {place[0]} was changed since; edit it there"
+            )
+        self._change(place, before)
         del self._done[-2:]
-        return key[0]
+        return place[0]
 
-    def _change(self, key: _Key, now: Correction | None) -> None:
-        rows, before = dict(self._rows), self._rows.get(key)
+    def _change(self, place: _Key, now: Correction | None) -> None:
+        rows, before = dict(self._rows), self._rows.get(place)
         if before == now:
             return
-        rows.pop(key, None) if now is None else rows.update({key: now})
+        rows.pop(place, None) if now is None else rows.update({place: now})
         columns = [*COLUMNS, "new"] if any(one.new for one in rows.values()) else [*COLUMNS]
         cells = [
             (*(getattr(one, name) for name in COLUMNS), "yes" * one.new) for one in rows.values()
@@ -144,13 +157,13 @@ class Corrections:
         with appearing(self.path) as part:
             safe.to_csv(part, index=False, lineterminator="\n")
         self._rows = rows
-        self._done.append((key, before, now))
+        self._done.append((place, before, now))
 
     def _read(self) -> None:
         self._rows = {}
         if not self.path.is_file() or not self.path.stat().st_size:
             return
-        header, lines = tables.read_lines(self.path)
+        header, lines = tables.read_lines(self.path, _NEEDED)
         if not {*COLUMNS[:3]} <= {*header} or not {*header} <= {*COLUMNS, "new"}:
             raise CatalogError(
                 f"{self.path} is no table of corrections, its first line is "
@@ -159,8 +172,8 @@ class Corrections:
         for number, line in lines:
             about = f"{self.path}, row {number}"
             cells = dict(zip(header, map(str.strip, line), strict=False))
-            one = _read_row(about, number, {key: _FORMULA.sub("", v) for key, v in cells.items()})
-            first = self._rows.setdefault((one.video, one.label), one)
+            one = _read_row(about, number, {name: _FORMULA.sub("", v) for name, v in cells.items()})
+            first = self._rows.setdefault(key(one.video, one.label), one)
             if first is not one:
                 raise CatalogError(
                     f"{about} corrects {one.video!r} again, as row {first.row} does: take one out"
@@ -193,6 +206,14 @@ def _category(text: str) -> str:
     return label_sets.joined(label_sets.split(text))
 
 
+def _plain(category: str) -> str:
+    return names.composed(_category(category))
+
+
+def _id(video: str) -> str:
+    return names.composed(video.strip())
+
+
 def corrected(listed: Catalog, path: str | os.PathLike) -> Catalog:
     """The catalog with the labels that a table corrects; what was done is in its `left_out`.
 
@@ -202,34 +223,26 @@ def corrected(listed: Catalog, path: str | os.PathLike) -> Catalog:
         CatalogError: the table is not there or none of corrections, or a row has a video, a
             category or a label that is not the catalog's.
     """
-    if not Path(path).is_file():
-        raise CatalogError(f"{path}: no such file")
-    table = Corrections(path)
+    table = _table(path, listed.categories, listed.name)
     frame = listed.frame.copy()
-    known = label_sets.classes(listed.categories)
-    several = label_sets.several(listed.categories)
-    if DROP in known and any(one.correction == DROP for one in table):
-        raise CatalogError(
-            f"{path}: {DROP} leaves a video out, and is a category of catalog {listed.name} too: "
-            "rename the category"
-        )
+    spelled = {_plain(name): name for name in (*_added(table), *listed.categories)}
     places: dict[str, list[int]] = {}
-    wanted = frame["video_id"].isin({one.video for one in table})
-    for place, video in frame.loc[wanted, "video_id"].items():
+    ids = frame["video_id"].map(_id)
+    wanted = ids.isin({_id(one.video) for one in table})
+    for place, video in ids[wanted].items():
         places.setdefault(video, []).append(int(place))
     changed: list[tuple[int, Correction]] = []
     dropped: list[tuple[int, Correction]] = []
     so_already = 0
     for one in table:
         about = f"{path}, row {one.row}"
-        _check_category(about, one, known, several, listed.name)
         own: dict[str, list[int]] = {}
-        for place in places.get(one.video, []):
-            own.setdefault(str(frame.at[place, "category"]), []).append(place)
-        if one.label in own:
+        for place in places.get(_id(one.video), []):
+            own.setdefault(_plain(frame.at[place, "category"]), []).append(place)
+        if _plain(one.label) in own:
             rows = dropped if one.correction == DROP else changed
-            rows += [(place, one) for place in own[one.label]]
-        elif one.correction in own:
+            rows += [(place, one) for place in own[_plain(one.label)]]
+        elif _plain(one.correction) in own:
             so_already += 1
         elif own:
             raise CatalogError(
@@ -242,33 +255,75 @@ def corrected(listed: Catalog, path: str | os.PathLike) -> Catalog:
                 f"{about}: catalog {listed.name} has no video {one.video!r}"
                 + (f"; nearest: {alike!r}" if alike else "")
             )
+    said = _said(Path(path).name, frame, changed, dropped, so_already)
     for place, one in changed:
-        frame.at[place, "category"] = one.correction
-        same = frame["video_id"].isin([one.video]) & (frame["category"] == one.correction)
-        if (same & (frame["split"] == frame.at[place, "split"])).sum() > 1:
+        frame.at[place, "category"] = spelled[_plain(one.correction)]
+    frame = frame.drop(index=[place for place, _ in dropped])
+    # not before all rows are done: two videos of one id may change places
+    twice = frame[frame.duplicated(["split", "category", "video_id"], keep=False)].index
+    for place, one in changed:
+        if place in twice:
             raise CatalogError(
                 f"{path}, row {one.row}: {one.video!r} is listed as {one.correction!r} too: "
                 f"correct one of the two to {DROP}"
             )
-    said = _said(Path(path).name, frame, changed, dropped, so_already)
-    frame = frame.drop(index=[place for place, _ in dropped])
     return Catalog(frame, listed.name, [*listed.left_out, said])
+
+
+def categories(path: str | os.PathLike, known: Sequence[str], catalog: str) -> list[str]:
+    """The categories that a catalog may have once a table has corrected it.
+
+    Args:
+        path: the table.
+        known: the categories that it has.
+        catalog: its name, for messages.
+
+    Raises:
+        CatalogError: as `corrected`; videos and their labels are not looked at.
+    """
+    added = _added(_table(path, known, catalog))
+    return sorted({_plain(name): name for name in (*added, *known)}.values())
+
+
+def _table(path: str | os.PathLike, known: Sequence[str], catalog: str) -> Corrections:
+    """The corrections in a file, where all are of a kind that a catalog of these categories has."""
+    if not Path(path).is_file():
+        raise CatalogError(f"{path}: no such file")
+    table = Corrections(path)
+    several = label_sets.several(known)
+    labels = sorted({_plain(label) for name in known for label in label_sets.split(name)})
+    if DROP in labels and any(one.correction == DROP for one in table):
+        raise CatalogError(
+            f"{path}: {DROP} leaves a video out, and is a category of catalog {catalog} too: "
+            "rename the category"
+        )
+    given = [*labels, *(_plain(name) for one in table if one.new for name in _labels(one))]
+    for one in table:
+        _check_category(f"{path}, row {one.row}", one, given, several, catalog)
+    return table
+
+
+def _labels(one: Correction) -> list[str]:
+    return [] if one.correction == DROP else label_sets.split(one.correction)
+
+
+def _added(table: Corrections) -> list[str]:
+    """The categories that a table corrects to."""
+    return [one.correction for one in table if one.correction != DROP]
 
 
 def _check_category(
     about: str, one: Correction, known: list[str], several: bool, catalog: str
 ) -> None:
     """Raises CatalogError where the correction is of a kind that the catalog has not."""
-    if one.correction == DROP or one.new:
-        return
-    labels = label_sets.split(one.correction)
+    labels = _labels(one)
     if len(labels) > 1 and not several:
         raise CatalogError(
             f"{about}: {one.correction!r} is several labels, and the videos of catalog {catalog} "
             f"have one each: choose one, or {DROP}"
         )
     for label in labels:
-        if label not in known:
+        if _plain(label) not in known:
             meant = near(label, known)
             raise CatalogError(
                 f"{about}: catalog {catalog} has no category {label!r}"
@@ -304,9 +359,13 @@ def _said(
     said = f"{SAID}{name}: {'; '.join(parts) or 'nothing'}."
     measured = frame.loc[[place for place, _ in changed + dropped], "split"] != "train"
     if number := int(measured.sum()):
-        said += (
-            f" Warning: {count(number, 'corrected video')} of val or test. Results on them compare "
-            "only with runs on the same corrections, and favour a network whose errors chose which "
-            "videos were looked at."
-        )
+        said += f" Warning: {count(number, 'corrected video')} of val or test. {_COMPARES}"
     return said
+
+
+def said_of_folds(said: str) -> str:
+    """The sentence of what was corrected, where folds score every video, whatever its split."""
+    told, _, _ = said.partition(" Warning: ")
+    found, number = _SIDES.subn("", told)
+    every = f" Warning: folds score every video, the corrected ones too. {_COMPARES}"
+    return found + every * bool(number)

@@ -171,18 +171,18 @@ def _columns_said(unread: list[str], given: set[str]) -> list[str]:
 # From a file to rows
 
 
-def read_lines(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
-    """(the column names, (number, cells) of each row)."""
+def read_lines(path: Path, needed: str = _NEEDED) -> tuple[list[str], list[tuple[int, list[str]]]]:
+    """(the column names, (number, cells) of each row); `needed` is said of an empty table."""
     if path.suffix.lower() in VIDEO_SUFFIXES and path.is_file():
         raise CatalogError(
             f"{path} is a video and no table: give the folder of the videos, with a folder per "
             "category, or a CSV"
         )
     is_parquet = path.suffix.lower() in (".parquet", ".pq")
-    return _of_parquet(path) if is_parquet else _of_csv(path)
+    return _of_parquet(path) if is_parquet else _of_csv(path, needed)
 
 
-def _of_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
+def _of_csv(path: Path, needed: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """(the column names, (number, cells) of each row); numbers as spreadsheets count rows."""
     try:
         # a path's bytes need be no UTF-8; `_row` refuses other cells
@@ -204,7 +204,7 @@ def _of_csv(path: Path) -> tuple[list[str], list[tuple[int, list[str]]]]:
     except csv.Error as error:
         raise CatalogError(f"{path}, line {reader.line_num}: not a readable CSV: {error}") from None
     if not lines:
-        raise CatalogError(f"{path} is empty; {_NEEDED}")
+        raise CatalogError(f"{path} is empty; {needed}")
     (_, header), *lines = lines
     for number, cells in lines:
         if len(cells) > len(header):

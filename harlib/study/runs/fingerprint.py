@@ -280,6 +280,7 @@ def _started(params: Common, made_by: str) -> dict[str, Any]:
         "fingerprint": fingerprint(params),
         "results_version": versions(notebook),
         "builds_on": _builds_on(params),
+        "read": _read(params),
         "code": made_by,
         "status": "started",
         "started": time.time(),
@@ -292,13 +293,24 @@ def _builds_on(params: Common, also: Collection[Path] = ()) -> dict[str, str]:
     return {run.name: RunFolder(run).read_state()["fingerprint"] for run in runs}
 
 
+def _read(params: Common) -> dict[str, str]:
+    """{the files that it reads: 12 hex digits of what they say}; empty where it reads none."""
+    names = ", ".join(path.name for path in params.reads)
+    return {names: hashlib.sha256(params.content).hexdigest()[:12]} if names else {}
+
+
 def difference(params: Common, also: Collection[Path] = ()) -> str:
     """What makes these parameters another run than the one in their folder, in words.
 
     also: folders of runs that are taken for complete.
     """
-    written_out = NOTEBOOKS[notebook_of(params)].written_out
-    other = "a run it builds on, or the code of its cells," if written_out else "a run it builds on"
+    notebook = NOTEBOOKS[notebook_of(params)]
+    others = ["a run it builds on"] if notebook.needs else []
+    others += ["the code of its cells"] if notebook.written_out else []
+    # of these an earlier harlib noted nothing
+    others += [] if "read" in params.folder.read_state() else [one.name for one in params.reads]
+    first, *more = others or ["what it was made with"]
+    other = first + "".join(f", or {one}," for one in more)
     return "; ".join(differences(params, also)) or f"{other} changed"
 
 
@@ -324,6 +336,12 @@ def differences(params: Common, also: Collection[Path] = ()) -> list[str]:
         f"results version of {stage}: {was[stage]} then, {number} now"
         for stage, number in now.items()
         if stage in was and was[stage] != number
+    ]
+    read = RunFolder(run_dir).read_state().get("read", {})
+    lines += [
+        f"{names}, which it reads, changed"
+        for names, said in _read(params).items()
+        if read.get(names, said) != said
     ]
     built = RunFolder(run_dir).read_state().get("builds_on", {})
     if built != (builds := _builds_on(params, also)):

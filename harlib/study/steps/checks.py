@@ -12,7 +12,7 @@ import sys
 
 from harlib import MissingFile
 from harlib.data import SPLITS, Catalog, Settings
-from harlib.data.catalog import background
+from harlib.data.catalog import background, corrections
 from harlib.data.demo import dataset
 from harlib.files import read_json
 from harlib.study.params.errors import nearest
@@ -86,9 +86,11 @@ def _data(p: DataPrep) -> tuple[list[str], set[str]]:
         numbers = p.train_videos, p.val_videos, p.still_images
         dataset.check(chosen, p.difficulty, *numbers, p.people)
         drawn = chosen if p.people == 1 else dataset.combinations(chosen)
-        if not p.untrimmed:
-            return drawn, {"train", "val"}
-        return sorted([*drawn, background.CATEGORY] if p.background else drawn), set(SPLITS)
+        if p.untrimmed and p.background:
+            drawn = sorted([*drawn, background.CATEGORY])
+        if p.corrections:  # which videos it names is known once they are drawn
+            drawn = corrections.categories(p.reads[0], drawn, "demo")
+        return drawn, set(SPLITS) if p.untrimmed else {"train", "val"}
     listed = data_prep.own_videos(p)
     return listed.categories, set(listed.frame["split"])
 

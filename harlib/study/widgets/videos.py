@@ -1,7 +1,7 @@
 """The browser of a study's scored videos in JupyterLab: played, and marked as wrongly labelled."""
 
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +9,7 @@ import anywidget
 import traitlets
 
 from harlib import HarlibError, shipped, system_errors
-from harlib.data.catalog.corrections import DROP, Corrections
+from harlib.data.catalog.corrections import DROP, Correction, Corrections, key
 from harlib.run_folder import RunFolder
 from harlib.study.params.base import project_root
 from harlib.study.runs import scored_videos
@@ -35,6 +35,8 @@ class VideoBrowser(anywidget.AnyWidget):
         scored: its videos.
         clips: their frames.
         corrections: the table, there or yet to come.
+        made_with: what had been corrected when the study was made.
+        reads: whether the study is made with that table, so that a mark makes it another.
     """
 
     _esm = _joined("videos.js", "videos_widget.js")
@@ -43,16 +45,28 @@ class VideoBrowser(anywidget.AnyWidget):
     marks = traitlets.Dict().tag(sync=True)
 
     def __init__(
-        self, study: str, scored: ScoredVideos, clips: previews.Clips, corrections: Corrections
+        self,
+        study: str,
+        scored: ScoredVideos,
+        clips: previews.Clips,
+        corrections: Corrections,
+        made_with: Collection[Correction],
+        *,
+        reads: bool,
     ) -> None:
         self._study, self._scored, self._clips = study, scored, clips
-        self._corrections = corrections
+        self._corrections, self._reads = corrections, reads
+        earlier = {key(one.video, one.correction): one.label for one in made_with}
+        videos = zip(scored.videos["id"], scored.videos["true"], strict=True)
+        # as the table knows the videos: by their labels at the source
+        self._keys = [key(video, earlier.get(key(video, label), label)) for video, label in videos]
+        self._new = {one.correction for one in made_with if one.new}
         known = [*scored.answers] if scored.several else [*scored.categories]
         self._drop = "" if DROP in scored.categories else DROP
         self._right = {*known, self._drop} - {"", NOTHING}
         super().__init__(
             data=video_data.packed(study, scored, {"without": clips.problem}),
-            marks={"drop": self._drop, **self._marks(_told(corrections))},
+            marks={"drop": self._drop, **self._marks(self._told())},
         )
         self.on_msg(self._answer)
 
@@ -82,7 +96,7 @@ class VideoBrowser(anywidget.AnyWidget):
         video, label = self._scored.videos.loc[row, ["id", "true"]]
         if right not in self._right:
             raise HarlibError(f"{right!r} is no category of study {self._study}")
-        self._corrections.mark(video, label, right)
+        self._corrections.mark(video, self._keys[row][1], right, new=right in self._new)
         return f"{video}: {'left out' if right == self._drop else right}, not {label}."
 
     def _undo(self) -> str:
@@ -95,14 +109,27 @@ class VideoBrowser(anywidget.AnyWidget):
             return self._marks(f"Not written: {error}")
         except OSError as error:
             return self._marks(f"Not written: {system_errors.line(error)}")
-        return self._marks(f"{said} {_told(self._corrections)}")
+        return self._marks(f"{said} {self._told()}")
 
     def _marks(self, said: str) -> dict[str, Any]:
         """What is marked now, by the videos' places, and a sentence."""
-        right = {(one.video, one.label): one.correction for one in self._corrections}
-        videos = zip(self._scored.videos["id"], self._scored.videos["true"], strict=True)
-        marked = {str(row): right[key] for row, key in enumerate(videos) if key in right}
+        right = {key(one.video, one.label): one.correction for one in self._corrections}
+        shown = zip(map(right.get, self._keys), self._scored.videos["true"], strict=True)
+        marked = {str(row): one for row, (one, label) in enumerate(shown) if one and one != label}
         return {"said": said, "marked": marked}
+
+    def _told(self) -> str:
+        """How many marks there are, where, and what a mark does to the study."""
+        path, root = self._corrections.path, project_root()
+        shown = path.relative_to(root) if path.is_relative_to(root) else path
+        said = f"{count(len(self._corrections), 'mark')} in {shown}."
+        if self._reads:
+            said += (
+                f" Study {self._study} is made with this table: after a mark, har study "
+                f"{self._study} makes all its runs anew and moves the present ones to "
+                f"runs/{self._study}/before."
+            )
+        return said
 
     def _repr_mimebundle_(self, **options: Any) -> Any:
         """Where no widget can be, a link to the page that shows the same."""
@@ -128,19 +155,17 @@ def browser(study: str, corrections: str | Path = "") -> VideoBrowser:
     """
     runs = project_root() / "runs" / study
     scored = scored_videos.load(runs)
-    file = project_root() / (corrections or _read_by(runs) or f"params/{study}/corrections.csv")
-    return VideoBrowser(study, scored, previews.Clips(scored), Corrections(file))
+    named, made_with = _made_with(runs)
+    table = Corrections(
+        project_root() / (corrections or named or f"params/{study}/corrections.csv")
+    )
+    reads = bool(named) and table.path == (project_root() / named).resolve()
+    return VideoBrowser(study, scored, previews.Clips(scored), table, made_with, reads=reads)
 
 
-def _read_by(runs: Path) -> str:
-    """The table that the study's data were made with; "" where there is none."""
-    for run in sorted(runs.glob("01_*")):
-        if named := RunFolder(run).read_params().get("corrections", ""):
-            return str(named)
-    return ""
-
-
-def _told(corrections: Corrections) -> str:
-    path, root = corrections.path, project_root()
-    shown = path.relative_to(root) if path.is_relative_to(root) else path
-    return f"{count(len(corrections), 'mark')} in {shown}."
+def _made_with(runs: Path) -> tuple[str, Collection[Correction]]:
+    """(the table that the study is made with, "" where there is none; what it said then)."""
+    for run in map(RunFolder, sorted(runs.glob("01_*"))):
+        if named := run.read_params().get("corrections", ""):
+            return str(named), [*Corrections(run.corrections)]
+    return "", ()
