@@ -38,6 +38,9 @@ _LARGE = 60_000  # bytes above which a photograph is worth compressing
 _QUALITY = 85  # of its WebP: what is lost cannot be seen beside the PNG
 # A link of a notebook to another one, which the pages of a study follow to that one's page.
 _NOTEBOOK_LINK = re.compile(r"\[([^\]]+)\]\((\d\d_\w+)\.ipynb(#[^)\s]*)?\)")
+# A run's name in the first column of a table of runs, and its network behind it.
+_RUNS = re.compile(r'<table[^>]*>\s*<thead><tr><th[^>]*>run</th>.*?</table>', re.S)
+_RUN = re.compile(r'(<tr><td class="text)(">(?:<a [^>]*>)?[^<(]*(?:</a>)?) (\([^<]*)</td>')
 _CHATTER = re.compile(r"^(WARNING: All log messages before absl::|[IWE]\d{4} [\d:.]+ ).*\n?", re.M)
 
 
@@ -333,11 +336,18 @@ def _link_outputs(notebook: nbformat.NotebookNode, links: StudyLinks) -> list[di
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "text/html" in data:
-                data["text/html"] = links.output(data["text/html"])
+                data["text/html"] = _parted(links.output(data["text/html"]))
             if "image/png" in data:
                 output.metadata.setdefault("image/png", {})["harlib_figure"] = len(drawn)
                 drawn.append(links.figure(output))
     return drawn
+
+
+def _parted(html: str) -> str:
+    """The HTML of an output with the networks of its tables' runs below their names."""
+    return _RUNS.sub(
+        lambda table: _RUN.sub(r'\1 run\2 <span class="network">\3</span></td>', table[0]), html
+    )
 
 
 def _compress_photographs(notebook: nbformat.NotebookNode) -> None:
