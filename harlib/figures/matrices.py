@@ -152,7 +152,7 @@ def _text(matrix: np.ndarray, categories: Sequence[str]) -> str:
         true, predicted = np.unravel_index(wrong.argmax(), wrong.shape)
         text += (
             f" The most frequent confusion takes {categories[true]} for {categories[predicted]}, "
-            f"{wrong[true, predicted]} times."
+            f"{count(int(wrong[true, predicted]), 'time')}."
         )
     return text
 
@@ -213,8 +213,11 @@ def top_confusions(table: pd.DataFrame, *, run: str = "", ax: Axes | None = None
         for row in table.itertuples()
     ])  # fmt: skip
     first = table.iloc[0]
+    which = "The most frequent confusion"
+    if len(table) > 1:
+        which = f"The {len(table)} most frequent confusions; the first"
     return describe(
         ax,
-        f"The {len(table)} most frequent confusions; the first takes {first['true']} for "
-        f"{first['predicted']} in {first['videos']} videos ({percent(first['share'], 0)}).",
+        f"{which} takes {first['true']} for {first['predicted']} in "
+        f"{count(int(first['videos']), 'video')} ({percent(first['share'], 0)}).",
     )

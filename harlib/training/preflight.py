@@ -46,7 +46,9 @@ def labels(store: ClipStore, train_split: str, validate_split: str = "") -> pd.D
         few = ", ".join(missing[:3]) + (" ..." if len(missing) > 3 else "")
         rows.append(("training videos", f"none in {len(missing)} categories: {few}", "stop"))
     else:
-        found = f"{len(train):,} in {len(counts)} categories, {counts.min()} to {counts.max()} each"
+        low, high = counts.min(), counts.max()
+        each = f"{low}" if low == high else f"{low} to {high}"
+        found = f"{len(train):,} in {len(counts)} categories, {each} each"
         if counts.max() > 3 * counts.min():
             found += "; balanced: true shows each equally often"
         uneven = counts.max() > 10 * counts.min()
@@ -73,6 +75,8 @@ def labels(store: ClipStore, train_split: str, validate_split: str = "") -> pd.D
         return _table(rows)  # no label is the answer to all videos
     share = other["category"].value_counts(normalize=True)
     found = f"{share.iloc[0]:.1%} of {where} is {share.index[0]}" if len(share) else "no videos"
+    if share.nunique() == 1 < len(share):
+        found = f"{share.iloc[0]:.1%} of {where}: its {len(share)} categories are equally frequent"
     rows.append(("majority class", found, "ok" if len(share) else "stop"))
     return _table(rows)
 

@@ -52,6 +52,11 @@ def own(tmp_path, monkeypatch):
 
 def test_the_page_of_own_videos(own, shown):
     p, listed, audit, store = own
+    said = data_page.show_samples(p, store)
+    assert said == f"A training video each of the {len(store.categories)} categories."
+    few = data_page.show_samples(p.model_copy(update={"samples": 1}), store)
+    assert few == f"A training video each of 1 of the {len(store.categories)} categories."
+    shown.clear()
     assert data_page.audit(audit).frame["unreadable"].tolist() == [1, 1]
     lost = data_page.losses(p)
     rows = lost.frame.set_index("video")
@@ -78,7 +83,7 @@ def test_the_page_of_own_videos(own, shown):
         False,
     ]
     one, other, copied = beside.pairs[2]
-    assert copied == "the same picture, on one side of the split"
+    assert copied == "0 bits of 64 apart, on one side of the split"
     assert {one.name, other.name} == {ODD, r"two\x0alines"} and "<img src=x" not in (
         page := beside._repr_html_()
     )
@@ -168,7 +173,8 @@ def test_a_category_that_stands_apart_is_said_with_what_it_means():
     )
     some = measured(a=same, b=same)
     some.loc[::2, "seconds"] = np.nan
-    assert "(20 of 40 videos looked at). No category and no split stands apart." in (
-        wording.standing_apart(some, "seconds")
+    assert (
+        "(20 of 40 videos looked at). No category differs from the others by more than chance "
+        in (wording.standing_apart(some, "seconds"))
     )
     assert wording.standing_apart(some.assign(seconds=np.nan), "seconds").startswith("No video has")

@@ -117,6 +117,31 @@ def test_categories_of_a_table_lead_to_the_videos_of_its_rows_run():
     assert re.findall(r'<a href="([^"]+)"', without) == ["03_c3d.html"]
 
 
+def test_a_network_stands_below_its_runs_name_in_a_table_of_runs():
+    frame = pd.DataFrame(
+        [["03_c3d (c3d, 16 × 48)", 0.5], ["04_x", 0.4]], columns=["run", "accuracy"]
+    )
+    links = StudyLinks("05_evaluation", RUNS)
+    html = run_page._parted(links.output(tables.Table(frame)._repr_html_()))
+    assert (
+        '<tr><td class="text run"><a href="03_c3d.html">03_c3d</a> '
+        '<span class="network">(c3d, 16 × 48)</span></td><td class="number">50.0 %</td></tr>'
+    ) in html
+    assert '<td class="text">04_x</td>' in html
+    other = tables.Table(frame.rename(columns={"run": "what"}))._repr_html_()
+    assert run_page._parted(other) == other
+
+
+@pytest.mark.parametrize(("code", "said"), [
+    ("\n  results.accuracy_table(table)\nmore", "results.accuracy_table(table)"),
+    ("# The run\nstudy = 1", "The run"),
+    ("f(" + 80 * "a", "f(" + 57 * "a" + "…"),
+    ("", ""),
+])  # fmt: skip
+def test_the_first_line_of_a_cell_names_its_fold(code, said):
+    assert run_page._first_line(code) == said
+
+
 def test_a_video_of_a_pair_leads_to_what_the_wrong_run_called_it():
     frame = pd.DataFrame({"video": ["v 1"], "true": ["a|b"], "right": ["x"], "wrong": ["03_c3d"],
                           "called": ["b"]})  # fmt: skip

@@ -316,7 +316,7 @@ def test_other_code_is_said_and_costs_no_training(study, package, tmp_path):
     executed, _, said = study()
     assert executed == []
     kept = [line for line in said.splitlines() if ": kept, " in line]
-    assert [line.endswith("(made by code that is not today's)") for line in kept] == [
+    assert [line.endswith("(made by other code than the installed one)") for line in kept] == [
         False, True, True, False  # neither the videos nor the evaluation came by it
     ]  # fmt: skip
 
@@ -362,7 +362,10 @@ def test_runs_of_an_earlier_harlib_are_kept_and_a_line_says_so(study, tmp_path):
         old(runs / name)
     executed, _, said = study()
     assert executed == [] and not (runs / "before").exists()
-    assert said.count("(made by an earlier harlib: its code is not compared with today's)") == 4
+    assert (
+        said.count("(made by an earlier harlib, whose code is not compared with the installed one)")
+        == 4
+    )
     # a parameter that it did not know has its default; another value is another run
     file = runs / "03_c3d" / "params.yaml"
     file.write_text(file.read_text().replace("jitter: ", "was_jitter: "))
@@ -380,6 +383,6 @@ def test_a_run_that_resumes_by_other_code_says_so(study, package, tmp_path):
     fingerprint.code.cache_clear()
     study()
     assert RunFolder(run_dir).read_state()["said"] == [
-        "it resumes from checkpoints made by code that is not today's"
+        "it resumes from checkpoints made by other code than the installed one"
     ]
     assert fingerprint.remark(run_dir) and not fingerprint.remark(run_dir.with_name("01_data_prep"))

@@ -10,7 +10,7 @@ import pytest
 from harlib import shipped
 from harlib.study.runs import study_files
 from harlib.study.steps import data_prep, results
-from harlib.study.wording import sentences
+from harlib.study.wording import apart, sentences
 
 pytestmark = pytest.mark.quick
 
@@ -150,6 +150,18 @@ def test_frozen_parameters_are_counted_and_the_trained_ones_said_apart():
     assert sentences.parameters(1000, 1000) == "1,000 parameters" == sentences.parameters(1000)
     assert sentences.parameters(1000, 10) == "1,000 parameters, 10 of them trained"
     assert "has 1,000 parameters, 10 of them trained, and" in sentences.cost(1000, 1.0, 8, 1, 10)
+    assert "shows it 8 clips in each of 3 epochs: about" in sentences.cost(1000, 1.0, 8, 3)
+    assert "shows it 8 clips in one epoch: about" in sentences.cost(1000, 1.0, 8, 1)
+
+
+def test_one_category_that_differs_is_no_several():
+    table = pd.DataFrame({"category": ["a", "b"], "difference": [0.2, 0.0], "clear": [False, True]})
+    said = apart.categories(table, "x", "y")
+    assert said == (
+        "x is better in a. That may be chance, with 2 categories looked at (Bonferroni)."
+    )
+    clear = apart.categories(table.assign(clear=True), "x", "y")
+    assert clear.startswith("x is better in a: that is more than chance, with 2 categories")
 
 
 def test_one_epoch_went_nowhere():

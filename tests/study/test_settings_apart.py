@@ -5,7 +5,7 @@ import json
 import pytest
 import yaml
 
-from harlib.study.params.trained import C3D, ResNeXt101
+from harlib.study.params.trained import C3D, FrameCNN, ResNeXt101
 from harlib.study.runs import settings_apart
 
 pytestmark = pytest.mark.quick
@@ -39,13 +39,24 @@ def test_a_key_that_a_file_lacks_has_the_notebooks_default(tmp_path):
     assert told(a=one, b=two) == {"width": ("0.5", "0.25")}
 
 
-def test_what_one_network_alone_has_is_told_where_it_was_changed(tmp_path):
+def test_what_one_network_alone_has_is_told(tmp_path):
     own = {"width": 0.5, "dropout": 0.0}
     one = run(tmp_path, "03_c3d", **own)
     two = run(tmp_path, "04_resnext101", ResNeXt101, **own)
-    assert told(a=one, b=two) == {"model": ("c3d_bn", "resnext3d_26")}
+    both = {"model": ("c3d_bn", "resnext3d_26"), "dense": ("256", "–"), "cardinality": ("–", "16")}
+    assert told(a=one, b=two) == both
     three = run(tmp_path, "04_resnext101.b", ResNeXt101, cardinality=8, **own)
-    assert told(a=one, b=three)["cardinality"] == ("–", "8")
+    assert told(a=one, b=three) == both | {"cardinality": ("–", "8")}
+
+
+def test_what_one_notebook_alone_has_is_told_where_it_was_changed(tmp_path):
+    one = run(tmp_path, "03_c3d")
+    two = run(tmp_path, "02_frame_cnn", FrameCNN)
+    found = told(a=one, b=two)
+    assert found["backbone"] == ("–", "small") and found["pixels"] == ("rgb", "–")
+    assert not {"stills", "stills_epochs"} & set(found)
+    three = run(tmp_path, "02_frame_cnn.b", FrameCNN, stills_epochs=3)
+    assert told(a=one, b=three)["stills_epochs"] == ("–", "3")
 
 
 def test_a_recipes_number_stands_where_no_option_changes_it(tmp_path):

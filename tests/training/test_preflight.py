@@ -125,6 +125,12 @@ def test_labels_are_audited(tmp_path):
     assert set(sound.verdict) == {"ok"}
     assert sound.found["majority class"] == "66.7% of val is a"
     assert sound.found["training videos"] == "3 in 2 categories, 1 to 2 each"
+    even = preflight.labels(
+        store([*rows, ("b", "train", "g7"), ("b", "val", "g8")]), "train", "val"
+    )
+    found = even.set_index("check").found
+    assert found["majority class"] == "50.0% of val: its 2 categories are equally frequent"
+    assert found["training videos"] == "4 in 2 categories, 2 each"
 
     leaking = preflight.labels(store([*rows, ("b", "val", "g1")]), "train", "val")
     assert leaking.set_index("check").verdict["shared groups"] == "stop"

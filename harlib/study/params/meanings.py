@@ -41,7 +41,7 @@ _MEANINGS = {
         "still_images": "demo: still images per action",
         "untrimmed": "demo: so many videos of two minutes and all actions, as many test as val",
         "difficulty": "demo: 2 and 3 add clutter, shake and occlusion",
-        "people": "demo: 2: up to two in a video, which has the labels of both; videos per set",
+        "people": "demo: 2 for up to two in a video, which has the labels of both",
     },
     "The store": {
         "codec": "raw, jpeg or h264",

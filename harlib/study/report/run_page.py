@@ -35,9 +35,13 @@ _WEB_ADDRESSES = ("require_js_url", "mathjax_url", "jquery_url", "jupyter_widget
 _WIDGET = "application/vnd.jupyter.widget-view+json"
 _STAND_INS = ("image/png", "image/jpeg", "text/html")  # for a widget, where there is none
 _LARGE = 60_000  # bytes above which a photograph is worth compressing
+_LINE = 60  # characters of a cell's first line that its fold shows
 _QUALITY = 85  # of its WebP: what is lost cannot be seen beside the PNG
 # A link of a notebook to another one, which the pages of a study follow to that one's page.
 _NOTEBOOK_LINK = re.compile(r"\[([^\]]+)\]\((\d\d_\w+)\.ipynb(#[^)\s]*)?\)")
+# A run's name in the first column of a table of runs, and its network behind it.
+_RUNS = re.compile(r"<table[^>]*>\s*<thead><tr><th[^>]*>run</th>.*?</table>", re.S)
+_RUN = re.compile(r'(<tr><td class="text)(">(?:<a [^>]*>)?[^<(]*(?:</a>)?) (\([^<]*)</td>')
 _CHATTER = re.compile(r"^(WARNING: All log messages before absl::|[IWE]\d{4} [\d:.]+ ).*\n?", re.M)
 
 
@@ -79,6 +83,7 @@ def write_report(run_dir: Path, folder: Path | None = None) -> Path:
     exporter = HTMLExporter(
         template_name=TEMPLATE.name, extra_template_basedirs=[str(TEMPLATE.parent)]
     )
+    exporter.register_filter("first_line", _first_line)
     for name in _WEB_ADDRESSES:
         if exporter.has_trait(name):
             setattr(exporter, name, "")
@@ -189,7 +194,7 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
             *_results(metrics),
             ("network", naming.network(metrics), False),
             ("parameters", _parameters(metrics["model"]), False),
-            ("GMACs per clip", f"{metrics['model']['gmacs']:.3g}", False),
+            ("GMACs (billion multiply-adds) per clip", f"{metrics['model']['gmacs']:.3g}", False),
             ("protocol", protocol(metrics), False),
             ("recipe", f"{params['recipe']}, {params['epochs']} epochs", False),
         ]
@@ -210,7 +215,13 @@ def _run_facts(run_dir: Path, said: str) -> dict[str, Any]:
         (
             "code",
             ", ".join(
-                filter(None, [where["commit"] or "no git checkout", fingerprint.remark(run_dir)])
+                filter(
+                    None,
+                    [
+                        where["commit"] or "no git checkout",
+                        fingerprint.remark(run_dir, than="that of this page"),
+                    ],
+                )
             ),
             False,
         ),
@@ -354,11 +365,25 @@ def _link_outputs(notebook: nbformat.NotebookNode, links: StudyLinks) -> list[di
         for output in cell.get("outputs", []):
             data = output.get("data", {})
             if "text/html" in data:
-                data["text/html"] = links.output(data["text/html"])
+                data["text/html"] = _parted(links.output(data["text/html"]))
             if "image/png" in data:
                 output.metadata.setdefault("image/png", {})["harlib_figure"] = len(drawn)
                 drawn.append(links.figure(output))
     return drawn
+
+
+def _first_line(code: str) -> str:
+    """What tells a cell's fold from another's: its first line, or the text of its comment."""
+    line = next((line for line in map(str.strip, code.splitlines()) if line.strip("# ")), "")
+    line = line.lstrip("# ")
+    return line if len(line) <= _LINE else f"{line[: _LINE - 1].rstrip()}…"
+
+
+def _parted(html: str) -> str:
+    """The HTML of an output with the networks of its tables' runs below their names."""
+    return _RUNS.sub(
+        lambda table: _RUN.sub(r'\1 run\2 <span class="network">\3</span></td>', table[0]), html
+    )
 
 
 def _compress_photographs(notebook: nbformat.NotebookNode) -> None:

@@ -96,13 +96,16 @@ def _cells(notebook: str) -> str:
         return "\n".join(sources)
 
 
-def remark(run_dir: Path) -> str:
-    """A warning about the code that made a run; empty where it is today's."""
+def remark(run_dir: Path, *, than: str = "the installed one") -> str:
+    """A warning about the code that made a run; empty where it is the installed one.
+
+    than: what the installed code is to the reader.
+    """
     state = RunFolder(run_dir).read_state()
     if is_old(state):
-        return "made by an earlier harlib: its code is not compared with today's"
+        return f"made by an earlier harlib, whose code is not compared with {than}"
     if "code" in state and state["code"] != code(state["notebook"]):
-        return "made by code that is not today's"
+        return f"made by other code than {than}"
     return ""
 
 

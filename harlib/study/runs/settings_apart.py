@@ -8,7 +8,7 @@ import pandas as pd
 
 from harlib import HarlibError
 from harlib.run_folder import RunFolder
-from harlib.study.params import yaml_text
+from harlib.study.params import meanings, yaml_text
 from harlib.study.params.notebooks import NOTEBOOKS
 from harlib.study.runs.fingerprint import HOW
 from harlib.training import recipe_numbers
@@ -17,6 +17,7 @@ ABSENT = "–"  # the run's notebook has no such setting
 # Where things lie, and what changes no result worth telling.
 _LEFT_OUT = {"study", "run", "store", "data_root", "score_batch", *HOW}
 _STORE = "clip store"
+_NETWORK = "The network"  # the heading of its settings in a notebook
 _OPTIONS = "recipe_options"
 
 
@@ -53,7 +54,8 @@ def _state(folder: Path) -> dict[str, Any]:
 def table(runs: Mapping[str, Path]) -> pd.DataFrame:
     """The settings that are not the same in all runs, by {name: folder}.
 
-    A setting that only some of the runs' notebooks have is told where one of these runs changes it.
+    A setting that only some of the runs' notebooks have is told where it is the network's and says
+    something, or where one of these runs changes it.
 
     Returns:
         DataFrame `setting` and a column per run: values as text, `ABSENT` where the run's notebook
@@ -61,16 +63,27 @@ def table(runs: Mapping[str, Path]) -> pd.DataFrame:
     """
     values = {name: of_run(folder) for name, folder in runs.items()}
     usual = {name: _usual(folder) for name, folder in runs.items()}
+    networks = {name: _of_network(folder) for name, folder in runs.items()}
     _fill_options(values)
     rows = []
     keys = dict.fromkeys(["model", *(key for own in values.values() for key in own)])
     for key in keys:
         having = {name: own[key] for name, own in values.items() if key in own}
         said = {name: _said(having[name]) if name in having else ABSENT for name in runs}
-        changed = any(usual[name].get(key, ...) != value for name, value in having.items())
-        if len(set(said.values())) > 1 and (len(having) == len(runs) or changed):
+        told = len(having) == len(runs) or any(
+            usual[name].get(key, ...) != value or (key in networks[name] and value)
+            for name, value in having.items()
+        )
+        if len(set(said.values())) > 1 and told:
             rows.append({"setting": key} | said)
     return pd.DataFrame(rows, columns=["setting", *runs])
+
+
+def _of_network(folder: Path) -> set[str]:
+    """The settings of a run's notebook that are the network's."""
+    own = notebook(folder, yaml_text.read(RunFolder(folder).params))
+    known = meanings.of(own) if own else {}
+    return {key for key, (heading, _) in known.items() if heading == _NETWORK}
 
 
 def _usual(folder: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import pandas as pd
 from IPython.display import display
 
 from harlib import figures
-from harlib.data import Audit, Catalog, ClipStore
+from harlib.data import Audit, Catalog, ClipStore, label_sets
 from harlib.data.catalog import names, own_videos
 from harlib.data.store import look_alikes as alike
 from harlib.data.store import properties
@@ -93,7 +93,7 @@ def show_look_alikes(store: ClipStore) -> Folded | tables.Sentence:
 
 def _pair(store: ClipStore, pair: Any) -> tuple[Side, Side, str]:
     one, other = _side(store, pair.one, pair.one_frame), _side(store, pair.other, pair.other_frame)
-    bits = "the same picture" if not pair.distance else f"{count(pair.distance, 'bit')} of 64 apart"
+    bits = f"{count(pair.distance, 'bit')} of 64 apart"
     where = "on two sides of the split" if pair.across else "on one side of the split"
     return one, other, f"{bits}, {where}"
 
@@ -140,6 +140,15 @@ def _show(table: pd.DataFrame, column: str) -> None:
     what = wording.QUANTITIES[column]
     how: dict[str, Any] = {"title": what.title, "label": what.label, "write": what.write}
     figures.show(figures.quantiles(table, column, shares=what.shares, **how))
+
+
+def show_samples(p: DataPrep, store: ClipStore) -> tables.Sentence:
+    """Shows a training video each of the first categories; says how many of all these are."""
+    clips, shown = session.sample(store, videos=p.samples)
+    figures.show(figures.contact_sheet(clips, shown))
+    every = "the " if len(shown) == len(store.categories) else f"{len(shown)} of the "
+    kinds = "combinations of labels" if label_sets.several(store.categories) else "categories"
+    return tables.Sentence(f"A training video each of {every}{len(store.categories)} {kinds}.")
 
 
 def _printable(table: pd.DataFrame) -> pd.DataFrame:

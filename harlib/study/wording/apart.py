@@ -73,10 +73,13 @@ def categories(table: pd.DataFrame, a: str, b: str, *, several: bool = False) ->
         return f"{ahead}. There are no intervals for a label's average precision."
     clear = apart[apart["clear"]]
     looked = f"with {count(len(table), 'category', 'categories')} looked at"
+    one = len(apart) == 1
     if clear.empty:
-        return f"{ahead}. None of that is more than chance, {looked} (Bonferroni)."
+        that = "That may be chance" if one else "None of that is more than chance"
+        return f"{ahead}. {that}, {looked} (Bonferroni)."
     if len(clear) == len(apart):
-        return f"{ahead}: all of that is more than chance, {looked} (Bonferroni)."
+        that = "that is" if one else "all of that is"
+        return f"{ahead}: {that} more than chance, {looked} (Bonferroni)."
     return f"{ahead}. More than chance, {looked} (Bonferroni): {_list(clear['category'])}."
 
 

@@ -74,8 +74,7 @@ def standing_apart(table: pd.DataFrame, column: str) -> Sentence:
     if len(values) < len(table):
         looked = f" ({len(values):,} of {count(len(table), 'video')} looked at)"
     usual = f"Typically {middle}, nine of ten videos from {low} to {high}{looked}."
-    nothing = f"No {_noun(table)} and no split stands apart."
-    return Sentence(f"{usual} {_said(table, [what]) or nothing}")
+    return Sentence(f"{usual} {_said(table, [what]) or _nothing(table)}")
 
 
 def recorded(table: pd.DataFrame, listed: int) -> Sentence:
@@ -94,9 +93,8 @@ def recorded(table: pd.DataFrame, listed: int) -> Sentence:
     if len(kinds) == 1:
         return Sentence(f"{which} are of {kinds.index[0]}.")
     most = f"most often {kinds.index[0]} ({percent(kinds.iloc[0] / len(table), 0)})"
-    found = _said(table, [SIDE, SHAPE, RATE])
-    nothing = f"No {_noun(table)} and no split stands apart by them."
-    return Sentence(f"{which} are of {len(kinds)} sizes and rates, {most}. {found or nothing}")
+    found = _said(table, [SIDE, SHAPE, RATE]) or _nothing(table)
+    return Sentence(f"{which} are of {len(kinds)} sizes and rates, {most}. {found}")
 
 
 def _said(table: pd.DataFrame, whats: Sequence[Quantity]) -> str:
@@ -119,6 +117,14 @@ def _said(table: pd.DataFrame, whats: Sequence[Quantity]) -> str:
     if splits:
         splits.append("What is learned on one side of the split may not hold on the other.")
     return " ".join([*categories, *splits])
+
+
+def _nothing(table: pd.DataFrame) -> str:
+    """What was looked for and not found, by the rule of `properties.standing_apart`."""
+    return (
+        f"No {_noun(table)} differs from the others by more than chance in nine of ten comparisons "
+        "of two videos, and no split in seven of ten."
+    )
 
 
 def _noun(table: pd.DataFrame) -> str:

@@ -90,9 +90,10 @@ def cost(
     number, trained: of parameters, in all and without the frozen ones.
     """
     total = 3 * gmacs * clips * epochs / 1e6
+    per = "one epoch" if epochs == 1 else f"each of {count(epochs, 'epoch')}"
     return Sentence(
         f"The network has {parameters(number, trained)}, and spends {gmacs:.3g} billion "
-        f"multiply-adds on a clip. Training shows it {clips:,} clips in {count(epochs, 'epoch')}: "
+        f"multiply-adds on a clip. Training shows it {clips:,} clips in {per}: "
         f"about {total:.2g} × 10¹⁵ multiply-adds in all."
     )
 
