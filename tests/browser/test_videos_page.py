@@ -192,7 +192,7 @@ def test_copies_beside_the_page_are_played_from_there(browser, tmp_path):
 def test_next_goes_on_from_the_opened_video_under_other_filters(opened):
     page = opened(sort="id", video="v05")
     heading, said = page.locator(".panel h2"), page.get_by_label("Find in")
-    before, after = (page.get_by_role("button", name=name) for name in ("Previous", "Next"))
+    before, after = (page.get_by_role("button", name=n, exact=True) for n in ("Previous", "Next"))
     page.get_by_label("Order").select_option("-id")
     before.click()
     assert heading.inner_text() == "v06"
