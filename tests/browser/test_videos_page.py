@@ -192,7 +192,7 @@ def test_copies_beside_the_page_are_played_from_there(browser, tmp_path):
 def test_next_goes_on_from_the_opened_video_under_other_filters(opened):
     page = opened(sort="id", video="v05")
     heading, said = page.locator(".panel h2"), page.get_by_label("Find in")
-    before, after = (page.get_by_role("button", name=name) for name in ("Previous", "Next"))
+    before, after = (page.get_by_role("button", name=n, exact=True) for n in ("Previous", "Next"))
     page.get_by_label("Order").select_option("-id")
     before.click()
     assert heading.inner_text() == "v06"
@@ -208,6 +208,12 @@ def test_next_goes_on_from_the_opened_video_under_other_filters(opened):
     after.click()
     assert heading.inner_text() == "v15"
     assert not page.said
+
+
+GO = """(hash) => new Promise((done) => {
+    addEventListener("hashchange", () => done(), { once: true });
+    location.hash = hash;
+})"""
 
 
 @pytest.fixture
@@ -231,12 +237,11 @@ def apart(browser, tmp_path):
     write("04_resnext101", ["x", "z"], [0, 1], "g3", split="val")
     page_of = videos_page.write(runs, tmp_path / "reports" / "mine")
     with page_checks.opener(browser) as opened:
+        page = opened(page_of)
+        page.wait_for_selector("body[data-ready]")
 
         def at(**wanted):
-            page = opened(page_of)
-            page.goto(page_of.as_uri() + addresses.videos(**wanted)[11:])
-            page.reload()
-            page.wait_for_selector("body[data-ready]")
+            page.evaluate(GO, addresses.videos(**wanted)[11:])
             return page
 
         yield at
