@@ -292,12 +292,6 @@ def test_next_goes_on_from_the_opened_video_under_other_filters(opened):
     assert not page.said
 
 
-GO = """(hash) => new Promise((done) => {
-    addEventListener("hashchange", () => done(), { once: true });
-    location.hash = hash;
-})"""
-
-
 @pytest.fixture
 def apart(browser, tmp_path):
     """Two folds, and a run of some of their videos; three of these have one name."""
@@ -319,11 +313,12 @@ def apart(browser, tmp_path):
     write("04_resnext101", ["x", "z"], [0, 1], "g3", split="val")
     page_of = videos_page.write(runs, tmp_path / "reports" / "mine")
     with page_checks.opener(browser) as opened:
-        page = opened(page_of)
-        page.wait_for_selector("body[data-ready]")
 
         def at(**wanted):
-            page.evaluate(GO, addresses.videos(**wanted)[11:])
+            page = opened(page_of)
+            page.goto(page_of.as_uri() + addresses.videos(**wanted)[11:])
+            page.reload()
+            page.wait_for_selector("body[data-ready]")
             return page
 
         yield at
