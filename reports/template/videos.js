@@ -10,7 +10,7 @@
 //   onMark    async (video, category) => the marks as they are then
 //   onUndo    async () => the same
 
-const KEYS = ["run", "true", "called", "right", "group", "sure", "find", "suspect", "sort", "video", "of", "split"];
+const KEYS = ["run", "true", "called", "right", "group", "sure", "find", "suspect", "agree", "sort", "video", "of", "split"];
 const OF_ITS_RUN = ["true", "called", "right", "group", "sure"];  // beside a run: of the videos that it scored
 const SORTS = {
   loss: "loss", sure: "probability", agree: "agreement of the runs", suspect: "suspicion",
@@ -20,10 +20,16 @@ const KINDS = { f4: Float32Array, u1: Uint8Array, u2: Uint16Array, i2: Int16Arra
 const UNREAD = -1;
 const NOTHING = "(nothing)";  // called so where none of several labels is given
 let drawn = 0;  // browsers in this document
+const NARROW = 704;  // pixels up to which a phone's layout holds: 44rem in videos.css
+const FOLDED = ["group", "sure", "suspect", "agree", "sort"];  // filters behind a fold there
+const LONG = 25;  // letters of a name that are shown
 const FEW = 12;  // categories up to which all probabilities stand open
 
 const percent = (p) => Number.isNaN(p) ? "–" : `${(100 * p).toFixed(p > 0.999 && p < 1 ? 2 : 1)} %`;
 const many = (n, noun) => `${n.toLocaleString("en")} ${noun}${n === 1 ? "" : "s"}`;
+
+const shortened = (id) => id.length > LONG ? `${id.slice(0, 11)}…${id.slice(-13)}` : id;
+const broken = (text) => text.split(/(?<=_)/).flatMap((part, k) => k ? [el("wbr"), part] : [part]);
 
 function el(tag, options = {}, ...children) {
   const made = document.createElement(tag);
@@ -158,6 +164,7 @@ class Browser {
       && (state.group === "" || columns.group[i] === wanted.group)
       && (state.suspect !== "yes" || columns.suspicion[i])
       && (state.suspect !== "marked" || i in this.marks.marked)
+      && (state.agree !== "no" || columns.agreement[i] < 1)
       && (state.sure === "" || (own.probability[i] >= low && own.probability[i] <= high))
       && (!find || this.texts[i].includes(find))));
   }
@@ -187,27 +194,33 @@ class Browser {
     const sets = [...new Set(data.columns.true)].sort((a, b) => a - b).map((i) => data.answers[i]);
     const truths = data.several ? [...new Set([...data.categories, ...sets])] : sets;
     const grouped = data.groups.length < this.count;
-    const filters = el("form", { class: "filters", "aria-label": "Filters", onsubmit: (e) => e.preventDefault() },
+    const usual = el("div", { class: "filters" },
       input("find", "Find in name, file, group, category", { type: "search" }),
-      select("run", "Run", data.runs.map((run) => [run.name, run.about ? `${run.name} (${run.about})` : run.name])),
+      select("run", "Run", data.runs.map((run) => [run.name, run.name])),
       select("right", "Right or wrong", [["", "any"], ["no", "wrong"], ["yes", "right"]]),
       select("true", "True category", named(truths)),
       select("called", "Called", named(data.answers)),
+    );
+    const rarer = el("div", { class: "filters" },
       grouped ? select("group", "Group", named(data.groups)) : null,
       select("sure", "Probability of the call", [["", "any"], ["90-100", "90 % and more"],
         ["50-90", "50 to 90 %"], ["0-50", "up to 50 %"]]),
       data.several && !this.hooks.marks ? null : select("suspect", "Label", [["", "any"],
         ...(data.several ? [] : [["yes", "suspected to be wrong"]]),
         ...(this.hooks.marks ? [["marked", "marked as wrong"]] : [])]),
+      data.runs.length > 1 ? select("agree", "The runs", [["", "any"], ["no", "disagree"]]) : null,
       select("sort", "Order", Object.entries(SORTS).flatMap(([name, text]) =>
         [[`-${name}`, `${text} ↓`], [name, `${text} ↑`]])),
     );
+    this.foldSaid = el("summary");
+    this.fold = el("details", { class: "rarer" }, this.foldSaid, rarer);
+    const apart = data.columns.agreement.reduce((sum, share) => sum + (share < 1), 0);
     const link = (text, wanted) => el("button", { type: "button",
       onclick: () => this.set({ ...Object.fromEntries(KEYS.map((k) => [k, ""])), run: this.state.run, ...wanted }) }, text);
     const views = el("p", { class: "presets" },
       link("Surest mistakes", { right: "no", sort: "-sure" }),
       data.suspects ? link(`Suspected labels (${data.suspects})`, { suspect: "yes", sort: "suspect" }) : null,
-      data.runs.length > 1 ? link("Runs disagree", { sort: "agree" }) : null,
+      apart ? link(`Runs disagree (${apart.toLocaleString("en")})`, { agree: "no", sort: "agree" }) : null,
       link("All videos", {}),
     );
     this.said = el("p", { class: "note said", role: "status" });
@@ -222,9 +235,19 @@ class Browser {
       onkeydown: (event) => { if (event.key === "Escape") this.close(); } });
     const remarks = data.remarks.map((text) => el("p", { class: "note" }, text));
     this.element.classList.add("videos");
-    this.element.replaceChildren(views, filters, this.said, ...(this.hooks.marks ? [this.markSaid] : []),
+    const filters = el("form", { "aria-label": "Filters", onsubmit: (e) => e.preventDefault() }, usual, this.fold);
+    const others = data.runs.length > 1 ? el("p", { class: "note others" }, "For the other runs turn the phone, or open a row.") : null;
+    this.element.replaceChildren(views, filters, this.said, ...(others ? [others] : []), ...(this.hooks.marks ? [this.markSaid] : []),
       el("div", { class: "both" }, this.box, this.panel), ...remarks);
     new ResizeObserver(() => this.draw()).observe(this.box);
+    new ResizeObserver(() => this.folds()).observe(this.element);
+    this.folds();
+  }
+
+  folds() {  // the rarer filters, where the page has become narrow or wide
+    const narrow = this.element.clientWidth > 0 && this.element.clientWidth <= NARROW;
+    if (narrow !== this.narrow) this.fold.open = !narrow;
+    this.narrow = narrow;
   }
 
   set(changes) {
@@ -245,6 +268,8 @@ class Browser {
       }
       field.value = value;
     }
+    const set = FOLDED.filter((name) => state[name] !== "").length;
+    this.foldSaid.textContent = set ? `More filters and the order (${set} set)` : "More filters and the order";
     const wrong = this.rows.reduce((sum, i) => sum + (this.data.runs[this.run].columns.listed[i] && !this.data.runs[this.run].columns.right[i]), 0);
     this.said.textContent = `${this.rows.length.toLocaleString("en")} of ${many(this.count, "video")}; ` +
       `${this.data.runs[this.run].name} has ${many(wrong, "of them")} wrong.`.replace("of thems", "of them");
@@ -285,19 +310,23 @@ class Browser {
         this.head.children[this.columns().findIndex((c) => c.name === column.name && c.run === column.run)].firstChild.focus();
       };
       const cell = el("th", { scope: "col", class: [column.more ? "more" : "", column.run === undefined && column.more ? "narrow" : ""].join(" ").trim() },
-        el("button", { type: "button", onclick: press }, column.text));
+        el("button", { type: "button", onclick: press, title: column.run === undefined ? "" : this.data.runs[column.run].about }, ...broken(column.text)));
       if (own) cell.setAttribute("aria-sort", sort.startsWith("-") ? "descending" : "ascending");
       return cell;
     }));
     this.table.setAttribute("aria-rowcount", this.rows.length + 1);
   }
 
+  get height() {  // of a row
+    return parseFloat(getComputedStyle(this.box).getPropertyValue("--row")) || 46;
+  }
+
   draw(anew = false) {  // the rows that can be seen, between two empty ones as tall as the others
-    const height = parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) || 46;
+    const { height } = this, most = parseFloat(getComputedStyle(this.box).maxHeight) || 600;
     const first = Math.max(0, Math.floor(this.box.scrollTop / height) - 5);
-    const last = Math.min(this.rows.length, first + Math.ceil((this.box.clientHeight || 600) / height) + 11);
-    if (!anew && this.drawn && this.drawn[0] === first && this.drawn[1] === last) return;
-    this.drawn = [first, last];
+    const last = Math.min(this.rows.length, first + Math.ceil(Math.max(this.box.clientHeight, most) / height) + 11);
+    if (!anew && this.drawn && this.drawn[0] === first && this.drawn[1] === last && this.drawn[2] === height) return;
+    this.drawn = [first, last, height];
     const focused = this.body.contains(document.activeElement);
     const columns = this.columns();
     const gap = (rows) => rows ? [el("tr", { class: "gap", "aria-hidden": "true" },
@@ -314,10 +343,11 @@ class Browser {
     const opened = !this.panel.hidden && this.opened === i;
     const cells = columns.map((column) => {
       if (column.name === "id") {
-        const group = data.groups[own.group[i]];
-        return el("td", {}, el("button", { type: "button", class: "name", tabIndex: place === this.current ? 0 : -1,
-          onclick: () => { this.current = place; this.open(i, true); } }, data.id[i]),
-          el("small", {}, group !== data.id[i] ? group : data.file[i] || data.splits[own.split[i]]));
+        const group = data.groups[own.group[i]], about = group !== data.id[i] ? group : data.file[i] || data.splits[own.split[i]];
+        const plays = this.plays(i) ? el("span", { class: "plays", role: "img", "aria-label": "plays", title: "plays" }, "▶") : null;
+        return el("td", { title: data.id[i] }, el("button", { type: "button", class: "name", tabIndex: place === this.current ? 0 : -1,
+          onclick: () => { this.current = place; this.open(i, true); } }, ...broken(shortened(data.id[i]))),
+          el("small", {}, plays, about));
       }
       if (column.name === "true") {
         const suspected = own.suspicion[i], marked = this.marks.marked[i];
@@ -349,7 +379,7 @@ class Browser {
   }
 
   press(event) {
-    const page = Math.max(1, Math.floor(this.box.clientHeight / 46) - 2);
+    const page = Math.max(1, Math.floor(this.box.clientHeight / this.height) - 2);
     const step = { ArrowDown: 1, ArrowUp: -1, PageDown: page, PageUp: -page, Home: -Infinity, End: Infinity }[event.key];
     if (event.key === "Escape") this.close();
     if (event.target.closest("thead")) return;
@@ -369,8 +399,7 @@ class Browser {
   }
 
   reveal(place) {
-    const height = parseFloat(getComputedStyle(this.element).getPropertyValue("--row")) || 46;
-    const head = this.head.offsetHeight, top = place * height, room = this.box.clientHeight - head;
+    const { height } = this, head = this.head.offsetHeight, top = place * height, room = this.box.clientHeight - head;
     if (top < this.box.scrollTop) this.box.scrollTop = top;
     else if (top + height > this.box.scrollTop + room) this.box.scrollTop = top + height - room;
   }
@@ -450,15 +479,21 @@ class Browser {
     ].filter(([, text]) => text);
     const parts = [
       this.bar(i),
-      this.preview(i),
+      el("div", { class: "shown" }, this.preview(i),
+        el("dl", {}, ...facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text))))),
       ...(this.hooks.marks ? [this.marking(i)] : []),
-      el("dl", {}, ...facts.map(([name, text]) => el("div", {}, el("dt", {}, name), el("dd", {}, text)))),
     ];
     if (own.suspicion[i]) parts.push(el("p", { class: "reading" },
       `Suspicion ${own.suspicion[i]} of ${data.suspects}: labelled ${data.answers[own.true[i]]}; measured by what is usual for each category, ` +
-      `the runs together take it for ${data.answers[own.suggested[i]]}. The networks may be wrong: look before you change a label.`));
+      `the runs together take it for ${data.answers[own.suggested[i]]}. The networks may be wrong: look before you change a label.`),
+      el("p", { class: "note" }, (data.runs.length > 1 ? "Suspicions come from the mean of the runs' probabilities; one very sure run can cause one. "
+        : "Suspicions come from the run's own probabilities. ") + "Only scored videos are examined, no training videos."));
     const order = [this.run, ...data.runs.keys()].filter((run, place, all) => all.indexOf(run) === place);
     return [...parts, ...order.map((run) => this.probabilities(data.runs[run], i))];
+  }
+
+  plays(i) {  // known where the clips are in the page or beside it
+    return !this.hooks.preview && Boolean(this.hooks.clips?.[i] || this.data.previews.files?.clip?.[i]);
   }
 
   async clip(i, track) {
@@ -474,7 +509,9 @@ class Browser {
       const address = await this.clip(i, track);
       if (this.opened !== i) return;
       if (!address) {
-        place.replaceChildren(el("p", { class: "note" }, data.previews.without || "This video's preview is not in the page."));
+        place.replaceChildren(el("p", { class: "note" }, data.previews.without || (data.problem[i]
+          ? "It could not be read: there is nothing to play."
+          : `This video's preview is not in the page. Whoever has the runs can add all: har report ${data.study} --videos`)));
         return;
       }
       const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
@@ -538,7 +575,8 @@ class Browser {
     else every = [...Array(data.top).keys()].map((k) => [data.categories[own.top[i * data.top + k]], own.top_probability[i * data.top + k] / 65535]).filter(([name]) => name);
     every.sort((a, b) => b[1] - a[1]);
     const bars = (some) => el("ol", { class: "bars" }, ...some.map(([name, p]) => el("li", { class: truth.includes(name) ? "true" : "" },
-      el("span", { class: "what" }, name + (truth.includes(name) ? " (true)" : "")), el("meter", { min: 0, max: 1, value: p, "aria-label": name }, percent(p)),
+      el("span", { class: "what" }, name + (truth.includes(name) ? " (true)" : "")),
+      el("span", { class: "track", "aria-hidden": "true" }, el("span", { style: `width:${(100 * p).toFixed(1)}%` })),
       el("span", { class: "value" }, percent(p)))));
     if (own.every && every.length > FEW) {
       part.append(bars(every.slice(0, 5)), el("details", {}, el("summary", {}, `All ${every.length} categories`), bars(every)));

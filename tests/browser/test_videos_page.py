@@ -145,6 +145,88 @@ def test_by_keyboard_alone(opened):
     assert page.evaluate("document.activeElement.textContent") == "v23"
 
 
+def test_runs_disagree_leaves_out_where_they_agree(opened):
+    page = opened()
+    page.get_by_role("button", name="Runs disagree (6)").click()
+    assert sorted(names(page)) == ["v02", "v03", "v09", "v10", "v16", "v17"]
+    assert "6 of 24 videos" in page.inner_text(".said")
+    assert address(page) == "#agree=no&sort=agree"
+    assert page.get_by_label("The runs").input_value() == "no"
+    page = opened(agree="no", right="no", run="04_resnext101")
+    assert sorted(names(page)) == ["v03", "v10", "v17"]
+
+
+def test_a_row_says_whether_its_video_plays(opened, reports, monkeypatch, browser):
+    playing = ".rows tr:has(.plays) .name"
+    page = opened(sort="id")
+    assert page.locator(playing).all_inner_texts() == [f"v{number:02d}" for number in range(23)]
+    few = reports / "few"
+    monkeypatch.setattr(videos_page, "TELLING", 9)
+    videos_page.write(reports.parents[1] / "runs" / "mine", few)
+    with page_checks.opener(browser) as of_few:
+        page = of_few(few / videos_page.NAME)
+        page.goto((few / videos_page.NAME).as_uri() + "#find=v1")
+        page.reload()
+        page.wait_for_selector("body[data-ready]")
+        assert "9 of 23 videos can be played from this page, marked with ▶" in page.inner_text(
+            ".lead"
+        )
+        assert 0 < page.locator(playing).count() < 9
+        page.locator(".rows tbody tr:not(:has(.plays)) .name").first.click()
+        page.wait_for_selector(".preview p")
+        assert "Whoever has the runs can add all: har report mine --videos" in page.inner_text(
+            ".preview"
+        )
+
+
+CUT = """() => [...document.querySelectorAll(".rows :is(th button, td > *)")]
+    .filter((e) => e.checkVisibility())
+    .filter((e) => e.scrollWidth > e.clientWidth + 1 || e.scrollHeight > e.clientHeight + 2)
+    .map((e) => e.textContent)"""
+
+
+def test_a_phone_shows_the_rows_whole_and_folds_rare_filters(opened):
+    page = opened(width=390, run="04_resnext101")
+    name = "actorV00007_000003_000005"
+    page.evaluate(
+        "name => document.querySelectorAll('.name').forEach(e => e.textContent = name)", name
+    )
+    assert page.evaluate(CUT) == []
+    assert name in names(page)
+    assert page.locator(".others").is_visible()
+    group, summary = page.get_by_label("Group", exact=True), page.locator(".rarer summary")
+    assert page.get_by_label("Called").is_visible() and not group.is_visible()
+    summary.focus()
+    page.keyboard.press("Enter")
+    group.select_option("g1")
+    assert len(names(page)) == 4
+    assert summary.inner_text() == "More filters and the order (1 set)"
+    page = opened(width=390, find="v04", video="v04")
+    page.wait_for_selector("video")
+    assert page.locator(".rows").bounding_box()["height"] < 200
+    page = opened(width=1280)
+    assert page.get_by_label("Group", exact=True).is_visible()
+    assert not page.locator(".others").is_visible()
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_the_opened_panel_scrolls_with_the_page_and_its_bars_are_whole(opened, width):
+    page = opened(width=width, video="v04")
+    page.wait_for_selector("video")
+    assert page.evaluate("""() => [...document.querySelectorAll(".panel, .rows")].every(
+        (e) => e.scrollWidth <= e.clientWidth)""")
+    assert page.evaluate("""() => {
+        const panel = document.querySelector(".panel");
+        return panel.scrollHeight <= panel.clientHeight + 1;
+    }""")
+    for bar in page.locator(".bars li").all():
+        middles = []
+        for part in (".what", ".track", ".track span", ".value"):
+            box = bar.locator(part).first.bounding_box()
+            middles.append(box["y"] + box["height"] / 2)
+        assert max(middles) - min(middles) <= 2
+
+
 def test_names_of_categories_are_text(opened):
     page = opened(width=390, video="v02")
     assert page.locator(".videos b").count() == 0
@@ -210,12 +292,6 @@ def test_next_goes_on_from_the_opened_video_under_other_filters(opened):
     assert not page.said
 
 
-GO = """(hash) => new Promise((done) => {
-    addEventListener("hashchange", () => done(), { once: true });
-    location.hash = hash;
-})"""
-
-
 @pytest.fixture
 def apart(browser, tmp_path):
     """Two folds, and a run of some of their videos; three of these have one name."""
@@ -237,11 +313,12 @@ def apart(browser, tmp_path):
     write("04_resnext101", ["x", "z"], [0, 1], "g3", split="val")
     page_of = videos_page.write(runs, tmp_path / "reports" / "mine")
     with page_checks.opener(browser) as opened:
-        page = opened(page_of)
-        page.wait_for_selector("body[data-ready]")
 
         def at(**wanted):
-            page.evaluate(GO, addresses.videos(**wanted)[11:])
+            page = opened(page_of)
+            page.goto(page_of.as_uri() + addresses.videos(**wanted)[11:])
+            page.reload()
+            page.wait_for_selector("body[data-ready]")
             return page
 
         yield at

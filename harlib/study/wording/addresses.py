@@ -3,8 +3,8 @@
 from urllib.parse import quote
 
 # What the page of videos can be asked for: the same keys stand behind the # of its address.
-KEYS = ("run", "true", "called", "right", "group", "sure", "find", "suspect", "sort", "video",
-        "of", "split")  # fmt: skip
+KEYS = ("run", "true", "called", "right", "group", "sure", "find",
+        "suspect", "agree", "sort", "video", "of", "split")  # fmt: skip
 
 
 def videos(**wanted: str) -> str:
@@ -13,8 +13,9 @@ def videos(**wanted: str) -> str:
     run: whose calls `called`, `right` and `sure` are about; beside it these, `true` and `group` are
     of the videos that it scored. true, called: a category. right: "yes" or "no". sure: the call's
     probability in percent, as "90-100". group: a group's name. find: free text. suspect: "yes",
-    suspected label errors alone. sort: a column, with a "-" before it downwards. video: the id of
-    the one that is opened. of, split: its category and split, where others have the same id.
+    suspected label errors alone. agree: "no", those on which the runs disagree. sort: a column,
+    with a "-" before it downwards. video: the id of the one that is opened. of, split: its category
+    and split, where others have the same id.
 
     Raises:
         TypeError: the page has no such filter.
