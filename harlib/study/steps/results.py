@@ -147,7 +147,7 @@ def cost_reading(table: pd.DataFrame) -> tables.Sentence:
 def protocol_table(runs: dict[str, Path]) -> tables.Table:
     """How each run was scored."""
     names = {"split": "split", "clips": "clips per video", "crops": "crops per clip",
-             "crop_scale": "crop, share of the frame", "frames": "frames per clip",
+             "crop_scale": "crop, share", "frames": "frames per clip",
              "stride": "stride, frames", "clip_fps": "frames per second", "size": "pixels per side",
              "checkpoint": "weights"}  # fmt: skip
     rows = []
