@@ -39,9 +39,9 @@ def suspected(probabilities: np.ndarray, label: np.ndarray) -> pd.DataFrame:
         label: int (videos,), the given labels.
 
     Returns:
-        A row per suspected video: `video` (a row of `probabilities`), `suggested` (the
-        class that then leads; the most probable one can be another, even the label) and `margin`
-        (below 0; the smaller the more suspicious).
+        A row per suspected video: `video` (a row of `probabilities`), `suggested` (the most
+        probable class but its label, as a person would look for it) and `margin` (below 0; the
+        smaller the more suspicious).
     """
     rows = np.arange(len(label))
     adjusted = probabilities - thresholds(probabilities, label).astype(np.float32)
@@ -50,5 +50,8 @@ def suspected(probabilities: np.ndarray, label: np.ndarray) -> pd.DataFrame:
     margin = own - adjusted.max(axis=1)
     found = np.flatnonzero(margin < 0)
     found = found[np.argsort(margin[found], kind="stable")]
-    suggested = adjusted[found].argmax(axis=1)
-    return pd.DataFrame({"video": found, "suggested": suggested, "margin": margin[found]})
+    others = probabilities[found].copy()
+    others[np.arange(len(found)), label[found]] = -1
+    return pd.DataFrame(
+        {"video": found, "suggested": others.argmax(axis=1), "margin": margin[found]}
+    )

@@ -484,8 +484,8 @@ class Browser {
       ...(this.hooks.marks ? [this.marking(i)] : []),
     ];
     if (own.suspicion[i]) parts.push(el("p", { class: "reading" },
-      `Suspicion ${own.suspicion[i]} of ${data.suspects}: labelled ${data.answers[own.true[i]]}; measured by what is usual for each category, ` +
-      `the runs together take it for ${data.answers[own.suggested[i]]}. The networks may be wrong: look before you change a label.`),
+      `Suspicion ${own.suspicion[i]} of ${data.suspects}: labelled ${data.answers[own.true[i]]}; of the other categories ` +
+      `the runs' mean gives ${data.answers[own.suggested[i]]} the most. The networks may be wrong: look before you change a label.`),
       el("p", { class: "note" }, (data.runs.length > 1 ? "Suspicions come from the mean of the runs' probabilities; one very sure run can cause one. "
         : "Suspicions come from the run's own probabilities. ") + "Only scored videos are examined, no training videos."));
     const order = [this.run, ...data.runs.keys()].filter((run, place, all) => all.indexOf(run) === place);

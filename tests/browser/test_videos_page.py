@@ -119,7 +119,7 @@ def test_a_click_plays_the_clip_and_tells_what_each_run_and_view_said(opened):
     assert page.evaluate("document.querySelector('video').src").startswith("data:video/mp4")
     said = page.inner_text(".panel")
     assert "v04.mp4" in said and "2.4 s" in said
-    assert "the runs together take it for waving <b>" in said
+    assert "the runs' mean gives waving <b> the most" in said
     assert page.locator(".panel .bars").count() == 2
     assert page.locator(".panel .bars").first.locator("li").count() == 3
     page.locator(".panel summary").first.click()
