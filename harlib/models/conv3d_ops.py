@@ -60,6 +60,10 @@ def multiply(
     `finish`, such as bias and ReLU, is of the product's rows `(positions, out)`, where TensorFlow
     computes it in the product's own kernel.
     """
+    if max(strides) > 1 and keras.backend.backend() == "jax":
+        # On a GPU, XLA aborts where it joins a strided slice and a product of its rows, as in this
+        # kernel's gradient (github.com/openxla/xla/issues/47381).
+        return finish(ops.conv(inputs, kernel, strides=tuple(strides), padding="valid"))
     inputs = every(inputs, strides)
     rows = ops.reshape(inputs, (-1, inputs.shape[-1]))
     shape = (-1, *inputs.shape[1:-1], kernel.shape[-1])

@@ -150,3 +150,33 @@ def test_converted_networks_have_the_same_logits(backend, converted, same, tmp_p
     scores = run(CONVERTED, backend, tmp_path / "scores.npz")
     for name, wanted in converted.items():
         same(name, {backend: parity.error(scores[name], wanted)})
+
+
+STRIDED = """
+import jax, numpy as np
+from harlib.models import conv3d_ops
+rng = np.random.default_rng(0)
+x = rng.standard_normal((2, 4, 6, 6, 3)).astype("float32")
+kernel = rng.standard_normal((1, 1, 1, 3, 5)).astype("float32")
+def loss(x, kernel):
+    return (conv3d_ops.multiply(x, kernel, (2, 2, 2)) ** 2).sum()
+def plain(x, kernel):
+    return (x[:, ::2, ::2, ::2] @ kernel[0, 0, 0]) ** 2
+found = jax.value_and_grad(loss, (0, 1))
+wanted = jax.value_and_grad(lambda *given: plain(*given).sum(), (0, 1))
+for one, other in zip(jax.tree.leaves(found(x, kernel)), jax.tree.leaves(wanted(x, kernel))):
+    np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+text = jax.jit(found).lower(x, kernel).as_text()
+assert "convolution" in text and "dot_general" not in text, text
+"""
+
+
+def test_on_jax_no_product_has_strided_rows():
+    """XLA on a GPU aborts where it joins the two (github.com/openxla/xla/issues/47381)."""
+    if importlib.util.find_spec("jax") is None:
+        pytest.skip("jax is not installed")
+    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"}
+    done = subprocess.run(
+        [sys.executable, "-c", STRIDED], env=environment, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
