@@ -118,8 +118,10 @@ class Child:
             raise ChildError(f"took {held / 1e9:.2f} GB")
 
     def _last_words(self) -> str:
-        """The last line of what the child wrote to its error stream."""
+        """The last line of what the child wrote to its error stream, or why a library aborted."""
         code = self._process.wait()
         self._errors.seek(0)
         lines = [line.strip() for line in self._errors.read().splitlines() if line.strip()]
-        return f"exit {code}, {lines[-1][:200] if lines else 'without a word'}"
+        # a stack of addresses follows the reason
+        reasons = [line for line in lines if "Check failed" in line] or lines[-1:]
+        return f"exit {code}, {reasons[0][:200] if reasons else 'without a word'}"

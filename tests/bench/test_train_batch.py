@@ -105,6 +105,12 @@ def test_a_slow_child_is_ended(fake):
 
 
 @pytest.mark.quick
+def test_a_library_that_aborts_is_quoted_with_its_reason(fake):
+    with pytest.raises(ChildError, match=r"exit -6, .*Check failed: 2 == 3$"):
+        Child({"engine": "harlib", "policy": "aborted"}, limit_s=30)
+
+
+@pytest.mark.quick
 @pytest.mark.parametrize(
     ("text", "size"), [("8GB", 8e9), ("500 mb", 5e8), ("1.5GB", 1.5e9), ("1000", 1000)]
 )
