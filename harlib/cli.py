@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from harlib import HarlibError, system_errors
+from harlib import HarlibError, __version__, system_errors
 from harlib.bench.commands import bench
 from harlib.data import commands as data_commands
 from harlib.pretrained.commands import weights
@@ -121,7 +121,7 @@ def _raised_here(error: Exception) -> bool:
 
 
 @click.group(cls=_Har, context_settings={"help_option_names": ["-h", "--help"]}, epilog=_OWN)
-@click.version_option(package_name="harlib")
+@click.version_option(__version__)
 @click.option("--debug", is_flag=True, help="Show the traceback of every error.")
 def main(debug: bool) -> None:
     """Human action recognition in videos: from files to reports."""

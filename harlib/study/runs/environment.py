@@ -1,5 +1,6 @@
 """Where a run was computed: versions, hardware and commit."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -10,18 +11,17 @@ from typing import Any
 
 import psutil
 
-from harlib import machine, shipped
+from harlib import __version__, machine, shipped
 
-_PACKAGES = ("harlib", "tensorflow", "keras", "grain", "numpy", "h5py", "av", "opencv-python",
-             "pandas", "scikit-learn")  # fmt: skip
+_PACKAGES = ("keras", "grain", "numpy", "h5py", "av", "opencv-python", "pandas", "scikit-learn")
 
 
 def describe() -> dict[str, Any]:
     """Versions, hardware and git commit, as a report needs them."""
+    backend = os.environ.get("KERAS_BACKEND", "tensorflow")
     return {
-        "versions": {name: importlib.metadata.version(name) for name in _PACKAGES}
-        | {"python": platform.python_version()},
-        "backend": os.environ.get("KERAS_BACKEND", "tensorflow"),
+        "versions": _versions(backend),
+        "backend": backend,
         "system": f"{platform.system()} {platform.machine()}",
         **machine.describe(),
         "cores": len(psutil.Process().cpu_affinity())
@@ -31,6 +31,16 @@ def describe() -> dict[str, Any]:
         "accelerators": accelerators(),
         "commit": _commit(),
     }
+
+
+def _versions(backend: str) -> dict[str, str]:
+    """Of harlib, Python, the backend and the packages that compute; of those installed here."""
+    versions = {"harlib": __version__}
+    for name in (backend, *_PACKAGES):
+        # another package may stand in for one, as opencv-python-headless
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            versions[name] = importlib.metadata.version(name)
+    return versions | {"python": platform.python_version()}
 
 
 def accelerators() -> list[str]:
