@@ -36,7 +36,7 @@ study: $(BASE)
 # are taken by Chromium.
 sample-report: $(DEV)
 	rm -rf reports/sample
-	$(BIN)/har report demo --out reports/sample
+	$(BIN)/har report demo --out reports/sample --previews 650kB
 	$(BIN)/python docs/screenshots.py
 
 # In a container one is root; the server listens to this machine alone and wants its token.

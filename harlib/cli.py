@@ -329,11 +329,18 @@ def features(source: str, videos: Path, **options: Any) -> None:
 @click.argument("study", shell_complete=completion.studies_or_runs)
 @click.option("--out", type=_FOLDER, help="Folder for the pages; without it reports/STUDY.")
 @click.option("--videos", is_flag=True, help="Also copies of all scored videos, to be played.")
+@click.option("--previews", metavar="SIZE", callback=study_commands.size_option,
+              help="Most bytes of videos.html with its small copies; without it 8MB.")  # fmt: skip
 @click.option("--bundle", metavar="FILE.zip", type=click.Path(path_type=Path, dir_okay=False),
               help="Pages, tables and the best network in a file to send.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the file at --bundle.")
 def report(
-    study: str, out: Path | None, videos: bool, bundle: Path | None, overwrite: bool
+    study: str,
+    out: Path | None,
+    videos: bool,
+    previews: int | None,
+    bundle: Path | None,
+    overwrite: bool,
 ) -> None:
     """Write the pages of STUDY again from what its runs left: its name, or a folder as runs/STUDY.
 
@@ -350,8 +357,9 @@ def report(
     from harlib.study.runs.named import run_folder, study_runs
 
     runs = study_runs(study)
-    for option in ("--videos",) * videos + ("--bundle",) * (bundle is not None):
-        if not runs:
+    given = {"--videos": videos, "--previews": previews is not None, "--bundle": bundle is not None}
+    for option in given:
+        if given[option] and not runs:
             raise HarlibError(f"{option} is of a whole study, and {study} is a run: name its study")
     if bundle:
         check_output(bundle, [".zip"], overwrite=overwrite)
@@ -360,7 +368,7 @@ def report(
     if runs:
         if videos:
             video_copies.write(runs, out or reports_folder(runs), say=click.echo)
-        click.echo(index := write_study(runs, out))
+        click.echo(index := write_study(runs, out, videos_most=previews))
         if bundle:
             bundling.write(runs, index.parent, bundle, overwrite=overwrite, say=click.echo)
     else:

@@ -89,10 +89,10 @@ def predict(source: str, videos: tuple[str, ...], **options: Any) -> None:
         raise click.exceptions.Exit(1)
 
 
-def _size(context: click.Context, option: click.Parameter, value: str) -> int:
-    """ "8GB", "200 MB" or a number as bytes."""
+def size_option(context: click.Context, option: click.Parameter, value: str | None) -> int | None:
+    """ "8GB", "200 MB" or a number as bytes; None of None."""
     try:
-        return parse_size(value)
+        return None if value is None else parse_size(value)
     except ValueError as error:
         raise click.BadParameter(str(error)) from None
 
@@ -106,7 +106,7 @@ def _size(context: click.Context, option: click.Parameter, value: str) -> int:
 @click.option("--token", envvar="HAR_TOKEN",
               help="What requests must know; else made where one is needed.")  # fmt: skip
 @click.option("--max-upload", "limit", metavar="SIZE", default="200MB", show_default=True,
-              callback=_size, help="The largest file that is taken.")  # fmt: skip
+              callback=size_option, help="The largest file that is taken.")  # fmt: skip
 @click.option("--max-length", "longest_s", metavar="TIME", default="10min", show_default=True,
               callback=_seconds, help="The longest video that is taken.")  # fmt: skip
 @click.option("--max-time", "limit_s", metavar="TIME", default="10min", show_default=True,

@@ -227,6 +227,9 @@ def test_har_report_asks_before_it_works(tmp_path, monkeypatch):
     assert "--bundle FILE.zip" in har(reports.name, "--overwrite").output
     one = har(f"{reports.name}/03_c3d", "--bundle", tmp_path / "x.zip")
     assert one.exit_code == 1 and "--bundle is of a whole study" in one.output
+    one = har(f"{reports.name}/03_c3d", "--previews", "600kB")
+    assert one.exit_code == 1 and "--previews is of a whole study" in one.output
+    assert "is no size" in har(reports.name, "--previews", "few").output
     done = har(reports.name, "--bundle", there, "--overwrite")
     assert done.exit_code == 0 and zipfile.is_zipfile(there), done.output
 

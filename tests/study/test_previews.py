@@ -1,5 +1,6 @@
 """Which videos of a study are shown in its page, and how many of them."""
 
+import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -71,6 +72,15 @@ def test_the_page_holds_few_where_frames_are_large(scored, monkeypatch):
     monkeypatch.setattr(videos_page, "FRAMES", 1)
     first = len(videos_page._embedded(clips, shown[:1], 10**7)[shown[0]])
     assert list(videos_page._embedded(clips, shown, first)) == shown[:1]
+
+
+def test_the_page_keeps_to_the_size_that_is_asked(runs, tmp_path):
+    told = []
+    for most in (None, 115_000, 0):
+        page = videos_page.write(runs, tmp_path, most=most)
+        assert not most or page.stat().st_size <= most
+        told.append(re.search(r"(All|\d+ of|None of) \d+ videos can", page.read_text())[1])
+    assert told[0] == "All" and told[1][0].isdigit() and told[2] == "None of"
 
 
 def test_a_page_full_of_numbers_says_so_and_makes_no_copy(runs, tmp_path, monkeypatch):

@@ -39,12 +39,15 @@ from harlib.study.steps import side_by_side
 from harlib.study.wording import tables
 
 
-def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
+def write_index(
+    runs_dir: Path, folder: Path | None = None, *, videos_most: int | None = None
+) -> Path:
     """Writes ``index.html`` from ``runs/<study>/*/``; complete runs alone are ranked.
 
     With a scored run, the best model's card goes beside it, as ``MODEL_CARD.md``.
 
     folder: where to; ``reports/<study>`` beside ``runs`` by default.
+    videos_most: bytes of ``videos.html`` with the previews in it; see `videos_page.write`.
 
     Raises:
         HarlibError: `folder` holds runs.
@@ -82,7 +85,7 @@ def write_index(runs_dir: Path, folder: Path | None = None) -> Path:
         one for one in run_dirs
         if one.name.startswith("05") and one.name in pages and fingerprint.is_ended(one)
     ]  # fmt: skip
-    videos = videos_page.write(runs_dir, folder)
+    videos = videos_page.write(runs_dir, folder, most=videos_most)
     page = _template("study.html.j2").render(
         videos=videos.name if videos else "",
         study=study,
@@ -132,8 +135,12 @@ def with_card(page: str, card: dict[str, Any], runs_dir: Path) -> str:
     return _CARD.sub(lambda _: section, page, count=1)
 
 
-def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
+def write_study(
+    runs_dir: Path, folder: Path | None = None, *, videos_most: int | None = None
+) -> Path:
     """Writes all pages of a study again from ``runs/<study>``; returns its index.
+
+    The arguments are those of `write_index`.
 
     Raises:
         FileNotFoundError: no run there has left a notebook.
@@ -144,7 +151,7 @@ def write_study(runs_dir: Path, folder: Path | None = None) -> Path:
         raise MissingFile(f"{runs_dir} holds no run with a notebook: {again}")
     for notebook in notebooks:
         write_report(notebook.parent, folder)
-    return write_index(runs_dir, folder)
+    return write_index(runs_dir, folder, videos_most=videos_most)
 
 
 # name of the column, key of metrics.table, kind; the interval stands behind what ranks the runs

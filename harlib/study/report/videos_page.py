@@ -39,11 +39,11 @@ CAM = ".cam.mp4"
 _TEMPLATE = shipped.FOLDER / "reports" / "template"
 
 
-def write(runs_dir: Path, folder: Path) -> Path | None:
+def write(runs_dir: Path, folder: Path, *, most: int | None = None) -> Path | None:
     """Writes ``videos.html`` into `folder`; None for a study without a scored run.
 
-    Previews of the most telling videos are in it, as many as fit; of others it plays those that
-    `video_copies` has left beside it.
+    Previews of the most telling videos are in it, as many as fit into a page of `most` bytes (8 MB
+    without it); of others it plays those that `video_copies` has left beside it.
     """
     if not scored_videos.scored(runs_dir):
         return None
@@ -60,7 +60,8 @@ def write(runs_dir: Path, folder: Path) -> Path | None:
     scored, clips.problem = _hidden(runs_dir, scored, clips.problem)
     content: dict[str, Any] = {"files": files, "cam_of": run, "without": clips.problem}
     packed = base64.b64encode(video_data.packed(study, scored, content)).decode()
-    embedded = _embedded(clips, shown, MOST - len(packed) - _REST)
+    room = (MOST if most is None else most) - len(packed) - _REST
+    embedded = _embedded(clips, shown, room)
     page = templates.render(
         "videos.html.j2",
         study=study,
