@@ -38,9 +38,10 @@ def learning_of_runs(runs: Mapping[str, Sequence[pd.DataFrame]]) -> np.ndarray:
             found = [one for one in histories if column in one and one[column].notna().any()]
             if not found:
                 continue
-            curves = pd.concat([_by_epoch(one, column) for one in found])
+            curves = pd.concat([one[["epoch", column]].dropna() for one in found])
             epochs = curves.groupby("epoch", as_index=False)
             mean, low, high = epochs.mean(), epochs[column].min(), epochs[column].max()
+            mean["minutes"] = mean["epoch"].map(_minutes(found))
             for panel, x in zip(axes, ("epoch", "minutes"), strict=True):
                 panel.plot(mean[x], mean[column], color=color, ls=style, marker="o", ms=2.5,
                            lw=1.8 if column != "accuracy" else 1.2,
@@ -61,9 +62,13 @@ def learning_of_runs(runs: Mapping[str, Sequence[pd.DataFrame]]) -> np.ndarray:
     return describe(axes, f"Learning curves of {len(runs)} runs. {' '.join(said)}")
 
 
-def _by_epoch(history: pd.DataFrame, column: str) -> pd.DataFrame:
-    minutes = history["seconds"].cumsum() / 60
-    return history[["epoch", column]].assign(minutes=minutes).dropna()
+def _minutes(histories: Sequence[pd.DataFrame]) -> pd.Series:
+    """Minutes to the end of each epoch, of epochs as long as their mean over the seeds that had it.
+
+    The mean of the sums would go back in time after the end of a slow seed.
+    """
+    epochs = pd.concat([one[["epoch", "seconds"]] for one in histories]).groupby("epoch")
+    return epochs["seconds"].mean().cumsum() / 60
 
 
 def _said(name: str, histories: Sequence[pd.DataFrame]) -> str:

@@ -243,6 +243,14 @@ def test_two_seeds_are_their_mean_in_a_band_from_the_lower_to_the_higher():
 
 
 @pytest.mark.quick
+def test_minutes_go_on_after_a_slow_seed_has_ended():
+    slow = pd.DataFrame({"epoch": [1, 2], "accuracy": [0.2, 0.4], "seconds": [600.0, 600.0]})
+    fast = pd.DataFrame({"epoch": [1, 2, 3], "accuracy": [0.2, 0.4, 0.6], "seconds": [60.0] * 3})
+    _, by_minutes = figures.learning_of_runs({"two seeds": [slow, fast]})
+    assert by_minutes.get_lines()[0].get_xdata() == pytest.approx([5.5, 11, 12])
+
+
+@pytest.mark.quick
 def test_how_many_categories_differ_is_said():
     table = pd.DataFrame({"category": list("abcde"), "difference": [0.4, 0.3, 0, -0.1, -0.4]})
     whole = figures.alt(figures.category_difference(table))
