@@ -1,5 +1,6 @@
 """Notebooks 00 and 03 in a real JupyterLab: what a person sees, plays, marks, interrupts."""
 
+import contextlib
 import json
 import os
 import re
@@ -108,6 +109,20 @@ def lab(project):
         log.close()
 
 
+@contextlib.contextmanager
+def opened(browser, project, width, height):
+    """An empty page; what it showed when a test failed is pictured and printed."""
+    page = browser.new_page(viewport={"width": width, "height": height})
+    try:
+        yield page
+    except Exception:
+        page.screenshot(path=project / "lab.png")
+        print(page.inner_text("body"))  # a log has no pictures
+        raise
+    finally:
+        page.close()
+
+
 def run_all(page, address):
     """Opens a notebook and chooses Run All, as a person does."""
     page.set_default_timeout(180_000)  # TensorFlow on a busy machine
@@ -125,8 +140,7 @@ def choose(page, menu, command):
 
 
 def test_a_training_says_how_far_it_is_and_an_interrupt_is_a_line(browser, lab, project):
-    page = browser.new_page(viewport={"width": 1600, "height": 4500})
-    try:
+    with opened(browser, project, 1600, 4500) as page:
         run_all(page, f"{lab}lab/tree/03_c3d.ipynb")
         line = page.locator(".jp-OutputArea p:has(progress)")
         line.wait_for()
@@ -147,17 +161,10 @@ def test_a_training_says_how_far_it_is_and_an_interrupt_is_a_line(browser, lab, 
             r".*stopped .*: run this cell again to resume", error.inner_text().strip()
         )
         line.wait_for(state="detached")  # it goes within a moment of the cell's end
-    except Exception:
-        page.screenshot(path=project / "lab.png")
-        print(page.inner_text("body"))  # a log has no pictures
-        raise
-    finally:
-        page.close()
 
 
 def test_the_controls_show_and_a_click_changes_the_picture(browser, lab, project):
-    page = browser.new_page(viewport={"width": 1600, "height": 3000})
-    try:
+    with opened(browser, project, 1600, 3000) as page:
         # a workspace of its own: beside another open notebook JupyterLab asks which kernel to take
         run_all(page, f"{lab}lab/workspaces/exploring/tree/00_explore.ipynb")
         pictures = page.locator(".jp-OutputArea img.widget-image")
@@ -186,18 +193,11 @@ def test_the_controls_show_and_a_click_changes_the_picture(browser, lab, project
             "before => [...document.querySelectorAll('.jp-OutputArea img.widget-image')]"
             ".at(-1).src != before", arg=before,
         )  # fmt: skip
-    except Exception:
-        page.screenshot(path=project / "lab.png")
-        print(page.inner_text("body"))  # a log has no pictures
-        raise
-    finally:
-        page.close()
 
 
 def test_a_wrong_label_is_marked_by_keys_and_the_table_is_read(browser, lab, project):
     table = project / "params" / "demo" / "corrections.csv"
-    page = browser.new_page(viewport={"width": 1600, "height": 1200})
-    try:
+    with opened(browser, project, 1600, 1200) as page:
         run_all(page, f"{lab}lab/workspaces/marking/tree/videos.ipynb")
         box = page.locator(".har-videos")
         names, said = box.locator("tbody button.name"), box.locator("p[role=status]").last
@@ -239,11 +239,5 @@ def test_a_wrong_label_is_marked_by_keys_and_the_table_is_read(browser, lab, pro
         assert (
             page.locator(".jp-Notebook .jp-Cell").count() == 1
         )  # no key of JupyterLab's was meant
-    except Exception:
-        page.screenshot(path=project / "lab.png")
-        print(page.inner_text("body"))  # a log has no pictures
-        raise
-    finally:
-        page.close()
     right = corrected(Catalog.from_csv(project / "list.csv"), table).frame
     assert dict(zip(right["video_id"], right["category"], strict=True))["wave_03"] == "clap"

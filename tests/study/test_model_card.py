@@ -174,12 +174,17 @@ def test_the_card_says_to_which_side_its_confidence_is_off(run):
     )
 
 
-def test_drawn_videos_have_the_licence_of_harlib_and_its_command(run):
+def prepared(run, *, source):
+    """The run that made the store of `run`, from videos of `source`."""
     data = run.with_name("01_data_prep")
     hand_made_study._data_run(data)
     change(data / "data.json", lambda about: about.update(store_hash="0123456789ab"))
     params = yaml.safe_load((data / "params.yaml").read_text())
-    (data / "params.yaml").write_text(yaml.safe_dump(params | {"source": "demo"}))
+    (data / "params.yaml").write_text(yaml.safe_dump(params | {"source": source}))
+
+
+def test_drawn_videos_have_the_licence_of_harlib_and_its_command(run):
+    prepared(run, source="demo")
     card = model_card.facts(run)
     assert "The videos, drawn by harlib: Apache-2.0" in " ".join(dict(card["sections"])["Licences"])
     assert "har demo-data" in card["bibtex"]
@@ -203,11 +208,7 @@ def test_the_index_cites_the_networks_of_all_runs_and_lists_its_parts(run):
 def test_the_card_says_where_weights_and_videos_come_from(run):
     weights = {"name": "x3d_s/kinetics400", "digest": "0" * 64, "licence": "MIT"}
     change(run / "run.json", lambda state: state.update(weights=weights))
-    data = run.with_name("01_data_prep")
-    hand_made_study._data_run(data)
-    change(data / "data.json", lambda about: about.update(store_hash="0123456789ab"))
-    params = yaml.safe_load((data / "params.yaml").read_text())
-    (data / "params.yaml").write_text(yaml.safe_dump(params | {"source": "ucf101"}))
+    prepared(run, source="ucf101")
     card = model_card.facts(run)
     said = {name: " ".join(lines) for name, lines in card["sections"]}
     assert "The starting weights, x3d_s/kinetics400: MIT." in said["Licences"]
