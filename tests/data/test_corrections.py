@@ -6,6 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from harlib.cli import main
+from harlib.data import label_sets
 from harlib.data.catalog.catalog import COLUMNS, Catalog
 from harlib.data.catalog.corrections import Corrections, categories, corrected, said_of_folds
 from harlib.data.catalog.folder import CatalogError
@@ -193,6 +194,26 @@ def test_several_labels_are_corrected_as_sets(table):
     table.mark("a1", "wave | run", "walk|run")
     table.mark("a2", "run", "wave")
     assert labels(corrected(videos, table.path)) == {"a1": "run|walk", "a2": "wave", "a3": "walk"}
+
+
+def test_a_label_of_several_is_spelled_as_the_catalog_does(table):
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    videos = catalog([("a1", f"bar|{composed}", "train"), ("a2", "pub", "train")])
+    table.mark("a2", "pub", f"pub|{apart}")
+    right = corrected(videos, table.path)
+    assert labels(right)["a2"] == f"{composed}|pub"
+    assert label_sets.classes(right.categories) == ["bar", composed, "pub"]
+    assert categories(table.path, videos.categories, "mine") == sorted(
+        [f"bar|{composed}", f"{composed}|pub", "pub"]
+    )
+
+
+def test_a_mark_back_to_the_source_is_one_however_accents_are_made(table):
+    table.mark("a1", "caf\u00e9", "bar")
+    table.mark("a1", "caf\u00e9", "cafe\u0301")
+    assert len(table) == 0
+    with pytest.raises(CatalogError, match="already"):
+        table.mark("a1", "cafe\u0301", "caf\u00e9")
 
 
 def test_one_id_in_two_categories_is_two_videos(table):

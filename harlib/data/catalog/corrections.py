@@ -118,12 +118,13 @@ class Corrections:
         label, correction, note = _category(label), _category(correction), note.strip()
         self._read()  # somebody may have edited it meanwhile
         earlier = self.of(video, label)
-        if label == correction and not earlier:
+        same = _plain(label) == _plain(correction)
+        if same and not earlier:
             raise CatalogError(f"{video} is {label!r} already: choose another category, or {DROP}")
         one = Correction(video.strip(), label, correction, note, new)
         if earlier and earlier.correction == correction:
             one = replace(earlier, note=note or earlier.note, new=new or earlier.new)
-        self._change(key(video, label), None if label == correction else one)
+        self._change(key(video, label), None if same else one)
 
     def undo(self) -> str:
         """Takes back the last mark that this object has written; returns the video.
@@ -194,7 +195,7 @@ def _read_row(about: str, number: int, cells: dict[str, str]) -> Correction:
     if (new := cells.get("new", "").casefold()) not in ("", "yes", "no"):
         raise CatalogError(f"{about}: new is {new!r}; it is yes, or empty")
     label, correction = _category(cells["label"]), _category(cells["correction"])
-    if label == correction:
+    if _plain(label) == _plain(correction):
         raise CatalogError(f"{about} corrects {label!r} to itself: take the row out")
     return Correction(
         cells["video"], label, correction, cells.get("note", ""), new == "yes", number
@@ -225,7 +226,7 @@ def corrected(listed: Catalog, path: str | os.PathLike) -> Catalog:
     """
     table = _table(path, listed.categories, listed.name)
     frame = listed.frame.copy()
-    spelled = {_plain(name): name for name in (*_added(table), *listed.categories)}
+    spelled = _spelled(_added(table), listed.categories)
     places: dict[str, list[int]] = {}
     ids = frame["video_id"].map(_id)
     wanted = ids.isin({_id(one.video) for one in table})
@@ -257,7 +258,7 @@ def corrected(listed: Catalog, path: str | os.PathLike) -> Catalog:
             )
     said = _said(Path(path).name, frame, changed, dropped, so_already)
     for place, one in changed:
-        frame.at[place, "category"] = spelled[_plain(one.correction)]
+        frame.at[place, "category"] = _as(spelled, one.correction)
     frame = frame.drop(index=[place for place, _ in dropped])
     # not before all rows are done: two videos of one id may change places
     twice = frame[frame.duplicated(["split", "category", "video_id"], keep=False)].index
@@ -282,7 +283,21 @@ def categories(path: str | os.PathLike, known: Sequence[str], catalog: str) -> l
         CatalogError: as `corrected`; videos and their labels are not looked at.
     """
     added = _added(_table(path, known, catalog))
-    return sorted({_plain(name): name for name in (*added, *known)}.values())
+    spelled = _spelled(added, known)
+    return sorted({_as(spelled, name) for name in (*added, *known)})
+
+
+def _spelled(added: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+    """{a label or category with its accents composed: as the catalog has it, or the first new}."""
+    new = {_plain(label): label for name in reversed(added) for label in label_sets.split(name)}
+    labels = {_plain(label): label for name in known for label in label_sets.split(name)}
+    return new | labels | {_plain(name): name for name in known}
+
+
+def _as(spelled: dict[str, str], category: str) -> str:
+    """A category as it is spelled, one that is new label by label."""
+    labels = [spelled[_plain(label)] for label in label_sets.split(category)]
+    return spelled.get(_plain(category)) or label_sets.joined(labels)
 
 
 def _table(path: str | os.PathLike, known: Sequence[str], catalog: str) -> Corrections:

@@ -9,11 +9,13 @@ import anywidget
 import traitlets
 
 from harlib import HarlibError, shipped, system_errors
+from harlib.data import label_sets
 from harlib.data.catalog.corrections import DROP, Correction, Corrections, key
+from harlib.evaluation.comparison import NOTHING
 from harlib.run_folder import RunFolder
 from harlib.study.params.base import project_root
 from harlib.study.runs import scored_videos
-from harlib.study.runs.scored_videos import NOTHING, ScoredVideos
+from harlib.study.runs.scored_videos import ScoredVideos
 from harlib.study.widgets import previews, video_data
 from harlib.text import count
 
@@ -60,7 +62,9 @@ class VideoBrowser(anywidget.AnyWidget):
         videos = zip(scored.videos["id"], scored.videos["true"], strict=True)
         # as the table knows the videos: by their labels at the source
         self._keys = [key(video, earlier.get(key(video, label), label)) for video, label in videos]
-        self._new = {one.correction for one in made_with if one.new}
+        self._new = {
+            label for one in made_with if one.new for label in label_sets.split(one.correction)
+        }
         known = [*scored.answers] if scored.several else [*scored.categories]
         self._drop = "" if DROP in scored.categories else DROP
         self._right = {*known, self._drop} - {"", NOTHING}
@@ -96,7 +100,9 @@ class VideoBrowser(anywidget.AnyWidget):
         video, label = self._scored.videos.loc[row, ["id", "true"]]
         if right not in self._right:
             raise HarlibError(f"{right!r} is no category of study {self._study}")
-        self._corrections.mark(video, self._keys[row][1], right, new=right in self._new)
+        self._corrections.mark(
+            video, self._keys[row][1], right, new=not self._new.isdisjoint(label_sets.split(right))
+        )
         return f"{video}: {'left out' if right == self._drop else right}, not {label}."
 
     def _undo(self) -> str:
