@@ -1,5 +1,6 @@
 """What is meant to be sent does not say where on this machine things lie."""
 
+import getpass
 from pathlib import Path
 
 import pytest
@@ -39,6 +40,14 @@ def test_places_become_names(text, shown, run_dir):
     root = run_dir.parents[2]
     text = text.format(root=root, escaped=str(root).replace("&", "&amp;"), home=Path.home())
     assert private.hide(text, root, [run_dir]) == shown
+
+
+def test_a_place_of_the_accounts_name_is_not_named(run_dir, monkeypatch):
+    monkeypatch.setattr(getpass, "getuser", lambda: "mira")
+    (run_dir / "params.yaml").write_text("data_root: /data/mira\n")
+    root = run_dir.parents[2]
+    text = private.hide("in /data/mira/videos/a.mp4", root, [run_dir])
+    assert text == "in …/videos/a.mp4" and private.finder(root, [run_dir])(text) == ""
 
 
 def test_what_hide_leaves_tells_nothing(run_dir):

@@ -32,8 +32,9 @@ def finder(root: Path, run_dirs: Iterable[Path] = ()) -> Callable[..., str]:
 
     That is a path that `hide` would take out, any other path below one of this machine's top
     folders (those of the system aside) or into a person's home, and, unless ``user=False``, this
-    user's account as a part of any path or before an @. As a mere word it may be a category, or a
-    name in a page's own script. Pictures are not looked into; the text of a page's packed data is.
+    user's account as a folder of a path or before an @ (`_ACCOUNT`). As a mere word it may be a
+    category, or a name in a page's own script. Pictures are not looked into; the text of a page's
+    packed data is.
     """
     tops = {f.name for f in Path("/").iterdir() if f.is_dir()} - _SYSTEM | {"home", "Users"}
     rest = r"[\w.~-][^\s\"'<>&]*"
@@ -57,8 +58,11 @@ def _shown(root: Path, run_dirs: Iterable[Path]) -> dict[str, str]:
     """What is shown in place of which path."""
     shown = {str(Path.home()): "~"}
     libraries = {sys.prefix} - {sys.base_prefix}  # a traceback names files of them
+    account = _account()
     for place in map(Path, _places(run_dirs) | libraries):
-        shown |= dict.fromkeys((str(place), str(place.resolve())), f"…/{place.name}")
+        shown |= dict.fromkeys(
+            (str(place), str(place.resolve())), "…" if place.name == account else f"…/{place.name}"
+        )
     own = {str(root), str(root.resolve())}
     shown |= {place: root.name for place in own}
     shown |= {f"{place}/": "" for place in own}
@@ -77,8 +81,13 @@ _SYSTEM = {"bin", "boot", "dev", "etc", "lib", "lib32", "lib64", "libx32", "proc
            "sys", "usr"}  # fmt: skip
 # accounts that are no person's, and words of every text
 _NOBODY = {"root", "user", "admin", "runner", "jovyan", "ubuntu", "debian", "vscode", "coder"}
+# as a folder of an absolute path, of one that leads out of its folder, of what `hide` has left, of
+# an address that is no web page; then ~name and name@host
 _ACCOUNT = (
-    _BEFORE + r"(?:(?:(?:/[\w.~-]+)+/|[A-Za-z]:\\+(?:[\w.~ -]+\\+)*){0}(?![\w-])|~{0}[/\\]|{0}@\w)"
+    rf"(?:{_BEFORE}(?:(?:/[\w.~-]+)+/|[A-Za-z]:\\+(?:[\w.~ -]+\\+)*)"
+    r"|(?<![\w/])(?:\.\./)+(?:[\w.~-]+/)*|…/(?:[\w.~-]+/)*"
+    r"|\b(?!https?:)[a-z][a-z0-9+]+:/+(?:[\w.~-]+/)*|(?<!\w)\\\\+[\w.-]+\\+(?:[\w.~ -]+\\+)*)"
+    rf"{{0}}(?![\w-])|{_BEFORE}(?:~{{0}}[/\\]|{{0}}@\w)"
 )
 _PICTURE = re.compile(r"base64,[A-Za-z0-9+/=]+")
 _PACKED = re.compile(r"(?<![A-Za-z0-9+/])H4sI[A-Za-z0-9+/=]+")  # gzip in base64
