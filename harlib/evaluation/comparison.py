@@ -20,6 +20,7 @@ from harlib.evaluation.predict import logarithms
 from harlib.evaluation.scores import Scores
 
 UNREAD = "(could not be read)"
+NOTHING = "(nothing)"  # a call without any of several labels
 # of one run, or of the seeds of one run
 Seeds = Scores | Sequence[Scores] | Mapping[str, Scores]
 
@@ -174,7 +175,7 @@ def category_difference(
         for one in (*runs[0], *runs[1]):
             same_videos(first, one)
         precisions = [
-            np.mean([multi_label.average_precisions(one) for one in seeds], axis=0)
+            np.mean([multi_label.average_precisions(one) for one in seeds], axis=0).round(12)
             for seeds in runs
         ]
         table = _sorted_difference(first.categories, first.targets.sum(axis=0), *precisions)
@@ -184,7 +185,8 @@ def category_difference(
     right = [_hits(first, seeds) for seeds in runs]
     some = np.where(support, support, np.nan)
     shares = [
-        np.bincount(labels, weights=hits.mean(axis=0), minlength=len(support)) / some
+        # whole numbers first: what is equal must not differ by a rounding
+        np.bincount(labels, weights=hits.sum(axis=0), minlength=len(support)) / (len(hits) * some)
         for hits in right
     ]
     rows, levels = [], (0.95, 1 - 0.05 / (support > 0).sum())
@@ -228,9 +230,7 @@ def called(scores: Scores, split: str = "") -> pd.DataFrame:
     if scores.several:
         given = multi_label.given(scores, split)
         right = (given == scores.targets).all(axis=1)
-        named = [
-            "|".join(scores.categories[row]) or "nothing" for row in given[: len(given) - lost]
-        ]
+        named = ["|".join(scores.categories[row]) or NOTHING for row in given[: len(given) - lost]]
         confidence = np.full(len(named), np.nan)
     else:
         best = hits.called(scores)

@@ -1,9 +1,11 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hand_made import LABELS, many, six
 from scipy import stats
 
-from harlib.evaluation import comparison
+from harlib.evaluation import Scores, comparison
 from harlib.evaluation.intervals import paired_intervals
 from harlib.evaluation.metrics import top_k
 
@@ -180,6 +182,28 @@ def test_equal_differences_are_told_from_their_rounding():
     for videos in (8, 10, 15):  # 1/3 and 2/3 of three seeds: of 10 and 15 the variance is 3e-33
         ((low, high),) = paired_intervals([2 / 3] * videos, [1 / 3] * videos, np.arange(videos))
         assert 0 < high - low < 1
+
+
+@pytest.mark.quick
+def test_seeds_that_are_equally_good_do_not_differ_by_a_rounding():
+    rng, label = np.random.default_rng(0), np.arange(90) % 6
+    plain = Scores(
+        video_id=np.arange(90), label=label, categories=list("abcdef"), group=np.arange(90),
+        video_scores=np.eye(6)[label], view_scores=np.empty((90, 0, 6)),
+    )  # fmt: skip
+
+    def seeds(counts):
+        """Three, that have so many of each category's 45 answers right between them."""
+        right = np.zeros((3, 90), bool)
+        for category, number in enumerate(counts):
+            right[:, label == category] = rng.permutation(np.arange(45) < number).reshape(3, 15)
+        called = np.where(right, label, (label + 1) % 6)
+        return [replace(plain, video_scores=np.eye(6)[own]) for own in called]
+
+    for _ in range(20):
+        counts = rng.integers(0, 46, 6)
+        table = comparison.category_difference(seeds(counts), seeds(counts), resamples=20)
+        assert (table["difference"] == 0).all()
 
 
 @pytest.mark.quick

@@ -1,6 +1,7 @@
 """Which run ranks first, and that index, card, videos and bundle say the same."""
 
 import dataclasses
+import shutil
 import sys
 from pathlib import Path
 
@@ -78,8 +79,15 @@ def test_folds_rank_by_what_they_reach_together(tmp_path):
     assert table["run"].tolist() == ["03_c3d", "04_resnext101"]
     assert table["video_top1"].tolist() == pytest.approx([0.9, 0.75])
 
+    run(runs / "03_c3d", 5)  # beside its folds, a run of all videos
+    assert told(runs)[1] == ""
+    shutil.rmtree(runs / "03_c3d")
+
     run(runs / "03_c3d.fold2", 0, group="a")  # the same videos: two runs like others
     assert best.run(best.measured(runs)) == "03_c3d.fold1"
+    (runs / "03_c3d.fold2" / "scores.npz").unlink()
+    page = index.write_index(runs).read_text().replace("\u00a0", " ")
+    assert "03_c3d: 2 folds are not pooled, since" in page and "holds no scores" in page
 
 
 def test_folds_of_several_labels_rank_by_their_mean_average_precision(tmp_path):

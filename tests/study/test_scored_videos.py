@@ -2,6 +2,7 @@
 
 import shutil
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
 
@@ -158,6 +159,22 @@ def test_logarithms_decide_between_equals_here_too(tmp_path):
     files = {file.name: file for file in downloads.write(run, tmp_path / "pages", tmp_path)}
     rows = pd.read_csv(files["predictions.csv"])
     assert rows["called"].tolist() == ["clapping", "clapping"] and rows["correct"].all()
+
+
+def test_folds_of_which_some_have_logarithms_are_pooled_whole(tmp_path):
+    for number, logs in enumerate((True, False), 1):
+        views = np.array([[[0.5, 0.5]], [[0.1, 0.9]]], np.float32)
+        own = Scores(
+            video_id=[f"a{number}", f"b{number}"], label=[1, 1], group=[f"g{number}"] * 2,
+            categories=["bowing", "clapping"], video_scores=views[:, 0], view_scores=views,
+        )  # fmt: skip
+        if logs:
+            own = replace(own, view_logs=np.log(views) + np.float32([[[0, 0.1]], [[0, 0]]]))
+        videos_study.write_run(tmp_path / "runs" / "mine" / f"03_c3d.fold{number}", own, "0" * 12)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        table = scored_videos.load(tmp_path / "runs" / "mine").table()
+    assert table["03_c3d right"].tolist() == [True, False, True, True]
 
 
 def test_what_a_run_does_not_know_is_not_counted_as_nothing(runs, tmp_path):

@@ -111,7 +111,7 @@ def write_index(
             [file.name for _, own in files for file in own], several=bool(several)
         ),
         parquet=any(file.name.endswith(".parquet") for _, own in files for file in own),
-        rows=_rows(lines, pages, ranked["run"].iloc[0] if scored else ""),
+        rows=_rows(lines, pages, _leads(ranked)),
         data=[_data_row(folder) for folder in data],
         others=[
             _other_row(folder, folder in unranked)
@@ -208,6 +208,11 @@ def _settings(scored: list[Path]) -> str:
     own = {one.name: one for one in scored if RunFolder(one).params.is_file()}
     told = side_by_side.settings(own) if len(own) > 1 else None
     return told._repr_html_() if isinstance(told, tables.Table) else ""
+
+
+def _leads(ranked: pd.DataFrame) -> str:
+    """The run that ranks first, where it has a row: folds pooled have a sentence instead."""
+    return "" if not len(ranked) or ranked["in_folds"].iloc[0] else str(ranked["run"].iloc[0])
 
 
 def _rows(table: pd.DataFrame, pages: set[str], best: str) -> list[dict[str, Any]]:

@@ -7,6 +7,7 @@ from urllib.parse import quote
 
 import pandas as pd
 
+from harlib import MissingFile
 from harlib.evaluation import ScoreError, Scores, folds, naming, ranking
 from harlib.evaluation import metrics as metrics_of
 from harlib.study.wording import sentences
@@ -144,7 +145,7 @@ def pooled(scored: list[Path]) -> list[dict[str, Any]]:
         own: dict[str, Any] = {"run": run, "network": network, "names": names}
         try:
             scores = folds.pooled([Scores.load(place[name]) for name in names])
-        except ScoreError as error:
+        except (ScoreError, MissingFile) as error:
             text = f"{run}: {len(names)} folds are not pooled, since {error}."
             found.append(own | {"text": text, "value": None, "low": None, "high": None})
             continue

@@ -20,6 +20,7 @@ from harlib.evaluation import (
     multi_label,
     view_calls,
 )
+from harlib.evaluation.comparison import NOTHING, UNREAD
 from harlib.files import read_json
 from harlib.run_folder import RunFolder
 from harlib.study.runs import best
@@ -28,8 +29,6 @@ from harlib.text import count
 
 TOP = 5
 """Categories that are kept of each call, the most probable ones."""
-UNREAD = "(could not be read)"
-NOTHING = "(nothing)"
 """What a video is called to which none of several labels is given; no label's name."""
 KEYS = ["split", "true", "id"]
 """What tells a video: one file name may be in several categories."""
@@ -195,8 +194,8 @@ def _joined(
     remarks = []
     for name, parts in folds.of_names(list(runs)).items():
         try:
-            together = folds.pooled([scores[part] for part in parts])
-        except ScoreError as error:
+            together = folds.pooled(_alike([scores[part] for part in parts], parts, runs))
+        except (ScoreError, MissingFile) as error:
             remarks.append(f"{name}: its {len(parts)} folds are shown apart, since {error}.")
             continue
         own = f"{name}, folds" if name in runs else name
@@ -204,6 +203,14 @@ def _joined(
         for part in parts:
             del scores[part]
     return dict(sorted(runs.items())), dict(sorted(scores.items())), remarks
+
+
+def _alike(
+    scores: list[Scores], parts: list[str], runs: dict[str, tuple[Path, ...]]
+) -> list[Scores]:
+    """The scores of a run's folds, where single views decide on equals in some all with views."""
+    apart = len({bool(own.view_logs.size) for own in scores}) > 1
+    return [Scores.load(runs[part][0]) for part in parts] if apart else scores
 
 
 def _listed(scores: Scores, folders: tuple[Path, ...]) -> pd.DataFrame:

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from harlib.evaluation import Scores, hits, naming
+from harlib.evaluation.comparison import UNREAD
 from harlib.run_folder import RunFolder
-from harlib.study.runs.scored_videos import TOP, UNREAD, Calls, ScoredVideos
+from harlib.study.runs.scored_videos import TOP, Calls, ScoredVideos
 
 _VIEWS = 4_000_000  # calls of single views up to which they are packed
 _KINDS = {"f4": np.float32, "u1": np.uint8, "u2": np.uint16, "i2": np.int16, "i4": np.int32}
