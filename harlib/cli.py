@@ -330,7 +330,7 @@ def features(source: str, videos: Path, **options: Any) -> None:
 @click.option("--out", type=_FOLDER, help="Folder for the pages; without it reports/STUDY.")
 @click.option("--videos", is_flag=True, help="Also copies of all scored videos, to be played.")
 @click.option("--previews", metavar="SIZE", callback=study_commands.size_option,
-              help="Most bytes of videos.html with its small copies; without it 8MB.")  # fmt: skip
+              help="Copies are added to videos.html up to this size; without it 8MB.")  # fmt: skip
 @click.option("--bundle", metavar="FILE.zip", type=click.Path(path_type=Path, dir_okay=False),
               help="Pages, tables and the best network in a file to send.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the file at --bundle.")

@@ -19,8 +19,8 @@ const SORTS = {
 const KINDS = { f4: Float32Array, u1: Uint8Array, u2: Uint16Array, i2: Int16Array, i4: Int32Array };
 const UNREAD = -1;
 const NOTHING = "(nothing)";  // called so where none of several labels is given
-let drawn = 0;  // browsers in this document
-const NARROW = 704;  // pixels up to which a phone's layout holds: 44rem in videos.css
+const own = Math.random().toString(36).slice(2);  // JupyterLab loads this once a browser
+let drawn = 0;  // browsers of this module
 const FOLDED = ["group", "sure", "suspect", "agree", "sort"];  // filters behind a fold there
 const LONG = 25;  // letters of a name that are shown
 const FEW = 12;  // categories up to which all probabilities stand open
@@ -175,7 +175,7 @@ class Browser {
     const { data } = this;
     const labelled = (name, label, field) => {
       this.fields[name] = field;
-      field.id = `videos-${drawn}-${name}`;
+      field.id = `videos-${own}-${drawn}-${name}`;
       return el("div", { class: "field" }, el("label", { htmlFor: field.id }, label), field);
     };
     drawn += 1;
@@ -236,16 +236,17 @@ class Browser {
     const remarks = data.remarks.map((text) => el("p", { class: "note" }, text));
     this.element.classList.add("videos");
     const filters = el("form", { "aria-label": "Filters", onsubmit: (e) => e.preventDefault() }, usual, this.fold);
+    const printed = el("p", { class: "note printed" }, "Printed are the rows around those in view; on a screen, and in each run's predictions.csv, are all.");
     const others = data.runs.length > 1 ? el("p", { class: "note others" }, "For the other runs turn the phone, or open a row.") : null;
     this.element.replaceChildren(views, filters, this.said, ...(others ? [others] : []), ...(this.hooks.marks ? [this.markSaid] : []),
-      el("div", { class: "both" }, this.box, this.panel), ...remarks);
+      el("div", { class: "both" }, this.box, this.panel), printed, ...remarks);
     new ResizeObserver(() => this.draw()).observe(this.box);
     new ResizeObserver(() => this.folds()).observe(this.element);
     this.folds();
   }
 
   folds() {  // the rarer filters, where the page has become narrow or wide
-    const narrow = this.element.clientWidth > 0 && this.element.clientWidth <= NARROW;
+    const narrow = this.element.clientWidth > 0 && getComputedStyle(this.foldSaid).display !== "none";
     if (narrow !== this.narrow) this.fold.open = !narrow;
     this.narrow = narrow;
   }
@@ -279,7 +280,8 @@ class Browser {
     this.drawHead();
     this.draw(true);
     if (this.current) { this.reveal(this.current); this.draw(); }
-    if (open) this.panel.querySelector(".bar").replaceWith(this.bar(this.opened));
+    if (open && this.first !== this.run) this.show(this.opened);
+    else if (open) this.panel.querySelector(".bar").replaceWith(this.bar(this.opened));
     if (this.hooks.address) this.write();
     if (opens && state.video !== "") this.openNamed();
     else if (state.video === "" && !this.panel.hidden) this.close();
@@ -288,7 +290,10 @@ class Browser {
   write() {
     const text = this.address();
     this.written = text ? `#${text}` : "";
-    if (location.hash !== this.written) history.replaceState(null, "", this.written || location.pathname + location.search);
+    if (location.hash === this.written) return;
+    try {
+      history.replaceState(null, "", this.written || location.pathname + location.search);
+    } catch { /* too many in a short time for some browsers: the next one writes it */ }
   }
 
   columns() {  // the chosen run stands first
@@ -306,7 +311,7 @@ class Browser {
       const press = () => {
         const first = column.name === "sure" || column.name === "length" ? `-${column.name}` : column.name;
         const next = own ? (sort.startsWith("-") ? name : `-${name}`) : first;
-        this.set({ sort: next, ...(column.run === undefined ? {} : { run: this.runNames[column.run] }) });
+        this.set({ sort: next, ...(column.run === undefined || column.run === this.run ? {} : { run: this.runNames[column.run] }) });
         this.head.children[this.columns().findIndex((c) => c.name === column.name && c.run === column.run)].firstChild.focus();
       };
       const cell = el("th", { scope: "col", class: [column.more ? "more" : "", column.run === undefined && column.more ? "narrow" : ""].join(" ").trim() },
@@ -335,7 +340,7 @@ class Browser {
     for (let place = first; place < last; place++) shown.push(this.row(place, columns));
     this.body.replaceChildren(...gap(first), ...shown, ...gap(this.rows.length - last));
     if (!this.rows.length) this.body.append(el("tr", {}, el("td", { colSpan: columns.length }, "No video is like this: take a filter away.")));
-    if (focused) this.body.querySelector("button[tabindex='0']")?.focus({ preventScroll: true });
+    if (focused) (this.body.querySelector("button[tabindex='0']") ?? this.box).focus({ preventScroll: true });
   }
 
   row(place, columns) {
@@ -345,7 +350,7 @@ class Browser {
       if (column.name === "id") {
         const group = data.groups[own.group[i]], about = group !== data.id[i] ? group : data.file[i] || data.splits[own.split[i]];
         const plays = this.plays(i) ? el("span", { class: "plays", role: "img", "aria-label": "plays", title: "plays" }, "▶") : null;
-        return el("td", { title: data.id[i] }, el("button", { type: "button", class: "name", tabIndex: place === this.current ? 0 : -1,
+        return el("td", { title: data.id[i] }, el("button", { type: "button", class: "name", "aria-label": data.id[i], tabIndex: place === this.current ? 0 : -1,
           onclick: () => { this.current = place; this.open(i, true); } }, ...broken(shortened(data.id[i]))),
           el("small", {}, plays, about));
       }
@@ -387,7 +392,8 @@ class Browser {
     if (step === undefined || !this.rows.length) return;
     event.preventDefault();
     const inside = event.target !== this.box;
-    this.go(inside || step > 1 || step < 0 ? this.current + step : this.current);
+    const from = this.panel.hidden ? this.current : this.beside(0);
+    this.go(inside || step > 1 || step < 0 ? from + step : this.current);
   }
 
   go(place) {
@@ -433,7 +439,7 @@ class Browser {
     if (this.hooks.address) this.write();
     this.panel.hidden = false;
     this.element.classList.add("opened");
-    this.panel.replaceChildren(...this.details(i));
+    this.show(i);
     this.panel.scrollTop = 0;
     this.draw(true);
     if (moves) {
@@ -441,6 +447,11 @@ class Browser {
       if (below) { this.panel.querySelector("h2").focus(); this.panel.scrollIntoView({ block: "start" }); }
       else this.body.querySelector("button[tabindex='0']")?.focus({ preventScroll: true });
     }
+  }
+
+  show(i) {
+    this.first = this.run;  // whose probabilities stand first
+    this.panel.replaceChildren(...this.details(i));
   }
 
   close() {

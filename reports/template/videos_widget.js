@@ -20,6 +20,7 @@ async function attach({ model, el: place }) {
     if (!clips.has(video)) {
       const { buffers, said } = await ask({ kind: "preview", video });
       if (said) browser.markSaid.textContent = `No preview: ${said}`;
+      else if (browser.markSaid.textContent.startsWith("No preview")) browser.markSaid.textContent = "";
       if (!buffers.length) return null;
       clips.set(video, URL.createObjectURL(new Blob(buffers, { type: "video/mp4" })));
       for (const [first, address] of clips) {

@@ -185,14 +185,26 @@ CUT = """() => [...document.querySelectorAll(".rows :is(th button, td > *)")]
     .map((e) => e.textContent)"""
 
 
+HEIGHTS = """() => [...new Set([...document.querySelectorAll(".rows tbody tr:not(.gap)")]
+    .map((e) => Math.round(e.getBoundingClientRect().height)))]"""
+
+
+LONG_NAME = "actorV00007_000003_000005"
+RENAME = "name => document.querySelectorAll('.name').forEach(e => e.textContent = name)"
+
+
+@pytest.mark.parametrize("width", [320, 390])
+def test_a_phone_has_rows_of_one_height(opened, width):
+    page = opened(width=width, run="04_resnext101")
+    page.evaluate(RENAME, LONG_NAME)
+    assert page.evaluate(HEIGHTS) == [88]
+
+
 def test_a_phone_shows_the_rows_whole_and_folds_rare_filters(opened):
     page = opened(width=390, run="04_resnext101")
-    name = "actorV00007_000003_000005"
-    page.evaluate(
-        "name => document.querySelectorAll('.name').forEach(e => e.textContent = name)", name
-    )
+    page.evaluate(RENAME, LONG_NAME)
     assert page.evaluate(CUT) == []
-    assert name in names(page)
+    assert LONG_NAME in names(page)
     assert page.locator(".others").is_visible()
     group, summary = page.get_by_label("Group", exact=True), page.locator(".rarer summary")
     assert page.get_by_label("Called").is_visible() and not group.is_visible()
@@ -365,6 +377,44 @@ def test_a_run_and_a_fold_have_the_videos_that_they_were_to_score(apart):
     page = apart(group="g1", run="03_c3d.fold1")
     assert page.get_by_label("Run", exact=True).input_value() == "03_c3d.fold1"
     assert shown(run="03_c3d.fold1", find="x") == ["x", "x", "x"]
+
+
+def test_the_heading_of_the_chosen_run_sorts_and_keeps_its_fold(apart):
+    page = apart(right="yes", run="03_c3d.fold1")
+    page.get_by_role("columnheader", name="03_c3d").get_by_role("button").click()
+    assert address(page).startswith("#run=03_c3d.fold1&right=yes&sort=")
+    assert sorted(names(page)) == ["x", "y"]
+    page = apart(true="b")
+    page.get_by_role("columnheader", name="04_resnext101").get_by_role("button").click()
+    assert address(page).startswith("#true=b&sort=") and len(names(page)) == 4
+    page.get_by_role("columnheader", name="03_c3d").get_by_role("button").click()
+    assert address(page).startswith("#run=03_c3d&true=b")
+
+
+def test_another_run_stands_first_in_the_opened_video_too(opened):
+    page = opened(video="v04", run="04_resnext101")
+    page.wait_for_selector("video")
+    first = page.locator(".panel h3").first
+    assert first.inner_text().startswith("04_resnext101")
+    page.get_by_label("Run", exact=True).select_option("03_c3d")
+    assert first.inner_text().startswith("03_c3d")
+
+
+def test_the_next_row_of_an_opened_video_that_is_filtered_out_is_the_first(opened):
+    page = opened(video="v04")
+    page.get_by_label("Find in").fill("v1")
+    page.locator(".rows").focus()
+    page.keyboard.press("ArrowDown")
+    assert page.locator(".panel h2").inner_text() == names(page)[0]
+
+
+def test_print_has_no_room_for_rows_that_are_not_drawn(opened):
+    page = opened()
+    page.add_style_tag(content=".videos .rows { max-height: 100px !important }")
+    page.locator(".rows").evaluate("box => box.dispatchEvent(new Event('scroll'))")
+    assert page.locator("tr.gap").count() == 1 and not page.locator(".printed").is_visible()
+    page.emulate_media(media="print")
+    assert not page.locator("tr.gap").is_visible() and page.locator(".printed").is_visible()
 
 
 def test_a_call_that_nobody_made_shows_nothing(apart):

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import zipfile
@@ -90,12 +91,12 @@ def test_the_same_twice_and_nothing_is_overwritten(reports, tmp_path):
         packed(reports, tmp_path / "a.zip")
     (tmp_path / "a.zip").write_bytes(b"older")
     assert packed(reports, tmp_path / "a.zip", overwrite=True).read_bytes() == one
+    own = shutil.copytree(reports.parent.parent, tmp_path / "own") / "reports" / reports.name
     for name in ("study.zip", "03_c3d.gone.html", "notes.txt", "videos/0123456789ab.mp4"):
-        (reports / name).parent.mkdir(exist_ok=True)
-        (reports / name).write_bytes(b"of an earlier day")
-    inside = packed(reports, reports / "study.zip", overwrite=True)
+        (own / name).parent.mkdir(exist_ok=True)
+        (own / name).write_bytes(b"of an earlier day")
+    inside = packed(own, own / "study.zip", overwrite=True)
     assert inside.read_bytes() == one  # nothing leads to any of these
-    inside.unlink()
 
 
 @pytest.mark.quick
@@ -176,6 +177,12 @@ def test_a_place_on_this_machine_is_refused(reports, tmp_path, kind, name):
         ("~mira/x and mira@host", "~mira/"),
         ("by mira@host: $", "mira@h"),
         ("by mira, </mira> a/mira/b /mira (x)/mira", ""),
+        ("data_root: ../../home/mira/clips", "../../home/mira"),
+        ("file:///disk/mira/x", "file:///disk/mira"),
+        ("s3://bucket/mira/x", "s3://bucket/mira"),
+        ("…/mira/videos", "…/mira"),
+        ("\\\\server\\mira\\x", "\\\\server\\mira"),
+        ("http://host/mira and https://host/x/mira/y", ""),
         ("…/home/clips/a.mp4 and ~/home/x", ""),
         ("/home/someone/videos", "/home/someone/videos"),
         ("C:\\Users\\Someone\\x", "C:\\Users\\Someone\\x"),

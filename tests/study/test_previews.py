@@ -87,10 +87,12 @@ def test_a_page_full_of_numbers_says_so_and_makes_no_copy(runs, tmp_path, monkey
     monkeypatch.setattr(videos_page, "MOST", 0)
     monkeypatch.setattr(previews, "mp4", lambda *_: pytest.fail("a copy that has no room"))
     page = videos_page.write(runs, tmp_path).read_text()
-    assert "None of 23 videos can be played from this page, which is full of what" in page
+    assert (
+        "None of 23 videos can be played from this page: what the runs say of them leaves" in page
+    )
     assert "can add all: <code>har report mine --videos</code>" in page
     (tmp_path / "videos").mkdir()
     name = previews.Clips(scored_videos.load(runs)).name(0)
     (tmp_path / "videos" / f"{name}.mp4").write_bytes(b"moving")
     page = videos_page.write(runs, tmp_path).read_text()
-    assert "say of them; 1 can from the folder videos beside it." in page
+    assert "no room for a copy in 0 bytes; 1 can from the folder videos beside it." in page

@@ -22,7 +22,7 @@ from harlib.study.report import private
 from harlib.study.runs import scored_videos
 from harlib.study.runs.scored_videos import ScoredVideos
 from harlib.study.widgets import previews, video_data
-from harlib.text import count
+from harlib.text import count, size
 
 NAME = "videos.html"
 FOLDER = "videos"
@@ -60,8 +60,8 @@ def write(runs_dir: Path, folder: Path, *, most: int | None = None) -> Path | No
     scored, clips.problem = _hidden(runs_dir, scored, clips.problem)
     content: dict[str, Any] = {"files": files, "cam_of": run, "without": clips.problem}
     packed = base64.b64encode(video_data.packed(study, scored, content)).decode()
-    room = (MOST if most is None else most) - len(packed) - _REST
-    embedded = _embedded(clips, shown, room)
+    most = MOST if most is None else most
+    embedded = _embedded(clips, shown, most - len(packed) - _REST)
     page = templates.render(
         "videos.html.j2",
         study=study,
@@ -72,7 +72,7 @@ def write(runs_dir: Path, folder: Path, *, most: int | None = None) -> Path | No
         videos=count(len(scored.videos), "video"),
         runs=count(len(scored.calls), "run"),
         suspects=int((scored.videos["suspicion"] > 0).sum()),
-        told=_told(scored, clips, len(embedded), len(files["clip"])),
+        told=_told(scored, clips, len(embedded), len(files["clip"]), most),
     )
     folder.mkdir(parents=True, exist_ok=True)
     (folder / NAME).write_text(page, encoding="utf-8")
@@ -89,7 +89,7 @@ def played(page: str) -> list[str]:
 
 
 _DATA = re.compile(r'<script type="text/plain" id="data">([^<]*)</script>')
-_REST = 100_000  # bytes of the page without data and previews, at most
+_REST = 60_000  # bytes of the page without data and previews, at most
 
 
 def _embedded(clips: previews.Clips, shown: list[int], room: int) -> dict[int, str]:
@@ -132,7 +132,7 @@ def _files(there: set[str], clips: previews.Clips, videos: int, ending: str) -> 
     return {row: f"{FOLDER}/{quote(name)}" for row, name in named if name in there}
 
 
-def _told(scored: ScoredVideos, clips: previews.Clips, embedded: int, files: int) -> str:
+def _told(scored: ScoredVideos, clips: previews.Clips, embedded: int, files: int, most: int) -> str:
     """How many videos can be played, and how the others can."""
     if clips.problem:
         return f"No video can be played: {clips.problem}"
@@ -147,8 +147,8 @@ def _told(scored: ScoredVideos, clips: previews.Clips, embedded: int, files: int
     if not embedded:
         others = f"; {files:,} can from the folder {FOLDER} beside it" if files else ""
         return (
-            f"None of {count(every, 'video')} can be played from this page, which is full of what "
-            f"the runs say of them{others}."
+            f"None of {count(every, 'video')} can be played from this page: what the runs say of "
+            f"them leaves no room for a copy in {size(most)}{others}."
         )
     return (
         f"{embedded:,} of {count(every, 'video')} can be played from this page{more}, marked with "
