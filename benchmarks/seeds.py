@@ -30,7 +30,7 @@ def runs(study):
         RunFolder(path) for path in sorted(study.iterdir()) if RunFolder(path).params.is_file()
     ]
     for run in found:
-        if "01_data" not in run.path.name and not run.metrics.is_file():
+        if run.read_params().get("model") and not run.metrics.is_file():
             print(f"left out, not scored: {run.path}", file=sys.stderr)
     names = [run.path.name for run in found if run.metrics.is_file()]
     together = folds.of_names(names)
