@@ -599,7 +599,9 @@ class Browser {
         const called = own.view_called[i * run.views + v];
         if (called !== UNREAD) views.push(`${data.categories[called]} ${Math.round(100 * own.view_probability[i * run.views + v] / 255)} %`);
       }
-      if (views.length > 1) part.append(el("details", {}, el("summary", {}, `What each of its ${views.length} views says`),
+      if (views.length > 1 && new Set(views).size === 1) {
+        part.append(el("p", { class: "note" }, `Each of its ${views.length} views says ${views[0]}: they are alike, as of a video that is as short as a view.`));
+      } else if (views.length > 1) part.append(el("details", {}, el("summary", {}, `What each of its ${views.length} views says`),
         el("ol", { class: "views" }, ...views.map((text) => el("li", {}, text)))));
     } else if (run.views) part.append(el("p", { class: "note" }, "What each view says does not fit into one page of so many videos."));
     return part;

@@ -423,10 +423,17 @@ def test_a_call_that_nobody_made_shows_nothing(apart):
     assert names(apart(called="(could not be read)", run="04_resnext101")) == []
 
 
-def test_a_views_probability_is_rounded(apart):
+def test_views_that_are_alike_are_said_once_and_rounded(apart):
     page = apart(video="y")
-    page.locator(".panel summary").first.click()
-    assert page.locator(".panel .views").first.inner_text().split("\n") == ["a 67 %", "a 67 %"]
+    assert "Each of its 2 views says a 67 %: they are alike" in page.inner_text(".panel")
+    assert page.locator(".panel .views").count() == 0
+
+
+def test_views_that_differ_are_listed(opened):
+    page = opened(video="v04")
+    page.locator(".panel summary", has_text="What each of its").first.click()
+    said = page.locator(".panel .views").first.inner_text().split("\n")
+    assert len(said) > 1 and len(set(said)) > 1
 
 
 @pytest.fixture(scope="module")

@@ -86,6 +86,7 @@ def categories(table: pd.DataFrame, a: str, b: str, *, several: bool = False) ->
 def category_table(table: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
     """`comparison.category_difference` as a reader wants it, a row where they differ most."""
     apart = _listed(table)
+    surely = f"more than chance, of {len(table)} looked at"
     interval = [
         "–" if pd.isna(row.low) else f"{100 * row.low:+.0f} to {100 * row.high:+.0f}"
         for row in apart.itertuples()
@@ -98,10 +99,10 @@ def category_table(table: pd.DataFrame, a: str, b: str) -> pd.DataFrame:
             b: apart["b"].map(percent),
             "difference, points": [f"{100 * value:+.0f}" for value in apart["difference"]],
             "95 % interval, points": interval,
-            "more than chance": np.where(apart["clear"], "yes", "no"),
+            surely: np.where(apart["clear"], "yes", "no"),
         }
     )
-    unknown = ["95 % interval, points", "more than chance"] if apart["low"].isna().all() else []
+    unknown = ["95 % interval, points", surely] if apart["low"].isna().all() else []
     return found.drop(columns=unknown)
 
 

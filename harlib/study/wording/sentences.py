@@ -111,7 +111,7 @@ def training(history: pd.DataFrame) -> Sentence:
     if "val_accuracy" in history and history["val_accuracy"].notna().any():
         best = history["val_accuracy"].idxmax()
         text += (
-            f"; single clips of the validation videos were right at best "
+            f"; single clips, from the middle of each validation video, were right at best "
             f"{percent(history['val_accuracy'][best])} of the time, in epoch "
             f"{int(history['epoch'][best])}"
         )
