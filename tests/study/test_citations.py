@@ -37,6 +37,12 @@ def test_so_do_published_weights_and_data():
     assert "Soomro, Khurram and Zamir, Amir Roshan" in citations.data("ucf101")
 
 
+def test_what_networks_are_built_on_has_a_paper():
+    kind, key, found = fields(citations.method("residual frames"))
+    assert (kind, key) == ("article", "tao2020rethinking") and "2001.05661" in found["journal"]
+    assert fields(citations.method("grouped convolutions"))[1] == "xie2017aggregated"
+
+
 def test_names_that_a_run_gives_its_network_are_known():
     inception = citations.network("frame_cnn (inception_resnet_v2)")
     assert inception == citations.network("frame_cnn") and "Szegedy" in inception

@@ -194,8 +194,11 @@ def test_the_index_cites_the_networks_of_all_runs_and_lists_its_parts(run):
     other = run.with_name("04_resnext101")
     hand_made_study._model_run(other, seed=1, skill=1.0)
     change(other / "metrics.json", lambda about: about["model"].update(name="resnext3d_26"))
+    params = yaml.safe_load((other / "params.yaml").read_text())
+    (other / "params.yaml").write_text(yaml.safe_dump(params | {"pixels": "residual"}))
     page = index.write_index(run.parent).read_text()
     assert "tran2015learning" in page and "hara2018can" in page
+    assert page.count("xie2017aggregated") == page.count("tao2020rethinking") == 1
     card = (run.parents[2] / "reports" / "mine" / "MODEL_CARD.md").read_text()
     assert ("tran2015learning" in card) != ("hara2018can" in card)  # its own network alone
     listed = page.split('aria-label="Contents"')[1].split("</nav>")[0]

@@ -237,7 +237,12 @@ def bibtex(run_dirs: Sequence[Path]) -> str:
     papers, data = [], []
     for run_dir in run_dirs:
         state = RunFolder(run_dir).read_state()
-        papers.append(citations.network(naming.read(run_dir)["model"]["name"]))
+        name = naming.read(run_dir)["model"]["name"]
+        papers.append(citations.network(name))
+        if name.startswith("resnext"):
+            papers.append(citations.method("grouped convolutions"))
+        if RunFolder(run_dir).read_params().get("pixels") == "residual":
+            papers.append(citations.method("residual frames"))
         weights = state.get("weights")
         if weights and weights["name"] in pretrained.names():
             papers.append(citations.paper(pretrained.find(weights["name"]).paper))

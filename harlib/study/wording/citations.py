@@ -15,6 +15,13 @@ _DATA = {
     "kinetics600": "A Short Note about Kinetics-600",
     "ucf101": "UCF101: A Dataset of 101 Human Actions Classes From Videos in The Wild",
 }
+_METHODS = {
+    "grouped convolutions": "Aggregated Residual Transformations for Deep Neural Networks",
+    "residual frames": (
+        "Rethinking Motion Representation: Residual Frames with 3D ConvNets for Better Action "
+        "Recognition"
+    ),
+}
 
 
 def harlib() -> str:
@@ -72,8 +79,16 @@ def data(source: str) -> str:
             "howpublished": f"drawn by harlib {about['version']} (har demo-data)",
             "note": about["license"],
         })  # fmt: skip
-    wanted = _DATA.get(source)
-    return next((_of_reference(one) for one in _read()["references"] if one["title"] == wanted), "")
+    return _titled(_DATA.get(source, ""))
+
+
+def method(name: str) -> str:
+    """The entry of what a network is built on: "grouped convolutions" or "residual frames"."""
+    return _titled(_METHODS[name])
+
+
+def _titled(title: str) -> str:
+    return next((_of_reference(one) for one in _read()["references"] if one["title"] == title), "")
 
 
 def licence() -> str:
