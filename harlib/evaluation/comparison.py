@@ -20,7 +20,8 @@ from harlib.evaluation.predict import logarithms
 from harlib.evaluation.scores import Scores
 
 UNREAD = "(could not be read)"
-NOTHING = "(nothing)"  # a call without any of several labels
+NOTHING = "(nothing)"
+"""What a video is called to which none of several labels is given; no label's name."""
 # of one run, or of the seeds of one run
 Seeds = Scores | Sequence[Scores] | Mapping[str, Scores]
 

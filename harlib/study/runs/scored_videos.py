@@ -29,7 +29,6 @@ from harlib.text import count
 
 TOP = 5
 """Categories that are kept of each call, the most probable ones."""
-"""What a video is called to which none of several labels is given; no label's name."""
 KEYS = ["split", "true", "id"]
 """What tells a video: one file name may be in several categories."""
 _WHOLE = 1_500_000  # numbers up to which the probabilities of all categories are kept
