@@ -142,7 +142,7 @@ def test_the_card_can_be_followed(run, tmp_path):
 def test_the_card_beside_an_exported_network_names_that(run):
     (run / "model.keras").touch()
     card = model_card.facts(run, network="model/model.keras")
-    assert "network = 'model/model.keras'" in card["code"]
+    assert 'network = "model/model.keras"' in card["code"]
     said = " ".join(dict(card["sections"])["The network"])
     assert 'load_model("model/model.keras")' in said and "not in the zip file" in said
 

@@ -1,5 +1,6 @@
 """The card of a trained model: what it is, what it was taught, how good it is, where it fails."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -141,7 +142,7 @@ import sys
 
 from harlib import inference
 
-network = {network!r}  # {what}
+network = {network}  # {what}
 video = sys.argv[1]  # a file of any format that FFmpeg reads
 found = inference.load(network{checkpoint})(video)
 print(found.top(3).to_string(index=False))
@@ -149,14 +150,19 @@ print(found.label)
 """
 
 
+def _quoted(text: str) -> str:
+    """As formatters of Python write it: a JSON text is a Python one."""
+    return json.dumps(text, ensure_ascii=False)
+
+
 def _code(run_dir: Path, metrics: dict[str, Any], network: str) -> str:
     file, which = _weights(run_dir, metrics)
     if not file.is_file():
         return ""
     if network:
-        return _PYTHON.format(network=network, what="beside this card", checkpoint="")
+        return _PYTHON.format(network=_quoted(network), what="beside this card", checkpoint="")
     return _PYTHON.format(
-        network=f"runs/{run_dir.parent.name}/{run_dir.name}",
+        network=_quoted(f"runs/{run_dir.parent.name}/{run_dir.name}"),
         what="the run's folder, or what `har export` wrote of it",
         checkpoint=', checkpoint="best"' if which == "best" else "",
     )
