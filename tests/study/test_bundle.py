@@ -294,8 +294,8 @@ def test_card_and_bundle_end_in_a_label(trained, tmp_path):
     own = (root / "reports" / "mine" / "index.html").read_text()
     for text in (card, html.unescape(texts["index.html"])):
         assert 'load_model("model/model.keras")' in text and "not in the zip file" in text
-        assert "network = 'model/model.keras'" in text
-    assert "network = 'runs/mine/03_c3d'" in html.unescape(own)
+        assert 'network = "model/model.keras"' in text
+    assert 'network = "runs/mine/03_c3d"' in html.unescape(own)
     assert len(own.splitlines()) == len(texts["index.html"].splitlines())
     said = " ".join(texts["README.txt"].split())
     assert f"harlib {harlib.__version__} is installed from its source" in said

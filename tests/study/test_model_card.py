@@ -136,7 +136,7 @@ def test_the_card_can_be_followed(run, tmp_path):
     (run / "model.keras").touch()
     code = model_card.facts(run)["code"]
     compile(code, "card", "exec")
-    assert "'runs/mine/03_c3d'" in code and "checkpoint" not in code
+    assert '"runs/mine/03_c3d"' in code and "checkpoint" not in code
 
 
 def test_the_card_beside_an_exported_network_names_that(run):
