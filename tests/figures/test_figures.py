@@ -356,3 +356,18 @@ def test_a_character_without_a_font_is_a_box_and_no_warning(recwarn):
     figures.png(drawn)
     assert not [w for w in recwarn if "Glyph" in str(w.message)]
     assert missing in figures.alt(drawn)
+
+
+@pytest.mark.parametrize("spread", [1, 1.001, 1.2, 2, 4.9, 5, 29, 30, 99, 299, 300, 1e3, 1e6, 1e9])
+def test_no_two_costs_are_written_over_each_other(spread):
+    costs = 1.2 * np.array([1, spread])
+    axes = figures.accuracy_costs(RUNS.assign(minutes=costs, parameters=1e6 * costs, gmacs=costs))
+    axes[0].figure.canvas.draw()
+    for panel in axes:
+        low, high = sorted(panel.get_xlim())
+        ticks = [tick for tick in panel.xaxis.get_major_ticks() if low <= tick.get_loc() <= high]
+        boxes = [tick.label1.get_window_extent() for tick in ticks]
+        boxes = sorted((box.x0, box.x1) for box in boxes)
+        assert boxes, panel.get_xlabel()
+        gaps = [after[0] - before[1] for before, after in zip(boxes, boxes[1:], strict=False)]
+        assert min(gaps, default=1) > 0, (panel.get_xlabel(), gaps)
