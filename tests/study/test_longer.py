@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 from tiny_study import write_study
@@ -66,6 +67,34 @@ def test_it_goes_on_with_the_checkpoints_and_the_finished_run_stays_whole(c3d, t
     assert os.path.samefile(kept / "history.csv", longer.folder.history), "copied, not linked"
     fingerprint.claim(longer)  # started again after a kill: it resumes
     assert [path.name for path in before.iterdir()] == ["03_c3d"]
+
+
+@pytest.mark.parametrize("renames", [0, 1])
+def test_killed_while_it_puts_the_shorter_run_aside_it_still_goes_on(
+    c3d, tmp_path, capsys, monkeypatch, renames
+):
+    finish(c3d())
+    done, real = [], Path.rename
+
+    def killed(path, to):
+        if len(done) == renames:
+            raise KeyboardInterrupt
+        done.append(to)
+        return real(path, to)
+
+    with monkeypatch.context() as kill:
+        kill.setattr(Path, "rename", killed)
+        with pytest.raises(KeyboardInterrupt):
+            fingerprint.claim(c3d(epochs=9))
+    longer = c3d(epochs=9)
+    assert longer.run_dir.exists() == (renames == 0)
+    fingerprint.claim(longer)
+    assert "03_c3d goes on after epoch 4" in capsys.readouterr().out
+    assert fingerprint.is_same(longer) and carried.epochs(longer.run_dir) == 4
+    assert (longer.folder.checkpoints / "step-000000040-a.npz").is_file()
+    before = tmp_path / "runs" / "tiny" / "before"
+    assert [path.name for path in before.iterdir()] == ["03_c3d"], "something is left over"
+    assert RunFolder(before / "03_c3d").read_state()["status"] == "complete"
 
 
 def test_an_interrupted_run_goes_on_for_more_epochs_too(c3d):

@@ -13,8 +13,8 @@ def epochs(run_dir: Path) -> int:
     return max(0, len(file.read_text().splitlines()) - 1) if file.is_file() else 0
 
 
-def take(run_dir: Path, to: Path) -> Path:
-    """Fills the folder `to` with a run's checkpoints, history and stage on stills; returns it.
+def take(run_dir: Path, to: Path) -> None:
+    """Fills the folder `to` with a run's checkpoints, history and stage on stills.
 
     The run stays as it is. Where the file system has hard links, this takes no room: a training
     replaces these files and never writes into them.
@@ -29,7 +29,6 @@ def take(run_dir: Path, to: Path) -> Path:
             shutil.copytree(item, to / item.name, copy_function=_link, ignore=halves)
     if run.history.is_file():
         _link(run.history, to / run.history.name)
-    return to
 
 
 def _link(file: str | Path, to: str | Path) -> None:

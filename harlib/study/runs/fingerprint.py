@@ -238,13 +238,17 @@ def claim(params: Common) -> None:
     so that it resumes. A run that `goes_on` gets the checkpoints of the earlier one, too.
     """
     run_dir = params.run_dir
+    ready = run_dir.parent / "before" / f".{run_dir.name}.part"
+    if not run_dir.exists() and RunFolder(ready).state.is_file():
+        ready.rename(run_dir)  # a process was killed between the two renames below
+        print(f"{params.run} goes on after epoch {carried.epochs(run_dir)}")
     if displaces(params):
         before = _free(run_dir.parent / "before" / run_dir.name)
         before.parent.mkdir(parents=True, exist_ok=True)
         changed, kept = difference(params), before.relative_to(params.root)
         if goes_on(params):
             # whole before it has its place, so that a killed process leaves no half of it there
-            ready = carried.take(run_dir, before.parent / f".{run_dir.name}.part")
+            carried.take(run_dir, ready)
             made_by = RunFolder(run_dir).read_state().get("code", "")
             RunFolder(ready).write_state(**_started(params, made_by))
             run_dir.rename(before)

@@ -146,7 +146,7 @@ def show_training(trained: pd.DataFrame) -> tables.Sentence | tables.Table:
         return sentences.training(trained)
     if trained.empty:
         return tables.Sentence("Nothing was trained.")
-    return tables.Table(trained)
+    return tables.Table(trained.assign(chosen=np.where(trained["chosen"], "yes", "")))
 
 
 def cost(p: Trained) -> tables.Table:
