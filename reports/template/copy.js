@@ -19,6 +19,8 @@ function tex(text) {
   return plain.replace(/(\d) \\%/g, "$1\\,\\%");
 }
 
+const label = (caption) => caption.toLowerCase().replace(/[^a-z0-9]+/g, "-").replace(/^-|-$/g, "");
+
 function latex(table) {
   // a row that begins with [ or * would be read as an option of the one above
   const lines = cellsOf(table).map(
@@ -26,7 +28,8 @@ function latex(table) {
   const columns = isNumber(table).map((number) => (number ? "r" : "l")).join("");
   return [
     "% \\usepackage{booktabs}", "\\begin{table}", "\\centering",
-    `\\caption{${tex(table.dataset.copy)}}`, `\\begin{tabular}{${columns}}`, "\\toprule", lines[0],
+    `\\caption{${tex(table.dataset.copy)}}`, `\\label{tab:${label(table.dataset.copy)}}`,
+    `\\begin{tabular}{${columns}}`, "\\toprule", lines[0],
     "\\midrule", ...lines.slice(1), "\\bottomrule", "\\end{tabular}", "\\end{table}", "",
   ].join("\n");
 }

@@ -215,8 +215,13 @@ class Browser {
     this.foldSaid = el("summary");
     this.fold = el("details", { class: "rarer" }, this.foldSaid, rarer);
     const apart = data.columns.agreement.reduce((sum, share) => sum + (share < 1), 0);
-    const link = (text, wanted) => el("button", { type: "button",
-      onclick: () => this.set({ ...Object.fromEntries(KEYS.map((k) => [k, ""])), run: this.state.run, ...wanted }) }, text);
+    this.presets = [];
+    const link = (text, wanted) => {
+      const state = { ...Object.fromEntries(KEYS.map((k) => [k, ""])), ...wanted };
+      const button = el("button", { type: "button", onclick: () => this.set({ ...state, run: this.state.run }) }, text);
+      this.presets.push([button, state]);
+      return button;
+    };
     const views = el("p", { class: "presets" },
       link("Surest mistakes", { right: "no", sort: "-sure" }),
       data.suspects ? link(`Suspected labels (${data.suspects})`, { suspect: "yes", sort: "suspect" }) : null,
@@ -268,6 +273,10 @@ class Browser {
         field.append(el("option", { value }, text));  // asked for by the address
       }
       field.value = value;
+    }
+    for (const [button, wanted] of this.presets) {
+      const pressed = KEYS.every((key) => key === "run" || key === "video" || state[key] === wanted[key]);
+      button.setAttribute("aria-pressed", pressed);
     }
     const set = FOLDED.filter((name) => state[name] !== "").length;
     this.foldSaid.textContent = set ? `More filters and the order (${set} set)` : "More filters and the order";

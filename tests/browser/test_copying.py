@@ -54,6 +54,7 @@ def test_the_accuracies_as_markdown_and_latex(opened):
     lines = copied(page, "#runs", "LaTeX").splitlines()
     assert lines[1] == r"\begin{table}" and lines[-1] == r"\end{table}"
     assert lines[3] == r"\caption{Accuracy of all models of the study kinetics400-15}"
+    assert lines[4] == r"\label{tab:accuracy-of-all-models-of-the-study-kinetics400-15}"
     row = lines[lines.index(r"\midrule") + 1]
     name = cells[1][0].replace("_", r"\_")
     assert row.startswith(f"{name} & ") and row.endswith(r" \\")

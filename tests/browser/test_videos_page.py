@@ -454,8 +454,15 @@ def test_of_several_labels_one_stands_for_all_sets_that_it_is_in(browser, of_sev
     with page_checks.opener(browser) as opened:
         page = opened(of_several)
         page.wait_for_selector("body[data-ready]")
+        pressed = page.locator(".presets [aria-pressed=true]")
+        assert pressed.all_inner_texts() == ["All videos"]
         page.get_by_role("button", name="Surest mistakes").click()
         assert names(page) == ["v1", "v3", "v2"]
+        assert pressed.all_inner_texts() == ["Surest mistakes"]
+        page.locator("tbody .name").first.click()
+        assert pressed.all_inner_texts() == ["Surest mistakes"]
+        page.get_by_label("Right or wrong").select_option("yes")
+        assert pressed.count() == 0
         page.get_by_role("button", name="All videos").click()
         page.get_by_label("True category").select_option("clapping")
         assert sorted(names(page)) == ["v1", "v2"]
