@@ -318,13 +318,13 @@ def _exported(spec: Spec) -> tuple[bytes, dict[str, Any]]:
 def export(spec: Spec) -> Engine:
     """No engine: writes the folded network to `file`, for those that read ONNX."""
     from harlib import models
-    from harlib.models import export, fold_batch_norm
+    from harlib.models import fold_batch_norm, onnx_graph
 
     if name := gpu():
         raise SystemExit(f"only for a CPU, and here is {name}; hide it: CUDA_VISIBLE_DEVICES=''")
     model = models.build(spec["model"], CLASSES, frames=spec["frames"], size=spec["size"])
     network = fold_batch_norm.copy(model, folded=True)
-    content = export.onnx_model(network, spec["batch"])
+    content = onnx_graph.build(network, spec["batch"])
     Path(spec["file"]).write_bytes(content.SerializeToString())
     return lambda: None, {"gmacs": models.gmacs(model), "device": device()}
 

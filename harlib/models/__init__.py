@@ -28,6 +28,7 @@ __all__ = [
     "load_weights",
     "log_scores",
     "names",
+    "onnx_graph",
     "parameters",
     "replace_classifier",
     "stage",

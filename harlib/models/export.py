@@ -6,8 +6,7 @@ README.json, which says what a clip must be, and an example that prints the labe
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from functools import partial
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,20 +18,18 @@ from harlib import MissingFile
 from harlib.data.loading import clip_input
 from harlib.files import read_json
 from harlib.models import (
-    conv3d_ops,
     export_check,
     export_readme,
     fold_batch_norm,
     keras_file,
     log_scores,
+    onnx_graph,
 )
 from harlib.models.export_check import Answer
-from harlib.models.layers import Categories, Conv3D
+from harlib.models.layers import Categories
 from harlib.run_folder import RunFolder
 
 FORMATS = {"keras": "model.keras", "saved_model": "saved_model", "onnx": "model.onnx"}
-# Older ONNX Runtimes than 1.12 (2022) do not read more.
-_OPSET = 17
 
 
 def export(
@@ -203,98 +200,18 @@ def _both(output: Any) -> Answer:
     return np.asarray(output), None
 
 
-def onnx_model(network: keras.Model, batch: int | None = None) -> Any:
-    """The ONNX graph of `network`, a copy made for it: its convolutions trace as such from now on.
-
-    Every 3D convolution, grouped or not, is one `Conv`, which is the form that the engines made
-    for inference compute fastest.
-
-    Args:
-        batch: clips, where the graph is for one number of them alone.
-    Raises:
-        ModuleNotFoundError: without the packages of ONNX.
-    """
-    import tensorflow as tf
-
-    _, tf2onnx, _ = _onnx_packages()
-    for layer in network._flatten_layers():
-        if isinstance(layer, Conv3D):
-            layer.convolution_op = partial(  # type: ignore[method-assign]  # of this copy alone
-                _one_convolution, layer
-            )
-    serve, signature = _serving(network, batch)
-    content, _ = tf2onnx.convert.from_function(
-        tf.function(serve, input_signature=signature, autograph=False),
-        signature,
-        opset=_OPSET,
-        custom_op_handlers={"Erfc": (_erfc, [])},
-    )
-    _set_groups(content)
-    return content
-
-
-def _erfc(graph: Any, node: Any, name: str, args: Any) -> None:
-    """1 less the error function: part of TensorFlow's GELU, and unknown to tf2onnx."""
-    one = graph.make_const(f"{name}_one", np.ones(1, np.float32)).output[0]
-    shapes, dtypes = [graph.get_shape(node.output[0])], [graph.get_dtype(node.output[0])]
-    erf = graph.make_node("Erf", node.input, shapes=shapes, dtypes=dtypes).output[0]
-    graph.remove_node(name)
-    graph.make_node("Sub", [one, erf], name=name, outputs=node.output, shapes=shapes, dtypes=dtypes)
-
-
-def _set_groups(content: Any) -> None:
-    """tf2onnx writes no groups in three dimensions: a kernel of fewer channels than its input."""
-    onnx, *_ = _onnx_packages()
-    known = onnx.shape_inference.infer_shapes(content, data_prop=True).graph
-    channels = {
-        value.name: value.type.tensor_type.shape.dim[1].dim_value
-        for value in known.value_info
-        if len(value.type.tensor_type.shape.dim) > 1
-    }
-    channels |= {
-        kernel.name: kernel.dims[1] for kernel in known.initializer if len(kernel.dims) > 1
-    }
-    for node in content.graph.node:
-        if node.op_type == "Conv":
-            source, kernel, *_ = node.input
-            (group,) = (a for a in node.attribute if a.name == "group")
-            if group.i == 1:
-                group.i = channels[source] // channels[kernel]
-
-
-def _one_convolution(layer: Conv3D, inputs: Any, kernel: Any) -> Any:
-    """`layer`'s convolution as one operation, which TensorFlow may trace but not compute."""
-    import tensorflow as tf
-
-    same = max(layer.strides) == 1 and all(k % 2 for k in layer.kernel_size)
-    return tf.nn.conv3d(
-        inputs if same else conv3d_ops.pad(inputs, layer.kernel_size),
-        kernel,
-        (1, *layer.strides, 1),
-        "SAME" if same else "VALID",
-    )
-
-
-def _serving(
-    network: keras.Model, batch: int | None = None
-) -> tuple[Callable[[Any], dict[str, Any]], list[Any]]:
-    """The function an exported file runs, and its input."""
-    import tensorflow as tf
-
-    clips = tf.TensorSpec((batch, *network.input_shape[1:]), tf.uint8, name="clips")
-    return lambda clips: {"scores": network(clips, training=False)}, [clips]
-
-
 def _write_saved_model(network: keras.Model, path: Path) -> None:
     import tensorflow as tf
 
-    serve, signature = _serving(network)
+    signature = [tf.TensorSpec((None, *network.input_shape[1:]), tf.uint8, name="clips")]
     categories = network.get_layer("scores").categories
     archive = keras.export.ExportArchive()
     archive.track(network)
-    archive.add_endpoint(
-        "serve", lambda clips: serve(clips) | {"categories": tf.constant(categories)}, signature
-    )
+
+    def serve(clips: Any) -> dict[str, Any]:
+        return {"scores": network(clips, training=False), "categories": tf.constant(categories)}
+
+    archive.add_endpoint("serve", serve, signature)
     if (asked := log_scores.with_logits(network)) is not None:
         archive.track(asked)
         archive.add_endpoint("logits", lambda clips: asked(clips, training=False)[1], signature)
@@ -312,15 +229,15 @@ def _run_saved_model(path: Path, clips: np.ndarray) -> tuple[Answer, list[str]]:
 
 
 def _write_onnx(network: keras.Model, path: Path) -> None:
-    onnx, *_ = _onnx_packages()
-    content = onnx_model(network)
+    onnx, *_ = onnx_graph.packages()
+    content = onnx_graph.build(network)
     categories = network.get_layer("scores").categories
     onnx.helper.set_model_props(content, {"categories": json.dumps(categories)})
     onnx.save(content, path)
 
 
 def _run_onnx(path: Path, clips: np.ndarray) -> tuple[Answer, list[str]]:
-    onnx, _, runtime = _onnx_packages()
+    onnx, _, runtime = onnx_graph.packages()
     cpu = {"providers": ["CPUExecutionProvider"]}
     session = runtime.InferenceSession(path, **cpu)
     (scores,) = session.run(["scores"], {"clips": clips})
@@ -333,15 +250,3 @@ def _run_onnx(path: Path, clips: np.ndarray) -> tuple[Answer, list[str]]:
         session = runtime.InferenceSession(content.SerializeToString(), **cpu)
         (logits,) = session.run([name], {"clips": clips})
     return (scores, logits), names
-
-
-def _onnx_packages() -> tuple[Any, Any, Any]:
-    try:
-        import onnx
-        import onnxruntime
-        import tf2onnx
-    except ModuleNotFoundError as error:
-        raise ModuleNotFoundError(
-            f"ONNX needs {error.name}, which is not installed: pip install 'harlib[export]'."
-        ) from error
-    return onnx, tf2onnx, onnxruntime

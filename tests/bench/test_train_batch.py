@@ -17,7 +17,7 @@ from harlib import machine, models
 from harlib.bench import batch, train
 from harlib.bench.child_process import Child, ChildError
 from harlib.cli import main
-from harlib.models import export, fold_batch_norm
+from harlib.models import fold_batch_norm, onnx_graph
 from harlib.models.layers import Conv3D
 
 ROOT = Path(__file__).parents[2]
@@ -211,7 +211,7 @@ def test_onnx_engines_score_as_the_network_does():
     runtime, vino = pytest.importorskip("onnxruntime"), pytest.importorskip("openvino")
     options = {"frames": 4, "size": 16, "width": 0.25, "cardinality": 8}
     model = models.build("resnext3d_26", 5, **options)
-    content = export.onnx_model(fold_batch_norm.copy(model, folded=True), batch=2)
+    content = onnx_graph.build(fold_batch_norm.copy(model, folded=True), batch=2)
     kinds = Counter(node.op_type for node in content.graph.node)
     # one operation for each convolution, and no change of layout but that of the clips
     convolutions = [layer for layer in model.layers if isinstance(layer, Conv3D)]
