@@ -16,7 +16,8 @@ SECONDS, FPS, SIZE = 10, 30, (256, 340)  # what the public copies of Kinetics us
 
 def chosen(folder: Path) -> list[Path]:
     """At most 32 of the videos below a folder."""
-    found = [paths[0] for paths in look(folder).by_stem().values() if "!/" not in paths[0]]
+    by_name = {Path(path).stem: path for path in reversed(look(folder).files)}
+    found = [path for path in reversed(by_name.values()) if "!/" not in path]
     if not found:
         raise ValueError(f"{folder} holds no videos to measure on")
     places = np.linspace(0, len(found) - 1, min(VIDEOS, len(found))).astype(int)

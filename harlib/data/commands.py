@@ -110,11 +110,11 @@ def catalog(
     elif table:
         listed = Catalog.from_table(table, background=background, **how)
     elif kinetics and videos:
-        listed = Catalog.from_kinetics_csv(list(kinetics), videos)
+        listed = Catalog.from_kinetics_csv(list(kinetics), videos, frame_fps=frame_fps)
     elif ucf101 and videos:
-        listed = Catalog.from_ucf101(videos, ucf101, split=split)
+        listed = Catalog.from_ucf101(videos, ucf101, split=split, frame_fps=frame_fps)
     elif hmdb51 and videos:
-        listed = Catalog.from_hmdb51(videos, hmdb51, split=split)
+        listed = Catalog.from_hmdb51(videos, hmdb51, split=split, frame_fps=frame_fps)
     elif stanford40:
         listed = Catalog.from_stanford40(stanford40)
     if corrections:

@@ -165,6 +165,48 @@ def test_hmdb51(tmp_path):
         Catalog.from_hmdb51(tmp_path / "videos", lists)
 
 
+@pytest.mark.parametrize("ending", ["", ".avi"])
+def test_folders_of_frames_are_listed_videos(tmp_path, ending):
+    """As 3D-ResNets-PyTorch and TSN lay them out."""
+    frames = [f"image_{number:05d}.jpg" for number in (1, 2, 3)]
+    flow = [f"flow_x_{number:05d}.jpg" for number in (1, 2, 3)]
+    jpg = tmp_path / "jpg"
+
+    def extracted(place):
+        touch(jpg, *(f"{place}{ending}/{name}" for name in (*frames, *flow, "n_frames")))
+        return str(jpg / f"{place}{ending}")
+
+    write_ucf101(tmp_path)
+    punch = extracted("Punch/v_Punch_g08_c01")
+    catalog = Catalog.from_ucf101(jpg, tmp_path)
+    assert catalog.found == 1 and catalog.frame["path"].tolist() == [punch, "", ""]
+    assert "1 folder of numbered images is a video, first Punch/v_Punch" in catalog.notes[0]
+    assert "so 25 are taken" in catalog.notes[0]
+    assert "flow" not in " ".join(catalog.notes).partition("beside the frames")[0]
+    stated = Catalog.from_ucf101(jpg, tmp_path, frame_fps=24)
+    assert stated.frame["path"][0] == f"{punch}?fps=24"
+
+    run = extracted("run/A.Film.v2_run_f_cm_np1_ba_med_0")
+    (tmp_path / "run_test_split1.txt").write_text("A.Film.v2_run_f_cm_np1_ba_med_0.avi 1\n")
+    assert Catalog.from_hmdb51(jpg, tmp_path).frame["path"].tolist() == [run]
+
+    (tmp_path / "list.csv").write_text(KINETICS)
+    trimmed, whole = extracted("run/-bbb_bbbbbb_000417_000427"), extracted("val/ccccccccccc")
+    frame = Catalog.from_kinetics_csv(tmp_path / "list.csv", jpg).frame.set_index("group")
+    assert frame.loc["-bbb_bbbbbb", "path"] == trimmed
+    assert frame.loc["ccccccccccc", ["path", "start_s", "end_s"]].tolist() == [whole, 3, 13]
+
+
+def test_frames_beside_the_listed_videos_are_left_out_and_said(tmp_path):
+    write_ucf101(tmp_path)
+    touch(tmp_path, "videos/Punch/v_Punch_g08_c01.avi", "videos/Punch/v_Punch_g08_c01.jpg",
+          *(f"videos/jpg/v_Punch_g01_c01/{n}.jpg" for n in (1, 2)))  # fmt: skip
+    catalog = Catalog.from_ucf101(tmp_path / "videos", tmp_path, frame_fps=30)
+    assert catalog.found == 1 and catalog.frame["path"].str.endswith(".avi").sum() == 1
+    assert "Left out: 1 folder of numbered images beside 1 video" in catalog.notes[0]
+    assert "frame_fps (30) is of no use" in catalog.notes[1]
+
+
 def test_stanford40(tmp_path):
     touch(tmp_path, "JPEGImages/blowing_bubbles_001.jpg", "JPEGImages/blowing_bubbles_002.jpg")
     (tmp_path / "ImageSplits").mkdir()

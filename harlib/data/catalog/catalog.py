@@ -313,39 +313,52 @@ class Catalog:
         csv: str | os.PathLike | Iterable[str | os.PathLike],
         videos: str | os.PathLike,
         categories: str | os.PathLike | Iterable[str] | None = None,
+        *,
+        frame_fps: float | None = None,
     ) -> "Catalog":
         """Kinetics' lists (400, 600, 700; a path or several; any column order).
 
         Files below `videos` are `ID_SSSSSS_EEEEEE.*` (trimmed) or `ID.*` (whole: `start_s` and
-        `end_s` come from the list), in any folders. The group is the YouTube id.
+        `end_s` come from the list), in any folders, or folders of frames so called, as in
+        `from_folder`. The group is the YouTube id.
         """
         paths = [Path(csv)] if isinstance(csv, str | os.PathLike) else [Path(p) for p in csv]
-        frame, left_out = published_lists.kinetics(paths, Path(videos))
+        frame, left_out = published_lists.kinetics(paths, Path(videos), frame_fps)
         catalog = cls(frame, "+".join(path.stem for path in paths), left_out)
         return catalog if categories is None else catalog.select(categories)
 
     @classmethod
     def from_ucf101(
-        cls, videos: str | os.PathLike, lists: str | os.PathLike, split: int = 1
+        cls,
+        videos: str | os.PathLike,
+        lists: str | os.PathLike,
+        split: int = 1,
+        *,
+        frame_fps: float | None = None,
     ) -> "Catalog":
         """UCF101's official lists `trainlist0N.txt` and `testlist0N.txt`, with `classInd.txt`.
 
-        A listed video whose file is missing stays in the catalog. The group is the category's
-        gNN, as in "Punch_g08".
+        A listed video whose file is missing stays in the catalog. Folders of frames are videos as
+        in `from_folder`. The group is the category's gNN, as in "Punch_g08".
         """
-        frame, left_out = published_lists.ucf101(Path(videos), Path(lists), split)
+        frame, left_out = published_lists.ucf101(Path(videos), Path(lists), split, frame_fps)
         return cls(frame, f"ucf101-split{split}", left_out)
 
     @classmethod
     def from_hmdb51(
-        cls, videos: str | os.PathLike, lists: str | os.PathLike, split: int = 1
+        cls,
+        videos: str | os.PathLike,
+        lists: str | os.PathLike,
+        split: int = 1,
+        *,
+        frame_fps: float | None = None,
     ) -> "Catalog":
         """HMDB51's official lists `<action>_test_split<N>.txt`; clips marked 0 are left out.
 
-        A category's underscores become blanks. The group is the action and the source that a
-        clip's name begins with.
+        A category's underscores become blanks. Folders of frames are videos as in `from_folder`.
+        The group is the action and the source that a clip's name begins with.
         """
-        frame, left_out = published_lists.hmdb51(Path(videos), Path(lists), split)
+        frame, left_out = published_lists.hmdb51(Path(videos), Path(lists), split, frame_fps)
         return cls(frame, f"hmdb51-split{split}", left_out)
 
     @classmethod

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -35,13 +35,6 @@ class Found:
     system: list[str] = field(default_factory=list)  # folders that no person made
     again: list[str] = field(default_factory=list)  # links to a folder that is there already
     others: list[str] = field(default_factory=list)  # files with other endings
-
-    def by_stem(self) -> dict[str, list[str]]:
-        """The files by their name without its ending."""
-        stems = defaultdict(list)
-        for path in self.files:
-            stems[os.path.splitext(os.path.basename(path))[0]].append(path)
-        return stems
 
     def relative(self, path: str) -> str:
         """A path as it is seen from the root."""
@@ -77,6 +70,17 @@ class Found:
 
     def _first(self, paths: list[str], count: int = 3) -> str:
         return names.first([self.relative(path) for path in paths], count)
+
+
+def by_stem(paths: Iterable[str]) -> dict[str, list[str]]:
+    """Files and folders of frames by name without the ending; a folder's may have dots and none."""
+    stems = defaultdict(list)
+    for path in paths:
+        name = os.path.basename(images.split(path)[0])
+        stem, ending = os.path.splitext(name)
+        known = ending.lower() in VIDEO_SUFFIXES | images.STILL_SUFFIXES
+        stems[stem if known else name].append(path)
+    return stems
 
 
 def look(

@@ -10,7 +10,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from harlib.data.catalog.folder import CatalogError, Found, look
+from harlib.data.catalog import frame_folders
+from harlib.data.catalog.folder import CatalogError, Found, by_stem, look
 from harlib.data.video.images import STILL_SUFFIXES
 
 __all__ = ["CatalogError"]
@@ -84,15 +85,25 @@ def rows(videos: list[tuple]) -> pd.DataFrame:
     return pd.DataFrame(full, columns=columns)
 
 
-def _with_left_out(listed: list[tuple], found: Found) -> tuple[pd.DataFrame, list[str]]:
-    """The table, and what else lies beside the videos where some that are listed do not."""
+def _look(root: Path, frame_fps: float | None) -> tuple[Found, dict[str, list[str]], list[str]]:
+    """What lies there, its videos or folders of frames by name, and what is said of the latter."""
+    found = look(root, of_frames=bool)
+    said: list[str] = []
+    return found, by_stem(frame_folders.moving(found, said, frame_fps)), said
+
+
+def _with_left_out(
+    listed: list[tuple], found: Found, said: Iterable[str] = ()
+) -> tuple[pd.DataFrame, list[str]]:
+    """The table, `said`, and what else lies beside the videos where some of the list do not."""
     table = rows(listed)
-    return table, found.left_out() if (table["path"] == "").any() else []
+    return table, [*said, *(found.left_out() if (table["path"] == "").any() else [])]
 
 
-def kinetics(paths: list[Path], videos: Path) -> tuple[pd.DataFrame, list[str]]:
-    found = look(videos)
-    files = found.by_stem()
+def kinetics(
+    paths: list[Path], videos: Path, frame_fps: float | None
+) -> tuple[pd.DataFrame, list[str]]:
+    found, files, said = _look(videos, frame_fps)
     listed = []
     for path in paths:
         table = read_csv(path)
@@ -120,7 +131,7 @@ def kinetics(paths: list[Path], videos: Path) -> tuple[pd.DataFrame, list[str]]:
             whole = "" if trimmed else _best(files.get(youtube, []), label, split)
             part = (start, end) if whole else (np.nan, np.nan)
             listed.append((name, trimmed or whole, label, split, youtube, *part))
-    return _with_left_out(listed, found)
+    return _with_left_out(listed, found, said)
 
 
 def _best(paths: list[str], category: str, split: str) -> str:
@@ -139,13 +150,14 @@ def _best(paths: list[str], category: str, split: str) -> str:
     return max(paths, key=agreement)
 
 
-def ucf101(videos: Path, lists: Path, split: int) -> tuple[pd.DataFrame, list[str]]:
+def ucf101(
+    videos: Path, lists: Path, split: int, frame_fps: float | None
+) -> tuple[pd.DataFrame, list[str]]:
     names = {}
     for line in read_lines(lists / "classInd.txt"):
         number, _, name = line.partition(" ")
         names[number] = name.strip()
-    found = look(videos)
-    files = found.by_stem()
+    found, files, said = _look(videos, frame_fps)
     listed = []
     for side in ("train", "test"):
         path = lists / f"{side}list{split:02d}.txt"
@@ -162,12 +174,13 @@ def ucf101(videos: Path, lists: Path, split: int) -> tuple[pd.DataFrame, list[st
                 raise CatalogError(f"{path}, line {count}: {line!r} disagrees with classInd.txt")
             file = _best(files.get(stem, []), category, side)
             listed.append((stem, file, category, side, group[1]))
-    return _with_left_out(listed, found)
+    return _with_left_out(listed, found, said)
 
 
-def hmdb51(videos: Path, lists: Path, split: int) -> tuple[pd.DataFrame, list[str]]:
-    found = look(videos)
-    files = found.by_stem()
+def hmdb51(
+    videos: Path, lists: Path, split: int, frame_fps: float | None
+) -> tuple[pd.DataFrame, list[str]]:
+    found, files, said = _look(videos, frame_fps)
     listed = []
     for path in sorted(lists.glob(f"*_test_split{split}.txt")):
         action = path.name.removesuffix(f"_test_split{split}.txt")
@@ -184,7 +197,7 @@ def hmdb51(videos: Path, lists: Path, split: int) -> tuple[pd.DataFrame, list[st
                 listed.append((f"{action}/{stem}", file, category, side, f"{action}/{source}"))
     if not listed:
         raise CatalogError(f"{lists} has no lists <action>_test_split{split}.txt")
-    table, left_out = _with_left_out(listed, found)
+    table, left_out = _with_left_out(listed, found, said)
     # the lists decide: clips of a source that they put on both sides are groups of their own
     both = table.groupby("group")["split"].transform("nunique") > 1
     if both.any():
@@ -200,7 +213,7 @@ def hmdb51(videos: Path, lists: Path, split: int) -> tuple[pd.DataFrame, list[st
 
 def stanford40(root: Path) -> tuple[pd.DataFrame, list[str]]:
     found = look(root / "JPEGImages", STILL_SUFFIXES)
-    files = found.by_stem()
+    files = by_stem(found.files)
     lists = sorted((root / "ImageSplits").glob("*_*.txt"))
     listed = []
     for path in lists:

@@ -114,7 +114,10 @@ class DataPrep(Common):
     def _is_used(
         cls, value: str | list[str] | float | None, info: ValidationInfo
     ) -> str | list[str] | float | None:
-        users = ("kinetics",) if info.field_name == "annotations" else ("folder", "table")
+        users = {
+            "annotations": ("kinetics",),
+            "frame_fps": ("folder", "table", "ucf101", "kinetics"),
+        }.get(info.field_name or "", ("folder", "table"))
         source = info.data.get("source", users[0])
         if value and source not in users:
             raise ValueError(

@@ -70,9 +70,12 @@ def own_videos(p: DataPrep) -> Catalog:
     root = p.root / p.data_root
     videos = root / p.videos
     if p.source == "ucf101":
-        listed = Catalog.from_ucf101(videos, root / p.lists, split=p.lists_split)
+        listed = Catalog.from_ucf101(
+            videos, root / p.lists, split=p.lists_split, frame_fps=p.frame_fps
+        )
     elif p.source == "kinetics":
-        listed = Catalog.from_kinetics_csv([root / name for name in p.annotations], videos)
+        lists = [root / name for name in p.annotations]
+        listed = Catalog.from_kinetics_csv(lists, videos, frame_fps=p.frame_fps)
     else:
         how: dict[str, Any] = {
             "val": p.val_share,
