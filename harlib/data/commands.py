@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 # Functions are imported inside their command, so that `har --help` needs no TensorFlow.
 _FOLDER = click.Path(path_type=Path, file_okay=False)
@@ -51,6 +52,31 @@ def demo_data(
         click.echo(write_dataset(folder, stills=stills, people=people, **how))
 
 
+_SOURCES = ("folder", "table", "kinetics", "ucf101", "hmdb51", "stanford40")
+_USED_WITH = {
+    "val": _SOURCES[:2],
+    "seed": _SOURCES[:2],
+    "group": _SOURCES[:2],
+    "background": ("table",),
+    "videos": ("kinetics", "ucf101", "hmdb51"),
+    "split": ("ucf101", "hmdb51"),
+    "frame_fps": _SOURCES[:-1],
+}
+
+
+def _check_uses(source: str) -> None:
+    """Raises UsageError for an option of `har catalog` that says nothing about this source."""
+    context = click.get_current_context()
+    for name, sources in _USED_WITH.items():
+        given = context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+        if given and source not in sources:
+            *others, last = (f"--{other}" for other in sources)
+            raise click.UsageError(
+                f"--{name.replace('_', '-')} is of no use with --{source}: it goes with "
+                f"{', '.join(others)}{' and ' * bool(others)}{last}"
+            )
+
+
 @click.command(short_help="List videos with category, split and group.")
 @click.option("--folder", type=_FOLDER, help="Videos (or frames/*.jpg) at [split/]category/*.")
 @click.option("--table", type=_FILE, help="CSV or Parquet: path,label[,split,group,start,end,fps].")
@@ -96,14 +122,15 @@ def catalog(
     from harlib.data.catalog import corrections as correcting
     from harlib.data.catalog import names
 
-    if sum(map(bool, (folder, table, kinetics, ucf101, hmdb51, stanford40))) != 1:
+    values = click.get_current_context().params
+    sources = [name for name in _SOURCES if values[name]]
+    if len(sources) != 1:
         raise click.UsageError(
             "give one of --folder, --table, --kinetics, --ucf101, --hmdb51 and --stanford40"
         )
     if (kinetics or ucf101 or hmdb51) and not videos:
         raise click.UsageError("these lists need --videos, the folder of the videos")
-    if background and not table:
-        raise click.UsageError("--background is of --table, whose rows have start and end")
+    _check_uses(sources[0])
     how: dict[str, Any] = {"val": val, "seed": seed, "group": group, "frame_fps": frame_fps}
     if folder:
         listed = Catalog.from_folder(folder, **how)
