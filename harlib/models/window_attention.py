@@ -54,7 +54,7 @@ class WindowAttention(keras.layers.Layer):
         self._padded = tuple(-n % w + n for n, w in zip(grid, self._inside, strict=True))
         tokens = math.prod(self._inside)
         self._index = _distances(self.window)[:tokens, :tokens]
-        self._mask = _apart(self._padded, self._inside, self._shift)
+        self._parts = _parts(self._padded, self._inside, self._shift)
 
     def call(self, x: Tensor) -> Tensor:
         *grid, channels = x.shape[1:]
@@ -89,9 +89,12 @@ class WindowAttention(keras.layers.Layer):
         q, k, v = (ops.transpose(part, (0, 2, 1, 3)) for part in (q, k, v))
         near = ops.transpose(ops.take(self.distances, self._index, axis=0), (2, 0, 1))
         products = ops.matmul(q / math.sqrt(width), ops.swapaxes(k, -1, -2)) + near
-        if self._mask.any():
-            mask = ops.convert_to_tensor(self._mask[:, None], products.dtype)
-            by_clip = ops.reshape(products, (-1, len(self._mask), self.heads, tokens, tokens))
+        if self._parts.any():
+            # here and not in `build`: all pairs of tokens are 79 MB at 32 frames of 224 x 224
+            parts = ops.convert_to_tensor(self._parts[:, None], "float32")
+            apart = ops.not_equal(parts[:, :, None], parts[..., None])
+            mask = _APART * ops.cast(apart, products.dtype)
+            by_clip = ops.reshape(products, (-1, len(self._parts), self.heads, tokens, tokens))
             products = ops.reshape(by_clip + mask, (-1, self.heads, tokens, tokens))
         x = ops.transpose(ops.matmul(ops.softmax(products, axis=-1), v), (0, 2, 1, 3))
         return self.project(ops.reshape(x, (-1, tokens, channels)))
@@ -139,16 +142,18 @@ def _distances(window: Sequence[int]) -> np.ndarray:
     """The row of the table for each query and key of a window, `(tokens, tokens)`."""
     at = np.indices(window).reshape(3, -1)
     apart = at[:, :, None] - at[:, None] + np.array(window)[:, None, None] - 1
-    return np.ravel_multi_index(tuple(apart), [2 * n - 1 for n in window])
+    return np.ravel_multi_index(tuple(apart), [2 * n - 1 for n in window]).astype("int32")
 
 
-def _apart(grid: Sequence[int], window: Sequence[int], shift: Sequence[int]) -> np.ndarray:
-    """0 for tokens of a window that are neighbours, else `_APART`: `(windows, tokens, tokens)`."""
+def _parts(grid: Sequence[int], window: Sequence[int], shift: Sequence[int]) -> np.ndarray:
+    """Numbers of the parts of the grid that tokens are from, `(windows, tokens)`.
+
+    Tokens of a window that are of two parts were no neighbours before the shift.
+    """
     parts = np.zeros(grid, int)
     for axis, (n, w, s) in enumerate(zip(grid, window, shift, strict=True)):
         part = np.digitize(np.arange(n), [n - w, n - s]) if s else np.zeros(n, int)
         parts = 3 * parts + part.reshape([-1 if i == axis else 1 for i in range(3)])
     counts = [n // w for n, w in zip(grid, window, strict=True)]
     pairs = [n for pair in zip(counts, window, strict=True) for n in pair]
-    parts = parts.reshape(pairs).transpose(0, 2, 4, 1, 3, 5).reshape(math.prod(counts), -1)
-    return np.where(parts[:, None] == parts[:, :, None], 0.0, _APART).astype("float32")
+    return parts.reshape(pairs).transpose(0, 2, 4, 1, 3, 5).reshape(math.prod(counts), -1)
