@@ -93,10 +93,14 @@ def test_s3d_at_full_size(clip, video, tmp_path, same):
 def test_transformers_at_full_size(
     name, frames, first, last, transform, options, video, tmp_path, same
 ):
-    original = getattr(video, name)(num_classes=5, stochastic_depth_prob=0.0, **options)
+    original = getattr(video, name)(num_classes=5, **options)
+    for part in original.modules():  # not every maker takes the probability
+        if type(part).__name__ == "StochasticDepth":
+            part.p = 0.0
     found = parity.check(
         logits(name, frames=frames, size=224), parity.scramble(original), *transform, tmp_path,
         first=first, last=last,
+        trains=frames < 32,  # Swin's take more than 22 GB; `test_swin` has a narrow one's
     )  # fmt: skip
     same(name, found)
 

@@ -55,10 +55,12 @@ def test_videomae(clip, transformers, slim, tmp_path, same):
 def test_videomae_at_full_size(name, transformers, tmp_path, same):
     channels, blocks, heads = videomae.SIZES[name[-1]]
     original = make(transformers, 16, 224, channels, blocks, heads)
+    original.save_pretrained(tmp_path)  # under the names of the published files
     model = models.build(name, 5, frames=16, size=224, classifier_activation=None)
     found = parity.check(
         model, original, *IMAGENET, tmp_path, axes=(0, 1, 4, 2, 3),
         first="videomae.embeddings.patch_embeddings.projection.weight", last="classifier.weight",
+        file=tmp_path / "model.safetensors",
     )  # fmt: skip
     same(name, found)
 
