@@ -130,8 +130,8 @@ def test_catalog_of_a_folder(write_videos, tmp_path):
         ),
         (
             ["catalog", "--stanford40", ".", "--frame-fps", "9", "out.csv"],
-            "--frame-fps is of no use with --stanford40: it goes with --folder, --table, --kinetics, "
-            "--ucf101 and --hmdb51",
+            "--frame-fps is of no use with --stanford40: it goes with --folder, --table, "
+            "--kinetics, --ucf101 and --hmdb51",
         ),
         (
             ["catalog", "--folder", ".", "--background", "1", "out.csv"],
